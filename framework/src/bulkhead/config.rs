@@ -1,0 +1,74 @@
+//! A bulkhead's settings.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::setting::{Check, InvalidSettings};
+
+/// The most permits a bulkhead can have.
+pub const MAX_CONCURRENT: u32 = 1_000_000;
+
+/// A bulkhead's settings, checked. Built by [`Config::builder`]; the default is 25 permits and 30 s of waiting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Config {
+    max_concurrent: u32,
+    max_wait: Duration,
+}
+
+impl Config {
+    /// Starts from the defaults.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder(Self::default())
+    }
+    /// How many calls may be with the dependency at once. Default 25.
+    #[must_use]
+    pub fn max_concurrent(&self) -> u32 {
+        self.max_concurrent
+    }
+    /// How long a call may wait for a permit; zero refuses at once. Default 30 s.
+    #[must_use]
+    pub fn max_wait(&self) -> Duration {
+        self.max_wait
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { max_concurrent: 25, max_wait: Duration::from_secs(30) }
+    }
+}
+
+/// Builds a [`Config`], checking every setting.
+#[derive(Clone, Debug)]
+pub struct Builder(Config);
+
+impl Builder {
+    /// How many calls may be with the dependency at once; 1 to 1,000,000.
+    #[must_use]
+    pub fn max_concurrent(mut self, calls: u32) -> Self {
+        self.0.max_concurrent = calls;
+        self
+    }
+    /// How long a call may wait for a permit; zero refuses at once.
+    #[must_use]
+    pub fn max_wait(mut self, wait: Duration) -> Self {
+        self.0.max_wait = wait;
+        self
+    }
+    /// The checked settings.
+    ///
+    /// # Errors
+    /// Every setting that is out of range.
+    pub fn build(self) -> Result<Config, InvalidSettings> {
+        let mut check = Check::default();
+        check.require(
+            (1..=MAX_CONCURRENT).contains(&self.0.max_concurrent),
+            "max_concurrent",
+            self.0.max_concurrent,
+            format!("from 1 to {MAX_CONCURRENT}"),
+        );
+        check.finish(self.0)
+    }
+}

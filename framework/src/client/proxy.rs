@@ -1,0 +1,68 @@
+//! The shape every generated client has.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::call::Core;
+
+/// What the trait's author said about one method, in `#[call(…)]`. A constant: policies are laid over it at spawn.
+#[derive(Clone, Copy, Debug)]
+pub struct MethodSpec {
+    /// The method's name.
+    pub name: &'static str,
+    /// Safe to repeat: without it nothing is retried, whatever a policy says.
+    pub idempotent: bool,
+    /// The attempt's timeout.
+    pub timeout: Option<Duration>,
+    /// How many attempts at most, the first one included.
+    pub max_attempts: Option<u32>,
+    /// Whether a fallback stands by, so that time is kept for it out of the deadline.
+    pub fallback: bool,
+}
+
+/// A client that `#[resilient]` generated.
+pub trait Proxy: Sized {
+    /// The user's implementation, which does the real work.
+    type Service: Send + Sync + 'static;
+    /// The trait's guarded methods, in the order of their indices.
+    const METHODS: &'static [MethodSpec];
+    /// Wraps the two pointers.
+    fn from_link(link: Link<Self::Service>) -> Self;
+}
+
+/// The two pointers that a client is: to its dependency's guards, and to the service behind them.
+pub struct Link<S> {
+    core: Arc<Core>,
+    service: Arc<S>,
+}
+
+impl<S> Link<S> {
+    /// Joins a service to its guards.
+    #[must_use]
+    pub fn new(core: Arc<Core>, service: S) -> Self {
+        Self { core, service: Arc::new(service) }
+    }
+    /// The guards.
+    #[must_use]
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+    /// The service.
+    #[must_use]
+    pub fn service(&self) -> &S {
+        &self.service
+    }
+}
+
+impl<S> Clone for Link<S> {
+    fn clone(&self) -> Self {
+        Self { core: Arc::clone(&self.core), service: Arc::clone(&self.service) }
+    }
+}
+
+impl<S> fmt::Debug for Link<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("core", &self.core).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,257 @@
+//! What Seawall itself answers, and how it reaches the user's error type.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// The name of a dependency, shared by everything that speaks of it.
+pub type DependencyName = Arc<str>;
+
+/// An answer from Seawall in the dependency's place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// A guard refused the call; the dependency never saw it.
+    #[error("{dependency}: rejected by {by}{}", Hint(*retry_after))]
+    Rejected {
+        /// Which dependency the call was for.
+        dependency: DependencyName,
+        /// Which guard refused.
+        by: RejectedBy,
+        /// When it is worth coming back, where that is known.
+        retry_after: Option<Duration>,
+    },
+    /// The last attempt ran into its timeout.
+    #[error("{dependency}: no answer within {after:?}")]
+    TimedOut {
+        /// Which dependency the call was for.
+        dependency: DependencyName,
+        /// The attempt's timeout.
+        after: Duration,
+    },
+    /// The deadline of the whole call passed.
+    #[error("{dependency}: deadline of {after:?} passed")]
+    DeadlineExceeded {
+        /// Which dependency the call was for.
+        dependency: DependencyName,
+        /// The call's deadline, counted from its start.
+        after: Duration,
+    },
+    /// The dependency cannot be called at all.
+    #[error("{dependency}: unavailable: {cause}{}", Hint(*retry_after))]
+    Unavailable {
+        /// Which dependency the call was for.
+        dependency: DependencyName,
+        /// Why.
+        cause: UnavailableCause,
+        /// When it is worth coming back, where that is known.
+        retry_after: Option<Duration>,
+    },
+}
+
+impl Fault {
+    /// When it is worth coming back, where that is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Rejected { retry_after, .. } | Self::Unavailable { retry_after, .. } => {
+                *retry_after
+            }
+            Self::TimedOut { .. } | Self::DeadlineExceeded { .. } => None,
+        }
+    }
+
+    /// Which dependency the call was for.
+    #[must_use]
+    pub fn dependency(&self) -> &str {
+        match self {
+            Self::Rejected { dependency, .. }
+            | Self::TimedOut { dependency, .. }
+            | Self::DeadlineExceeded { dependency, .. }
+            | Self::Unavailable { dependency, .. } => dependency,
+        }
+    }
+}
+
+struct Hint(Option<Duration>);
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            // Whole milliseconds, rounded up: an earlier return would be refused again.
+            Some(after) => write!(f, ", retry after {} ms", after.as_nanos().div_ceil(1_000_000)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The guard that refused a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RejectedBy {
+    /// The circuit breaker is open, or half-open with all its probes out.
+    Breaker,
+    /// The rate limiter had no token.
+    RateLimit,
+    /// No permit came free within `max_wait` (`BulkheadFull`).
+    Bulkhead,
+    /// The mailbox was full (strategy `error`, or `block` whose wait ran out).
+    QueueFull,
+    /// The mailbox was full and its strategy dropped this call (`drop_oldest`, `drop_newest`).
+    Dropped,
+}
+
+impl RejectedBy {
+    /// Every guard, in the order of [`RejectedBy::index`].
+    pub const ALL: [Self; 5] =
+        [Self::Breaker, Self::RateLimit, Self::Bulkhead, Self::QueueFull, Self::Dropped];
+
+    /// The label value that metrics use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Breaker => "breaker",
+            Self::RateLimit => "rate_limit",
+            Self::Bulkhead => "bulkhead",
+            Self::QueueFull => "queue_full",
+            Self::Dropped => "dropped",
+        }
+    }
+
+    /// Position in [`RejectedBy::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl fmt::Display for RejectedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Breaker => "the circuit breaker (open)",
+            Self::RateLimit => "the rate limiter",
+            Self::Bulkhead => "the bulkhead (no permit within max_wait)",
+            Self::QueueFull => "the mailbox (full)",
+            Self::Dropped => "the mailbox (dropped under load)",
+        })
+    }
+}
+
+/// Why a dependency cannot be called at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum UnavailableCause {
+    /// Seawall is shutting down, or has.
+    ShutDown,
+}
+
+impl fmt::Display for UnavailableCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ShutDown => "seawall is shutting down",
+        })
+    }
+}
+
+/// A call's error: Seawall's own answer, or the dependency's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallError<E> {
+    /// Seawall answered in the dependency's place.
+    Fault(Fault),
+    /// The dependency's own error.
+    Inner(E),
+}
+
+impl<E> CallError<E> {
+    /// The fault, if it is one.
+    #[must_use]
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Fault(fault) => Some(fault),
+            Self::Inner(_) => None,
+        }
+    }
+
+    /// The dependency's own error, if it is one.
+    #[must_use]
+    pub fn inner(&self) -> Option<&E> {
+        match self {
+            Self::Fault(_) => None,
+            Self::Inner(error) => Some(error),
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for CallError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fault(fault) => fault.fmt(f),
+            Self::Inner(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for CallError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Fault(fault) => Some(fault),
+            Self::Inner(error) => Some(error),
+        }
+    }
+}
+
+impl<E> From<Fault> for CallError<E> {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<Fault> for std::io::Error {
+    /// Timeouts and deadlines become `TimedOut`; refusals become `ResourceBusy`; the fault is the source.
+    fn from(fault: Fault) -> Self {
+        let kind = match fault {
+            Fault::TimedOut { .. } | Fault::DeadlineExceeded { .. } => std::io::ErrorKind::TimedOut,
+            Fault::Rejected { .. } => std::io::ErrorKind::ResourceBusy,
+            Fault::Unavailable { .. } => std::io::ErrorKind::NotConnected,
+        };
+        Self::new(kind, fault)
+    }
+}
+
+/// A return type that can carry an error. Implemented for `Result`; reached through whatever alias
+/// the user wrote, so `io::Result<T>` works.
+#[diagnostic::on_unimplemented(
+    message = "a resilient method must return a `Result`, not `{Self}`",
+    label = "a refused or timed-out call has no way to tell its caller",
+    note = "return `Result<{Self}, YourError>`, or mark the method `#[call(skip)]` to leave it unguarded"
+)]
+pub trait Fallible: Sized {
+    /// What a good answer holds.
+    type Ok;
+    /// What a bad answer holds.
+    type Err;
+    /// As the `Result` it is.
+    fn into_result(self) -> Result<Self::Ok, Self::Err>;
+    /// As the `Result` it is, borrowed.
+    fn as_result(&self) -> Result<&Self::Ok, &Self::Err>;
+    /// Back from a `Result`.
+    fn from_result(result: Result<Self::Ok, Self::Err>) -> Self;
+}
+
+impl<T, E> Fallible for Result<T, E> {
+    type Ok = T;
+    type Err = E;
+    fn into_result(self) -> Self {
+        self
+    }
+    fn as_result(&self) -> Result<&T, &E> {
+        self.as_ref()
+    }
+    fn from_result(result: Self) -> Self {
+        result
+    }
+}

@@ -1,0 +1,35 @@
+//! Seawall keeps an application standing when the services it depends on are slow, broken or flooded.
+
+extern crate self as seawall;
+
+// Row 0, ground: no tokio, no actix, no I/O.
+pub mod clock;
+pub mod entropy;
+pub mod error;
+pub mod event;
+pub mod outcome;
+pub mod setting;
+mod sync;
+
+// Row 1, policies: plain values that take `now`; they never wait.
+pub mod backpressure;
+pub mod breaker;
+pub mod bulkhead;
+pub mod limit;
+pub mod retry;
+
+// Row 2: every setting above in one place.
+pub mod policy;
+
+// Row 3: one call.
+pub mod call;
+
+// Row 4: supervision.
+pub mod actor;
+
+// Row 6: edges.
+pub mod client;
+pub mod telemetry;
+
+// Row 7: the composition root.
+pub mod runtime;

@@ -1,0 +1,48 @@
+//! Atomics and a mutex behind one face, so that the model checker runs the real code.
+//!
+//! Under `--cfg seawall_loom` these are loom's. A mutex here never poisons: what it guards is
+//! changed only by code of ours that leaves it whole, so a panic elsewhere must not lock callers out.
+
+#[cfg(seawall_loom)]
+pub(crate) use loom::sync::{
+    MutexGuard,
+    atomic::{AtomicU32, AtomicU64, Ordering},
+};
+#[cfg(not(seawall_loom))]
+pub(crate) use std::sync::{
+    MutexGuard,
+    atomic::{AtomicU32, AtomicU64, Ordering},
+};
+
+#[cfg(seawall_loom)]
+use loom::sync::Mutex as Inner;
+#[cfg(not(seawall_loom))]
+use std::sync::Mutex as Inner;
+
+/// A mutex that does not poison.
+#[derive(Debug)]
+pub(crate) struct Mutex<T>(Inner<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(Inner::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        match self.0.lock() {
+            Ok(guard) => guard,
+            Err(poisoned) => poisoned.into_inner(),
+        }
+    }
+}
+
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+/// Keeps two hot words off one cache line. 128 bytes: adjacent-line prefetch pulls pairs of 64.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct CachePadded<T>(pub(crate) T);
