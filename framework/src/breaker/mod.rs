@@ -1,5 +1,18 @@
 //! Circuit breaker: refuses calls to a dependency that keeps failing, and finds out when it has recovered.
+//!
+//! Closed, calls pass and their outcomes are counted. Open, they are refused. After `open_for` a few
+//! probes pass (half-open): enough successes close it, a failure opens it again. M. Nygard,
+//! "Release It!" (2007), chapter 5.
 
 mod config;
+mod state;
+mod window;
+mod word;
 
-pub use config::{Builder, Config, Trip, Window};
+pub use config::{
+    Builder, Config, MAX_HALF_OPEN_CALLS, MAX_OPEN_FOR, MAX_WINDOW_CALLS, Trip, Window,
+};
+pub use state::{Admission, CircuitBreaker, Mode, Refusal, Report};
+
+#[cfg(all(test, not(seawall_loom)))]
+mod tests;

@@ -1,0 +1,149 @@
+//! The last N calls: a ring of N words that any number of threads write without a lock.
+//!
+//! A writer takes a sequence number, then leaves `sequence, outcome` in its slot if nothing newer is
+//! there, and adds to the count what it added less what it displaced. A writer that slept through a
+//! whole lap finds a newer slot and changes nothing. The count is signed: a displacer may subtract a
+//! failure before the sleeper that wrote it has added it.
+
+use std::sync::OnceLock;
+
+use crate::sync::{AtomicU64, CachePadded, Ordering};
+
+use super::Tally;
+
+/// Sequence numbers and counts have 48 bits: nine years at a million calls a second.
+const LOW: u64 = (1 << 48) - 1;
+const TAG_SHIFT: u32 = 48;
+
+#[derive(Debug)]
+pub(super) struct Calls {
+    size: u64,
+    /// Generation (16 bits) and the next sequence number (48). Written by every call.
+    head: CachePadded<AtomicU64>,
+    /// `(sequence + 1) << 1 | failed`; zero while never written. Allocated at the first record.
+    slots: OnceLock<Box<[AtomicU64]>>,
+    /// The first sequence number of this generation.
+    base: AtomicU64,
+    /// Generation (16 bits) and failures in the window (48, signed). Written when the count changes.
+    failures: AtomicU64,
+}
+
+fn tag(generation: u32) -> u64 {
+    u64::from(generation & 0xFFFF) << TAG_SHIFT
+}
+
+impl Calls {
+    pub(super) fn new(size: u32) -> Self {
+        Self {
+            size: u64::from(size),
+            head: CachePadded(AtomicU64::new(0)),
+            slots: OnceLock::new(),
+            base: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+        }
+    }
+
+    /// What the window holds with this outcome in it; `None` for another generation's.
+    #[inline]
+    pub(super) fn record(&self, generation: u32, failed: bool) -> Option<Tally> {
+        let slots = self.slots.get_or_init(|| (0..self.size).map(|_| AtomicU64::new(0)).collect());
+        let tag = tag(generation);
+        let sequence = self.take_sequence(tag)?;
+        let base = self.base.load(Ordering::Acquire);
+        let mine = (sequence + 1) << 1 | u64::from(failed);
+        // In bounds: the ring has `size` slots.
+        let displaced =
+            slots[(sequence % self.size) as usize].fetch_max(mine, Ordering::AcqRel);
+        let mut delta = 0;
+        if displaced < mine {
+            let was_failure = displaced & 1 == 1 && (displaced >> 1) > base;
+            delta = i64::from(failed) - i64::from(was_failure);
+        }
+        let failures = self.add(tag, delta)?;
+        Some(Tally { calls: (sequence + 1).saturating_sub(base).min(self.size), failures })
+    }
+
+    #[inline]
+    fn take_sequence(&self, tag: u64) -> Option<u64> {
+        let mut head = self.head.0.load(Ordering::Acquire);
+        loop {
+            if head & !LOW != tag {
+                return None;
+            }
+            let next = tag | (head + 1) & LOW;
+            match self.head.0.compare_exchange_weak(
+                head,
+                next,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return Some(head & LOW),
+                Err(seen) => head = seen,
+            }
+        }
+    }
+
+    /// Adds to the count and returns it, never below zero; `None` if the generation is over.
+    #[inline]
+    fn add(&self, tag: u64, delta: i64) -> Option<u64> {
+        let mut word = self.failures.load(Ordering::Acquire);
+        loop {
+            if word & !LOW != tag {
+                return None;
+            }
+            let next = tag | word.wrapping_add_signed(delta) & LOW;
+            if delta == 0 {
+                return Some(unsigned(word));
+            }
+            match self.failures.compare_exchange_weak(
+                word,
+                next,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return Some(unsigned(next)),
+                Err(seen) => word = seen,
+            }
+        }
+    }
+
+    /// Counts the slots themselves.
+    pub(super) fn recount(&self) -> Tally {
+        let Some(slots) = self.slots.get() else { return Tally::default() };
+        let next = self.head.0.load(Ordering::Acquire) & LOW;
+        let oldest = self.base.load(Ordering::Acquire).max(next.saturating_sub(self.size));
+        let mut tally = Tally::default();
+        for slot in slots {
+            let word = slot.load(Ordering::Acquire);
+            // Stored plus one, so this is `sequence >= oldest`.
+            if word >> 1 > oldest {
+                tally.calls += 1;
+                tally.failures += word & 1;
+            }
+        }
+        tally
+    }
+
+    pub(super) fn start(&self, generation: u32) {
+        let tag = tag(generation);
+        // Nobody of the new generation is about yet, and the old one's writers are shut out by the
+        // head's tag first, so what they still hold in hand meets a `failures` of another tag.
+        let mut head = self.head.0.load(Ordering::Acquire);
+        while let Err(seen) = self.head.0.compare_exchange_weak(
+            head,
+            tag | head & LOW,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        ) {
+            head = seen;
+        }
+        self.base.store(head & LOW, Ordering::Release);
+        self.failures.store(tag, Ordering::Release);
+    }
+}
+
+/// The 48-bit signed count, never below zero.
+fn unsigned(word: u64) -> u64 {
+    let count = (word << 16) as i64 >> 16;
+    u64::try_from(count).unwrap_or(0)
+}
