@@ -1,0 +1,314 @@
+//! The line itself.
+
+use super::config::Config;
+use super::strategy::Strategy;
+
+/// The most entries that can be blocked at once under [`Strategy::Block`], beyond the capacity. The
+/// line is a limit on memory, and a limit that callers can outgrow by blocking would be none.
+pub const MAX_BLOCKED: u32 = 1_000_000;
+
+/// No slot.
+const NIL: u32 = u32::MAX;
+
+/// Names one entry of one [`Queue`], for as long as it stands in it and never again: no later entry
+/// gets the same key, so a key kept too long finds nothing rather than somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    slot: u32,
+    /// The entry's number among all that were ever received.
+    number: u64,
+}
+
+/// What became of a newcomer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Push<T> {
+    /// It waits.
+    Waiting(Key),
+    /// The line is full and it stands behind it (`block`): it moves up as others leave.
+    Blocked(Key),
+    /// It waits, and the oldest entry was dropped to make room (`drop_oldest`).
+    Evicted {
+        /// The newcomer.
+        key: Key,
+        /// The oldest entry, given back.
+        evicted: T,
+    },
+    /// It was refused (`error`, or `block` with [`MAX_BLOCKED`] already blocked), and is given back.
+    Full(T),
+    /// It was dropped (`drop_newest`), and is given back.
+    Dropped(T),
+}
+
+/// What a line has seen. At any moment `received = processed + dropped + waiting + blocked_now`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Entries that were ever pushed, whatever became of them.
+    pub received: u64,
+    /// Entries that were popped.
+    pub processed: u64,
+    /// Entries that were refused, dropped, shed, removed or flushed.
+    pub dropped: u64,
+    /// Entries that ever had to block.
+    pub blocked: u64,
+    /// Entries waiting now.
+    pub waiting: u32,
+    /// Entries blocked now.
+    pub blocked_now: u32,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    /// `None` while the slot is free.
+    item: Option<T>,
+    number: u64,
+    prev: u32,
+    /// The next in the line; for a free slot, the next free one.
+    next: u32,
+}
+
+/// A bounded first-in-first-out line from whose middle an entry can leave.
+///
+/// The first `capacity` entries are *waiting*; those behind them, under [`Strategy::Block`] only,
+/// are *blocked*. When a waiting entry leaves, the first blocked one moves up. A doubly linked list
+/// in one growable slab: every operation but [`drain`](Self::drain) takes constant time, nothing is
+/// allocated before the first push, and memory is bounded by `capacity +` [`MAX_BLOCKED`] entries.
+///
+/// It holds no lock and reads no clock: share it under a mutex, and remove by [`Key`] what has waited too long.
+#[derive(Debug)]
+pub struct Queue<T> {
+    capacity: u32,
+    strategy: Strategy,
+    slots: Vec<Slot<T>>,
+    free: u32,
+    head: u32,
+    tail: u32,
+    first_blocked: u32,
+    counts: Counts,
+}
+
+impl<T> Queue<T> {
+    /// An empty line. Allocates nothing.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self {
+            capacity: config.capacity(),
+            strategy: config.on_full(),
+            slots: Vec::new(),
+            free: NIL,
+            head: NIL,
+            tail: NIL,
+            first_blocked: NIL,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Puts `item` at the end of the line, or does what the strategy says when the line is full.
+    pub fn push(&mut self, item: T) -> Push<T> {
+        self.counts.received += 1;
+        if self.counts.waiting < self.capacity {
+            self.counts.waiting += 1;
+            return Push::Waiting(self.append(item));
+        }
+        match self.strategy {
+            Strategy::Block { .. } if self.counts.blocked_now < MAX_BLOCKED => {
+                let key = self.append(item);
+                if self.first_blocked == NIL {
+                    self.first_blocked = key.slot;
+                }
+                self.counts.blocked += 1;
+                self.counts.blocked_now += 1;
+                Push::Blocked(key)
+            }
+            Strategy::DropOldest => match self.take(self.head) {
+                Some(evicted) => {
+                    self.counts.dropped += 1;
+                    self.counts.waiting += 1;
+                    Push::Evicted { key: self.append(item), evicted }
+                }
+                // A line without room holds an entry, for its capacity is at least 1; were it ever
+                // otherwise, the newcomer is refused rather than lost uncounted.
+                None => self.refuse(item),
+            },
+            Strategy::Block { .. } | Strategy::Error => self.refuse(item),
+            Strategy::DropNewest => {
+                self.counts.dropped += 1;
+                Push::Dropped(item)
+            }
+        }
+    }
+
+    /// Takes the head of the line, to be worked on: counts as processed.
+    pub fn pop(&mut self) -> Option<T> {
+        let item = self.take(self.head)?;
+        self.counts.processed += 1;
+        Some(item)
+    }
+
+    /// The head of the line.
+    #[must_use]
+    pub fn front(&self) -> Option<&T> {
+        self.slot(self.head)?.item.as_ref()
+    }
+
+    /// Sheds the head of the line, because its time has passed, say: counts as dropped.
+    pub fn drop_front(&mut self) -> Option<T> {
+        let item = self.take(self.head)?;
+        self.counts.dropped += 1;
+        Some(item)
+    }
+
+    /// Takes an entry out of the line wherever it stands, because it gave up waiting: counts as
+    /// dropped. `None` if it has already left.
+    pub fn remove(&mut self, key: Key) -> Option<T> {
+        self.find(key)?;
+        let item = self.take(key.slot)?;
+        self.counts.dropped += 1;
+        Some(item)
+    }
+
+    /// The entry that `key` names, if it is still in the line.
+    #[must_use]
+    pub fn get(&self, key: Key) -> Option<&T> {
+        self.find(key)?.item.as_ref()
+    }
+
+    /// As [`get`](Self::get), to be changed in place.
+    pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+        self.find(key)?;
+        self.slots.get_mut(key.slot as usize)?.item.as_mut()
+    }
+
+    /// Whether an entry stands behind the full line; `None` if it has left.
+    #[must_use]
+    pub fn is_blocked(&self, key: Key) -> Option<bool> {
+        let slot = self.find(key)?;
+        // The line is in order of arrival, so everything from the first blocked one on is blocked.
+        Some(self.slot(self.first_blocked).is_some_and(|first| slot.number >= first.number))
+    }
+
+    /// Empties the line, oldest first, and gives its memory back: all of it counts as dropped.
+    pub fn drain(&mut self) -> Vec<T> {
+        let mut items =
+            Vec::with_capacity((self.counts.waiting + self.counts.blocked_now) as usize);
+        while let Some(item) = self.drop_front() {
+            items.push(item);
+        }
+        // Keys carry a number that is never used twice, so old ones stay stale without the slots.
+        self.slots = Vec::new();
+        self.free = NIL;
+        items
+    }
+
+    /// How many entries are waiting; never above the capacity. Blocked ones are not among them.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.counts.waiting
+    }
+
+    /// Whether nothing is waiting; then nothing is blocked either.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.head == NIL
+    }
+
+    /// How many entries are blocked.
+    #[must_use]
+    pub fn blocked(&self) -> u32 {
+        self.counts.blocked_now
+    }
+
+    /// How many entries may wait.
+    #[must_use]
+    pub fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    /// What happens to a newcomer when the line is full.
+    #[must_use]
+    pub fn strategy(&self) -> Strategy {
+        self.strategy
+    }
+
+    /// Entries waiting as a share of the capacity, 0 to 1.
+    #[must_use]
+    pub fn fill_ratio(&self) -> f64 {
+        f64::from(self.counts.waiting) / f64::from(self.capacity)
+    }
+
+    /// What the line has seen.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    fn refuse(&mut self, item: T) -> Push<T> {
+        self.counts.dropped += 1;
+        Push::Full(item)
+    }
+
+    fn slot(&self, at: u32) -> Option<&Slot<T>> {
+        self.slots.get(at as usize)
+    }
+
+    /// The slot of an entry that is still in the line.
+    fn find(&self, key: Key) -> Option<&Slot<T>> {
+        self.slot(key.slot).filter(|slot| slot.number == key.number && slot.item.is_some())
+    }
+
+    /// Links `item` in at the tail, in a free slot or a new one. Counts nothing.
+    fn append(&mut self, item: T) -> Key {
+        let number = self.counts.received;
+        let slot = Slot { item: Some(item), number, prev: self.tail, next: NIL };
+        let at = self.free;
+        let at = match self.slots.get_mut(at as usize) {
+            Some(free) => {
+                self.free = free.next;
+                *free = slot;
+                at
+            }
+            None => {
+                // At most capacity + MAX_BLOCKED entries, so this neither truncates nor reaches NIL.
+                let at = self.slots.len() as u32;
+                self.slots.push(slot);
+                at
+            }
+        };
+        match self.slots.get_mut(self.tail as usize) {
+            Some(tail) => tail.next = at,
+            None => self.head = at,
+        }
+        self.tail = at;
+        Key { slot: at, number }
+    }
+
+    /// Unlinks an entry, moves the first blocked one up if a waiting one left, and frees the slot.
+    fn take(&mut self, at: u32) -> Option<T> {
+        let first_blocked = self.slot(self.first_blocked).map_or(u64::MAX, |first| first.number);
+        let slot = self.slots.get_mut(at as usize)?;
+        let item = slot.item.take()?;
+        let (prev, next, was_blocked) = (slot.prev, slot.next, slot.number >= first_blocked);
+        slot.next = self.free;
+        self.free = at;
+        match self.slots.get_mut(prev as usize) {
+            Some(slot) => slot.next = next,
+            None => self.head = next,
+        }
+        match self.slots.get_mut(next as usize) {
+            Some(slot) => slot.prev = prev,
+            None => self.tail = prev,
+        }
+        if was_blocked {
+            self.counts.blocked_now -= 1;
+            if self.first_blocked == at {
+                self.first_blocked = next;
+            }
+        } else if let Some(moved_up) = self.slot(self.first_blocked) {
+            self.first_blocked = moved_up.next;
+            self.counts.blocked_now -= 1;
+        } else {
+            self.counts.waiting -= 1;
+        }
+        Some(item)
+    }
+}

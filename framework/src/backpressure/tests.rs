@@ -1,0 +1,241 @@
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::strategy::Strategy as _;
+
+use super::{Config, Counts, Key, MAX_BLOCKED, MAX_CAPACITY, Push, Queue, Strategy};
+
+fn queue(capacity: u32, on_full: Strategy) -> Queue<u64> {
+    Queue::new(&Config::builder().capacity(capacity).on_full(on_full).build().unwrap())
+}
+
+fn key(push: Push<u64>) -> Key {
+    match push {
+        Push::Waiting(key) | Push::Blocked(key) | Push::Evicted { key, .. } => key,
+        Push::Full(item) | Push::Dropped(item) => panic!("{item} was refused"),
+    }
+}
+
+#[test]
+fn the_defaults_are_a_hundred_places_and_thirty_seconds_of_blocking() {
+    let config = Config::default();
+    assert_eq!(config.capacity(), 100);
+    assert_eq!(config.on_full(), Strategy::Block { timeout: Duration::from_secs(30) });
+    assert_eq!(Config::builder().build().unwrap(), config);
+}
+
+#[test]
+fn a_capacity_of_zero_and_a_block_of_no_time_are_told_at_once() {
+    let wrong = Config::builder()
+        .capacity(0)
+        .on_full(Strategy::Block { timeout: Duration::ZERO })
+        .build()
+        .unwrap_err();
+    let keys: Vec<_> = wrong.as_slice().iter().map(|setting| setting.key).collect();
+    assert_eq!(keys, ["capacity", "on_full.block.timeout"]);
+    assert!(Config::builder().capacity(MAX_CAPACITY + 1).build().is_err());
+    assert!(Config::builder().capacity(MAX_CAPACITY).build().is_ok());
+}
+
+#[test]
+fn drop_oldest_with_one_place_keeps_only_the_newest() {
+    let mut queue = queue(1, Strategy::DropOldest);
+    let first = key(queue.push(1));
+    let Push::Evicted { key, evicted: 1 } = queue.push(2) else { panic!("1 must make room") };
+    assert_eq!(queue.is_blocked(key), Some(false));
+    assert_eq!(queue.remove(first), None, "1 has left already");
+    assert_eq!(queue.pop(), Some(2));
+    assert_eq!(queue.pop(), None);
+    let counts = queue.counts();
+    assert_eq!((counts.received, counts.processed, counts.dropped), (2, 1, 1));
+}
+
+#[test]
+fn error_and_drop_newest_give_the_newcomer_back() {
+    let mut error = queue(1, Strategy::Error);
+    key(error.push(1));
+    assert_eq!(error.push(2), Push::Full(2));
+    let mut newest = queue(1, Strategy::DropNewest);
+    key(newest.push(1));
+    assert_eq!(newest.push(2), Push::Dropped(2));
+    assert_eq!((error.counts().dropped, newest.counts().dropped), (1, 1));
+    assert_eq!((error.pop(), newest.pop()), (Some(1), Some(1)));
+}
+
+#[test]
+fn a_blocked_newcomer_moves_up_when_a_waiter_leaves_from_the_middle() {
+    let mut queue = queue(2, Strategy::default());
+    let keys: Vec<Key> = (0..4).map(|item| key(queue.push(item))).collect();
+    assert_eq!((queue.len(), queue.blocked(), queue.fill_ratio()), (2, 2, 1.0));
+    assert_eq!(queue.is_blocked(keys[2]), Some(true));
+    assert_eq!(queue.remove(keys[1]), Some(1));
+    assert_eq!(queue.is_blocked(keys[2]), Some(false));
+    assert_eq!(queue.is_blocked(keys[3]), Some(true));
+    assert_eq!(queue.remove(keys[3]), Some(3), "a blocked one may give up too");
+    assert_eq!(queue.drain(), [0, 2]);
+    assert_eq!(queue.counts().blocked, 2, "how many ever had to block");
+}
+
+#[test]
+fn a_key_kept_over_a_flush_never_finds_somebody_else() {
+    let mut queue = queue(4, Strategy::Error);
+    let old = key(queue.push(1));
+    assert_eq!(queue.drain(), [1]);
+    assert_eq!(queue.get(old), None);
+    let new = key(queue.push(2));
+    assert_ne!(old, new);
+    assert_eq!((queue.get(old).copied(), queue.is_blocked(old)), (None, None));
+    assert_eq!(queue.remove(old), None);
+    *queue.get_mut(new).unwrap() = 3;
+    assert_eq!(queue.front(), Some(&3));
+}
+
+#[test]
+fn blocking_is_bounded_too() {
+    let mut queue: Queue<()> = Queue::new(&Config::builder().capacity(1).build().unwrap());
+    for _ in 0..=MAX_BLOCKED {
+        assert!(matches!(queue.push(()), Push::Waiting(_) | Push::Blocked(_)));
+    }
+    assert_eq!(queue.push(()), Push::Full(()));
+    assert_eq!(queue.blocked(), MAX_BLOCKED);
+}
+
+/// The line as a list: what it says is right by being obvious.
+struct Model {
+    capacity: usize,
+    strategy: Strategy,
+    line: VecDeque<u64>,
+    counts: Counts,
+}
+
+impl Model {
+    fn push(&mut self, item: u64) -> &'static str {
+        self.counts.received += 1;
+        if self.line.len() < self.capacity {
+            self.line.push_back(item);
+            return "waiting";
+        }
+        match self.strategy {
+            Strategy::Block { .. } => {
+                self.counts.blocked += 1;
+                self.line.push_back(item);
+                "blocked"
+            }
+            Strategy::DropOldest => {
+                self.line.pop_front();
+                self.line.push_back(item);
+                self.counts.dropped += 1;
+                "evicted"
+            }
+            Strategy::DropNewest | Strategy::Error => {
+                self.counts.dropped += 1;
+                "refused"
+            }
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        let waiting = self.line.len().min(self.capacity);
+        Counts {
+            waiting: waiting as u32,
+            blocked_now: (self.line.len() - waiting) as u32,
+            ..self.counts
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Push,
+    Pop,
+    DropFront,
+    /// The n-th key ever given out, stale or not.
+    Remove(prop::sample::Index),
+    Drain,
+}
+
+fn step() -> impl proptest::strategy::Strategy<Value = Step> {
+    prop_oneof![
+        8 => Just(Step::Push),
+        3 => Just(Step::Pop),
+        1 => Just(Step::DropFront),
+        4 => any::<prop::sample::Index>().prop_map(Step::Remove),
+        1 => Just(Step::Drain),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    #[test]
+    fn a_naive_list_says_the_same(
+        capacity in 1_u32..6,
+        which in 0_usize..4,
+        steps in prop::collection::vec(step(), 0..120),
+    ) {
+        let strategies =
+            [Strategy::default(), Strategy::DropOldest, Strategy::DropNewest, Strategy::Error];
+        let strategy = strategies[which];
+        let mut queue = queue(capacity, strategy);
+        let mut model = Model {
+            capacity: capacity as usize, strategy, line: VecDeque::new(), counts: Counts::default(),
+        };
+        let mut keys: Vec<(Key, u64)> = Vec::new();
+        for (item, step) in (0_u64..).zip(steps) {
+            match step {
+                Step::Push => {
+                    let expected = model.push(item);
+                    let (said, key) = match queue.push(item) {
+                        Push::Waiting(key) => ("waiting", Some(key)),
+                        Push::Blocked(key) => ("blocked", Some(key)),
+                        Push::Evicted { key, evicted } => {
+                            prop_assert!(!model.line.contains(&evicted));
+                            ("evicted", Some(key))
+                        }
+                        Push::Full(back) | Push::Dropped(back) => {
+                            prop_assert_eq!(back, item);
+                            ("refused", None)
+                        }
+                    };
+                    prop_assert_eq!(said, expected);
+                    keys.extend(key.map(|key| (key, item)));
+                }
+                Step::Pop => {
+                    let expected = model.line.pop_front();
+                    model.counts.processed += u64::from(expected.is_some());
+                    prop_assert_eq!(queue.pop(), expected);
+                }
+                Step::DropFront => {
+                    let expected = model.line.pop_front();
+                    model.counts.dropped += u64::from(expected.is_some());
+                    prop_assert_eq!(queue.drop_front(), expected);
+                }
+                Step::Remove(index) if !keys.is_empty() => {
+                    let (key, item) = *index.get(&keys);
+                    let at = model.line.iter().position(|other| *other == item);
+                    let expected = at.and_then(|at| model.line.remove(at));
+                    model.counts.dropped += u64::from(expected.is_some());
+                    prop_assert_eq!(queue.remove(key), expected);
+                }
+                Step::Remove(_) => {}
+                Step::Drain => {
+                    model.counts.dropped += model.line.len() as u64;
+                    prop_assert_eq!(queue.drain(), model.line.drain(..).collect::<Vec<_>>());
+                }
+            }
+            let counts = queue.counts();
+            prop_assert_eq!(counts, model.counts());
+            prop_assert_eq!(
+                counts.received,
+                counts.processed + counts.dropped + u64::from(counts.waiting) + u64::from(counts.blocked_now)
+            );
+            prop_assert_eq!(queue.front(), model.line.front());
+            prop_assert_eq!(queue.is_empty(), model.line.is_empty());
+            for (key, item) in &keys {
+                let at = model.line.iter().position(|other| other == item);
+                prop_assert_eq!(queue.is_blocked(*key), at.map(|at| at >= model.capacity));
+                prop_assert_eq!(queue.get(*key).is_some(), at.is_some());
+            }
+        }
+    }
+}
