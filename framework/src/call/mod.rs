@@ -1,1 +1,21 @@
-//! (to be written)
+//! One call: admission in the caller's own task, leases, the waiting room, deadlines, and what came of it.
+
+mod core;
+mod dependency;
+mod gate;
+mod latency;
+mod lease;
+mod pipeline;
+mod room;
+mod signal;
+mod snapshot;
+mod stats;
+pub mod timer;
+
+pub use self::core::{Core, MethodSpec};
+pub use dependency::Dependency;
+pub use gate::Gate;
+pub use latency::Latency;
+pub use pipeline::{Call, Rules};
+pub use signal::{Signal, Signals};
+pub use snapshot::{MethodSnapshot, Snapshot};

@@ -1,0 +1,125 @@
+//! What a client holds of its dependency: the guards, and one plan per method.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::policy::Policy;
+use crate::retry;
+
+use super::dependency::Dependency;
+use super::stats::MethodStats;
+
+/// What the trait's author said about one method, in `#[call(…)]`. A constant: policies are laid over it at spawn.
+#[derive(Clone, Copy, Debug)]
+pub struct MethodSpec {
+    /// The method's name.
+    pub name: &'static str,
+    /// Safe to repeat: without it nothing is retried, whatever a policy says.
+    pub idempotent: bool,
+    /// The attempt's timeout.
+    pub timeout: Option<Duration>,
+    /// How many attempts at most, the first one included.
+    pub max_attempts: Option<u32>,
+    /// Whether a fallback stands by, so that time is kept for it out of the deadline.
+    pub fallback: bool,
+}
+
+/// How one method's calls are run: every layer of settings laid over the next, once, at spawn.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// The whole call.
+    pub(crate) deadline: Duration,
+    /// What its attempts, waits and backoffs have of that; the rest is kept for the fallback.
+    pub(crate) attempts_deadline: Duration,
+    /// Each attempt.
+    pub(crate) timeout: Duration,
+    /// Dropped after this long an attempt counts against the dependency.
+    pub(crate) slow_call: Duration,
+    pub(crate) max_attempts: u32,
+    pub(crate) retry: retry::Config,
+}
+
+impl Plan {
+    /// Built-in < `[defaults]` < `[name]` (all three in `policy`) < `#[call]` < `[name.methods.method]`.
+    fn new(policy: &Policy, spec: &MethodSpec) -> Self {
+        let method = policy.method(spec.name);
+        let deadline = method.and_then(|m| m.deadline).unwrap_or(policy.deadline());
+        let timeout = method
+            .and_then(|m| m.timeout)
+            .or(spec.timeout)
+            .unwrap_or(policy.timeout())
+            .min(deadline);
+        let max_attempts = method
+            .and_then(|m| m.max_attempts)
+            .or(spec.max_attempts)
+            .unwrap_or(policy.retry().max_attempts());
+        let reserve = if spec.fallback {
+            // Never more than half: a call must have time to be a call.
+            policy.fallback_timeout().min(deadline / 2)
+        } else {
+            Duration::ZERO
+        };
+        Self {
+            deadline,
+            attempts_deadline: deadline - reserve,
+            timeout,
+            slow_call: policy.breaker().slow_call().unwrap_or(timeout),
+            max_attempts: if spec.idempotent { max_attempts.max(1) } else { 1 },
+            retry: policy.retry().clone(),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Method {
+    pub(crate) plan: Plan,
+    pub(crate) stats: Arc<MethodStats>,
+}
+
+/// A dependency as one trait sees it. Clients share it; with the last one goes the `tenancy`.
+pub struct Core {
+    dependency: Arc<Dependency>,
+    methods: Box<[Method]>,
+    /// Whatever must live as long as somebody may call: dropped with the last client.
+    _tenancy: Box<dyn Any + Send + Sync>,
+}
+
+impl Core {
+    /// Lays the policy over the trait.
+    #[must_use]
+    pub fn new(
+        dependency: Arc<Dependency>,
+        methods: &[MethodSpec],
+        tenancy: Box<dyn Any + Send + Sync>,
+    ) -> Self {
+        let methods = methods
+            .iter()
+            .map(|spec| Method {
+                plan: Plan::new(dependency.policy(), spec),
+                stats: dependency.method_stats(spec.name),
+            })
+            .collect();
+        Self { dependency, methods, _tenancy: tenancy }
+    }
+
+    /// The dependency.
+    #[must_use]
+    #[inline]
+    pub fn dependency(&self) -> &Arc<Dependency> {
+        &self.dependency
+    }
+
+    /// The method of this index. Generated code names only indices that its own list has.
+    #[inline]
+    pub(crate) fn method(&self, index: usize) -> &Method {
+        &self.methods[index]
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("dependency", &self.dependency).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,298 @@
+//! A dependency: its name, its policy, its gate, and what has come of it all.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::entropy::Entropy;
+use crate::error::{DependencyName, Fault, RejectedBy, UnavailableCause};
+use crate::event::{Event, Observer, Transition};
+use crate::policy::Policy;
+use crate::retry::Budget;
+use crate::sync::Mutex;
+
+use super::gate::{Gate, Refused};
+use super::room::TurnedAway;
+use super::signal::{Signal, Signals};
+use super::snapshot::{MethodSnapshot, Snapshot};
+use super::stats::MethodStats;
+use super::timer::{Sleep, Time};
+
+/// Calls are taken.
+const SERVING: u32 = 0;
+/// No new calls are taken; those in flight go on.
+const DRAINING: u32 = 1;
+/// Calls in flight are told to end.
+const CANCELLED: u32 = 2;
+
+/// Everything that a dependency's calls share. The root makes it; the actor looks after it; the calls
+/// use it without asking either.
+pub struct Dependency {
+    name: DependencyName,
+    time: Time,
+    policy: Policy,
+    gate: Gate,
+    budget: Option<Budget>,
+    entropy: Entropy,
+    signals: Signals,
+    observer: Arc<dyn Observer>,
+    life: AtomicU32,
+    /// Calls that have ever had to wait for something and have not ended yet.
+    pending: AtomicU64,
+    rejections: [AtomicU64; RejectedBy::ALL.len()],
+    retries: AtomicU64,
+    restarts: AtomicU64,
+    unattended: AtomicBool,
+    methods: Mutex<BTreeMap<&'static str, Arc<MethodStats>>>,
+}
+
+impl Dependency {
+    /// A dependency with everything closed, free and at zero.
+    #[must_use]
+    pub fn new(
+        name: DependencyName,
+        policy: Policy,
+        time: Time,
+        entropy: Entropy,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        let now = time.now();
+        Self {
+            gate: Gate::new(&policy, now),
+            budget: policy.retry().budget().map(|config| Budget::new(config, now)),
+            name,
+            time,
+            policy,
+            entropy,
+            signals: Signals::default(),
+            observer,
+            life: AtomicU32::new(SERVING),
+            pending: AtomicU64::new(0),
+            rejections: std::array::from_fn(|_| AtomicU64::new(0)),
+            retries: AtomicU64::new(0),
+            restarts: AtomicU64::new(0),
+            unattended: AtomicBool::new(false),
+            methods: Mutex::default(),
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &DependencyName {
+        &self.name
+    }
+    /// Its settings.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+    /// Its guards.
+    #[must_use]
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+    /// What the data plane has to tell its actor.
+    #[must_use]
+    pub fn signals(&self) -> &Signals {
+        &self.signals
+    }
+    /// Where it gets the time from.
+    #[must_use]
+    pub fn time(&self) -> &Time {
+        &self.time
+    }
+    #[inline]
+    pub(crate) fn now(&self) -> Moment {
+        self.time.now()
+    }
+    pub(crate) fn budget(&self) -> Option<&Budget> {
+        self.budget.as_ref()
+    }
+    pub(crate) fn entropy(&self) -> &Entropy {
+        &self.entropy
+    }
+
+    /// A sleep that ends early, and looks unfinished, when calls are told to end.
+    pub(crate) fn sleep_until(&self, deadline: Moment) -> Sleep {
+        self.time.sleep_until_or_nudged(deadline, self.nudge_key())
+    }
+
+    fn nudge_key(&self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+
+    /// The counters of a method; the same ones for every client that has a method of this name.
+    pub(crate) fn method_stats(&self, method: &'static str) -> Arc<MethodStats> {
+        Arc::clone(self.methods.lock().entry(method).or_default())
+    }
+
+    /// Tells everybody of a move of the breaker.
+    #[cold]
+    pub(crate) fn moved(&self, transition: Transition) {
+        self.tell(&Event::Transition { dependency: Arc::clone(&self.name), transition });
+        self.signals.raise(Signal::Moved);
+    }
+
+    /// Tells the observer. Its panics are its own.
+    pub(crate) fn tell(&self, event: &Event) {
+        let told = catch_unwind(AssertUnwindSafe(|| self.observer.on_event(event)));
+        if told.is_err() {
+            tracing::error!(dependency = &*self.name, "an observer panicked");
+        }
+    }
+
+    // Control: what the actor and the root do to it.
+
+    /// Looks after everything that callers normally do for themselves; returns when to do it again.
+    pub fn tick(&self) -> Option<Moment> {
+        let (moved, next) = self.gate.tick(self.now());
+        if let Some(transition) = moved {
+            self.moved(transition);
+        }
+        next
+    }
+
+    /// Refuses every call until [`Dependency::reset`].
+    pub fn force_open(&self) {
+        let moved = self.gate.force_open(self.now());
+        moved.into_iter().for_each(|transition| self.moved(transition));
+    }
+
+    /// Admits every call until [`Dependency::reset`].
+    pub fn force_closed(&self) {
+        let moved = self.gate.breaker().force_closed(self.now());
+        moved.into_iter().for_each(|transition| self.moved(transition));
+    }
+
+    /// Closes the breaker and lets it decide for itself again.
+    pub fn reset(&self) {
+        let moved = self.gate.breaker().reset(self.now());
+        moved.into_iter().for_each(|transition| self.moved(transition));
+    }
+
+    /// Notes that its actor was rebuilt.
+    pub fn note_restart(&self) {
+        let restarts = self.restarts.fetch_add(1, Ordering::Relaxed) + 1;
+        self.unattended.store(false, Ordering::Relaxed);
+        self.tell(&Event::ActorRestarted { dependency: Arc::clone(&self.name), restarts });
+    }
+
+    /// Notes that its actor keeps failing and is left alone.
+    pub fn note_unattended(&self) {
+        self.unattended.store(true, Ordering::Relaxed);
+        self.tell(&Event::ActorUnattended { dependency: Arc::clone(&self.name) });
+    }
+
+    /// Takes no new calls from now on; those in flight, waiting and backing off go on.
+    pub fn drain(&self) {
+        let _ = self.life.compare_exchange(SERVING, DRAINING, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Ends every call in flight: those that wait now, those that pend when they are next polled.
+    pub fn cancel(&self) {
+        self.life.store(CANCELLED, Ordering::Release);
+        self.gate.room().flush(TurnedAway::ShutDown);
+        self.time.nudge(self.nudge_key());
+    }
+
+    /// Calls that are waiting for something: a permit, an answer, the end of a backoff.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        self.pending.load(Ordering::Acquire)
+    }
+
+    // What calls do to it.
+
+    #[inline]
+    pub(crate) fn is_serving(&self) -> bool {
+        self.life.load(Ordering::Acquire) == SERVING
+    }
+
+    #[inline]
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.life.load(Ordering::Acquire) == CANCELLED
+    }
+
+    pub(crate) fn pend(&self) {
+        self.pending.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn unpend(&self) {
+        if self.pending.fetch_sub(1, Ordering::AcqRel) == 1 && !self.is_serving() {
+            self.signals.raise(Signal::Drained);
+        }
+    }
+
+    pub(crate) fn note_retry(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[cold]
+    pub(crate) fn refuse(&self, refused: Refused) -> Fault {
+        self.rejections[refused.by.index()].fetch_add(1, Ordering::Relaxed);
+        Fault::Rejected {
+            dependency: Arc::clone(&self.name),
+            by: refused.by,
+            retry_after: refused.retry_after,
+        }
+    }
+
+    #[cold]
+    pub(crate) fn shut_down(&self) -> Fault {
+        Fault::Unavailable {
+            dependency: Arc::clone(&self.name),
+            cause: UnavailableCause::ShutDown,
+            retry_after: None,
+        }
+    }
+
+    #[cold]
+    pub(crate) fn timed_out(&self, after: Duration) -> Fault {
+        Fault::TimedOut { dependency: Arc::clone(&self.name), after }
+    }
+
+    #[cold]
+    pub(crate) fn deadline_exceeded(&self, after: Duration) -> Fault {
+        Fault::DeadlineExceeded { dependency: Arc::clone(&self.name), after }
+    }
+
+    /// Everything about it at one instant. Counters are read one by one: each only grows from one
+    /// snapshot to the next, but calls in flight may show in one and not yet in another.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let breaker = self.gate.breaker().report();
+        let room = self.gate.room();
+        let methods = self.methods.lock();
+        Snapshot {
+            dependency: self.name.to_string(),
+            breaker,
+            active: room.permits().active(),
+            limit: room.permits().limit(),
+            mailbox: room.counts(),
+            capacity: room.capacity(),
+            fill_ratio: room.fill_ratio(),
+            rejections: self.rejections.each_ref().map(|count| count.load(Ordering::Relaxed)),
+            retries: self.retries.load(Ordering::Relaxed),
+            restarts: self.restarts.load(Ordering::Relaxed),
+            unattended: self.unattended.load(Ordering::Relaxed),
+            pending: self.pending(),
+            methods: methods
+                .iter()
+                .map(|(name, stats)| MethodSnapshot::new(name, stats.read()))
+                .collect(),
+        }
+    }
+}
+
+impl fmt::Debug for Dependency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dependency")
+            .field("name", &self.name)
+            .field("state", &self.gate.breaker().state())
+            .finish_non_exhaustive()
+    }
+}

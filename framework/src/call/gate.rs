@@ -1,0 +1,157 @@
+//! The gate: what every call of a dependency passes, in the caller's own task.
+//!
+//! Breaker, limiter, permits and waiting room, each whole in itself, joined by two rules: whoever
+//! opens the breaker empties the waiting room, and nobody joins the room once it has been emptied.
+//! The gate waits for nothing and asks nobody the time. It is the truth about its dependency: the
+//! actor that looks after it can die and be rebuilt without anything here changing.
+
+use std::time::Duration;
+
+use crate::breaker::{Admission, CircuitBreaker, Refusal};
+use crate::clock::Moment;
+use crate::error::RejectedBy;
+use crate::event::{State, Transition};
+use crate::limit::TokenBucket;
+use crate::outcome::Outcome;
+use crate::policy::Policy;
+
+use super::room::{Join, Room, TurnedAway};
+
+/// A guard's refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) by: RejectedBy,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self { by: RejectedBy::Breaker, retry_after: refusal.retry_after }
+    }
+}
+
+/// A dependency's guards.
+#[derive(Debug)]
+pub struct Gate {
+    breaker: CircuitBreaker,
+    limiter: Option<TokenBucket>,
+    room: Room,
+    max_wait: Duration,
+    block_timeout: Duration,
+}
+
+impl Gate {
+    /// The guards that `policy` asks for, all permits free and the breaker closed.
+    #[must_use]
+    pub fn new(policy: &Policy, now: Moment) -> Self {
+        Self {
+            breaker: CircuitBreaker::new(policy.breaker().clone(), now),
+            limiter: policy.rate_limit().map(|limit| TokenBucket::new(limit, now)),
+            room: Room::new(policy.bulkhead().max_concurrent(), policy.mailbox()),
+            max_wait: policy.bulkhead().max_wait(),
+            block_timeout: policy.mailbox().on_full().block_timeout(),
+        }
+    }
+
+    /// The breaker. Moves made on it directly do not empty the waiting room: use the gate's own.
+    #[must_use]
+    pub fn breaker(&self) -> &CircuitBreaker {
+        &self.breaker
+    }
+
+    pub(crate) fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// The first look: an open breaker answers for itself and burns no token.
+    #[inline]
+    pub(crate) fn knock(&self, now: Moment) -> Result<(), Refused> {
+        self.breaker.check(now)?;
+        if let Some(limiter) = &self.limiter {
+            limiter.try_take(now, 1).map_err(|refusal| Refused {
+                by: RejectedBy::RateLimit,
+                retry_after: refusal.retry_after,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Gives back the token of an attempt that was never dispatched.
+    pub(crate) fn refund(&self) {
+        if let Some(limiter) = &self.limiter {
+            limiter.refund(1);
+        }
+    }
+
+    /// Takes a permit or a place in the line; the breaker is looked at again with the line locked.
+    pub(crate) fn join(
+        &self,
+        now: Moment,
+        deadline: Moment,
+        shut_down: impl FnOnce() -> bool,
+    ) -> Join {
+        if self.max_wait.is_zero() {
+            return Join::Refused(TurnedAway::Expired);
+        }
+        let give_up_at = (now + self.max_wait).min(deadline);
+        self.room.join(give_up_at, now + self.block_timeout, || {
+            if shut_down() {
+                return Some(TurnedAway::ShutDown);
+            }
+            self.breaker.check(now).is_err().then_some(TurnedAway::Flushed)
+        })
+    }
+
+    /// The lease, taken with the permit in hand: the second look, and the one that counts.
+    #[inline]
+    pub(crate) fn admit(
+        &self,
+        now: Moment,
+        moved: &mut Option<Transition>,
+    ) -> Result<Admission, Refused> {
+        Ok(self.breaker.admit(now, moved)?)
+    }
+
+    /// Counts how an admitted attempt ended.
+    #[inline]
+    pub(crate) fn record(
+        &self,
+        admission: Admission,
+        outcome: Outcome,
+        now: Moment,
+    ) -> Option<Transition> {
+        let moved = self.breaker.record(admission, outcome, now);
+        if moved.is_some() {
+            self.settle(moved);
+        }
+        moved
+    }
+
+    /// What a move of the breaker means for those who wait.
+    #[cold]
+    fn settle(&self, moved: Option<Transition>) -> Option<Transition> {
+        if moved.is_some_and(|transition| transition.to == State::Open) {
+            self.room.flush(TurnedAway::Flushed);
+        }
+        moved
+    }
+
+    /// Holds the breaker open by hand and turns everybody waiting away.
+    pub(crate) fn force_open(&self, now: Moment) -> Option<Transition> {
+        let moved = self.breaker.force_open(now);
+        self.settle(moved)
+    }
+
+    /// The backstop for everything that callers do for themselves: moves an open breaker on, calls up
+    /// whoever a free permit is for, turns away whoever an open breaker or a passed time forgot.
+    /// Returns the move, if one was made, and when the breaker wants to be looked at again.
+    pub(crate) fn tick(&self, now: Moment) -> (Option<Transition>, Option<Moment>) {
+        let (moved, next) = self.breaker.poll(now);
+        if self.breaker.state() == State::Open {
+            self.room.flush(TurnedAway::Flushed);
+        } else if self.room.permits().waiters() > 0 {
+            self.room.call_up(now);
+        }
+        (moved, next)
+    }
+}

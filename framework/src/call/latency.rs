@@ -1,0 +1,164 @@
+//! Latency in buckets: 1 µs to 100 s, seven to a decade, so a quantile is off by at most half its value.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// Steps within a decade, times ten.
+const STEPS: [u64; 7] = [10, 15, 20, 30, 40, 50, 75];
+/// 1 µs up to 10 s and beyond.
+const DECADES: usize = 8;
+const BOUNDS: usize = STEPS.len() * DECADES + 1;
+/// One more than there are bounds: the last bucket has none.
+pub const BUCKETS: usize = BOUNDS + 1;
+
+/// Upper bounds of the buckets, in nanoseconds, inclusive.
+static BOUNDS_NANOS: [u64; BOUNDS] = bounds();
+/// For each power of two, the first bucket that a value of that size can fall into.
+static FIRST: [u8; 65] = first();
+/// Ends the run of bounds that `bucket` compares against.
+const NEVER: u64 = u64::MAX;
+
+const fn bounds() -> [u64; BOUNDS] {
+    let mut bounds = [0; BOUNDS];
+    let mut decade = 0;
+    let mut unit = 100; // a tenth of a microsecond, because the steps are times ten
+    while decade < DECADES {
+        let mut step = 0;
+        while step < STEPS.len() {
+            bounds[decade * STEPS.len() + step] = STEPS[step] * unit;
+            step += 1;
+        }
+        unit *= 10;
+        decade += 1;
+    }
+    bounds[BOUNDS - 1] = 10 * unit;
+    bounds
+}
+
+const fn first() -> [u8; 65] {
+    let bounds = bounds();
+    let mut first = [0; 65];
+    let mut bits = 0;
+    while bits <= 64 {
+        let smallest = if bits == 0 { 0 } else { 1u64 << (bits - 1) };
+        let mut at = 0;
+        while at < BOUNDS && bounds[at] < smallest {
+            at += 1;
+        }
+        first[bits] = at as u8;
+        bits += 1;
+    }
+    first
+}
+
+/// The bucket that a latency falls into: the first whose bound is not below it.
+#[inline]
+#[must_use]
+pub fn bucket(nanos: u64) -> usize {
+    let bits = 64 - nanos.leading_zeros() as usize;
+    let mut at = usize::from(FIRST[bits]);
+    // A power of two spans at most four bounds, so this runs at most four times.
+    while nanos > BOUNDS_NANOS.get(at).copied().unwrap_or(NEVER) {
+        at += 1;
+    }
+    at
+}
+
+/// A latency histogram.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Latency {
+    /// How many calls fell into each bucket; the last one is everything above 100 s.
+    #[serde(skip)]
+    pub buckets: [u64; BUCKETS],
+    /// All of them together, in nanoseconds.
+    pub sum_nanos: u64,
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self { buckets: [0; BUCKETS], sum_nanos: 0 }
+    }
+}
+
+impl Latency {
+    /// The upper bound of a bucket; `None` for the last.
+    #[must_use]
+    pub fn bound(bucket: usize) -> Option<Duration> {
+        BOUNDS_NANOS.get(bucket).copied().map(Duration::from_nanos)
+    }
+
+    /// How many calls it holds.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+
+    /// Adds another histogram's calls to this one's.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.buckets.iter_mut().zip(&other.buckets) {
+            *mine += theirs;
+        }
+        self.sum_nanos = self.sum_nanos.saturating_add(other.sum_nanos);
+    }
+
+    /// The latency that a share `q` of the calls did not exceed, interpolated within its bucket; `None`
+    /// without calls. `q` is taken as at least 0 and at most 1; above 100 s the answer is 100 s.
+    #[must_use]
+    pub fn quantile(&self, q: f64) -> Option<Duration> {
+        let count = self.count();
+        if count == 0 {
+            return None;
+        }
+        let rank = q.clamp(0.0, 1.0) * count as f64;
+        let mut seen = 0.0;
+        for (at, &calls) in self.buckets.iter().enumerate() {
+            let calls = calls as f64;
+            if calls > 0.0 && seen + calls >= rank {
+                let Some(&upper) = BOUNDS_NANOS.get(at) else { break };
+                let lower = at.checked_sub(1).map_or(0, |below| BOUNDS_NANOS[below]);
+                let share = ((rank - seen) / calls).clamp(0.0, 1.0);
+                return Some(Duration::from_nanos(lower + ((upper - lower) as f64 * share) as u64));
+            }
+            seen += calls;
+        }
+        BOUNDS_NANOS.last().copied().map(Duration::from_nanos)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_bucket_is_the_first_whose_bound_is_not_below(nanos: u64, shift in 0u32..64) {
+            let nanos = nanos >> shift;
+            let naive = BOUNDS_NANOS.iter().position(|&bound| nanos <= bound).unwrap_or(BOUNDS);
+            prop_assert_eq!(bucket(nanos), naive);
+        }
+    }
+
+    #[test]
+    fn bounds_and_their_edges() {
+        assert_eq!(Latency::bound(0), Some(Duration::from_micros(1)));
+        assert_eq!(Latency::bound(BUCKETS - 2), Some(Duration::from_secs(100)));
+        assert_eq!(Latency::bound(BUCKETS - 1), None);
+        assert_eq!(bucket(1_000), 0);
+        assert_eq!(bucket(1_001), 1);
+        assert_eq!(bucket(0), 0);
+        assert_eq!(bucket(u64::MAX), BUCKETS - 1);
+    }
+
+    #[test]
+    fn quantiles_of_known_calls() {
+        let mut latency = Latency::default();
+        assert_eq!(latency.quantile(0.5), None);
+        latency.buckets[bucket(10_000_000)] = 99;
+        latency.buckets[bucket(1_000_000_000)] = 1;
+        let p50 = latency.quantile(0.5).unwrap();
+        assert!(p50 > Duration::from_micros(7_500) && p50 <= Duration::from_millis(10), "{p50:?}");
+        assert_eq!(latency.quantile(1.0), Some(Duration::from_secs(1)));
+    }
+}
