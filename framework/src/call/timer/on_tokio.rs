@@ -1,0 +1,84 @@
+//! tokio's clock and timers, behind the face of our own.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::catch_unwind;
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+use super::Time;
+use crate::clock::{Clock, Moment};
+
+/// The moment at which this process first asked. Not zero, because a runtime whose clock was paused
+/// before that lies in its past, and must still see its own time move.
+const FIRST_ASKED: Moment = Moment::from_nanos(24 * 3600 * 1_000_000_000);
+
+pub(super) fn clock() -> Clock {
+    origin();
+    Clock::from_fn(now)
+}
+
+/// The real clock's, not the current runtime's, which may have been advanced by years.
+#[expect(clippy::disallowed_methods, reason = "the point from which tokio's clock is counted")]
+fn origin() -> Instant {
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    *ORIGIN.get_or_init(Instant::now)
+}
+
+#[expect(clippy::disallowed_methods, reason = "follows tokio's clock: the one place that may")]
+pub(super) fn now() -> Moment {
+    let (now, origin) = (tokio::time::Instant::now().into_std(), origin());
+    match now.checked_duration_since(origin) {
+        Some(after) => FIRST_ASKED + after,
+        None => FIRST_ASKED.before(origin.saturating_duration_since(now)),
+    }
+}
+
+/// tokio's sleep, or where there is none, ours.
+type Boxed = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
+
+/// A sleep's hold on tokio's timers; made on the first poll that has to wait.
+#[derive(Default)]
+pub(super) struct Arm(Option<Boxed>);
+
+impl Arm {
+    pub(super) fn poll(&mut self, deadline: Moment, context: &mut Context<'_>) -> Poll<()> {
+        // Twice, because a timer can fire before this runtime's clock says so: one that was armed
+        // on another runtime, or beyond the 30 years that tokio waits at most.
+        for _ in 0..2 {
+            let now = now();
+            if now >= deadline {
+                self.0 = None;
+                return Poll::Ready(());
+            }
+            let sleep = self.0.get_or_insert_with(|| sleep(deadline.since(now)));
+            if sleep.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            self.0 = None;
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Arm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Arm").field(&self.0.is_some()).finish()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is what Time::sleep comes down to on tokio")]
+fn sleep(length: Duration) -> Boxed {
+    if Handle::try_current().is_ok() {
+        // A runtime built without timers panics here, and there is no way to ask it beforehand.
+        if let Ok(sleep) = catch_unwind(|| Box::pin(tokio::time::sleep(length))) {
+            return sleep;
+        }
+    }
+    Box::pin(Time::system().sleep(length))
+}
