@@ -1,0 +1,79 @@
+//! How long to wait before the next attempt.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::config::Config;
+use super::jitter::Jitter;
+
+/// How delays grow from one attempt to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Backoff {
+    /// `base_delay * factor ^ attempt`, at most `max_delay`.
+    #[default]
+    Exponential,
+    /// `base_delay` every time.
+    Constant,
+}
+
+impl Backoff {
+    /// Every backoff.
+    pub const ALL: [Self; 2] = [Self::Exponential, Self::Constant];
+
+    /// The name that policy files use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exponential => "exponential",
+            Self::Constant => "constant",
+        }
+    }
+}
+
+impl fmt::Display for Backoff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Config {
+    /// How long to wait after attempt number `attempt` has failed; the first attempt is number 0.
+    ///
+    /// `previous` is what this gave for the attempt before, zero for the first: only
+    /// [`Jitter::Decorrelated`] looks at it. `unit` is chance, in `[0, 1)`; anything outside is
+    /// taken as the nearest end, NaN as 0. The delay is capped, then spread, then capped again, so it is at
+    /// most [`max_delay`](Config::max_delay) for every attempt up to `u32::MAX`. (The founding text
+    /// caps once, before its ±50 %, which can then exceed the cap.)
+    #[must_use]
+    pub fn delay(&self, attempt: u32, previous: Duration, unit: f64) -> Duration {
+        let unit = if unit.is_nan() { 0.0 } else { unit.clamp(0.0, 1.0) };
+        let (base, cap) = (as_nanos(self.base_delay()), as_nanos(self.max_delay()));
+        let nanos = match (self.jitter(), self.backoff()) {
+            (Jitter::Decorrelated, _) => {
+                // Before the first delay the previous one counts as `base`: otherwise everybody's
+                // first delay would be the same.
+                let upper = as_nanos(previous).max(base) * 3.0;
+                base + (upper - base) * unit
+            }
+            (jitter, Backoff::Constant) => jitter.spread(base, unit),
+            (jitter, Backoff::Exponential) => {
+                jitter.spread(grown(base, self.factor(), attempt).min(cap), unit)
+            }
+        };
+        // At most 30 days, which a double holds to the nanosecond.
+        Duration::from_nanos(nanos.min(cap).round() as u64)
+    }
+}
+
+/// `base * factor ^ attempt`, which may be infinite but never NaN.
+fn grown(base: f64, factor: f64, attempt: u32) -> f64 {
+    // Zero times an overflowed power would be NaN.
+    if base == 0.0 { 0.0 } else { base * factor.powf(f64::from(attempt)) }
+}
+
+fn as_nanos(duration: Duration) -> f64 {
+    duration.as_nanos() as f64
+}

@@ -1,0 +1,190 @@
+//! A retry's settings.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::backoff::Backoff;
+use super::budget::BudgetConfig;
+use super::jitter::Jitter;
+use crate::setting::{Check, InvalidSettings};
+
+/// The most attempts that one call can be given.
+pub const MAX_ATTEMPTS: u32 = 1_000;
+/// The longest delay that can be asked for: 30 days.
+pub const MAX_DELAY: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The fastest growth that can be asked for.
+pub const MAX_FACTOR: f64 = 1_000.0;
+
+/// A retry's settings, checked. Built by [`Config::builder`]; the default is the founding text's:
+/// 3 attempts, from 1 s doubling up to 60 s, save that jitter is full. No budget.
+///
+/// Whether anything is retried at all is for the method to say: only `idempotent` ones are.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Config {
+    max_attempts: u32,
+    base_delay: Duration,
+    max_delay: Duration,
+    factor: f64,
+    backoff: Backoff,
+    jitter: Jitter,
+    budget: Option<BudgetConfig>,
+    retry_rejections: bool,
+}
+
+impl Config {
+    /// Starts from the defaults.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder(Self::default())
+    }
+    /// How many attempts a call gets at most, the first one included. Default 3.
+    #[must_use]
+    pub fn max_attempts(&self) -> u32 {
+        self.max_attempts
+    }
+    /// The delay after the first attempt, before jitter. Default 1 s.
+    #[must_use]
+    pub fn base_delay(&self) -> Duration {
+        self.base_delay
+    }
+    /// No delay is longer than this, jitter included. Default 60 s.
+    #[must_use]
+    pub fn max_delay(&self) -> Duration {
+        self.max_delay
+    }
+    /// By what each delay is longer than the one before, under exponential backoff. Default 2.
+    #[must_use]
+    pub fn factor(&self) -> f64 {
+        self.factor
+    }
+    /// How delays grow. Default: exponentially.
+    #[must_use]
+    pub fn backoff(&self) -> Backoff {
+        self.backoff
+    }
+    /// How chance spreads delays. Default: full jitter.
+    #[must_use]
+    pub fn jitter(&self) -> Jitter {
+        self.jitter
+    }
+    /// What retries may cost in all, over every call. Default: no such limit.
+    #[must_use]
+    pub fn budget(&self) -> Option<&BudgetConfig> {
+        self.budget.as_ref()
+    }
+    /// Whether a refusal by one of our own guards is retried too. Default: no.
+    #[must_use]
+    pub fn retry_rejections(&self) -> bool {
+        self.retry_rejections
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_attempts: 3,
+            base_delay: Duration::from_secs(1),
+            max_delay: Duration::from_secs(60),
+            factor: 2.0,
+            backoff: Backoff::default(),
+            jitter: Jitter::default(),
+            budget: None,
+            retry_rejections: false,
+        }
+    }
+}
+
+/// Builds a [`Config`], checking every setting.
+#[derive(Clone, Debug)]
+pub struct Builder(Config);
+
+impl Default for Builder {
+    fn default() -> Self {
+        Config::builder()
+    }
+}
+
+impl Builder {
+    /// How many attempts a call gets at most, the first one included; 1 (never retry) to 1,000.
+    #[must_use]
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.0.max_attempts = attempts;
+        self
+    }
+    /// The delay after the first attempt, before jitter; at most `max_delay`. Zero retries at once.
+    #[must_use]
+    pub fn base_delay(mut self, delay: Duration) -> Self {
+        self.0.base_delay = delay;
+        self
+    }
+    /// No delay is longer than this; at most 30 days.
+    #[must_use]
+    pub fn max_delay(mut self, delay: Duration) -> Self {
+        self.0.max_delay = delay;
+        self
+    }
+    /// By what each delay is longer than the one before, under exponential backoff; 1 to 1,000.
+    #[must_use]
+    pub fn factor(mut self, factor: f64) -> Self {
+        self.0.factor = factor;
+        self
+    }
+    /// How delays grow.
+    #[must_use]
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.0.backoff = backoff;
+        self
+    }
+    /// How chance spreads delays.
+    #[must_use]
+    pub fn jitter(mut self, jitter: Jitter) -> Self {
+        self.0.jitter = jitter;
+        self
+    }
+    /// What retries may cost in all, over every call; `None` for no such limit.
+    #[must_use]
+    pub fn budget(mut self, budget: impl Into<Option<BudgetConfig>>) -> Self {
+        self.0.budget = budget.into();
+        self
+    }
+    /// Whether a refusal by one of our own guards is retried too.
+    #[must_use]
+    pub fn retry_rejections(mut self, retry: bool) -> Self {
+        self.0.retry_rejections = retry;
+        self
+    }
+    /// The checked settings.
+    ///
+    /// # Errors
+    /// Every setting that is out of range or contradicts another.
+    pub fn build(self) -> Result<Config, InvalidSettings> {
+        let mut check = Check::default();
+        let config = self.0;
+        check.require(
+            (1..=MAX_ATTEMPTS).contains(&config.max_attempts),
+            "max_attempts",
+            config.max_attempts,
+            format!("from 1 to {MAX_ATTEMPTS}"),
+        );
+        check.require(
+            config.base_delay <= config.max_delay,
+            "base_delay",
+            config.base_delay,
+            format!("at most max_delay ({:?})", config.max_delay),
+        );
+        check.require(
+            config.max_delay <= MAX_DELAY,
+            "max_delay",
+            config.max_delay,
+            "at most 30days",
+        );
+        check.require(
+            (1.0..=MAX_FACTOR).contains(&config.factor),
+            "factor",
+            config.factor,
+            format!("from 1 to {MAX_FACTOR}"),
+        );
+        check.finish(config)
+    }
+}

@@ -1,0 +1,61 @@
+//! How chance spreads delays, so that callers that failed together do not come back together.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// How chance spreads a delay. The formulas are the founding text's table; full, equal and
+/// decorrelated are from M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+///
+/// `d` is the delay before jitter, already capped at `max_delay`; `random(a, b)` lies in `[a, b)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Jitter {
+    /// `d`. For tests: callers that failed together come back together.
+    None,
+    /// `random(0, d)`. The default: it spreads the most.
+    #[default]
+    Full,
+    /// `d / 2 + random(0, d / 2)`. Never less than half of it.
+    Equal,
+    /// `d ± 50 %`, at most `max_delay`.
+    PlusMinusHalf,
+    /// `min(max_delay, random(base_delay, previous * 3))`. Goes by the delay before instead of the
+    /// attempt's number, so the backoff's curve and factor play no part.
+    Decorrelated,
+}
+
+impl Jitter {
+    /// Every jitter.
+    pub const ALL: [Self; 5] =
+        [Self::None, Self::Full, Self::Equal, Self::PlusMinusHalf, Self::Decorrelated];
+
+    /// The name that policy files use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Full => "full",
+            Self::Equal => "equal",
+            Self::PlusMinusHalf => "plus_minus_half",
+            Self::Decorrelated => "decorrelated",
+        }
+    }
+
+    /// Spreads `delay` (any unit), by `unit` in `[0, 1)`. May exceed `delay` by half. Decorrelated
+    /// leaves it as it is: its delay is drawn another way.
+    pub(super) fn spread(self, delay: f64, unit: f64) -> f64 {
+        match self {
+            Self::None | Self::Decorrelated => delay,
+            Self::Full => delay * unit,
+            Self::Equal => delay / 2.0 + delay / 2.0 * unit,
+            Self::PlusMinusHalf => delay * (0.5 + unit),
+        }
+    }
+}
+
+impl fmt::Display for Jitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

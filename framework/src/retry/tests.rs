@@ -1,0 +1,297 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::clock::Moment;
+use crate::entropy::Entropy;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn config(jitter: Jitter) -> Config {
+    Config::builder().jitter(jitter).build().unwrap()
+}
+
+/// The founding text's formula in plain words, before its jitter.
+fn capped(attempt: i32) -> f64 {
+    (1.0 * 2.0_f64.powi(attempt)).min(60.0)
+}
+
+#[test]
+fn the_defaults_are_the_founding_texts_but_for_full_jitter() {
+    let config = Config::default();
+    assert_eq!(config.max_attempts(), 3);
+    assert_eq!((config.base_delay(), config.max_delay()), (SECOND, 60 * SECOND));
+    assert_eq!((config.factor(), config.backoff()), (2.0, Backoff::Exponential));
+    assert_eq!((config.jitter(), config.budget()), (Jitter::Full, None));
+    assert!(!config.retry_rejections());
+    assert_eq!(Config::builder().build().unwrap(), config);
+}
+
+#[test]
+fn without_jitter_delays_double_from_one_second_to_sixty() {
+    let config = config(Jitter::None);
+    let delays: Vec<u64> = (0..8).map(|n| config.delay(n, SECOND, 0.5).as_secs()).collect();
+    assert_eq!(delays, [1, 2, 4, 8, 16, 32, 60, 60]);
+    let constant =
+        Config::builder().jitter(Jitter::None).backoff(Backoff::Constant).build().unwrap();
+    assert_eq!(constant.delay(1000, SECOND, 0.5), SECOND);
+}
+
+#[test]
+fn each_jitter_follows_its_formula_over_its_whole_range() {
+    // A delay of 8 s: the lowest, the middle and the highest draw.
+    let at = |jitter, unit| config(jitter).delay(3, 8 * SECOND, unit).as_secs_f64();
+    for (jitter, low, mid, high) in [
+        (Jitter::None, 8.0, 8.0, 8.0),
+        (Jitter::Full, 0.0, 4.0, 8.0),
+        (Jitter::Equal, 4.0, 6.0, 8.0),
+        (Jitter::PlusMinusHalf, 4.0, 8.0, 12.0),
+        (Jitter::Decorrelated, 1.0, 12.5, 24.0),
+    ] {
+        assert_eq!(at(jitter, 0.0), low, "{jitter}");
+        assert_eq!(at(jitter, 0.5), mid, "{jitter}");
+        assert!((at(jitter, 1.0 - f64::EPSILON) - high).abs() < 1e-6, "{jitter}");
+    }
+}
+
+#[test]
+fn decorrelated_spreads_the_first_delay_too_and_never_passes_the_cap() {
+    let config = config(Jitter::Decorrelated);
+    assert_eq!(
+        config.delay(0, Duration::ZERO, 0.5),
+        2 * SECOND,
+        "between base and three times base"
+    );
+    assert_eq!(config.delay(9, 60 * SECOND, 0.99), 60 * SECOND);
+    assert_eq!(config.delay(9, Duration::MAX, 0.0), SECOND);
+}
+
+#[test]
+fn plus_minus_half_is_clamped_after_jitter() {
+    assert_eq!(config(Jitter::PlusMinusHalf).delay(30, SECOND, 0.99), 60 * SECOND);
+}
+
+#[test]
+fn seeded_draws_spread_evenly() {
+    let entropy = Entropy::seeded(42);
+    for (jitter, low, high) in
+        [(Jitter::Full, 0.0, 4.0), (Jitter::Equal, 2.0, 4.0), (Jitter::PlusMinusHalf, 2.0, 6.0)]
+    {
+        let config = config(jitter);
+        let mut quarters = [0_u32; 4];
+        for _ in 0..8_000 {
+            let delay = config.delay(2, SECOND, entropy.unit()).as_secs_f64();
+            let share = (delay - low) / (high - low);
+            assert!((0.0..=1.0).contains(&share), "{jitter}: {delay}");
+            quarters[((share * 4.0) as usize).min(3)] += 1;
+        }
+        assert!(quarters.iter().all(|n| (1_850..2_150).contains(n)), "{jitter}: {quarters:?}");
+    }
+}
+
+#[test]
+fn every_mistake_is_told_at_once() {
+    let wrong = Config::builder()
+        .max_attempts(0)
+        .base_delay(61 * SECOND)
+        .factor(f64::NAN)
+        .build()
+        .unwrap_err();
+    let keys: Vec<_> = wrong.as_slice().iter().map(|setting| setting.key).collect();
+    assert_eq!(keys, ["max_attempts", "base_delay", "factor"]);
+    for factor in [0.5, f64::INFINITY, -1.0] {
+        assert!(Config::builder().factor(factor).build().is_err(), "{factor}");
+    }
+    let wrong = BudgetConfig::builder()
+        .ratio(1.5)
+        .min_per_second(f64::NAN)
+        .window(Duration::ZERO)
+        .build()
+        .unwrap_err();
+    assert_eq!(wrong.as_slice().len(), 3);
+    assert!(BudgetConfig::builder().ratio(0.0).min_per_second(0.0).build().is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    #[test]
+    fn delays_are_finite_and_capped_for_every_attempt(
+        attempt in prop_oneof![0_u32..100, any::<u32>(), Just(u32::MAX)],
+        base in 0_u64..=60_000,
+        factor in 1.0_f64..=1000.0,
+        constant in any::<bool>(),
+        which in 0_usize..5,
+        previous in any::<u64>(),
+        unit in prop_oneof![0.0_f64..1.0, Just(f64::NAN), Just(f64::INFINITY), Just(-1.0)],
+    ) {
+        let config = Config::builder()
+            .base_delay(Duration::from_millis(base))
+            .factor(factor)
+            .backoff(if constant { Backoff::Constant } else { Backoff::Exponential })
+            .jitter(Jitter::ALL[which])
+            .build()
+            .unwrap();
+        prop_assert!(config.delay(attempt, Duration::from_nanos(previous), unit) <= 60 * SECOND);
+    }
+
+    #[test]
+    fn delays_are_the_founding_texts(attempt in 0_i32..1000, unit in 0.0_f64..1.0) {
+        let naive = |jitter| {
+            let d = capped(attempt);
+            match jitter {
+                Jitter::None => d,
+                Jitter::Full => unit * d,
+                Jitter::Equal => d / 2.0 + unit * d / 2.0,
+                Jitter::PlusMinusHalf => (d - d * 0.5 + unit * d).min(60.0),
+                Jitter::Decorrelated => (1.0 + unit * (7.0 * 3.0 - 1.0)).min(60.0),
+            }
+        };
+        for jitter in Jitter::ALL {
+            let ours = config(jitter).delay(attempt as u32, 7 * SECOND, unit).as_secs_f64();
+            prop_assert!((ours - naive(jitter)).abs() < 2e-9, "{jitter}: {ours} {}", naive(jitter));
+        }
+    }
+}
+
+fn at(millis: u64) -> Moment {
+    Moment::from_nanos(millis * 1_000_000)
+}
+
+fn budget(ratio: f64, min_per_second: f64, window: Duration) -> Budget {
+    let config =
+        BudgetConfig::builder().ratio(ratio).min_per_second(min_per_second).window(window).build();
+    Budget::new(&config.unwrap())
+}
+
+fn retries(budget: &Budget, now: Moment) -> usize {
+    (0..10_000).take_while(|_| budget.try_retry(now)).count()
+}
+
+#[test]
+fn a_budget_is_a_share_of_the_calls_and_slides() {
+    let budget = budget(0.2, 0.0, 10 * SECOND);
+    (0..100).for_each(|_| budget.call(at(500)));
+    assert_eq!(retries(&budget, at(500)), 20);
+    (0..50).for_each(|_| budget.call(at(5_000)));
+    assert_eq!(retries(&budget, at(9_999)), 10, "waiting retries count, in their own slice");
+    assert_eq!(
+        retries(&budget, at(10_000)),
+        0,
+        "20 calls' worth slid out, and the 20 retries with it"
+    );
+    assert_eq!(budget.usage(at(10_000)).calls, 50);
+    assert_eq!(budget.usage(at(1_000_000)).calls, 0);
+}
+
+#[test]
+fn a_ratio_is_not_truncated() {
+    for (ratio, allowed) in [(0.6, 60), (0.07, 7), (0.29, 29), (0.01, 1), (1.0, 100)] {
+        let budget = budget(ratio, 0.0, 10 * SECOND);
+        (0..100).for_each(|_| budget.call(at(0)));
+        assert_eq!(retries(&budget, at(0)), allowed, "{ratio}");
+    }
+}
+
+#[test]
+fn the_floor_lets_a_quiet_caller_retry_and_clones_share_it() {
+    let budget = budget(0.0, 0.5, 10 * SECOND);
+    let clone = budget.clone();
+    assert_eq!(retries(&budget, at(0)), 5);
+    assert_eq!(retries(&clone, at(0)), 0);
+}
+
+#[test]
+fn a_clock_that_goes_back_far_does_not_freeze_the_budget() {
+    let budget = budget(0.0, 1.0, 10 * SECOND);
+    let year = 365 * 24 * 3600 * 1000;
+    assert_eq!(retries(&budget, at(year)), 10);
+    assert_eq!(retries(&budget, at(year - 5_000)), 0, "a little back is standing still");
+    assert_eq!(retries(&budget, at(0)), 10, "far back starts afresh");
+    assert_eq!(retries(&budget, at(10_000)), 10);
+}
+
+#[test]
+fn racing_threads_never_reserve_one_too_many() {
+    let budget = budget(0.5, 0.0, 10 * SECOND);
+    (0..1_000).for_each(|_| budget.call(at(0)));
+    let granted: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| retries(&budget, at(0)))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(granted, 500);
+}
+
+#[test]
+fn racing_threads_lose_no_call() {
+    let budget = budget(0.5, 0.0, 10 * SECOND);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..5_000).for_each(|n| budget.call(at(n))));
+        }
+    });
+    assert_eq!(budget.usage(at(5_000)).calls, 20_000);
+}
+
+/// Every call and retry in a list, each with the slice it fell in.
+#[derive(Default)]
+struct Model {
+    latest: u64,
+    calls: Vec<u64>,
+    retries: Vec<u64>,
+}
+
+impl Model {
+    fn advance(&mut self, millis: u64) {
+        let slice = millis / 1000;
+        if slice + 10 < self.latest {
+            *self = Self::default();
+            self.latest = slice;
+        }
+        self.latest = self.latest.max(slice);
+        let latest = self.latest;
+        self.calls.retain(|slice| slice + 10 > latest);
+        self.retries.retain(|slice| slice + 10 > latest);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    #[test]
+    fn a_list_of_everything_allows_the_same(
+        percent in 0_u64..=100,
+        floor in 0_u64..5,
+        steps in prop::collection::vec((0_u8..12, any::<u16>()), 0..300),
+    ) {
+        prop_assume!(percent + floor > 0);
+        // In a window of 10 s, floor / 10 a second makes `floor` retries.
+        let budget = budget(percent as f64 / 100.0, floor as f64 / 10.0, 10 * SECOND);
+        let mut model = Model::default();
+        let mut now: u64 = 0;
+        for (kind, by) in steps {
+            let by = u64::from(by);
+            match kind {
+                0..=4 => {
+                    model.advance(now);
+                    model.calls.push(model.latest);
+                    budget.call(at(now));
+                }
+                5..=8 => {
+                    model.advance(now);
+                    let allowed = 100 * (model.retries.len() as u64)
+                        < percent * model.calls.len() as u64 + 100 * floor;
+                    if allowed {
+                        model.retries.push(model.latest);
+                    }
+                    prop_assert_eq!(budget.try_retry(at(now)), allowed);
+                }
+                9 => now += by % 3_000,
+                10 => now = now.saturating_sub(by % 20_000),
+                _ => now += by * u64::from(by % 7 == 0) * 1_000,
+            }
+        }
+        model.advance(now);
+        let usage = budget.usage(at(now));
+        prop_assert_eq!((usage.calls, usage.retries), (model.calls.len() as u64, model.retries.len() as u64));
+    }
+}
