@@ -6,12 +6,12 @@
 #[cfg(seawall_loom)]
 pub(crate) use loom::sync::{
     MutexGuard,
-    atomic::{AtomicU32, AtomicU64, Ordering},
+    atomic::{AtomicU64, Ordering},
 };
 #[cfg(not(seawall_loom))]
 pub(crate) use std::sync::{
     MutexGuard,
-    atomic::{AtomicU32, AtomicU64, Ordering},
+    atomic::{AtomicU64, Ordering},
 };
 
 #[cfg(seawall_loom)]

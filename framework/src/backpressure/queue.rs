@@ -1,5 +1,7 @@
 //! The line itself.
 
+use serde::Serialize;
+
 use super::config::Config;
 use super::strategy::Strategy;
 
@@ -41,7 +43,7 @@ pub enum Push<T> {
 }
 
 /// What a line has seen. At any moment `received = processed + dropped + waiting + blocked_now`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
 pub struct Counts {
     /// Entries that were ever pushed, whatever became of them.
     pub received: u64,

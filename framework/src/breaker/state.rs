@@ -237,7 +237,12 @@ impl CircuitBreaker {
 
     /// Counts how an admitted attempt ended, and returns the move that this made, if any.
     #[inline]
-    pub fn record(&self, admission: Admission, outcome: Outcome, now: Moment) -> Option<Transition> {
+    pub fn record(
+        &self,
+        admission: Admission,
+        outcome: Outcome,
+        now: Moment,
+    ) -> Option<Transition> {
         if admission.probe {
             return self.record_probe(admission, outcome, now);
         }
@@ -351,12 +356,7 @@ impl CircuitBreaker {
     }
 
     /// Makes a move if the breaker is still in the state and generation of `seen`.
-    fn shift(
-        &self,
-        seen: Word,
-        now: Moment,
-        to: impl Fn(Word) -> Word,
-    ) -> Option<Transition> {
+    fn shift(&self, seen: Word, now: Moment, to: impl Fn(Word) -> Word) -> Option<Transition> {
         let mut moves = self.moves.lock();
         let word = self.load();
         if word.tag() != seen.tag() || word.generation() != seen.generation() {
@@ -366,7 +366,12 @@ impl CircuitBreaker {
     }
 
     /// The one place where the state changes. `moves` is the lock: only probe counts race with it.
-    fn apply(&self, moves: &mut Moves, now: Moment, to: impl Fn(Word) -> Word) -> Option<Transition> {
+    fn apply(
+        &self,
+        moves: &mut Moves,
+        now: Moment,
+        to: impl Fn(Word) -> Word,
+    ) -> Option<Transition> {
         let mut word = self.load();
         let next = loop {
             let next = to(word);

@@ -3,5 +3,5 @@
 mod config;
 mod permits;
 
-pub use config::{Builder, Config};
+pub use config::{Builder, Config, MAX_CONCURRENT};
 pub use permits::{Joined, MAX_WAITERS, Permits};

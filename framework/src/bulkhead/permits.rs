@@ -65,12 +65,7 @@ impl Permits {
     fn update(&self, change: impl Fn(Word) -> Option<u64>) -> bool {
         let mut word = self.load();
         while let Some(next) = change(word) {
-            match self.0.compare_exchange_weak(
-                word.0,
-                next,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
+            match self.0.compare_exchange_weak(word.0, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return true,
                 Err(seen) => word = Word(seen),
             }
@@ -81,9 +76,7 @@ impl Permits {
     /// Takes a permit if one is free and nobody is waiting.
     #[inline]
     pub fn try_acquire(&self) -> bool {
-        self.update(|word| {
-            (word.waiters() == 0 && word.has_free()).then_some(word.0 + ACTIVE)
-        })
+        self.update(|word| (word.waiters() == 0 && word.has_free()).then_some(word.0 + ACTIVE))
     }
 
     /// Gives a permit back. True: somebody is waiting, and the caller must call them up.

@@ -20,7 +20,7 @@ use super::room::TurnedAway;
 use super::signal::{Signal, Signals};
 use super::snapshot::{MethodSnapshot, Snapshot};
 use super::stats::MethodStats;
-use super::timer::{Sleep, Time};
+use super::timer::Time;
 
 /// Calls are taken.
 const SERVING: u32 = 0;
@@ -63,7 +63,7 @@ impl Dependency {
         let now = time.now();
         Self {
             gate: Gate::new(&policy, now),
-            budget: policy.retry().budget().map(|config| Budget::new(config, now)),
+            budget: policy.retry().budget().map(Budget::new),
             name,
             time,
             policy,
@@ -114,15 +114,6 @@ impl Dependency {
     }
     pub(crate) fn entropy(&self) -> &Entropy {
         &self.entropy
-    }
-
-    /// A sleep that ends early, and looks unfinished, when calls are told to end.
-    pub(crate) fn sleep_until(&self, deadline: Moment) -> Sleep {
-        self.time.sleep_until_or_nudged(deadline, self.nudge_key())
-    }
-
-    fn nudge_key(&self) -> usize {
-        std::ptr::from_ref(self) as usize
     }
 
     /// The counters of a method; the same ones for every client that has a method of this name.
@@ -192,11 +183,11 @@ impl Dependency {
         let _ = self.life.compare_exchange(SERVING, DRAINING, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// Ends every call in flight: those that wait now, those that pend when they are next polled.
+    /// Ends every call in flight: it is woken, and answers that Seawall is shutting down.
     pub fn cancel(&self) {
         self.life.store(CANCELLED, Ordering::Release);
         self.gate.room().flush(TurnedAway::ShutDown);
-        self.time.nudge(self.nudge_key());
+        self.time.nudge();
     }
 
     /// Calls that are waiting for something: a permit, an answer, the end of a backoff.

@@ -49,7 +49,7 @@ impl Gate {
             limiter: policy.rate_limit().map(|limit| TokenBucket::new(limit, now)),
             room: Room::new(policy.bulkhead().max_concurrent(), policy.mailbox()),
             max_wait: policy.bulkhead().max_wait(),
-            block_timeout: policy.mailbox().on_full().block_timeout(),
+            block_timeout: policy.mailbox().on_full().block_timeout().unwrap_or_default(),
         }
     }
 

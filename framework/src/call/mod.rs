@@ -15,7 +15,7 @@ pub mod timer;
 pub use self::core::{Core, MethodSpec};
 pub use dependency::Dependency;
 pub use gate::Gate;
-pub use latency::Latency;
+pub use latency::{BUCKETS, Latency, bucket};
 pub use pipeline::{Call, Rules};
 pub use signal::{Signal, Signals};
 pub use snapshot::{MethodSnapshot, Snapshot};

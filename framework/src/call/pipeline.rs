@@ -196,10 +196,11 @@ impl<'a> Call<'a> {
         let gate = dependency.gate();
         gate.knock(self.now).map_err(|refused| dependency.refuse(refused))?;
         let mut entry = Entry::new(dependency);
-        if !gate.room().try_enter() {
-            self.wait().await?;
+        if gate.room().try_enter() {
+            entry.take_permit();
+        } else {
+            self.wait(&mut entry).await?;
         }
-        entry.take_permit();
         let mut moved = None;
         let admission = gate.admit(self.now, &mut moved);
         if let Some(transition) = moved {
@@ -210,21 +211,23 @@ impl<'a> Call<'a> {
         Ok(Lease::new(entry, &self.method.stats, admission, self.now, self.now + plan.slow_call))
     }
 
-    /// Waits for a permit; returns holding one that the caller has yet to put into a guard.
+    /// Waits for a permit and puts it into the entry.
     #[cold]
-    async fn wait(&mut self) -> Result<(), Fault> {
+    async fn wait(&mut self, entry: &mut Entry<'a>) -> Result<(), Fault> {
         let dependency = self.dependency;
-        let joined =
-            dependency.gate().join(self.now, self.deadline, || dependency.is_cancelled());
+        let joined = dependency.gate().join(self.now, self.deadline, || dependency.is_cancelled());
         let ticket = match joined {
-            Join::Acquired => return Ok(()),
+            Join::Acquired => {
+                entry.take_permit();
+                return Ok(());
+            }
             Join::Refused(end) => return Err(self.turned_away(end)),
             Join::Waiting(ticket) => ticket,
         };
         let mut place = Place::new(dependency, ticket);
         dependency.signals().raise(Signal::Saturated);
         self.pend();
-        let mut sleep = dependency.sleep_until(Room::gives_up_at(&place.ticket));
+        let mut sleep = dependency.time().sleep_until(Room::gives_up_at(&place.ticket));
         let waited = poll_fn(|cx| match place.room().poll(&place.ticket, cx) {
             Poll::Ready(end) => Poll::Ready(end),
             Poll::Pending => Pin::new(&mut sleep)
@@ -237,9 +240,8 @@ impl<'a> Call<'a> {
         if let Err(end) = waited {
             return Err(self.turned_away(end));
         }
-        // From here on the permit is this call's: nothing below may return without giving it back.
+        entry.take_permit();
         if self.now >= self.deadline {
-            dependency.gate().room().leave(|| self.now);
             return Err(dependency.deadline_exceeded(self.method.plan.deadline));
         }
         Ok(())
@@ -275,7 +277,7 @@ impl<'a> Call<'a> {
     ) -> Poll<Ended> {
         let sleep = sleep.get_or_insert_with(|| {
             self.pend();
-            self.dependency.sleep_until(ends_at)
+            self.dependency.time().sleep_until(ends_at)
         });
         // Armed before looking: a nudge that comes in between finds it.
         match Pin::new(sleep).poll(cx) {
@@ -299,8 +301,7 @@ impl<'a> Call<'a> {
         }
         // The deadline ended it. With under a tenth of its timeout left it never had a chance, and
         // says nothing about the dependency.
-        let lesson =
-            if given < plan.timeout / 10 { Outcome::Cancelled } else { Outcome::TimedOut };
+        let lesson = if given < plan.timeout / 10 { Outcome::Cancelled } else { Outcome::TimedOut };
         lease.end(Outcome::TimedOut, lesson, self.now);
         self.dependency.deadline_exceeded(plan.deadline)
     }
@@ -358,7 +359,7 @@ impl<'a> Call<'a> {
     #[cold]
     async fn pause(&mut self, delay: Duration) -> Result<(), Fault> {
         self.pend();
-        let mut sleep = self.dependency.sleep_until(self.now + delay);
+        let mut sleep = self.dependency.time().sleep_until(self.now + delay);
         let dependency = self.dependency;
         let paused = poll_fn(|cx| match Pin::new(&mut sleep).poll(cx) {
             Poll::Ready(()) => Poll::Ready(Ok(())),

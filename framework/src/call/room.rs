@@ -45,8 +45,6 @@ pub(crate) enum Join {
 pub(crate) struct Ticket {
     waiter: Arc<Waiter>,
     key: Key,
-    /// Whether the line was full, so that this call stands behind it.
-    pub(crate) blocked: bool,
 }
 
 #[derive(Debug)]
@@ -141,12 +139,11 @@ impl Room {
             slot: Mutex::new(Slot::Waiting(None)),
         });
         let joined = match line.push(Arc::clone(&waiter)) {
-            Push::Waiting(key) => Join::Waiting(Ticket { waiter, key, blocked: false }),
-            Push::Blocked(key) => Join::Waiting(Ticket { waiter, key, blocked: true }),
+            Push::Waiting(key) | Push::Blocked(key) => Join::Waiting(Ticket { waiter, key }),
             Push::Evicted { key, evicted } => {
                 self.permits.leave(1);
                 evicted.settle(Slot::TurnedAway(TurnedAway::Dropped), &mut wakers);
-                Join::Waiting(Ticket { waiter, key, blocked: false })
+                Join::Waiting(Ticket { waiter, key })
             }
             Push::Full(_) => Join::Refused(TurnedAway::Full),
             Push::Dropped(_) => Join::Refused(TurnedAway::Dropped),
@@ -166,12 +163,7 @@ impl Room {
         wakers.wake();
     }
 
-    fn hand_over(
-        &self,
-        line: &mut Queue<Arc<Waiter>>,
-        now: Moment,
-        wakers: &mut Wakers,
-    ) {
+    fn hand_over(&self, line: &mut Queue<Arc<Waiter>>, now: Moment, wakers: &mut Wakers) {
         self.shed_expired(line, now, wakers);
         while !line.is_empty() && self.permits.grant() {
             if let Some(waiter) = line.pop() {
@@ -182,12 +174,7 @@ impl Room {
     }
 
     /// What has waited past its time is never dispatched.
-    fn shed_expired(
-        &self,
-        line: &mut Queue<Arc<Waiter>>,
-        now: Moment,
-        wakers: &mut Wakers,
-    ) {
+    fn shed_expired(&self, line: &mut Queue<Arc<Waiter>>, now: Moment, wakers: &mut Wakers) {
         while line.front().is_some_and(|waiter| waiter.give_up_at < now) {
             if let Some(waiter) = line.drop_front() {
                 self.permits.leave(1);
@@ -211,7 +198,11 @@ impl Room {
     }
 
     /// Whether the wait is over, and how; else remembers whom to wake.
-    pub(crate) fn poll(&self, ticket: &Ticket, cx: &mut Context<'_>) -> Poll<Result<(), TurnedAway>> {
+    pub(crate) fn poll(
+        &self,
+        ticket: &Ticket,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), TurnedAway>> {
         match &mut *ticket.waiter.slot.lock() {
             Slot::Granted => Poll::Ready(Ok(())),
             Slot::TurnedAway(end) => Poll::Ready(Err(*end)),

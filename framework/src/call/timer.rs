@@ -93,6 +93,16 @@ impl Time {
         Sleep { deadline, arm }
     }
 
+    /// Wakes every task that sleeps by this time, once; its sleep is not over and goes on. For whoever
+    /// has changed something that sleepers look at when they wake, such as a shutdown.
+    pub(crate) fn nudge(&self) {
+        match &self.0 {
+            Source::System(timers) => timers.nudge(),
+            Source::Tokio(_) => on_tokio::nudge(),
+            Source::Manual(manual) => manual.nudge(),
+        }
+    }
+
     /// A sleep that ends `length` from now: counted from this call, not from the first poll.
     /// One too long for the clock (584 years) never ends.
     pub fn sleep(&self, length: Duration) -> Sleep {

@@ -2,4 +2,7 @@
 
 mod proxy;
 
-pub use proxy::{Link, MethodSpec, Proxy};
+pub use crate::call::{Call, Core, MethodSpec, Rules};
+pub use crate::error::{CallError, Fallible, Fault};
+pub use crate::outcome::Class;
+pub use proxy::{Link, Proxy};

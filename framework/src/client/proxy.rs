@@ -2,24 +2,8 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::call::Core;
-
-/// What the trait's author said about one method, in `#[call(…)]`. A constant: policies are laid over it at spawn.
-#[derive(Clone, Copy, Debug)]
-pub struct MethodSpec {
-    /// The method's name.
-    pub name: &'static str,
-    /// Safe to repeat: without it nothing is retried, whatever a policy says.
-    pub idempotent: bool,
-    /// The attempt's timeout.
-    pub timeout: Option<Duration>,
-    /// How many attempts at most, the first one included.
-    pub max_attempts: Option<u32>,
-    /// Whether a fallback stands by, so that time is kept for it out of the deadline.
-    pub fallback: bool,
-}
+use crate::call::{Core, MethodSpec};
 
 /// A client that `#[resilient]` generated.
 pub trait Proxy: Sized {

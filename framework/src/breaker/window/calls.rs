@@ -16,7 +16,7 @@ const LOW: u64 = (1 << 48) - 1;
 const TAG_SHIFT: u32 = 48;
 
 #[derive(Debug)]
-pub(super) struct Calls {
+pub(in crate::breaker) struct Calls {
     size: u64,
     /// Generation (16 bits) and the next sequence number (48). Written by every call.
     head: CachePadded<AtomicU64>,
@@ -52,8 +52,7 @@ impl Calls {
         let base = self.base.load(Ordering::Acquire);
         let mine = (sequence + 1) << 1 | u64::from(failed);
         // In bounds: the ring has `size` slots.
-        let displaced =
-            slots[(sequence % self.size) as usize].fetch_max(mine, Ordering::AcqRel);
+        let displaced = slots[(sequence % self.size) as usize].fetch_max(mine, Ordering::AcqRel);
         let mut delta = 0;
         if displaced < mine {
             let was_failure = displaced & 1 == 1 && (displaced >> 1) > base;
@@ -71,12 +70,8 @@ impl Calls {
                 return None;
             }
             let next = tag | (head + 1) & LOW;
-            match self.head.0.compare_exchange_weak(
-                head,
-                next,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
+            match self.head.0.compare_exchange_weak(head, next, Ordering::AcqRel, Ordering::Acquire)
+            {
                 Ok(_) => return Some(head & LOW),
                 Err(seen) => head = seen,
             }

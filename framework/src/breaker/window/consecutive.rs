@@ -7,7 +7,7 @@ use super::Tally;
 const COUNT_MASK: u64 = (1 << 40) - 1;
 
 #[derive(Debug)]
-pub(super) struct Consecutive(AtomicU64);
+pub(in crate::breaker) struct Consecutive(AtomicU64);
 
 impl Consecutive {
     pub(super) fn new() -> Self {
@@ -24,7 +24,8 @@ impl Consecutive {
             if word & !COUNT_MASK != tag || (!failed && word == tag) {
                 return 0;
             }
-            let count = if failed { (word & COUNT_MASK).saturating_add(1).min(COUNT_MASK) } else { 0 };
+            let count =
+                if failed { (word & COUNT_MASK).saturating_add(1).min(COUNT_MASK) } else { 0 };
             match self.0.compare_exchange_weak(
                 word,
                 tag | count,

@@ -18,7 +18,7 @@ const COUNT_MASK: u64 = (1 << 40) - 1;
 const INDEX_MASK: u64 = (1 << 48) - 1;
 
 #[derive(Debug)]
-pub(super) struct Timed {
+pub(in crate::breaker) struct Timed {
     bucket_nanos: u64,
     /// Generation (16 bits) and the current bucket's number since the clock's origin (48).
     current: AtomicU64,

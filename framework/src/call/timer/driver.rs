@@ -167,6 +167,15 @@ impl Timers {
         self.driver.get()
     }
 
+    /// Wakes whoever sleeps; their timers go on.
+    pub(super) fn nudge(&self) {
+        let mut sleepers = Vec::new();
+        for shard in &self.shards {
+            shard.0.lock().wheel.wakers(&mut sleepers);
+        }
+        wake_all(&mut sleepers);
+    }
+
     /// The driver's life.
     fn run(&self) {
         let mut fired = Vec::with_capacity(BATCH);

@@ -93,6 +93,12 @@ impl ManualTime {
         }
     }
 
+    /// Wakes whoever sleeps; their timers go on.
+    pub(super) fn nudge(&self) {
+        let sleepers: Vec<Waker> = self.0.state.lock().sleeping.values().cloned().collect();
+        sleepers.into_iter().for_each(Waker::wake);
+    }
+
     /// Moves the clock to the next timer and takes it out; to `target` if there is none before it.
     fn step(&self, target: Moment) -> Option<Waker> {
         let mut state = self.0.state.lock();

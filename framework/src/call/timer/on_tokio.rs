@@ -1,14 +1,15 @@
 //! tokio's clock and timers, behind the face of our own.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::catch_unwind;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::OnceLock;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 
 use super::Time;
 use crate::clock::{Clock, Moment};
@@ -38,6 +39,14 @@ pub(super) fn now() -> Moment {
     }
 }
 
+/// Cuts short every wait, not the sleeps themselves: they find the time not up and wait again.
+static NUDGE: Notify = Notify::const_new();
+
+/// Wakes whoever sleeps.
+pub(super) fn nudge() {
+    NUDGE.notify_waiters();
+}
+
 /// tokio's sleep, or where there is none, ours.
 type Boxed = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
@@ -47,8 +56,8 @@ pub(super) struct Arm(Option<Boxed>);
 
 impl Arm {
     pub(super) fn poll(&mut self, deadline: Moment, context: &mut Context<'_>) -> Poll<()> {
-        // Twice, because a timer can fire before this runtime's clock says so: one that was armed
-        // on another runtime, or beyond the 30 years that tokio waits at most.
+        // Twice, because a timer can end before this runtime's clock says so: one that was nudged, or
+        // armed on another runtime, or beyond the 30 years that tokio waits at most.
         for _ in 0..2 {
             let now = now();
             if now >= deadline {
@@ -77,8 +86,18 @@ fn sleep(length: Duration) -> Boxed {
     if Handle::try_current().is_ok() {
         // A runtime built without timers panics here, and there is no way to ask it beforehand.
         if let Ok(sleep) = catch_unwind(|| Box::pin(tokio::time::sleep(length))) {
-            return sleep;
+            return Box::pin(first_of(sleep, NUDGE.notified()));
         }
     }
     Box::pin(Time::system().sleep(length))
+}
+
+/// Ends when either does.
+async fn first_of(mut sleep: Pin<Box<tokio::time::Sleep>>, nudged: impl Future<Output = ()>) {
+    let mut nudged = pin!(nudged);
+    poll_fn(|context| match nudged.as_mut().poll(context) {
+        Poll::Ready(()) => Poll::Ready(()),
+        Poll::Pending => sleep.as_mut().poll(context),
+    })
+    .await;
 }

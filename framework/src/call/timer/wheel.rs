@@ -227,6 +227,11 @@ impl Wheel {
         }
     }
 
+    /// Appends the waker of every timer that waits; they go on waiting.
+    pub(super) fn wakers(&self, into: &mut Vec<Waker>) {
+        into.extend(self.entries.iter().filter_map(|entry| entry.waker.clone()));
+    }
+
     /// Moves `elapsed` up to `now` if nothing would come due by it. Without this a timer armed after
     /// an idle hour would be placed as if that hour still lay ahead.
     fn catch_up(&mut self, now: u64) {

@@ -1,0 +1,1 @@
+//! The breaker against naive models.
