@@ -37,8 +37,8 @@ struct Bucket {
 
 /// Generation (8 bits) and lap (16): what stands in a bucket's upper bits while `current` is this.
 fn tag(current: u64) -> u64 {
-    let generation = current >> 48 & 0xFF;
-    let lap = (current & INDEX_MASK) / BUCKETS & 0xFFFF;
+    let generation = (current >> 48) & 0xFF;
+    let lap = ((current & INDEX_MASK) / BUCKETS) & 0xFFFF;
     (generation << 16 | lap) << 40
 }
 
@@ -59,7 +59,7 @@ impl Timed {
     }
 
     fn index(&self, now: Moment) -> u64 {
-        now.as_nanos() / self.bucket_nanos & INDEX_MASK
+        (now.as_nanos() / self.bucket_nanos) & INDEX_MASK
     }
 
     /// What the window holds with this outcome in it; `None` for another generation's.
