@@ -59,6 +59,12 @@ impl Gate {
         &self.breaker
     }
 
+    /// Calls waiting for a permit.
+    #[must_use]
+    pub fn waiters(&self) -> u32 {
+        self.room.permits().waiters()
+    }
+
     pub(crate) fn room(&self) -> &Room {
         &self.room
     }
