@@ -46,7 +46,7 @@ impl Gate {
     pub fn new(policy: &Policy, now: Moment) -> Self {
         Self {
             breaker: CircuitBreaker::new(policy.breaker().clone(), now),
-            limiter: policy.rate_limit().map(|limit| TokenBucket::new(limit, now)),
+            limiter: policy.rate_limit().map(TokenBucket::new),
             room: Room::new(policy.bulkhead().max_concurrent(), policy.mailbox()),
             max_wait: policy.bulkhead().max_wait(),
             block_timeout: policy.mailbox().on_full().block_timeout().unwrap_or_default(),
