@@ -24,7 +24,6 @@ pub(crate) struct Display<'a> {
     strips: [Strip; 3],
     /// The readings of the last [`RATE_OVER`], oldest first.
     history: VecDeque<(Duration, Readings)>,
-    peak_busy: usize,
 }
 
 impl<'a> Display<'a> {
@@ -35,7 +34,6 @@ impl<'a> Display<'a> {
             script,
             strips: Default::default(),
             history: VecDeque::new(),
-            peak_busy: 0,
         }
     }
 
@@ -53,7 +51,7 @@ impl<'a> Display<'a> {
         let frame = (self.stage.length() / (2 * CELLS as u32)).min(Duration::from_millis(100));
         let (mut next_frame, mut next_line) = (Duration::ZERO, Duration::from_secs(1));
         loop {
-            let now = self.sample(read, shop);
+            let now = self.sample(read);
             if out.is_terminal() {
                 out.redraw(&self.block(shop, out))?;
             } else if now >= next_line {
@@ -72,16 +70,11 @@ impl<'a> Display<'a> {
         shop: &dyn Facade,
         out: &mut Out,
     ) -> io::Result<()> {
-        self.sample(read, shop);
+        self.sample(read);
         if out.is_terminal() {
             out.redraw(&self.block(shop, out))?;
         }
         out.release()
-    }
-
-    /// The most workers seen busy at once.
-    pub(crate) fn peak_busy(&self) -> usize {
-        self.peak_busy
     }
 
     /// The run as it was recorded, for the report.
@@ -89,12 +82,11 @@ impl<'a> Display<'a> {
         self.strips
     }
 
-    fn sample(&mut self, read: &Read, shop: &dyn Facade) -> Duration {
+    fn sample(&mut self, read: &Read) -> Duration {
         let (now, readings) = (self.stage.elapsed(), read());
         for (strip, reading) in self.strips.iter_mut().zip(&readings.0) {
             strip.record(self.stage.progress(), reading);
         }
-        self.peak_busy = self.peak_busy.max(shop.busy());
         self.history.push_back((now, readings));
         while self.history.get(1).is_some_and(|(at, _)| now.saturating_sub(*at) >= RATE_OVER) {
             self.history.pop_front();
@@ -139,19 +131,19 @@ impl<'a> Display<'a> {
         let mut lines = vec![
             String::new(),
             format!(
-                " {}  {}  {:4.1} of {} s   {} checkouts/s{}",
+                " {}  {}  {:4.1} of {} s  {} checkouts/s{}",
                 out.paint(Hue::Strong, "STOREFRONT"),
-                bar(self.stage.progress(), 24),
+                bar(self.stage.progress(), 20),
                 elapsed.min(length).as_secs_f64(),
                 length.as_secs(),
                 self.args.rate,
-                if self.args.bare { "   without Seawall" } else { "" },
+                if self.args.bare { "  no Seawall" } else { "" },
             ),
             format!(
-                " workers     {} {:3}/{WORKERS}   paid {}  pay later {}  left unserved {}",
+                " workers     {} {:3}/{WORKERS}   paid {}  pay later {}  left {}",
                 out.paint(
                     fill_hue(shop.busy(), WORKERS),
-                    &bar(shop.busy() as f64 / WORKERS as f64, 24)
+                    &bar(shop.busy() as f64 / WORKERS as f64, 20)
                 ),
                 shop.busy(),
                 tally.paid,
@@ -167,7 +159,7 @@ impl<'a> Display<'a> {
             lines.push(String::new());
             lines.push(self.head_line(i, reading, &counts, over_s, out));
             lines.push(format!("   {}", self.guard_line(reading, out)));
-            lines.push(format!("   {}", self.strips[i].draw(out)));
+            lines.push(format!("   {}  {}", self.strips[i].draw(out), self.phase(i, out)));
         }
         lines
     }
@@ -185,12 +177,8 @@ impl<'a> Display<'a> {
             let text = format!("{what} {rate:>4}/s");
             if count > 0 { out.paint(hue, &text) } else { out.paint(Hue::Quiet, &text) }
         };
-        let phase = match playing(self.script.of(i), self.stage.progress()) {
-            Some(act) => out.paint(Hue::Wary, &act.fault.to_string()),
-            None => out.paint(Hue::Quiet, "well"),
-        };
         format!(
-            " {} {}  {}  {}  {}   {phase}",
+            " {} {}  {}  {}  {}",
             out.paint(Hue::Strong, &format!("{:<13}", NAMES[i])),
             state(reading, out),
             per_s("ok", counts.success, Hue::Good),
@@ -202,6 +190,14 @@ impl<'a> Display<'a> {
             },
             per_s("refused", counts.refused(), Hue::Bad),
         )
+    }
+
+    /// What the script makes of a service now.
+    fn phase(&self, i: usize, out: &Out) -> String {
+        match playing(self.script.of(i), self.stage.progress()) {
+            Some(act) => out.paint(Hue::Wary, &act.fault.to_string()),
+            None => out.paint(Hue::Quiet, "well"),
+        }
     }
 
     fn guard_line(&self, reading: &Reading, out: &Out) -> String {

@@ -34,10 +34,10 @@ pub(crate) enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Hang => f.write_str("HANGS: never answers"),
-            Self::Refuse => f.write_str("REFUSES: 503"),
-            Self::Slow(times) => write!(f, "SLOW: {times} times"),
-            Self::Flood(_) => write!(f, "FLOODED: {BLAST_SIZE} at once"),
+            Self::Hang => f.write_str("hangs"),
+            Self::Refuse => f.write_str("refuses"),
+            Self::Slow(times) => write!(f, "slow ×{times}"),
+            Self::Flood(_) => f.write_str("flooded"),
         }
     }
 }

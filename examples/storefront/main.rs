@@ -107,7 +107,6 @@ struct Finale {
     outage: Option<Outage>,
     tally: Tally,
     strips: [Strip; 3],
-    peak_busy: usize,
     interrupted: bool,
 }
 
@@ -151,7 +150,6 @@ where
         readings: read(),
         outage: outage.into_inner().unwrap_or_else(PoisonError::into_inner),
         tally: shop.tally(),
-        peak_busy: display.peak_busy(),
         strips: display.into_strips(),
         interrupted,
     })

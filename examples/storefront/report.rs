@@ -88,7 +88,7 @@ fn table(finale: &Finale, out: &Out) -> Vec<String> {
         tally.pay_later,
         tally.left,
         tally.lost + unfinished(finale),
-        finale.peak_busy,
+        tally.peak_busy,
     ));
     lines
 }
@@ -143,7 +143,7 @@ fn json(args: &Args, finale: &Finale, metrics: Option<String>) -> Value {
             "lost": tally.lost,
             "unfinished": unfinished(finale),
         },
-        "workers": { "limit": WORKERS, "peak_busy": finale.peak_busy },
+        "workers": { "limit": WORKERS, "peak_busy": tally.peak_busy },
         "run": {
             "seconds": args.seconds,
             "rate": args.rate,

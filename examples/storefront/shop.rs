@@ -47,6 +47,7 @@ struct Counts {
     paid: AtomicU64,
     pay_later: AtomicU64,
     lost: AtomicU64,
+    peak_busy: AtomicU64,
 }
 
 /// How the shop did, by its own books.
@@ -64,6 +65,8 @@ pub(crate) struct Tally {
     pub(crate) pay_later: u64,
     /// Those whose goods could not be reserved.
     pub(crate) lost: u64,
+    /// The most workers who were busy at once.
+    pub(crate) peak_busy: u64,
 }
 
 /// What can be seen from the street.
@@ -103,6 +106,7 @@ impl<P, I, N> Facade for Shop<P, I, N> {
             paid: read(&counts.paid),
             pay_later: read(&counts.pay_later),
             lost: read(&counts.lost),
+            peak_busy: read(&counts.peak_busy),
         }
     }
 }
@@ -126,12 +130,11 @@ where
             self.welcome(&stage, crowd, stopped.clone(), &mut customers),
             self.send_newsletter(&stage, crowd.blast, stopped, &mut letters),
         );
-        for guests in [&mut customers, &mut letters] {
-            let all = async { while guests.join_next().await.inspect(finished).is_some() {} };
-            // Whether or not they made it: nothing may be left running when the books are closed.
-            let _ = tokio::time::timeout(CLOSING, all).await;
-            guests.shutdown().await;
-        }
+        let last_out = async { tokio::join!(all_out(&mut customers), all_out(&mut letters)) };
+        // Whether or not they made it: nothing may be left running when the books are closed.
+        let _ = tokio::time::timeout(CLOSING, last_out).await;
+        customers.shutdown().await;
+        letters.shutdown().await;
     }
 
     /// Customers come one by one, at random, at the same moments for the same seed, and whether or
@@ -183,7 +186,10 @@ where
     async fn serve(&self, order: u64, cents: u64) {
         self.counts.arrived.fetch_add(1, Ordering::Relaxed);
         match tokio::time::timeout(self.patience, self.workers.acquire()).await {
-            Ok(_worker) => self.checkout(order, cents).await,
+            Ok(_worker) => {
+                self.counts.peak_busy.fetch_max(self.busy() as u64, Ordering::Relaxed);
+                self.checkout(order, cents).await;
+            }
             Err(_) => {
                 self.counts.left.fetch_add(1, Ordering::Relaxed);
             }
@@ -225,6 +231,10 @@ async fn wait_for(
         () = stage.sleep_until(point) => Ok(()),
         _ = stopped.wait_for(|stopped| *stopped) => Err(()),
     }
+}
+
+async fn all_out(guests: &mut JoinSet<()>) {
+    while guests.join_next().await.inspect(finished).is_some() {}
 }
 
 /// A panic in a customer's task is a bug in this example: pass it on instead of counting on.

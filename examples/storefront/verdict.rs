@@ -66,10 +66,14 @@ fn breaker(finale: &Finale, recovered: Duration, when: &str) -> String {
 }
 
 fn bystanders(finale: &Finale, others: &str) -> String {
+    let peak = finale.tally.peak_busy;
+    let workers = if peak < WORKERS as u64 {
+        format!("and never were more than {peak} of {WORKERS} workers busy")
+    } else {
+        format!("though at times all {WORKERS} workers were busy: this rate is a lot for them")
+    };
     format!(
-        "Meanwhile {others} of their calls, and never were more than {} of {WORKERS} workers busy: \
-         add --bare to see the same run without Seawall.",
-        finale.peak_busy
+        "Meanwhile {others} of their calls, {workers}; add --bare to see the same run without Seawall."
     )
 }
 
@@ -89,7 +93,7 @@ fn bare(finale: &Finale, when: &str, others: &str) -> Vec<String> {
         format!(
             "Payment was down {when}: up to {} of {WORKERS} workers waited for it without a timeout, and {} of {} \
              customers left because no worker was free.",
-            finale.peak_busy, tally.left, tally.arrived
+            finale.tally.peak_busy, tally.left, tally.arrived
         ),
         format!(
             "So {others} of the calls they were due in that time, though nothing was wrong with either: \
