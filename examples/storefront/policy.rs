@@ -15,7 +15,7 @@ pub(crate) fn text(seconds: u64, rate: u32) -> String {
     // Payment answers within 20 ms when it is well; whoever waits longer than this waits in vain.
     let timeout_ms = (seconds * 20.0).clamp(150.0, 400.0).round();
     // Long enough for a few calls at a low rate, short enough to notice a hang soon.
-    let window_s = (seconds * 0.03).max(6.0 / f64::from(rate)).min(seconds * 0.1);
+    let window_s = (seconds * 0.03).min(1.0).max(6.0 / f64::from(rate)).min(seconds * 0.1);
     let window_ms = (window_s * 1_000.0).round();
     // A third of what the window normally sees: while payment hangs, the bulkhead lets less through.
     let min_calls = (f64::from(rate) * window_s * 0.3).floor().clamp(2.0, 20.0);
