@@ -12,7 +12,7 @@ mod supervise;
 mod system;
 
 pub use attendance::Attendance;
-pub use dependency::{Control, ControlError};
+pub use dependency::{Control, ControlError, DependencyActor};
 pub use handle::{ActorError, ActorHandle};
 pub use restart::{RestartBuilder, RestartPolicy};
 pub use system::{Supervision, SupervisionError};
