@@ -1,1 +1,21 @@
-//! (to be written)
+//! Every setting of a dependency in one place: as a value, and as a file.
+
+mod assemble;
+mod builder;
+mod decode;
+mod diagnostic;
+mod file;
+mod schema;
+mod settings;
+mod source;
+
+pub use builder::{Builder, IntoConfig, InvalidPolicy, PolicyMistake};
+pub use diagnostic::{Mistake, PolicyFileError};
+pub use file::{MAX_FILE_BYTES, PolicyFile};
+pub use settings::{
+    DEFAULT_DEADLINE, DEFAULT_FALLBACK_TIMEOUT, DEFAULT_TIMEOUT, MAX_DURATION, MIN_DURATION,
+    MethodPolicy, Policy,
+};
+
+#[cfg(test)]
+mod tests;
