@@ -3,8 +3,15 @@
 use seawall::Fault;
 
 #[derive(Debug, Clone, PartialEq)]
-pub enum PaymentError { Declined, Fault(Fault) }
-impl From<Fault> for PaymentError { fn from(f: Fault) -> Self { Self::Fault(f) } }
+pub enum PaymentError {
+    Declined,
+    Fault(Fault),
+}
+impl From<Fault> for PaymentError {
+    fn from(f: Fault) -> Self {
+        Self::Fault(f)
+    }
+}
 
 /// What the payment service offers.
 #[seawall::resilient]
@@ -16,7 +23,14 @@ pub trait Payments {
     async fn balance(&self, account: &str, region: String) -> Result<u64, PaymentError>;
 }
 
-fn worth_it(_: &PaymentError) -> bool { true }
-async fn last_known<S: Payments>(_: &S, _: &seawall::CallError<PaymentError>, account: &str, region: String) -> Result<u64, PaymentError> {
+fn worth_it(_: &PaymentError) -> bool {
+    true
+}
+async fn last_known<S: Payments>(
+    _: &S,
+    _: &seawall::CallError<PaymentError>,
+    account: &str,
+    region: String,
+) -> Result<u64, PaymentError> {
     Ok((account.len() + region.len()) as u64)
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -45,7 +45,9 @@ pub enum SpawnError {
         name: String,
     },
     /// The name cannot be a dependency's.
-    #[error("`{name}` cannot name a dependency: a name has 1 to 128 bytes and no control characters")]
+    #[error(
+        "`{name}` cannot name a dependency: a name has 1 to 128 bytes and no control characters"
+    )]
     BadName {
         /// The name.
         name: String,
@@ -139,9 +141,10 @@ struct Tenancy {
 impl Drop for Tenancy {
     fn drop(&mut self) {
         let mine = &self.registered.dependency;
-        self.inner.registry.0.remove_if(mine.name(), |_, other| {
-            Arc::ptr_eq(&other.registered.dependency, mine)
-        });
+        self.inner
+            .registry
+            .0
+            .remove_if(mine.name(), |_, other| Arc::ptr_eq(&other.registered.dependency, mine));
         self.registered.attendance.dismiss();
     }
 }
@@ -169,10 +172,6 @@ impl Seawall {
         }))
     }
 
-    pub(super) fn inner(&self) -> &Arc<Inner> {
-        &self.0
-    }
-
     /// Puts a service behind its guards, and an actor in charge of them. The annotation on the left
     /// picks the client: `let payments: PaymentsClient<_> = seawall.spawn("payments", service).await?`.
     ///
@@ -181,7 +180,10 @@ impl Seawall {
     ///
     /// # Errors
     /// [`SpawnError`]: the name is taken or cannot be one, or Seawall is shutting down.
-    #[expect(clippy::unused_async, reason = "a factory that builds the client will be awaited here")]
+    #[expect(
+        clippy::unused_async,
+        reason = "a factory that builds the client will be awaited here"
+    )]
     pub async fn spawn<P: Proxy>(&self, name: &str, service: P::Service) -> Result<P, SpawnError> {
         if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
             return Err(SpawnError::BadName { name: name.escape_debug().to_string() });
@@ -197,7 +199,8 @@ impl Seawall {
             // Vacant, or left by clients the last of which is being dropped just now.
             entry => {
                 let registered = self.register(name);
-                let tenancy = Tenancy { inner: Arc::clone(&self.0), registered: registered.clone() };
+                let tenancy =
+                    Tenancy { inner: Arc::clone(&self.0), registered: registered.clone() };
                 let tenancy = Arc::new(tenancy);
                 entry.insert(Place { registered, tenancy: Arc::downgrade(&tenancy) });
                 tenancy
