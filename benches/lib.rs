@@ -1,1 +1,107 @@
-//! What the benches share.
+//! What the benches share: contenders timed in turn, round after round, so that a ratio holds even
+//! when the machine's speed drifts.
+
+#![allow(clippy::print_stdout, reason = "a bench prints its figures")]
+
+use std::sync::Barrier;
+use std::time::Duration;
+
+use seawall::clock::Clock;
+
+/// One way of doing the thing that is measured.
+pub struct Contender<'a> {
+    /// What it is called in the table.
+    pub name: &'static str,
+    /// Does it this many times, on one thread.
+    pub run: Box<dyn Fn(u32) + Sync + 'a>,
+}
+
+impl std::fmt::Debug for Contender<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Contender").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Contender<'a> {
+    /// A contender of this name.
+    pub fn new(name: &'static str, run: impl Fn(u32) + Sync + 'a) -> Self {
+        Self { name, run: Box::new(run) }
+    }
+}
+
+/// How often each is run, and how much at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Rounds; each contender runs once in each.
+    pub rounds: usize,
+    /// Operations a thread does in a round.
+    pub operations: u32,
+}
+
+impl Effort {
+    /// A second or two each; `--quick` on the command line is a smoke test.
+    #[must_use]
+    pub fn from_args() -> Self {
+        if std::env::args().any(|argument| argument == "--quick") {
+            Self { rounds: 3, operations: 2_000 }
+        } else {
+            Self { rounds: 15, operations: 200_000 }
+        }
+    }
+}
+
+/// Runs every contender with 1 and 2 threads and prints ns an operation (median of the rounds, least),
+/// the ratio to the first contender round by round (median), and allocations an operation.
+pub fn compare(title: &str, effort: Effort, contenders: &[Contender<'_>]) {
+    println!("\n{title}");
+    println!("| threads | contender | ns/op median | ns/op min | first ÷ this | allocations/op |");
+    println!("| --- | --- | --- | --- | --- | --- |");
+    for threads in [1, 2] {
+        let mut times: Vec<Vec<f64>> = vec![Vec::new(); contenders.len()];
+        for contender in contenders {
+            (contender.run)(effort.operations / 10);
+        }
+        for _ in 0..effort.rounds {
+            for (contender, times) in contenders.iter().zip(&mut times) {
+                times.push(time(contender, threads, effort.operations));
+            }
+        }
+        for (contender, own) in contenders.iter().zip(&times) {
+            let ratios = times[0].iter().zip(own).map(|(first, this)| first / this).collect();
+            let allocated = allocation_counter::measure(|| (contender.run)(1_000)).count_total;
+            println!(
+                "| {threads} | {} | {:.1} | {:.1} | {:.2}× | {:.3} |",
+                contender.name,
+                median(own.clone()),
+                own.iter().copied().fold(f64::INFINITY, f64::min),
+                median(ratios),
+                allocated as f64 / 1_000.0,
+            );
+        }
+    }
+}
+
+/// Wall-clock nanoseconds an operation, with each thread doing `operations` of them at once.
+fn time(contender: &Contender<'_>, threads: usize, operations: u32) -> f64 {
+    let clock = Clock::system();
+    let start = Barrier::new(threads);
+    let longest = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| {
+                scope.spawn(|| {
+                    start.wait();
+                    let began = clock.now();
+                    (contender.run)(operations);
+                    clock.now().since(began)
+                })
+            })
+            .collect();
+        workers.into_iter().filter_map(|worker| worker.join().ok()).max().unwrap_or(Duration::ZERO)
+    });
+    longest.as_nanos() as f64 / f64::from(operations)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}

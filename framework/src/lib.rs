@@ -1,5 +1,9 @@
 //! Seawall keeps an application standing when the services it depends on are slow, broken or flooded.
+//!
+//! Each downstream dependency gets one supervising actor that owns its circuit breaker, its bulkhead
+//! and its mailbox. [`macro@resilient`] turns a trait into a client whose every call goes through them.
 
+// So that generated code, which says `seawall::`, works in this crate's own docs and tests.
 extern crate self as seawall;
 
 // Row 0, ground: no tokio, no actix, no I/O.
@@ -33,3 +37,15 @@ pub mod telemetry;
 
 // Row 7: the composition root.
 pub mod runtime;
+
+pub mod prelude;
+
+pub use call::timer::{ManualTime, Time};
+pub use call::{MethodSnapshot, Snapshot};
+pub use error::{CallError, Fault, RejectedBy};
+pub use event::{Event, Observer, State, Transition};
+pub use outcome::{CallOutcome, Class, Outcome};
+pub use policy::Policy;
+pub use runtime::{DependencyHandle, Seawall, ShutdownReport, SpawnError, StartError};
+#[cfg(feature = "macros")]
+pub use seawall_macros::resilient;

@@ -45,16 +45,10 @@ impl Plan {
     /// Built-in < `[defaults]` < `[name]` (all three in `policy`) < `#[call]` < `[name.methods.method]`.
     fn new(policy: &Policy, spec: &MethodSpec) -> Self {
         let method = policy.method(spec.name);
-        let deadline = method.and_then(|m| m.deadline).unwrap_or(policy.deadline());
-        let timeout = method
-            .and_then(|m| m.timeout)
-            .or(spec.timeout)
-            .unwrap_or(policy.timeout())
-            .min(deadline);
-        let max_attempts = method
-            .and_then(|m| m.max_attempts)
-            .or(spec.max_attempts)
-            .unwrap_or(policy.retry().max_attempts());
+        let deadline = method.deadline().unwrap_or(policy.deadline());
+        let timeout = method.timeout().or(spec.timeout).unwrap_or(policy.timeout()).min(deadline);
+        let max_attempts =
+            method.max_attempts().or(spec.max_attempts).unwrap_or(policy.retry().max_attempts());
         let reserve = if spec.fallback {
             // Never more than half: a call must have time to be a call.
             policy.fallback_timeout().min(deadline / 2)

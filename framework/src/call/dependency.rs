@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
 use crate::clock::Moment;
 use crate::entropy::Entropy;
 use crate::error::{DependencyName, Fault, RejectedBy, UnavailableCause};
@@ -43,6 +46,7 @@ pub struct Dependency {
     life: AtomicU32,
     /// Calls that have ever had to wait for something and have not ended yet.
     pending: AtomicU64,
+    emptied: Notify,
     rejections: [AtomicU64; RejectedBy::ALL.len()],
     retries: AtomicU64,
     restarts: AtomicU64,
@@ -72,6 +76,7 @@ impl Dependency {
             observer,
             life: AtomicU32::new(SERVING),
             pending: AtomicU64::new(0),
+            emptied: Notify::new(),
             rejections: std::array::from_fn(|_| AtomicU64::new(0)),
             retries: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
@@ -196,6 +201,11 @@ impl Dependency {
         self.pending.load(Ordering::Acquire)
     }
 
+    /// Ends when the last pending call of a draining dependency ends, after this call.
+    pub fn emptied(&self) -> Notified<'_> {
+        self.emptied.notified()
+    }
+
     // What calls do to it.
 
     #[inline]
@@ -214,7 +224,7 @@ impl Dependency {
 
     pub(crate) fn unpend(&self) {
         if self.pending.fetch_sub(1, Ordering::AcqRel) == 1 && !self.is_serving() {
-            self.signals.raise(Signal::Drained);
+            self.emptied.notify_waiters();
         }
     }
 

@@ -46,7 +46,7 @@ impl Gate {
     pub fn new(policy: &Policy, now: Moment) -> Self {
         Self {
             breaker: CircuitBreaker::new(policy.breaker().clone(), now),
-            limiter: policy.rate_limit().map(|limit| TokenBucket::new(limit, now)),
+            limiter: policy.rate_limit().map(TokenBucket::new),
             room: Room::new(policy.bulkhead().max_concurrent(), policy.mailbox()),
             max_wait: policy.bulkhead().max_wait(),
             // Under the other strategies nobody stands behind a full line: what waits there is in it.
@@ -58,6 +58,12 @@ impl Gate {
     #[must_use]
     pub fn breaker(&self) -> &CircuitBreaker {
         &self.breaker
+    }
+
+    /// Calls waiting for a permit.
+    #[must_use]
+    pub fn waiters(&self) -> u32 {
+        self.room.permits().waiters()
     }
 
     pub(crate) fn room(&self) -> &Room {

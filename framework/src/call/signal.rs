@@ -18,8 +18,6 @@ pub enum Signal {
     Saturated = 2,
     /// The user's code panicked.
     Panicked = 4,
-    /// The last call in flight ended while draining.
-    Drained = 8,
 }
 
 /// The signals that nobody has taken yet.

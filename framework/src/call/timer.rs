@@ -5,7 +5,7 @@
 //! reads another has fired early or late.
 //!
 //! The system's timers are ours: tokio's cost more to arm and cancel than a whole guarded call, and
-//! need a tokio runtime. They sit in timing wheels (see [`wheel`]) that one thread of the process,
+//! need a tokio runtime. They sit in timing wheels (see `wheel.rs`) that one thread of the process,
 //! `seawall-timers`, drives; it is started by the first sleep that waits.
 
 mod driver;

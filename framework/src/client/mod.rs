@@ -1,8 +1,10 @@
 //! What generated clients run on. Application code names nothing here except through `#[resilient]`.
 
 mod proxy;
+mod support;
 
 pub use crate::call::{Call, Core, MethodSpec, Rules};
 pub use crate::error::{CallError, Fallible, Fault};
 pub use crate::outcome::Class;
 pub use proxy::{Link, Proxy};
+pub use support::{Resend, TakesFault, answer, answer_with, cloned};

@@ -1,20 +1,10 @@
-//! stub
-#![allow(missing_docs)]
-use crate::clock::Moment;
-#[derive(Debug)]
-pub struct TokenBucket;
-#[derive(Debug, Clone)]
-pub struct Config;
-#[derive(Debug)]
-pub struct Refusal {
-    pub retry_after: Option<std::time::Duration>,
-}
-impl TokenBucket {
-    pub fn new(_: &Config, _: Moment) -> Self {
-        Self
-    }
-    pub fn try_take(&self, _: Moment, _: u64) -> Result<(), Refusal> {
-        Ok(())
-    }
-    pub fn refund(&self, _: u64) {}
-}
+//! Rate limiting: how many calls a dependency is sent, however many are asked for.
+
+mod quota;
+mod token_bucket;
+
+pub use quota::{Builder, Config, MAX_REFILL_PER_SECOND, MIN_REFILL_PER_SECOND, Refusal};
+pub use token_bucket::TokenBucket;
+
+#[cfg(test)]
+mod tests;

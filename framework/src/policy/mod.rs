@@ -1,45 +1,21 @@
-//! stub
-#![allow(missing_docs)]
-use std::time::Duration;
-#[derive(Debug, Clone, Default)]
-pub struct Policy {
-    pub breaker: crate::breaker::Config,
-    pub retry: crate::retry::Config,
-    pub bulkhead: crate::bulkhead::Config,
-    pub mailbox: crate::backpressure::Config,
-}
-#[derive(Debug, Clone, Default)]
-pub struct MethodPolicy {
-    pub timeout: Option<Duration>,
-    pub deadline: Option<Duration>,
-    pub max_attempts: Option<u32>,
-}
-impl Policy {
-    pub fn breaker(&self) -> &crate::breaker::Config {
-        &self.breaker
-    }
-    pub fn retry(&self) -> &crate::retry::Config {
-        &self.retry
-    }
-    pub fn bulkhead(&self) -> &crate::bulkhead::Config {
-        &self.bulkhead
-    }
-    pub fn mailbox(&self) -> &crate::backpressure::Config {
-        &self.mailbox
-    }
-    pub fn rate_limit(&self) -> Option<&crate::limit::Config> {
-        None
-    }
-    pub fn deadline(&self) -> Duration {
-        Duration::from_secs(30)
-    }
-    pub fn timeout(&self) -> Duration {
-        Duration::from_secs(10)
-    }
-    pub fn fallback_timeout(&self) -> Duration {
-        Duration::from_millis(100)
-    }
-    pub fn method(&self, _: &str) -> Option<&MethodPolicy> {
-        None
-    }
-}
+//! Every setting of a dependency in one place: as a value, and as a file.
+
+mod assemble;
+mod builder;
+mod decode;
+mod diagnostic;
+mod file;
+mod schema;
+mod settings;
+mod source;
+
+pub use builder::{Builder, IntoConfig, InvalidPolicy, PolicyMistake};
+pub use diagnostic::{Mistake, PolicyFileError};
+pub use file::{MAX_FILE_BYTES, PolicyFile};
+pub use settings::{
+    DEFAULT_DEADLINE, DEFAULT_FALLBACK_TIMEOUT, DEFAULT_TIMEOUT, MAX_DURATION, MIN_DURATION,
+    MethodPolicy, Policy,
+};
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,7 @@ impl Config {
     /// Starts from the defaults.
     #[must_use]
     pub fn builder() -> Builder {
-        Builder(Self::default())
+        Builder::default()
     }
     /// How many attempts a call gets at most, the first one included. Default 3.
     #[must_use]
@@ -96,62 +96,61 @@ impl Default for Config {
 }
 
 /// Builds a [`Config`], checking every setting.
-#[derive(Clone, Debug)]
-pub struct Builder(Config);
-
-impl Default for Builder {
-    fn default() -> Self {
-        Config::builder()
-    }
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    config: Config,
+    /// Kept apart, because left out it gives way to a shorter `max_delay`.
+    base_delay: Option<Duration>,
 }
 
 impl Builder {
     /// How many attempts a call gets at most, the first one included; 1 (never retry) to 1,000.
     #[must_use]
     pub fn max_attempts(mut self, attempts: u32) -> Self {
-        self.0.max_attempts = attempts;
+        self.config.max_attempts = attempts;
         self
     }
     /// The delay after the first attempt, before jitter; at most `max_delay`. Zero retries at once.
+    /// Left out it is 1 s, or `max_delay` if that is shorter.
     #[must_use]
     pub fn base_delay(mut self, delay: Duration) -> Self {
-        self.0.base_delay = delay;
+        self.base_delay = Some(delay);
         self
     }
     /// No delay is longer than this; at most 30 days.
     #[must_use]
     pub fn max_delay(mut self, delay: Duration) -> Self {
-        self.0.max_delay = delay;
+        self.config.max_delay = delay;
         self
     }
     /// By what each delay is longer than the one before, under exponential backoff; 1 to 1,000.
     #[must_use]
     pub fn factor(mut self, factor: f64) -> Self {
-        self.0.factor = factor;
+        self.config.factor = factor;
         self
     }
     /// How delays grow.
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
-        self.0.backoff = backoff;
+        self.config.backoff = backoff;
         self
     }
     /// How chance spreads delays.
     #[must_use]
     pub fn jitter(mut self, jitter: Jitter) -> Self {
-        self.0.jitter = jitter;
+        self.config.jitter = jitter;
         self
     }
     /// What retries may cost in all, over every call; `None` for no such limit.
     #[must_use]
     pub fn budget(mut self, budget: impl Into<Option<BudgetConfig>>) -> Self {
-        self.0.budget = budget.into();
+        self.config.budget = budget.into();
         self
     }
     /// Whether a refusal by one of our own guards is retried too.
     #[must_use]
     pub fn retry_rejections(mut self, retry: bool) -> Self {
-        self.0.retry_rejections = retry;
+        self.config.retry_rejections = retry;
         self
     }
     /// The checked settings.
@@ -160,7 +159,8 @@ impl Builder {
     /// Every setting that is out of range or contradicts another.
     pub fn build(self) -> Result<Config, InvalidSettings> {
         let mut check = Check::default();
-        let config = self.0;
+        let mut config = self.config;
+        config.base_delay = self.base_delay.unwrap_or(config.base_delay.min(config.max_delay));
         check.require(
             (1..=MAX_ATTEMPTS).contains(&config.max_attempts),
             "max_attempts",

@@ -29,6 +29,12 @@ fn the_defaults_are_the_founding_texts_but_for_full_jitter() {
 }
 
 #[test]
+fn a_short_max_delay_needs_no_base_delay_beside_it() {
+    let short = Config::builder().max_delay(SECOND / 2).build().unwrap();
+    assert_eq!(short.base_delay(), SECOND / 2);
+}
+
+#[test]
 fn without_jitter_delays_double_from_one_second_to_sixty() {
     let config = config(Jitter::None);
     let delays: Vec<u64> = (0..8).map(|n| config.delay(n, SECOND, 0.5).as_secs()).collect();

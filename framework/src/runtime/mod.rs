@@ -1,1 +1,11 @@
-//! (to be written)
+//! The composition root: the only module that knows everybody.
+
+mod builder;
+mod dependency;
+mod seawall;
+mod shutdown;
+
+pub use builder::{Builder, StartError};
+pub use dependency::DependencyHandle;
+pub use seawall::{Seawall, SpawnError};
+pub use shutdown::{Drained, ShutdownReport};

@@ -99,6 +99,7 @@ impl Timers {
     }
 
     /// Arms a timer. `None` if that cannot be done now.
+    #[inline]
     fn register(&'static self, now: Moment, deadline: Moment, waker: Waker) -> Option<Ticket> {
         let driver = self.driver()?;
         let tick = deadline.as_nanos().div_ceil(TICK_NANOS);
@@ -124,6 +125,7 @@ impl Timers {
         }
     }
 
+    #[inline]
     fn cancel(&self, ticket: Ticket) {
         let waker = self.shard(ticket).lock().wheel.cancel(ticket.key);
         drop(waker); // Here, where the lock is free again.
@@ -144,10 +146,12 @@ impl Timers {
         }
     }
 
+    #[inline]
     fn shard(&self, ticket: Ticket) -> &Mutex<Shard> {
         &self.shards[ticket.shard as usize].0
     }
 
+    #[inline]
     fn driver(&'static self) -> Option<&'static Thread> {
         match self.driver.get() {
             Some(driver) => Some(driver),

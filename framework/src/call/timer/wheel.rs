@@ -106,6 +106,7 @@ impl Wheel {
     ///
     /// # Errors
     /// Gives the waker back if four billion timers are waiting.
+    #[inline]
     pub(super) fn insert(
         &mut self,
         now: u64,
@@ -125,6 +126,7 @@ impl Wheel {
     }
 
     /// A free entry, in no list.
+    #[inline]
     fn place(&mut self) -> Option<u32> {
         let index = self.free;
         if let Some(entry) = self.entries.get(index as usize) {
@@ -138,6 +140,7 @@ impl Wheel {
 
     /// Takes a timer out. Its waker is returned, to be dropped where no lock is held: dropping one
     /// may drop a task, and with it other timers.
+    #[inline]
     pub(super) fn cancel(&mut self, key: Key) -> Option<Waker> {
         let entry = self.find(key)?;
         let (prev, next, slot) = (entry.prev, entry.next, entry.slot);
@@ -234,6 +237,7 @@ impl Wheel {
 
     /// Moves `elapsed` up to `now` if nothing would come due by it. Without this a timer armed after
     /// an idle hour would be placed as if that hour still lay ahead.
+    #[inline]
     fn catch_up(&mut self, now: u64) {
         if now > self.elapsed && self.next().is_none_or(|next| now < next) {
             self.elapsed = now;
@@ -241,6 +245,7 @@ impl Wheel {
     }
 
     /// The earliest slot that holds anything: level, digit, and the first tick it stands for.
+    #[inline]
     fn first_slot(&self) -> Option<(usize, usize, u64)> {
         if self.levels == 0 {
             return None;
@@ -253,6 +258,7 @@ impl Wheel {
     }
 
     /// Links an entry, due after `elapsed`, into its slot; returns the first tick the slot stands for.
+    #[inline]
     fn link(&mut self, index: u32) -> u64 {
         let tick = self.entries[index as usize].tick;
         let level = (tick ^ self.elapsed).ilog2() / BITS;
@@ -272,6 +278,7 @@ impl Wheel {
         tick >> shift << shift
     }
 
+    #[inline]
     fn mark_empty(&mut self, slot: usize) {
         let (level, digit) = (slot / SLOTS, slot % SLOTS);
         self.occupied[level] &= !(1 << digit);
@@ -280,11 +287,13 @@ impl Wheel {
         }
     }
 
+    #[inline]
     fn find(&mut self, key: Key) -> Option<&mut Entry> {
         self.entries.get_mut(key.index as usize).filter(|entry| entry.generation == key.generation)
     }
 
     /// Frees an entry that is in no list.
+    #[inline]
     fn release(&mut self, index: u32) -> Option<Waker> {
         let entry = &mut self.entries[index as usize];
         let waker = entry.waker.take();

@@ -1,0 +1,82 @@
+//! A run as a strip of cells, one for each stretch of time.
+
+use crate::paint::{Hue, Out};
+use crate::reading::{Counts, Reading};
+
+/// How many cells a run has.
+pub(crate) const CELLS: usize = 60;
+/// A cell's height is the share of calls that its dependency answered.
+const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// One dependency's run: how many of its calls it answered, and in which state its breaker was.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Strip {
+    cells: Vec<Cell>,
+    /// The counts when the last cell began.
+    before: Counts,
+    latest: Counts,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Cell {
+    counts: Counts,
+    state: Option<&'static str>,
+}
+
+impl Strip {
+    /// Adds what is known at `progress`, a share of the run; what comes after its end is left out.
+    pub(crate) fn record(&mut self, progress: f64, reading: &Reading) {
+        let wanted = (progress * CELLS as f64) as usize + 1;
+        if wanted > CELLS {
+            return;
+        }
+        if self.cells.len() < wanted {
+            self.before = self.latest.clone();
+            self.cells.resize_with(wanted, Cell::default);
+        }
+        self.latest = reading.counts.clone();
+        if let Some(cell) = self.cells.last_mut() {
+            cell.counts = self.latest.since(&self.before);
+            // A probe takes no longer than a blink: the most telling state of the stretch is shown.
+            let state = reading.guards.map(|guards| guards.state);
+            if cell.state.map(weight) < state.map(weight) {
+                cell.state = state;
+            }
+        }
+    }
+
+    /// The strip, its height the share of calls answered, its colour the breaker's state.
+    pub(crate) fn draw(&self, out: &Out) -> String {
+        let mut text: String = self.cells.iter().map(|cell| cell.draw(out)).collect();
+        text += &out.paint(Hue::Quiet, &"·".repeat(CELLS - self.cells.len()));
+        text
+    }
+}
+
+impl Cell {
+    fn draw(&self, out: &Out) -> String {
+        if self.counts.calls() == 0 && self.state.is_none() {
+            return out.paint(Hue::Quiet, "·");
+        }
+        let ratio = self.counts.success_ratio();
+        let height = ((ratio * HEIGHTS.len() as f64).ceil() as usize).clamp(1, HEIGHTS.len()) - 1;
+        let hue = match self.state {
+            Some("closed") => Hue::Good,
+            Some("half_open") => Hue::Wary,
+            Some(_) => Hue::Bad,
+            // Without a breaker the answers speak for themselves.
+            None if ratio >= 0.99 => Hue::Good,
+            None if ratio >= 0.9 => Hue::Wary,
+            None => Hue::Bad,
+        };
+        out.paint(hue, &HEIGHTS[height].to_string())
+    }
+}
+
+fn weight(state: &str) -> u8 {
+    match state {
+        "closed" => 0,
+        "half_open" => 2,
+        _ => 1,
+    }
+}

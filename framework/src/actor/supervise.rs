@@ -1,0 +1,136 @@
+//! Keeps one actor running: builds it, watches it, rebuilds it.
+//!
+//! actix's own `Supervisor` does not outlive a panic: the address stays dead. So the actor's future is
+//! polled here, a panic in it is caught, and the next actor comes from the factory, with a new
+//! address in the old place.
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+
+use actix::{Actor, AsyncContext, Context};
+
+use crate::call::timer::Time;
+
+use super::attendance::Attendance;
+use super::restart::{Next, RestartPolicy, Restarts};
+
+/// What becomes known about an actor while it is looked after.
+pub(super) trait Watcher {
+    /// It has been rebuilt.
+    fn restarted(&self);
+    /// It keeps failing, and is left alone for a while.
+    fn unattended(&self);
+}
+
+/// How an actor's life ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// It stopped of its own accord.
+    Stopped,
+    Panicked,
+    Dismissed,
+}
+
+/// Runs until the actor is dismissed. `restart_stopped`: an actor that stops of its own accord has
+/// failed too; otherwise that ends its supervision.
+pub(super) async fn supervise<A, F, W>(
+    factory: F,
+    attendance: Arc<Attendance<A>>,
+    policy: RestartPolicy,
+    time: Time,
+    watcher: W,
+    restart_stopped: bool,
+) where
+    A: Actor<Context = Context<A>>,
+    F: Fn() -> A,
+    W: Watcher,
+{
+    let mut restarts = Restarts::new(policy);
+    let mut first = true;
+    while !attendance.is_dismissed() {
+        let end = match catch_unwind(AssertUnwindSafe(&factory)) {
+            Ok(actor) => {
+                let context = Context::new();
+                attendance.publish(Some(context.address()));
+                if !first {
+                    attendance.note_restart();
+                    watcher.restarted();
+                }
+                first = false;
+                run(context, actor, &attendance).await
+            }
+            Err(_) => End::Panicked,
+        };
+        attendance.publish(None);
+        if end == End::Dismissed || (end == End::Stopped && !restart_stopped) {
+            break;
+        }
+        let wait = match restarts.failed(time.now()) {
+            Next::Rebuild(delay) => delay,
+            Next::LeaveAlone(length) => {
+                watcher.unattended();
+                length
+            }
+        };
+        rest(&attendance, &time, wait).await;
+    }
+    attendance.dismiss();
+}
+
+/// The actor's life, to its end or its dismissal.
+async fn run<A: Actor<Context = Context<A>>>(
+    context: Context<A>,
+    actor: A,
+    attendance: &Attendance<A>,
+) -> End {
+    let mut life = Some(Box::pin(context.into_future(actor)));
+    let end = loop {
+        let mut changed = pin!(attendance.changed());
+        changed.as_mut().enable();
+        if attendance.is_dismissed() {
+            break End::Dismissed;
+        }
+        let end = poll_fn(|cx| {
+            let Some(life) = life.as_mut() else { return Poll::Ready(Some(End::Stopped)) };
+            match catch_unwind(AssertUnwindSafe(|| life.as_mut().poll(cx))) {
+                Ok(Poll::Ready(())) => Poll::Ready(Some(End::Stopped)),
+                Err(_) => Poll::Ready(Some(End::Panicked)),
+                Ok(Poll::Pending) => changed.as_mut().poll(cx).map(|()| None),
+            }
+        })
+        .await;
+        if let Some(end) = end {
+            break end;
+        }
+    };
+    // What a half-changed actor does as it goes is its own affair.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(life.take())));
+    end
+}
+
+/// Waits, but no longer than the actor is wanted.
+async fn rest<A: Actor<Context = Context<A>>>(
+    attendance: &Attendance<A>,
+    time: &Time,
+    wait: std::time::Duration,
+) {
+    let mut sleep = time.sleep(wait);
+    loop {
+        let mut changed = pin!(attendance.changed());
+        changed.as_mut().enable();
+        if attendance.is_dismissed() {
+            return;
+        }
+        let over = poll_fn(|cx| match Pin::new(&mut sleep).poll(cx) {
+            Poll::Ready(()) => Poll::Ready(true),
+            Poll::Pending => changed.as_mut().poll(cx).map(|()| false),
+        })
+        .await;
+        if over {
+            return;
+        }
+    }
+}

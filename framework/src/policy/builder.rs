@@ -1,0 +1,315 @@
+//! Builds a policy, and says everything that is wrong with it at once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use super::settings::{
+    DEFAULT_DEADLINE, DEFAULT_FALLBACK_TIMEOUT, DEFAULT_TIMEOUT, MAX_DURATION, MIN_DURATION,
+    MethodPolicy, Policy,
+};
+use crate::setting::InvalidSettings;
+use crate::{backpressure, breaker, bulkhead, limit, retry};
+
+/// One setting of a policy with a value it cannot have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyMistake {
+    /// The key with its section, as the policy file spells it: `breaker.open_for`.
+    pub key: String,
+    /// The value that was given.
+    pub value: String,
+    /// What would have been allowed.
+    pub allowed: String,
+}
+
+impl fmt::Display for PolicyMistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {}: must be {}", self.key, self.value, self.allowed)
+    }
+}
+
+/// Everything that is wrong with a policy, all of it at once. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidPolicy(Vec<PolicyMistake>);
+
+impl InvalidPolicy {
+    /// The mistakes.
+    #[must_use]
+    pub fn as_slice(&self) -> &[PolicyMistake] {
+        &self.0
+    }
+}
+
+impl fmt::Display for InvalidPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, mistake) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str("; ")?;
+            }
+            mistake.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for InvalidPolicy {}
+
+/// Settings of type `C`, or a builder of them: [`Builder`] takes either, so that a builder's
+/// mistakes are told together with all others.
+pub trait IntoConfig<C> {
+    /// The checked settings.
+    ///
+    /// # Errors
+    /// Every setting that is out of range or contradicts another.
+    fn into_config(self) -> Result<C, InvalidSettings>;
+}
+
+impl<C> IntoConfig<C> for Result<C, InvalidSettings> {
+    fn into_config(self) -> Self {
+        self
+    }
+}
+
+macro_rules! into_config {
+    ($($row:ident),*) => {$(
+        impl IntoConfig<$row::Config> for $row::Config {
+            fn into_config(self) -> Result<Self, InvalidSettings> {
+                Ok(self)
+            }
+        }
+        impl IntoConfig<$row::Config> for $row::Builder {
+            fn into_config(self) -> Result<$row::Config, InvalidSettings> {
+                self.build()
+            }
+        }
+    )*};
+}
+into_config!(backpressure, breaker, bulkhead, limit, retry);
+
+/// Builds a [`Policy`], checking every setting.
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    deadline: Option<Duration>,
+    timeout: Option<Duration>,
+    fallback_timeout: Option<Duration>,
+    breaker: breaker::Config,
+    retry: retry::Config,
+    bulkhead: bulkhead::Config,
+    mailbox: backpressure::Config,
+    rate_limit: Option<limit::Config>,
+    methods: BTreeMap<String, MethodPolicy>,
+    mistakes: Mistakes,
+}
+
+impl Builder {
+    /// How long a whole call may take; 1 ms to 30 days.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+    /// How long each attempt may take; 1 ms to 30 days, at most the deadline.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+    /// How much of the deadline is kept for a fallback that waits; zero to less than the deadline.
+    #[must_use]
+    pub fn fallback_timeout(mut self, timeout: Duration) -> Self {
+        self.fallback_timeout = Some(timeout);
+        self
+    }
+    /// The circuit breaker's settings.
+    #[must_use]
+    pub fn breaker(mut self, breaker: impl IntoConfig<breaker::Config>) -> Self {
+        self.breaker = self.mistakes.group("breaker", breaker);
+        self
+    }
+    /// What is retried, how often and after how long.
+    #[must_use]
+    pub fn retry(mut self, retry: impl IntoConfig<retry::Config>) -> Self {
+        self.retry = self.mistakes.group("retry", retry);
+        self
+    }
+    /// How many calls may be with the dependency at once.
+    #[must_use]
+    pub fn bulkhead(mut self, bulkhead: impl IntoConfig<bulkhead::Config>) -> Self {
+        self.bulkhead = self.mistakes.group("bulkhead", bulkhead);
+        self
+    }
+    /// How many calls may wait for a permit, and what happens to the next.
+    #[must_use]
+    pub fn mailbox(mut self, mailbox: impl IntoConfig<backpressure::Config>) -> Self {
+        self.mailbox = self.mistakes.group("mailbox", mailbox);
+        self
+    }
+    /// How many attempts the dependency is sent.
+    #[must_use]
+    pub fn rate_limit(mut self, limit: impl IntoConfig<limit::Config>) -> Self {
+        self.rate_limit = Some(self.mistakes.group("rate_limit.token_bucket", limit));
+        self
+    }
+    /// What is different for one method.
+    #[must_use]
+    pub fn method(mut self, name: impl Into<String>, method: MethodPolicy) -> Self {
+        self.methods.insert(name.into(), method);
+        self
+    }
+
+    /// The checked settings.
+    ///
+    /// # Errors
+    /// Every setting, of every part, that is out of range or contradicts another.
+    pub fn build(self) -> Result<Policy, InvalidPolicy> {
+        let deadline = self.deadline.unwrap_or(DEFAULT_DEADLINE);
+        // A deadline out of range is one mistake; what is derived from it must not make more.
+        let sound = deadline.clamp(MIN_DURATION, MAX_DURATION);
+        let policy = Policy {
+            deadline,
+            // What nobody asked for gives way to what somebody did.
+            timeout: self.timeout.unwrap_or(DEFAULT_TIMEOUT.min(sound)),
+            fallback_timeout: self
+                .fallback_timeout
+                .unwrap_or(DEFAULT_FALLBACK_TIMEOUT.min(sound / 2)),
+            breaker: self.breaker,
+            retry: self.retry,
+            bulkhead: self.bulkhead,
+            mailbox: self.mailbox,
+            rate_limit: self.rate_limit,
+            methods: self.methods,
+        };
+        let mut mistakes = self.mistakes;
+        mistakes.times(&policy);
+        mistakes.waits(&policy);
+        if deadline == sound {
+            mistakes.within_deadline(&policy);
+        }
+        for (name, method) in &policy.methods {
+            mistakes.method(&policy, name, method);
+        }
+        if mistakes.0.is_empty() { Ok(policy) } else { Err(InvalidPolicy(mistakes.0)) }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Mistakes(Vec<PolicyMistake>);
+
+impl Mistakes {
+    /// A part's settings; its defaults, its mistakes noted, if there are any.
+    fn group<C: Default>(&mut self, section: &str, config: impl IntoConfig<C>) -> C {
+        // Whatever an earlier call for the same section got wrong has been replaced.
+        self.0.retain(|mistake| {
+            !mistake.key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))
+        });
+        config.into_config().unwrap_or_else(|invalid| {
+            self.0.extend(invalid.into_iter().map(|setting| PolicyMistake {
+                key: format!("{section}.{}", setting.key),
+                value: setting.value,
+                allowed: setting.allowed,
+            }));
+            C::default()
+        })
+    }
+
+    fn require(
+        &mut self,
+        ok: bool,
+        key: impl Into<String>,
+        value: impl fmt::Debug,
+        allowed: impl Into<String>,
+    ) {
+        if !ok {
+            self.0.push(PolicyMistake {
+                key: key.into(),
+                value: format!("{value:?}"),
+                allowed: allowed.into(),
+            });
+        }
+    }
+
+    /// Within the limits that hold for every deadline and timeout.
+    fn range(&mut self, key: impl Into<String>, value: Duration) {
+        self.require(
+            (MIN_DURATION..=MAX_DURATION).contains(&value),
+            key,
+            value,
+            "from 1ms to 30days",
+        );
+    }
+
+    fn times(&mut self, policy: &Policy) {
+        self.range("deadline", policy.deadline);
+        self.range("timeout", policy.timeout);
+        let slow_call = policy.breaker.slow_call().unwrap_or_default();
+        self.require(
+            slow_call <= policy.timeout,
+            "breaker.slow_call",
+            slow_call,
+            at_most("timeout", policy.timeout),
+        );
+    }
+
+    fn waits(&mut self, policy: &Policy) {
+        let wait = policy.bulkhead.max_wait();
+        self.require(wait <= MAX_DURATION, "bulkhead.max_wait", wait, "at most 30days");
+    }
+
+    /// What ends with the deadline at the latest, so that more of it was asked for in vain. Default
+    /// waits are left out: nobody asked for them, and the deadline cuts them short.
+    fn within_deadline(&mut self, policy: &Policy) {
+        let Policy { deadline, timeout, fallback_timeout, .. } = *policy;
+        self.require(timeout <= deadline, "timeout", timeout, at_most("deadline", deadline));
+        self.require(
+            fallback_timeout < deadline,
+            "fallback_timeout",
+            fallback_timeout,
+            format!("shorter than deadline ({deadline:?}), out of which it is reserved"),
+        );
+        let wait = policy.bulkhead.max_wait();
+        self.require(
+            wait <= deadline
+                || wait > MAX_DURATION
+                || wait == bulkhead::Config::default().max_wait(),
+            "bulkhead.max_wait",
+            wait,
+            at_most("deadline", deadline),
+        );
+        let block = policy.mailbox.on_full().block_timeout().unwrap_or_default();
+        self.require(
+            block <= deadline || block == backpressure::DEFAULT_BLOCK_TIMEOUT,
+            "mailbox.on_full.block.timeout",
+            block,
+            at_most("deadline", deadline),
+        );
+    }
+
+    fn method(&mut self, policy: &Policy, name: &str, method: &MethodPolicy) {
+        let key = |last: &str| format!("methods.{name}.{last}");
+        if let Some(deadline) = method.deadline() {
+            self.range(key("deadline"), deadline);
+        }
+        if let Some(timeout) = method.timeout() {
+            self.range(key("timeout"), timeout);
+            let deadline = method.deadline().unwrap_or(policy.deadline);
+            self.require(
+                timeout <= deadline,
+                key("timeout"),
+                timeout,
+                at_most("deadline", deadline),
+            );
+        }
+        if let Some(attempts) = method.max_attempts() {
+            self.require(
+                (1..=retry::MAX_ATTEMPTS).contains(&attempts),
+                key("max_attempts"),
+                attempts,
+                format!("from 1 to {}", retry::MAX_ATTEMPTS),
+            );
+        }
+    }
+}
+
+fn at_most(key: &str, value: Duration) -> String {
+    format!("at most {key} ({value:?})")
+}

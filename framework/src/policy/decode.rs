@@ -1,0 +1,231 @@
+//! From the file's tree to a flat list of typed settings, each with its place in the file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeInteger, DeTable, DeValue};
+
+use super::diagnostic::{MAX_MISTAKES, Mistake};
+use super::schema::{self, Field, Kind};
+use super::source::Source;
+use crate::backpressure::{DEFAULT_BLOCK_TIMEOUT, Strategy};
+use crate::breaker::Window;
+use crate::retry::{Backoff, Jitter};
+
+/// A typed value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Setting {
+    Duration(Duration),
+    Count(u32),
+    BigCount(u64),
+    Number(f64),
+    Flag(bool),
+    Jitter(Jitter),
+    Backoff(Backoff),
+    OnFull(Strategy),
+    Window(Window),
+    /// Switched off, whatever an earlier layer says.
+    Off,
+}
+
+/// A setting and its place in the file.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) setting: Setting,
+    /// The section it was set in.
+    pub(super) section: String,
+    pub(super) span: Range<usize>,
+}
+
+/// What one section says, by key path within the section.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Layer {
+    pub(super) entries: BTreeMap<String, Entry>,
+    /// Keys whose values made no sense, so that nothing else is blamed for contradicting them.
+    pub(super) broken: BTreeSet<String>,
+}
+
+/// Walks a section, noting every mistake.
+pub(super) struct Decoder<'a> {
+    pub(super) source: Source<'a>,
+    pub(super) mistakes: Vec<Mistake>,
+    section: String,
+    layer: Layer,
+}
+
+type Value<'a> = Spanned<DeValue<'a>>;
+
+impl<'a> Decoder<'a> {
+    pub(super) fn new(source: Source<'a>) -> Self {
+        Self { source, mistakes: Vec::new(), section: String::new(), layer: Layer::default() }
+    }
+
+    /// What the section `name` says.
+    pub(super) fn section(&mut self, name: &str, table: &DeTable<'_>, fields: &[Field]) -> Layer {
+        self.section = name.to_owned();
+        self.layer = Layer::default();
+        self.table("", table, fields);
+        std::mem::take(&mut self.layer)
+    }
+
+    /// Notes a mistake, unless there are more than anybody will read.
+    pub(super) fn note(&mut self, mistake: Mistake) {
+        if self.mistakes.len() < MAX_MISTAKES {
+            self.mistakes.push(mistake);
+        }
+    }
+
+    /// Notes a mistake about `path` in the present section.
+    fn wrong(&mut self, path: &str, span: &Range<usize>, message: String) {
+        let key = format!("{}.{path}", self.section);
+        self.note(self.source.mistake(span, key, span, message));
+        self.layer.broken.insert(path.to_owned());
+    }
+
+    fn table(&mut self, path: &str, table: &DeTable<'_>, fields: &[Field]) {
+        for (key, value) in table.iter() {
+            let name: &str = key.get_ref();
+            let here = join(path, name);
+            match fields.iter().find(|field| field.name == name) {
+                Some(field) => self.value(&here, field.kind, value),
+                None => self.unknown(path, name, &key.span(), fields),
+            }
+        }
+    }
+
+    fn unknown(&mut self, path: &str, name: &str, span: &Range<usize>, fields: &[Field]) {
+        let meant = schema::nearest(name, fields.iter().map(|field| field.name))
+            .map(|meant| format!("did you mean `{meant}`?"));
+        let help = meant.or_else(|| {
+            let home = schema::home(name, schema::SECTION, "")?;
+            Some(format!("`{name}` belongs elsewhere: `{home}`"))
+        });
+        let key = join(&self.section, &join(path, name));
+        let message = format!("unknown key; known here: {}", schema::names(fields));
+        let mistake = self.source.mistake(span, key, &(0..0), message);
+        self.note(mistake.with_help(help));
+    }
+
+    fn value(&mut self, path: &str, kind: Kind, value: &Value<'_>) {
+        match (kind, value.get_ref()) {
+            (Kind::Methods, DeValue::Table(methods)) => self.methods(path, methods),
+            (Kind::Optional(_) | Kind::Shorthand(_), DeValue::Boolean(false)) => {
+                self.set(path, value, Setting::Off);
+            }
+            (
+                Kind::Table(fields)
+                | Kind::Filled(fields)
+                | Kind::Optional(fields)
+                | Kind::Shorthand(fields),
+                DeValue::Table(table),
+            ) => {
+                if table.is_empty() && !matches!(kind, Kind::Table(_)) {
+                    self.wrong(path, &value.span(), format!("must be {}", kind.expected()));
+                }
+                self.table(path, table, fields);
+            }
+            (Kind::Shorthand([first, ..]), DeValue::Integer(_) | DeValue::Float(_)) => {
+                self.value(&join(path, first.name), first.kind, value);
+            }
+            (_, found) => match leaf(kind, found) {
+                Ok(setting) => self.set(path, value, setting),
+                Err(why) => self.wrong(path, &value.span(), why),
+            },
+        }
+    }
+
+    fn methods(&mut self, path: &str, methods: &DeTable<'_>) {
+        for (key, value) in methods.iter() {
+            let here = join(path, key.get_ref());
+            match value.get_ref() {
+                DeValue::Table(table) => self.table(&here, table, schema::METHOD),
+                _ => {
+                    let expected = Kind::Table(schema::METHOD).expected();
+                    self.wrong(&here, &value.span(), format!("must be {expected}"));
+                }
+            }
+        }
+    }
+
+    fn set(&mut self, path: &str, value: &Value<'_>, setting: Setting) {
+        let entry = Entry { setting, section: self.section.clone(), span: value.span() };
+        self.layer.entries.insert(path.to_owned(), entry);
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// A single value of the kind asked for, or what is wrong with it.
+fn leaf(kind: Kind, value: &DeValue<'_>) -> Result<Setting, String> {
+    let setting = match (kind, value) {
+        (Kind::Duration, DeValue::String(text)) => Some(Setting::Duration(duration(text)?)),
+        (Kind::Count, DeValue::Integer(number)) => {
+            whole(number).and_then(|n| u32::try_from(n).ok()).map(Setting::Count)
+        }
+        (Kind::BigCount, DeValue::Integer(number)) => {
+            whole(number).and_then(|n| u64::try_from(n).ok()).map(Setting::BigCount)
+        }
+        (Kind::Number, DeValue::Integer(number)) => {
+            whole(number).map(|number| Setting::Number(number as f64))
+        }
+        (Kind::Number, DeValue::Float(number)) => number.as_str().parse().ok().map(Setting::Number),
+        (Kind::Flag, DeValue::Boolean(flag)) => Some(Setting::Flag(*flag)),
+        (Kind::Jitter, DeValue::String(name)) => {
+            Jitter::ALL.into_iter().find(|jitter| jitter.as_str() == name).map(Setting::Jitter)
+        }
+        (Kind::Backoff, DeValue::String(name)) => {
+            Backoff::ALL.into_iter().find(|backoff| backoff.as_str() == name).map(Setting::Backoff)
+        }
+        (Kind::OnFull, value) => on_full(value)?.map(Setting::OnFull),
+        (Kind::Window, DeValue::String(text)) => {
+            Some(Setting::Window(Window::Time(duration(text)?)))
+        }
+        (Kind::Window, DeValue::Integer(number)) => whole(number)
+            .and_then(|n| u32::try_from(n).ok())
+            .map(|calls| Setting::Window(Window::Calls(calls))),
+        _ => None,
+    };
+    setting.ok_or_else(|| format!("must be {}", kind.expected()))
+}
+
+fn whole(number: &DeInteger<'_>) -> Option<i128> {
+    i128::from_str_radix(number.as_str(), number.radix()).ok()
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|why| format!("must be {} ({why})", Kind::Duration.expected()))
+}
+
+/// `"error"`, `"block"`, …, or `{ block = { timeout = "5s" } }`.
+fn on_full(value: &DeValue<'_>) -> Result<Option<Strategy>, String> {
+    match value {
+        DeValue::String(name) => {
+            Ok([Strategy::default(), Strategy::DropOldest, Strategy::DropNewest, Strategy::Error]
+                .into_iter()
+                .find(|strategy| strategy.as_str() == name))
+        }
+        DeValue::Table(table) => {
+            let Some(DeValue::Table(block)) = only(table, "block") else { return Ok(None) };
+            if block.is_empty() {
+                return Ok(Some(Strategy::Block { timeout: DEFAULT_BLOCK_TIMEOUT }));
+            }
+            let Some(DeValue::String(text)) = only(block, "timeout") else { return Ok(None) };
+            Ok(Some(Strategy::Block { timeout: duration(text)? }))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The value of `name`, if that is the table's only key.
+fn only<'t, 'i>(table: &'t DeTable<'i>, name: &str) -> Option<&'t DeValue<'i>> {
+    let mut entries = table.iter();
+    match (entries.next(), entries.next()) {
+        (Some((key, value)), None) if key.get_ref() == name => Some(value.get_ref()),
+        _ => None,
+    }
+}

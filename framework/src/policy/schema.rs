@@ -1,0 +1,196 @@
+//! The keys that a policy file knows.
+
+/// What a key's value must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A string like `"250ms"`.
+    Duration,
+    /// A whole number that fits 32 bits.
+    Count,
+    /// A whole number that fits 64 bits.
+    BigCount,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Flag,
+    /// The name of a jitter.
+    Jitter,
+    /// The name of a backoff.
+    Backoff,
+    /// The name of a strategy, or `{ block = { timeout } }`.
+    OnFull,
+    /// A duration, or a number of calls.
+    Window,
+    /// A table of these keys.
+    Table(&'static [Field]),
+    /// As a table, but not an empty one.
+    Filled(&'static [Field]),
+    /// As filled, but `false` switches off what an earlier layer switched on.
+    Optional(&'static [Field]),
+    /// As optional, but a bare number stands for a table with its first key alone.
+    Shorthand(&'static [Field]),
+    /// A table by method name.
+    Methods,
+}
+
+/// One key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+}
+
+const fn field(name: &'static str, kind: Kind) -> Field {
+    Field { name, kind }
+}
+
+/// The keys of `[name]`.
+pub(super) const SECTION: &[Field] = &[
+    field("deadline", Kind::Duration),
+    field("timeout", Kind::Duration),
+    field("fallback_timeout", Kind::Duration),
+    field("breaker", Kind::Table(BREAKER)),
+    field("retry", Kind::Table(RETRY)),
+    field("bulkhead", Kind::Table(BULKHEAD)),
+    field("mailbox", Kind::Table(MAILBOX)),
+    field("rate_limit", Kind::Optional(RATE_LIMIT)),
+    field("methods", Kind::Methods),
+];
+
+/// The keys of `[defaults]`: those of a section without the last, for methods are a dependency's own.
+pub(super) const DEFAULTS: &[Field] = SECTION.split_at(SECTION.len() - 1).0;
+
+const BREAKER: &[Field] = &[
+    field("failures", Kind::Count),
+    field("failure_rate", Kind::Number),
+    field("min_calls", Kind::Count),
+    field("window", Kind::Window),
+    field("open_for", Kind::Duration),
+    field("half_open_calls", Kind::Count),
+    field("success_threshold", Kind::Count),
+    field("slow_call", Kind::Duration),
+    field("probe_life", Kind::Duration),
+];
+
+const RETRY: &[Field] = &[
+    field("max_attempts", Kind::Count),
+    field("base_delay", Kind::Duration),
+    field("max_delay", Kind::Duration),
+    field("factor", Kind::Number),
+    field("backoff", Kind::Backoff),
+    field("jitter", Kind::Jitter),
+    field("budget", Kind::Shorthand(BUDGET)),
+    field("retry_rejections", Kind::Flag),
+];
+
+const BUDGET: &[Field] = &[
+    field("ratio", Kind::Number),
+    field("min_per_second", Kind::Number),
+    field("window", Kind::Duration),
+];
+
+const BULKHEAD: &[Field] =
+    &[field("max_concurrent", Kind::Count), field("max_wait", Kind::Duration)];
+
+const MAILBOX: &[Field] = &[field("capacity", Kind::Count), field("on_full", Kind::OnFull)];
+
+const RATE_LIMIT: &[Field] = &[field("token_bucket", Kind::Filled(TOKEN_BUCKET))];
+
+const TOKEN_BUCKET: &[Field] =
+    &[field("capacity", Kind::BigCount), field("refill_per_second", Kind::Number)];
+
+/// The keys of `[name.methods.method]`.
+pub(super) const METHOD: &[Field] = &[
+    field("timeout", Kind::Duration),
+    field("deadline", Kind::Duration),
+    field("max_attempts", Kind::Count),
+];
+
+impl Kind {
+    /// The keys within, if it is a table of known ones.
+    pub(super) fn fields(self) -> &'static [Field] {
+        match self {
+            Self::Table(fields)
+            | Self::Filled(fields)
+            | Self::Optional(fields)
+            | Self::Shorthand(fields) => fields,
+            _ => &[],
+        }
+    }
+
+    /// What to write, for whoever wrote something else.
+    pub(super) fn expected(self) -> String {
+        match self {
+            Self::Duration => {
+                "a duration with its unit in quotes, like \"250ms\" or \"1m 30s\"".into()
+            }
+            Self::Count => format!("a whole number from 0 to {}", u32::MAX),
+            Self::BigCount => format!("a whole number from 0 to {}", u64::MAX),
+            Self::Number => "a number".into(),
+            Self::Flag => "true or false".into(),
+            Self::Jitter => {
+                "one of \"none\", \"full\", \"equal\", \"plus_minus_half\", \"decorrelated\"".into()
+            }
+            Self::Backoff => "one of \"exponential\", \"constant\"".into(),
+            Self::OnFull => "one of \"block\", \"drop_oldest\", \"drop_newest\", \"error\", \
+                             or { block = { timeout = \"5s\" } }"
+                .into(),
+            Self::Window => "a duration, like \"30s\", or a number of calls, like 100".into(),
+            Self::Table(fields) | Self::Filled(fields) => format!("a table of {}", names(fields)),
+            Self::Optional(fields) => format!("a table of {}, or false for none", names(fields)),
+            Self::Shorthand(fields) => {
+                let first = fields.first().map_or("", |field| field.name);
+                format!("a number (its {first}), a table of {}, or false for none", names(fields))
+            }
+            Self::Methods => "a table for each method, like [name.methods.charge]".into(),
+        }
+    }
+}
+
+/// The names of `fields`, listed.
+pub(super) fn names(fields: &[Field]) -> String {
+    fields.iter().map(|field| format!("`{}`", field.name)).collect::<Vec<_>>().join(", ")
+}
+
+/// Where in a section a key of this name lives, for whoever put it somewhere else.
+pub(super) fn home(name: &str, fields: &[Field], path: &str) -> Option<String> {
+    fields.iter().find_map(|field| {
+        let here =
+            if path.is_empty() { field.name.into() } else { format!("{path}.{}", field.name) };
+        if field.name == name { Some(here) } else { home(name, field.kind.fields(), &here) }
+    })
+}
+
+/// The known name that is a slip of the finger away.
+pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Nobody means a known key by something this long, and the distance costs length times length.
+    if name.len() > 64 {
+        return None;
+    }
+    known
+        .into_iter()
+        .map(|known| (distance(name, known), known))
+        .filter(|(distance, known)| *distance <= (known.len() / 3).max(1))
+        .min()
+        .map(|(_, known)| known)
+}
+
+/// Letters to add, remove or replace to get from one word to the other (Levenshtein).
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (b, cell) in to.iter().zip(row.iter_mut().skip(1)) {
+            let best = (diagonal + usize::from(a != *b)).min(left + 1).min(*cell + 1);
+            diagonal = *cell;
+            *cell = best;
+            left = best;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}

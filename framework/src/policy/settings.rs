@@ -1,0 +1,155 @@
+//! A dependency's settings, as a value.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::builder::Builder;
+use crate::{backpressure, breaker, bulkhead, limit, retry};
+
+/// How long a whole call may take unless told otherwise.
+pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
+/// How long an attempt may take unless told otherwise.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How much of the deadline is kept for a fallback that waits, unless told otherwise.
+pub const DEFAULT_FALLBACK_TIMEOUT: Duration = Duration::from_millis(100);
+/// The shortest deadline or timeout that can be asked for.
+pub const MIN_DURATION: Duration = Duration::from_millis(1);
+/// The longest deadline, timeout or wait that can be asked for: 30 days.
+pub const MAX_DURATION: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// A dependency's settings, checked: plain data. Built by [`Policy::builder`] or read by
+/// [`PolicyFile`](super::PolicyFile); the default holds where nobody says anything.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Policy {
+    pub(super) deadline: Duration,
+    pub(super) timeout: Duration,
+    pub(super) fallback_timeout: Duration,
+    pub(super) breaker: breaker::Config,
+    pub(super) retry: retry::Config,
+    pub(super) bulkhead: bulkhead::Config,
+    pub(super) mailbox: backpressure::Config,
+    pub(super) rate_limit: Option<limit::Config>,
+    pub(super) methods: BTreeMap<String, MethodPolicy>,
+}
+
+impl Policy {
+    /// Starts from the defaults.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+    /// How long a whole call may take: every attempt, wait and backoff. Default 30 s.
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        self.deadline
+    }
+    /// How long each attempt may take. Default 10 s, or the deadline if that is shorter.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+    /// How much of the deadline is kept for a fallback that waits. Default 100 ms, or half of the
+    /// deadline if that is shorter.
+    #[must_use]
+    pub fn fallback_timeout(&self) -> Duration {
+        self.fallback_timeout
+    }
+    /// The circuit breaker's settings.
+    #[must_use]
+    pub fn breaker(&self) -> &breaker::Config {
+        &self.breaker
+    }
+    /// What is retried, how often and after how long.
+    #[must_use]
+    pub fn retry(&self) -> &retry::Config {
+        &self.retry
+    }
+    /// How many calls may be with the dependency at once.
+    #[must_use]
+    pub fn bulkhead(&self) -> &bulkhead::Config {
+        &self.bulkhead
+    }
+    /// How many calls may wait for a permit, and what happens to the next.
+    #[must_use]
+    pub fn mailbox(&self) -> &backpressure::Config {
+        &self.mailbox
+    }
+    /// How many attempts the dependency is sent. Default: as many as there are.
+    #[must_use]
+    pub fn rate_limit(&self) -> Option<&limit::Config> {
+        self.rate_limit.as_ref()
+    }
+    /// What was said about single methods, by name. It goes over what the trait's author said in `#[call]`.
+    #[must_use]
+    pub fn methods(&self) -> &BTreeMap<String, MethodPolicy> {
+        &self.methods
+    }
+    /// What was said about one method; nothing, if nothing was.
+    #[must_use]
+    pub fn method(&self, name: &str) -> MethodPolicy {
+        self.methods.get(name).copied().unwrap_or_default()
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            deadline: DEFAULT_DEADLINE,
+            timeout: DEFAULT_TIMEOUT,
+            fallback_timeout: DEFAULT_FALLBACK_TIMEOUT,
+            breaker: breaker::Config::default(),
+            retry: retry::Config::default(),
+            bulkhead: bulkhead::Config::default(),
+            mailbox: backpressure::Config::default(),
+            rate_limit: None,
+            methods: BTreeMap::new(),
+        }
+    }
+}
+
+/// What is different for one method; `None` leaves it as it is for the dependency or in `#[call]`.
+/// Checked with the policy that it becomes part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
+pub struct MethodPolicy {
+    timeout: Option<Duration>,
+    deadline: Option<Duration>,
+    max_attempts: Option<u32>,
+}
+
+impl MethodPolicy {
+    /// How long each attempt may take.
+    #[must_use]
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+    /// How long a whole call may take. A timeout inherited from elsewhere is cut short by it.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+    /// How many attempts a call gets at most, the first one included.
+    #[must_use]
+    pub fn max_attempts(&self) -> Option<u32> {
+        self.max_attempts
+    }
+    /// With this timeout; 1 ms to 30 days, at most the deadline.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+    /// With this deadline; 1 ms to 30 days.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+    /// With this many attempts; 1 to 1,000.
+    #[must_use]
+    pub fn with_max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = Some(attempts);
+        self
+    }
+}

@@ -1,0 +1,460 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::backpressure::Strategy as OnFull;
+use crate::breaker::{Trip, Window};
+use crate::retry::{Backoff, Jitter};
+use crate::{backpressure, breaker, bulkhead, limit, retry};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MILLI: Duration = Duration::from_millis(1);
+
+/// Every key there is.
+const FULL: &str = r#"# Policies of the shop.
+[defaults]
+deadline = "5s"
+retry = { max_attempts = 2, budget = 0.1 }
+
+[payments]
+deadline = "2s"                       # the whole call
+timeout  = "800ms"
+fallback_timeout = "50ms"
+breaker   = { failure_rate = 0.5, min_calls = 20, window = "30s", open_for = "60s", half_open_calls = 5, success_threshold = 2, slow_call = "500ms", probe_life = "10s" }
+retry     = { max_attempts = 3, base_delay = "100ms", max_delay = "2s", factor = 1.5, backoff = "constant", jitter = "equal", retry_rejections = true }
+bulkhead  = { max_concurrent = 20, max_wait = "250ms" }
+mailbox   = { capacity = 50, on_full = { block = { timeout = "1s" } } }
+rate_limit = { token_bucket = { capacity = 200, refill_per_second = 100 } }
+
+[payments.methods.balance]
+timeout = "300ms"
+max_attempts = 5
+
+[payments.methods."get history"]
+deadline = "10s"
+timeout = "9s"
+
+[inventory.breaker]
+failures = 7
+[inventory.retry.budget]
+ratio = 0.6
+min_per_second = 1.5
+window = "1m"
+"#;
+
+fn parse(text: &str) -> PolicyFile {
+    PolicyFile::parse(text, "seawall.toml").unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn mistakes(text: &str) -> Vec<Mistake> {
+    match PolicyFile::parse(text, "seawall.toml") {
+        Ok(_) => panic!("accepted: {text}"),
+        Err(error) => error.mistakes().to_vec(),
+    }
+}
+
+fn one(text: &str) -> Mistake {
+    let mistakes = mistakes(text);
+    assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
+    mistakes.into_iter().next().unwrap()
+}
+
+/// A setting of `[a]` that must be refused, at its own value, for a reason that says `reason`.
+fn refused(line: &str, reason: &str) {
+    let mistake = one(&format!("[a]\n{line}\n"));
+    assert_eq!(mistake.line(), 2, "{line}");
+    assert!(mistake.message().contains(reason), "{line}: {}", mistake.message());
+    assert!(line.contains(mistake.value()), "{line}: {}", mistake.value());
+}
+
+#[test]
+fn the_built_in_policy_is_what_the_builder_gives() {
+    let policy = Policy::builder().build().unwrap();
+    assert_eq!(policy, Policy::default());
+    assert_eq!(policy, PolicyFile::default().policy("anything"));
+    assert_eq!(policy, parse("").policy("anything"));
+    assert_eq!((policy.deadline(), policy.timeout()), (30 * SECOND, 10 * SECOND));
+    assert_eq!(policy.fallback_timeout(), 100 * MILLI);
+    assert_eq!(policy.rate_limit(), None);
+}
+
+#[test]
+fn every_key_of_a_file_arrives() {
+    let file = parse(FULL);
+    assert_eq!(file.names().collect::<Vec<_>>(), ["inventory", "payments"]);
+    let expected = Policy::builder()
+        .deadline(2 * SECOND)
+        .timeout(800 * MILLI)
+        .fallback_timeout(50 * MILLI)
+        .breaker(
+            breaker::Config::builder()
+                .failure_rate(0.5)
+                .min_calls(20)
+                .window(Window::Time(30 * SECOND))
+                .open_for(60 * SECOND)
+                .half_open_calls(5)
+                .success_threshold(2)
+                .slow_call(500 * MILLI)
+                .probe_life(10 * SECOND),
+        )
+        .retry(
+            retry::Config::builder()
+                .max_attempts(3)
+                .base_delay(100 * MILLI)
+                .max_delay(2 * SECOND)
+                .factor(1.5)
+                .backoff(Backoff::Constant)
+                .jitter(Jitter::Equal)
+                .retry_rejections(true)
+                .budget(retry::BudgetConfig::builder().ratio(0.1).build().unwrap()),
+        )
+        .bulkhead(bulkhead::Config::builder().max_concurrent(20).max_wait(250 * MILLI))
+        .mailbox(
+            backpressure::Config::builder().capacity(50).on_full(OnFull::Block { timeout: SECOND }),
+        )
+        .rate_limit(limit::Config::builder().capacity(200).refill_per_second(100.0))
+        .method("balance", MethodPolicy::default().with_timeout(300 * MILLI).with_max_attempts(5))
+        .method(
+            "get history",
+            MethodPolicy::default().with_deadline(10 * SECOND).with_timeout(9 * SECOND),
+        )
+        .build()
+        .unwrap();
+    assert_eq!(file.policy("payments"), expected);
+    let inventory = file.policy("inventory");
+    assert_eq!(inventory.deadline(), 5 * SECOND);
+    assert_eq!(inventory.breaker().trip(), Trip::Consecutive { failures: 7 });
+    let budget = inventory.retry().budget().unwrap();
+    assert_eq!((budget.ratio(), budget.min_per_second(), budget.window()), (0.6, 1.5, 60 * SECOND));
+    assert_eq!(file.policy("nobody").retry().max_attempts(), 2);
+    assert_eq!(file.policy("payments").method("charge"), MethodPolicy::default());
+}
+
+#[test]
+fn the_full_file_leaves_no_known_key_out() {
+    fn each(fields: &[schema::Field]) {
+        for field in fields {
+            let written = [" ", ".", "\n"]
+                .iter()
+                .any(|before| FULL.contains(&format!("{before}{}", field.name)));
+            assert!(written, "`{}` is known but not tried", field.name);
+            each(field.kind.fields());
+        }
+    }
+    each(schema::SECTION);
+    each(schema::METHOD);
+}
+
+#[test]
+fn a_section_goes_over_the_defaults_key_by_key() {
+    let file = parse(
+        r#"
+        [defaults]
+        breaker = { failure_rate = 0.5, window = 50, open_for = "5s" }
+        mailbox = { capacity = 7, on_full = "drop_oldest" }
+        rate_limit = { token_bucket = { capacity = 5, refill_per_second = 1 } }
+        retry = { budget = { window = "1s", ratio = 0.5 } }
+        [a]
+        breaker = { failures = 3 }
+        mailbox = { on_full = "block" }
+        rate_limit = false
+        retry = { budget = 0.3 }
+        [b]
+        rate_limit = { token_bucket = { capacity = 9 } }
+        retry = { budget = false }
+        "#,
+    );
+    let (a, b) = (file.policy("a"), file.policy("b"));
+    assert_eq!(
+        a.breaker().trip(),
+        Trip::Consecutive { failures: 3 },
+        "one mode replaces the other"
+    );
+    assert_eq!(a.breaker().open_for(), 5 * SECOND);
+    assert_eq!((a.mailbox().capacity(), a.mailbox().on_full()), (7, OnFull::default()));
+    assert_eq!(a.rate_limit(), None);
+    let budget = a.retry().budget().unwrap();
+    assert_eq!((budget.ratio(), budget.window()), (0.3, SECOND));
+    let limit = b.rate_limit().unwrap();
+    assert_eq!((limit.capacity(), limit.refill_per_second()), (9, 1.0));
+    assert_eq!(b.retry().budget(), None);
+    assert_eq!(b.mailbox().on_full(), OnFull::DropOldest);
+    let switched_on = parse(
+        "[defaults]\nretry.budget = false\n[a]\nretry.budget.ratio = 0.4\nrate_limit = false",
+    );
+    assert_eq!(switched_on.policy("a").retry().budget().unwrap().ratio(), 0.4);
+}
+
+#[test]
+fn what_nobody_asked_for_gives_way_to_a_shorter_deadline() {
+    let policy = parse("[a]\ndeadline = \"80ms\"").policy("a");
+    assert_eq!((policy.timeout(), policy.fallback_timeout()), (80 * MILLI, 40 * MILLI));
+}
+
+#[test]
+fn a_mistake_reads_like_a_compilers() {
+    let error = PolicyFile::parse("[payments]\nretry = { max_atempts = 3 }\n", "seawall.toml");
+    let expected = "\
+error: payments.retry.max_atempts: unknown key; known here: `max_attempts`, `base_delay`, `max_delay`, `factor`, `backoff`, `jitter`, `budget`, `retry_rejections`
+ --> seawall.toml:2:11
+  |
+2 | retry = { max_atempts = 3 }
+  |           ^^^^^^^^^^^
+  = help: did you mean `max_attempts`?";
+    assert_eq!(error.unwrap_err().to_string(), expected);
+    let error = PolicyFile::parse("[payments]\n\tdeadline = \"0s\" # none\n", "seawall.toml");
+    let expected = "\
+error: payments.deadline = \"0s\": must be from 1ms to 30days
+ --> seawall.toml:2:13
+  |
+2 |  deadline = \"0s\" # none
+  |             ^^^^";
+    assert_eq!(error.unwrap_err().to_string(), expected);
+}
+
+#[test]
+fn values_that_make_no_sense_are_refused_where_they_stand() {
+    for (line, reason) in [
+        ("timeout = \"0s\"", "from 1ms to 30days"),
+        ("timeout = 5", "a duration with its unit"),
+        ("timeout = \"5\"", "time unit needed"),
+        ("timeout = \"-5s\"", "a duration"),
+        ("timeout = \"31s\"", "at most deadline (30s)"),
+        ("deadline = \"1000years\"", "from 1ms to 30days"),
+        ("deadline = \"99999999999999999999s\"", "a duration"),
+        ("breaker = { failures = 0 }", "at least 1"),
+        ("breaker = { failures = -1 }", "a whole number from 0"),
+        ("breaker = { failures = 5000000000 }", "a whole number from 0 to 4294967295"),
+        ("breaker = { failures = 1.5 }", "a whole number"),
+        ("breaker = { failure_rate = 50 }", "above 0 and at most 1"),
+        ("breaker = { failure_rate = nan }", "above 0 and at most 1"),
+        ("breaker = { failure_rate = 0.5, window = true }", "a number of calls"),
+        ("breaker = { failure_rate = 0.5, window = 10 , min_calls = 11 }", "at most the window"),
+        ("breaker = { min_calls = 5 }", "unless failure_rate"),
+        ("breaker = { failures = 5, failure_rate = 0.5 }", "left out when failure_rate"),
+        ("breaker = { slow_call = \"11s\" }", "at most timeout"),
+        ("breaker = 5", "a table of `failures`"),
+        ("retry = { max_attempts = 1001 }", "from 1 to 1000"),
+        ("retry = { base_delay = \"2m\" }", "at most max_delay"),
+        ("retry = { factor = inf }", "from 1 to 1000"),
+        ("retry = { jitter = \"some\" }", "\"plus_minus_half\""),
+        ("retry = { backoff = \"linear\" }", "\"exponential\""),
+        ("retry = { budget = 1.5 }", "from 0 to 1"),
+        ("retry = { budget = \"20%\" }", "a number (its ratio)"),
+        ("retry = { budget = { window = \"1ms\" } }", "from 100ms"),
+        ("retry = { retry_rejections = \"yes\" }", "true or false"),
+        ("bulkhead = { max_concurrent = 0 }", "from 1 to 1000000"),
+        ("bulkhead = { max_wait = \"31s\" }", "at most deadline"),
+        ("mailbox = { capacity = 0 }", "from 1 to 1000000"),
+        ("mailbox = { on_full = \"panic\" }", "\"drop_oldest\""),
+        ("mailbox = { on_full = { block = { timeout = 5 } } }", "one of"),
+        ("mailbox = { on_full = { block = { timeout = \"0s\" } } }", "from 1ms"),
+        ("mailbox = { on_full = { block = { timeout = \"5s\", more = 1 } } }", "one of"),
+        ("rate_limit = true", "or false for none"),
+        ("rate_limit = {}", "a table of `token_bucket`"),
+        ("rate_limit = { token_bucket = {} }", "a table of `capacity`"),
+        ("rate_limit = { token_bucket = { capacity = 0, refill_per_second = 1 } }", "at least 1"),
+        (
+            "rate_limit = { token_bucket = { capacity = 99999999999999999999, refill_per_second = 1 } }",
+            "a whole number",
+        ),
+        (
+            "rate_limit = { token_bucket = { capacity = 1, refill_per_second = 0 } }",
+            "from 0.0000001",
+        ),
+        ("methods = 5", "a table for each method"),
+        ("methods.get = 5", "a table of `timeout`"),
+        ("methods.get.timeout = \"40s\"", "at most deadline"),
+        ("methods.get = { timeout = \"2s\", deadline = \"1s\" }", "at most deadline"),
+        ("methods.get.max_attempts = 0", "from 1 to 1000"),
+    ] {
+        refused(line, reason);
+    }
+}
+
+#[test]
+fn half_a_rate_limit_is_a_mistake_and_defaults_can_be_the_other_half() {
+    let mistake = one("[a]\nrate_limit = { token_bucket = { capacity = 5 } }");
+    assert_eq!(mistake.key(), "a.rate_limit.token_bucket.refill_per_second");
+    assert!(mistake.message().contains("needs both"));
+}
+
+#[test]
+fn a_key_in_the_wrong_place_is_told_its_own() {
+    let mistake = one("[a]\nmax_attempts = 3");
+    assert_eq!(mistake.help(), Some("`max_attempts` belongs elsewhere: `retry.max_attempts`"));
+    let mistake = one("timeout = \"5s\"");
+    assert_eq!((mistake.line(), mistake.column()), (1, 1));
+    assert!(mistake.help().unwrap().contains("under [defaults]"));
+    let mistake = one("[defaults.methods.get]\ntimeout = \"5s\"");
+    assert_eq!(mistake.key(), "defaults.methods");
+    assert_eq!(one("[\"\"]\n").key(), "\"\"");
+}
+
+#[test]
+fn all_mistakes_come_at_once_from_top_to_bottom() {
+    let all = mistakes(
+        "[b]\nbreaker = { failures = 0, open_for = \"0s\", opne_for = \"1s\" }\ntimeout = 3\n\
+         [a]\nmailbox.capacity = 0\nretry = { max_attempts = 0, factor = 0.5, budget = 2 }\n",
+    );
+    let found: Vec<_> = all.iter().map(|mistake| (mistake.line(), mistake.key())).collect();
+    assert_eq!(
+        found,
+        [
+            (2, "b.breaker.failures"),
+            (2, "b.breaker.open_for"),
+            (2, "b.breaker.opne_for"),
+            (3, "b.timeout"),
+            (5, "a.mailbox.capacity"),
+            (6, "a.retry.max_attempts"),
+            (6, "a.retry.factor"),
+            (6, "a.retry.budget.ratio"),
+        ]
+    );
+    assert_eq!(all[2].help(), Some("did you mean `open_for`?"));
+    assert_eq!(all[7].value(), "2");
+}
+
+#[test]
+fn a_contradiction_between_layers_points_at_the_key_that_was_set_last() {
+    let mistake = one("[defaults]\ntimeout = \"5s\"\n[a]\ndeadline = \"2s\"\n");
+    assert_eq!((mistake.key(), mistake.line(), mistake.value()), ("a.deadline", 4, "\"2s\""));
+    assert_eq!(mistake.help(), Some("timeout is set in [defaults], line 2"));
+    let mistake = one("[defaults]\ndeadline = \"2s\"\n[a]\ntimeout = \"5s\"\n");
+    assert_eq!((mistake.key(), mistake.line()), ("a.timeout", 4));
+    assert_eq!(mistake.help(), Some("deadline is set in [defaults], line 2"));
+    let mistake = one("[a]\ndeadline = \"2s\"\n[a.methods.get]\ntimeout = \"5s\"\n");
+    assert_eq!(mistake.help(), Some("deadline is set in [a], line 2"));
+    let mistake = one("[defaults]\ntimeout = \"0s\"\n[a]\n[b]\n");
+    assert_eq!(mistake.key(), "defaults.timeout", "a mistake in the defaults is told once");
+    let mistake = one("[a]\ndeadline = \"2 parsecs\"\ntimeout = \"40s\"\n");
+    assert_eq!(mistake.key(), "a.deadline", "nothing contradicts what makes no sense");
+}
+
+#[test]
+fn several_mistakes_of_syntax_come_at_once_and_with_the_others() {
+    let all = mistakes(
+        "[a]\ntimeout = \nretry = { max_attempts = 3, max_attempts = 4 }\n[b]\nx = 1\ny = = 2\n",
+    );
+    let lines: Vec<_> = all.iter().map(Mistake::line).collect();
+    assert!(
+        lines.contains(&2) && lines.contains(&3) && lines.contains(&5) && lines.contains(&6),
+        "{all:#?}"
+    );
+    let error = PolicyFile::parse("[a\n", "seawall.toml").unwrap_err().to_string();
+    assert!(error.contains("seawall.toml:1:3"), "{error}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_so() {
+    let error = PolicyFile::load("no/such/file.toml").unwrap_err();
+    assert!(error.to_string().starts_with("error: cannot read no/such/file.toml: "), "{error}");
+    assert!(std::error::Error::source(&error).is_some());
+    assert_eq!((error.file(), error.mistakes().len()), ("no/such/file.toml", 0));
+}
+
+#[test]
+fn an_enormous_or_bottomless_file_is_refused_and_not_choked_on() {
+    let long = "#".repeat(MAX_FILE_BYTES as usize + 1);
+    assert!(one(&long).message().contains("longer than"));
+    for deep in [
+        format!("a = {}", "[".repeat(100_000)),
+        format!("a = {}", "{a=".repeat(100_000)),
+        format!("a{} = 1", ".a".repeat(100_000)),
+        format!("[a{}]", ".a".repeat(100_000)),
+    ] {
+        assert!(PolicyFile::parse(&deep, "seawall.toml").is_err());
+    }
+    let many = format!("[a]\n{}", (0..5_000).map(|n| format!("k{n} = 1\n")).collect::<String>());
+    let error = PolicyFile::parse(&many, "seawall.toml").unwrap_err();
+    assert_eq!(error.mistakes().len(), 1_000);
+    assert!(error.to_string().ends_with("and at least 900 more in seawall.toml"));
+}
+
+#[test]
+fn a_builder_tells_the_mistakes_of_every_part_at_once() {
+    let wrong = Policy::builder()
+        .deadline(SECOND)
+        .timeout(2 * SECOND)
+        .fallback_timeout(SECOND)
+        .breaker(breaker::Config::builder().open_for(Duration::ZERO))
+        .retry(retry::Config::builder().max_attempts(0))
+        .bulkhead(bulkhead::Config::builder().max_wait(2 * SECOND))
+        .mailbox(backpressure::Config::builder().capacity(0).build())
+        .rate_limit(limit::Config::builder().capacity(0))
+        .method("get", MethodPolicy::default().with_timeout(3 * SECOND))
+        .build()
+        .unwrap_err();
+    let keys: Vec<_> = wrong.as_slice().iter().map(|mistake| mistake.key.as_str()).collect();
+    assert_eq!(
+        keys,
+        [
+            "breaker.open_for",
+            "retry.max_attempts",
+            "mailbox.capacity",
+            "rate_limit.token_bucket.capacity",
+            "timeout",
+            "fallback_timeout",
+            "bulkhead.max_wait",
+            "methods.get.timeout",
+        ]
+    );
+    assert!(wrong.to_string().contains("timeout = 2s: must be at most deadline (1s)"));
+    let replaced = Policy::builder()
+        .retry(retry::Config::builder().max_attempts(0))
+        .retry(retry::Config::default());
+    assert!(replaced.build().is_ok(), "the last word counts");
+}
+
+/// The file with a few bytes cut, doubled or replaced: near enough to a file to get far in.
+fn mutated() -> impl Strategy<Value = String> {
+    let edit = (any::<prop::sample::Index>(), 0_usize..12, "[\\PC\n\t\"'={}\\[\\].,#0-9a-z-]{0,6}");
+    prop::collection::vec(edit, 1..6).prop_map(|edits| {
+        let mut text: Vec<char> = FULL.chars().collect();
+        for (at, cut, put) in edits {
+            let at = at.index(text.len() + 1);
+            let end = (at + cut).min(text.len());
+            text.splice(at..end, put.chars());
+        }
+        text.into_iter().collect()
+    })
+}
+
+fn survives(text: &str) {
+    match PolicyFile::parse(text, "seawall.toml") {
+        Ok(file) => assert!(file.names().all(|name| file.policy(name).timeout() > Duration::ZERO)),
+        Err(error) => {
+            assert!(!error.mistakes().is_empty());
+            for mistake in error.mistakes() {
+                assert!((1..=text.split('\n').count()).contains(&mistake.line()), "{error}");
+                assert!(mistake.column() >= 1 && !mistake.message().is_empty());
+            }
+            assert!(error.to_string().starts_with("error: "));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    #[test]
+    fn a_mutated_file_never_panics(text in mutated()) {
+        survives(&text);
+    }
+
+    #[test]
+    fn any_text_never_panics(text in "(\\PC|\n|\t|\r|\u{0}|[\\[\\]{}=\".,]){0,60}") {
+        survives(&text);
+    }
+
+    #[test]
+    fn any_value_of_any_key_never_panics(
+        key in "(deadline|breaker\\.(window|failures|open_for)|retry\\.budget|mailbox\\.on_full|rate_limit\\.token_bucket\\.capacity|methods\\.a)",
+        value in prop_oneof![
+            "-?[0-9]{1,40}", "-?[0-9]{1,20}\\.[0-9]{1,9}", "\"-?[0-9 .]{1,25}(ns|ms|s|m|h|d|y|years)?\"",
+            "0x[0-9a-f]{1,40}", "\\[1, 2\\]", "1979-05-27", "true", "inf", "1e[0-9]{1,5}",
+        ],
+    ) {
+        survives(&format!("[a]\n{key} = {value}\n"));
+    }
+}

@@ -1,0 +1,229 @@
+//! Starting a Seawall.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::actor::{RestartPolicy, Supervision, SupervisionError};
+use crate::call::timer::Time;
+use crate::entropy::Entropy;
+use crate::event::{Event, Observer};
+use crate::policy::{Policy, PolicyFile, PolicyFileError};
+use crate::telemetry::Tracing;
+
+use super::seawall::{Parts, Registry, Seawall};
+
+/// Seawall could not be started. Nothing was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The policy file cannot be read, or something in it is wrong: everything that is, is listed.
+    #[error(transparent)]
+    Policy(#[from] PolicyFileError),
+    /// The metrics address is not an address, or cannot be listened on.
+    #[error("cannot serve metrics on `{address}`")]
+    Metrics {
+        /// The address that was asked for.
+        address: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Supervision could not be started.
+    #[error(transparent)]
+    Supervision(#[from] SupervisionError),
+}
+
+/// Gathers what a Seawall is to be like; nothing happens before [`Builder::start`].
+#[must_use = "a builder starts nothing until `start`"]
+pub struct Builder {
+    policy: PolicySource,
+    own_policies: BTreeMap<String, Policy>,
+    time: Option<Time>,
+    seed: Option<u64>,
+    restart: RestartPolicy,
+    observers: Vec<Arc<dyn Observer>>,
+    metrics: Option<String>,
+    on_this_runtime: bool,
+}
+
+enum PolicySource {
+    BuiltIn,
+    File(PathBuf),
+    Text { name: String, text: String },
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            policy: PolicySource::BuiltIn,
+            own_policies: BTreeMap::new(),
+            time: None,
+            seed: None,
+            restart: RestartPolicy::default(),
+            observers: Vec::new(),
+            metrics: None,
+            on_this_runtime: false,
+        }
+    }
+}
+
+impl Builder {
+    /// Reads policies from a TOML file, when started.
+    pub fn policy_file(mut self, path: impl AsRef<Path>) -> Self {
+        self.policy = PolicySource::File(path.as_ref().to_owned());
+        self
+    }
+
+    /// Reads policies from TOML text; `name` is what mistakes in it are reported under.
+    pub fn policy_text(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
+        self.policy = PolicySource::Text { name: name.into(), text: text.into() };
+        self
+    }
+
+    /// The policy of one dependency, built in code. It stands alone: what a file says of that
+    /// dependency, its defaults included, no longer applies.
+    pub fn policy(mut self, dependency: impl Into<String>, policy: Policy) -> Self {
+        self.own_policies.insert(dependency.into(), policy);
+        self
+    }
+
+    /// Where the time comes from. Default [`Time::system`].
+    pub fn time(mut self, time: impl Into<Time>) -> Self {
+        self.time = Some(time.into());
+        self
+    }
+
+    /// Fixes all chance, jitter above all, so that a run can be repeated. Default: the system's.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// How failed actors are rebuilt.
+    pub fn restart(mut self, policy: RestartPolicy) -> Self {
+        self.restart = policy;
+        self
+    }
+
+    /// Tells `observer` of every event; may be called several times.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observers.push(Arc::new(observer));
+        self
+    }
+
+    /// Serves metrics to Prometheus at this address, under `/metrics`, from a thread and a recorder of
+    /// Seawall's own. Port 0 picks a free one: [`Seawall::metrics_address`]. An address that is not
+    /// loopback can be read by whoever reaches it.
+    #[cfg(feature = "prometheus")]
+    pub fn prometheus(mut self, address: impl Into<String>) -> Self {
+        self.metrics = Some(address.into());
+        self
+    }
+
+    /// Runs the actors on the runtime that starts Seawall, not on a thread of their own: with
+    /// [`Time::tokio`] a test's paused clock then drives them too. Needs a runtime that runs local
+    /// tasks: `#[actix::main]`, `#[actix::test]`, or a tokio `LocalSet`.
+    pub fn on_this_runtime(mut self) -> Self {
+        self.on_this_runtime = true;
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// [`StartError`]: a policy is wrong, an address cannot be listened on, a thread cannot be had.
+    pub fn start(self) -> Result<Seawall, StartError> {
+        let policies = match self.policy {
+            PolicySource::BuiltIn => PolicyFile::default(),
+            PolicySource::File(path) => PolicyFile::load(path)?,
+            PolicySource::Text { name, text } => PolicyFile::parse(&text, &name)?,
+        };
+        let time = self.time.unwrap_or_else(Time::system);
+        let registry = Arc::new(Registry::default());
+        // Before any thread but its own: the one step that fails for reasons outside.
+        let exporting = Exporting::start(self.metrics, &registry)?;
+        let supervision = if self.on_this_runtime {
+            Supervision::on_this_runtime(time.clone(), self.restart)?
+        } else {
+            Supervision::on_own_thread(time.clone(), self.restart)?
+        };
+        let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::new(Tracing)];
+        observers.extend(self.observers);
+        Ok(Seawall::new(Parts {
+            time,
+            supervision,
+            registry,
+            exporting,
+            policies,
+            own_policies: self.own_policies,
+            entropy: self.seed.map_or_else(Entropy::system, Entropy::seeded),
+            observer: Arc::new(All(observers)),
+        }))
+    }
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder").field("metrics", &self.metrics).finish_non_exhaustive()
+    }
+}
+
+struct All(Vec<Arc<dyn Observer>>);
+
+impl Observer for All {
+    fn on_event(&self, event: &Event) {
+        for observer in &self.0 {
+            observer.on_event(event);
+        }
+    }
+}
+
+/// The scrape endpoint, where there is one.
+#[derive(Default)]
+pub(super) struct Exporting {
+    #[cfg(feature = "prometheus")]
+    server: Option<crate::telemetry::Server>,
+}
+
+#[cfg(feature = "prometheus")]
+impl Exporting {
+    fn start(address: Option<String>, registry: &Arc<Registry>) -> Result<Self, StartError> {
+        let Some(address) = address else { return Ok(Self::default()) };
+        let exporter = crate::telemetry::Exporter::new();
+        let registry = Arc::clone(registry);
+        let render = move || exporter.render(registry.snapshots());
+        match crate::telemetry::Server::bind(&address, render) {
+            Ok(server) => Ok(Self { server: Some(server) }),
+            Err(source) => Err(StartError::Metrics { address, source }),
+        }
+    }
+
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.server.as_ref().map(crate::telemetry::Server::local_addr)
+    }
+
+    pub(super) fn stop(&self) {
+        if let Some(server) = &self.server {
+            server.shutdown();
+        }
+    }
+}
+
+#[cfg(not(feature = "prometheus"))]
+impl Exporting {
+    #[expect(clippy::unnecessary_wraps, reason = "the same face as with the feature")]
+    fn start(_: Option<String>, _: &Arc<Registry>) -> Result<Self, StartError> {
+        Ok(Self::default())
+    }
+
+    #[expect(clippy::unused_self, reason = "the same face as with the feature")]
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    #[expect(clippy::unused_self, reason = "the same face as with the feature")]
+    pub(super) fn stop(&self) {}
+}

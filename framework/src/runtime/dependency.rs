@@ -1,0 +1,80 @@
+//! A dependency as an operator sees it.
+
+use crate::actor::{Control, ControlError};
+use crate::call::Snapshot;
+use crate::call::timer::Time;
+use crate::event::State;
+
+use super::seawall::Registered;
+
+/// A hold on a dependency for operators. It does not keep the dependency alive.
+#[derive(Clone)]
+pub struct DependencyHandle {
+    registered: Registered,
+    time: Time,
+}
+
+impl DependencyHandle {
+    pub(super) fn new(registered: Registered, time: Time) -> Self {
+        Self { registered, time }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.registered.dependency.name()
+    }
+
+    /// Its breaker's state.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.registered.dependency.gate().breaker().state()
+    }
+
+    /// Everything about it, now. Read directly: this works when its actor does not.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.registered.dependency.snapshot()
+    }
+
+    /// Tells its actor something; the answer is how things are afterwards.
+    ///
+    /// # Errors
+    /// [`ControlError`]: no answer within 5 s, or nobody looks after the dependency any more.
+    pub async fn tell(&self, control: Control) -> Result<Snapshot, ControlError> {
+        self.registered.attendance.tell(&self.time, control).await
+    }
+
+    /// Refuses every call until [`DependencyHandle::reset`], and turns away those that wait.
+    ///
+    /// # Errors
+    /// As for [`DependencyHandle::tell`].
+    pub async fn force_open(&self) -> Result<Snapshot, ControlError> {
+        self.tell(Control::ForceOpen).await
+    }
+
+    /// Admits every call until [`DependencyHandle::reset`]; outcomes are not counted.
+    ///
+    /// # Errors
+    /// As for [`DependencyHandle::tell`].
+    pub async fn force_closed(&self) -> Result<Snapshot, ControlError> {
+        self.tell(Control::ForceClosed).await
+    }
+
+    /// Closes the breaker with an empty window and lets it decide for itself again.
+    ///
+    /// # Errors
+    /// As for [`DependencyHandle::tell`].
+    pub async fn reset(&self) -> Result<Snapshot, ControlError> {
+        self.tell(Control::Reset).await
+    }
+}
+
+impl std::fmt::Debug for DependencyHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DependencyHandle")
+            .field("name", &self.name())
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,93 @@
+//! Draining, and what it came to.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::call::Dependency;
+use crate::call::timer::Sleep;
+
+use super::seawall::Inner;
+
+/// How a dependency's calls ended at shutdown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Which dependency.
+    pub dependency: String,
+    /// Calls that were still in flight when the limit was reached, and were ended.
+    pub cancelled: u64,
+}
+
+/// What a shutdown came to.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct ShutdownReport {
+    /// Every dependency that there was, by name.
+    pub dependencies: Vec<Drained>,
+}
+
+impl ShutdownReport {
+    /// Whether every call in flight came to its own end.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.cancelled() == 0
+    }
+
+    /// Calls that had to be ended, in all.
+    #[must_use]
+    pub fn cancelled(&self) -> u64 {
+        self.dependencies.iter().map(|drained| drained.cancelled).sum()
+    }
+}
+
+impl Inner {
+    pub(super) async fn shut_down(&self, limit: Duration) -> ShutdownReport {
+        self.closed.store(true, Ordering::Release);
+        self.finished.get_or_init(|| self.drain(limit)).await.clone()
+    }
+
+    async fn drain(&self, limit: Duration) -> ShutdownReport {
+        let mut sleep = self.time.sleep(limit);
+        let all = self.registry.all();
+        // All of them first: none may take on what another one passes on.
+        for registered in &all {
+            registered.dependency.drain();
+        }
+        let mut report = ShutdownReport::default();
+        for registered in &all {
+            let dependency = &registered.dependency;
+            drained(dependency, &mut sleep).await;
+            report.dependencies.push(Drained {
+                dependency: dependency.name().to_string(),
+                cancelled: dependency.pending(),
+            });
+        }
+        for registered in &all {
+            registered.dependency.cancel();
+            registered.attendance.dismiss();
+        }
+        self.supervision.stop();
+        self.exporting.stop();
+        report
+    }
+}
+
+/// Until nothing is pending, or the limit is reached.
+async fn drained(dependency: &Arc<Dependency>, limit: &mut Sleep) {
+    loop {
+        let mut empty = pin!(dependency.emptied());
+        empty.as_mut().enable();
+        if dependency.pending() == 0 {
+            return;
+        }
+        let over = poll_fn(|cx| match empty.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(false),
+            Poll::Pending => Pin::new(&mut *limit).poll(cx).map(|()| true),
+        });
+        if over.await {
+            return;
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The client: its type, and what it implements.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::ext::IdentExt;
+use syn::{GenericParam, TraitItem, WherePredicate};
+
+use super::{Context, method};
+use crate::resilient::model::{Method, cfgs};
+use crate::resilient::replace::mentions;
+use crate::resilient::validate::OWN_NAMES;
+
+/// Everything about the client.
+pub(super) fn client(context: &Context<'_>) -> TokenStream {
+    let cfgs = &context.cfgs;
+    let definition = definition(context);
+    let indices = indices(context);
+    let (copied, shown) = (clone(context), debug(context));
+    let (proxy, own) = (proxy(context), own(context));
+    let methods = if context.model.is_wrapped() { inherent(context) } else { trait_impl(context) };
+    quote! {
+        #definition
+
+        #(#cfgs)*
+        #[allow(deprecated)]
+        const _: () = {
+            #indices
+            #copied
+            #shown
+            #proxy
+            #own
+            #methods
+        };
+    }
+}
+
+fn definition(context: &Context<'_>) -> TokenStream {
+    let (support, cfgs, plain) = (&context.support, &context.cfgs, &context.plain);
+    let (vis, name) = (&context.model.definition.vis, &context.model.definition.ident);
+    let (client, service) = (&context.model.client, &context.model.service);
+    let markers = markers(context);
+    let how = if context.model.is_wrapped() {
+        "Its methods answer with `CallError`: Seawall's own word, or the service's."
+    } else {
+        "It implements the trait, so it can stand wherever the service could."
+    };
+    let summary = format!(
+        "Calls a [`{name}`] through the guards of its dependency: `#[resilient]` made it. {how}"
+    );
+    quote! {
+        #[doc = #summary]
+        ///
+        /// Cheap to clone; clones share the guards and the service.
+        #(#cfgs)*
+        #[allow(dead_code)]
+        #vis struct #client #plain {
+            link: #support::Link<#service>,
+            __marker: ::core::marker::PhantomData<fn() -> (#(#markers,)*)>,
+        }
+    }
+}
+
+/// Uses of the trait's parameters that need no bound on them.
+fn markers<'a>(context: &'a Context<'_>) -> impl Iterator<Item = TokenStream> + 'a {
+    context.model.definition.generics.params.iter().filter_map(|param| match param {
+        GenericParam::Lifetime(param) => {
+            let lifetime = &param.lifetime;
+            Some(quote!(::core::marker::PhantomData<&#lifetime ()>))
+        }
+        GenericParam::Type(param) => {
+            let ident = &param.ident;
+            Some(quote!(::core::marker::PhantomData<#ident>))
+        }
+        GenericParam::Const(_) => None,
+    })
+}
+
+fn indices(context: &Context<'_>) -> TokenStream {
+    let indices = &context.indices;
+    let variants = context.guarded().map(|method| {
+        let (cfgs, name) = (method.cfgs(), &method.sig.ident);
+        quote!(#(#cfgs)* #name)
+    });
+    quote! {
+        #[allow(dead_code, non_camel_case_types, clippy::upper_case_acronyms)]
+        enum #indices { #(#variants,)* }
+    }
+}
+
+fn clone(context: &Context<'_>) -> TokenStream {
+    let client = &context.model.client;
+    let (params, arguments, _) = context.plain.split_for_impl();
+    quote! {
+        #[automatically_derived]
+        impl #params ::core::clone::Clone for #client #arguments {
+            fn clone(&self) -> Self {
+                Self {
+                    link: ::core::clone::Clone::clone(&self.link),
+                    __marker: ::core::marker::PhantomData,
+                }
+            }
+        }
+    }
+}
+
+fn debug(context: &Context<'_>) -> TokenStream {
+    let client = &context.model.client;
+    let name = client.unraw().to_string();
+    let (params, arguments, _) = context.plain.split_for_impl();
+    quote! {
+        #[automatically_derived]
+        impl #params ::core::fmt::Debug for #client #arguments {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.debug_tuple(#name).field(&self.link).finish()
+            }
+        }
+    }
+}
+
+fn proxy(context: &Context<'_>) -> TokenStream {
+    let (support, client) = (&context.support, &context.model.client);
+    let service = &context.model.service;
+    let (params, _, conditions) = context.bounded.split_for_impl();
+    let (_, arguments, _) = context.plain.split_for_impl();
+    let specs = context.guarded().map(|method| spec(context, method));
+    quote! {
+        #[automatically_derived]
+        impl #params #support::Proxy for #client #arguments #conditions {
+            type Service = #service;
+            const METHODS: &'static [#support::MethodSpec] = &[#(#specs,)*];
+            fn from_link(link: #support::Link<#service>) -> Self {
+                Self { link, __marker: ::core::marker::PhantomData }
+            }
+        }
+    }
+}
+
+fn spec(context: &Context<'_>, method: &Method) -> TokenStream {
+    let (support, cfgs, call) = (&context.support, method.cfgs(), &method.call);
+    let name = method.sig.ident.unraw().to_string();
+    let (idempotent, fallback) = (call.idempotent, call.fallback.is_some());
+    let timeout = option(call.timeout.map(|timeout| {
+        let (secs, nanos) = (timeout.as_secs(), timeout.subsec_nanos());
+        quote!(::core::time::Duration::new(#secs, #nanos))
+    }));
+    let max_attempts = option(call.retry.as_ref().and_then(|retry| retry.max_attempts));
+    quote! {
+        #(#cfgs)*
+        #support::MethodSpec {
+            name: #name,
+            idempotent: #idempotent,
+            timeout: #timeout,
+            max_attempts: #max_attempts,
+            fallback: #fallback,
+        }
+    }
+}
+
+fn option(value: Option<impl quote::ToTokens>) -> TokenStream {
+    match value {
+        Some(value) => quote!(::core::option::Option::Some(#value)),
+        None => quote!(::core::option::Option::None),
+    }
+}
+
+/// What a client has beside the trait's methods.
+fn own(context: &Context<'_>) -> TokenStream {
+    let (root, client) = (&context.model.options.root, &context.model.client);
+    let (vis, service) = (&context.model.definition.vis, &context.model.service);
+    let (params, _, conditions) = context.bounded.split_for_impl();
+    let (_, arguments, _) = context.plain.split_for_impl();
+    quote! {
+        #[automatically_derived]
+        #[allow(dead_code)]
+        impl #params #client #arguments #conditions {
+            /// Makes `service` a dependency called `name` and gives the client of it.
+            ///
+            /// # Errors
+            /// The name is taken, its policy is not valid, or Seawall has shut down.
+            #vis async fn spawn(
+                seawall: &#root::Seawall,
+                name: &str,
+                service: #service,
+            ) -> ::core::result::Result<Self, #root::SpawnError> {
+                seawall.spawn::<Self>(name, service).await
+            }
+
+            /// The service itself. What is called on it passes no guard.
+            #[must_use]
+            #vis fn service(&self) -> &#service {
+                self.link.service()
+            }
+        }
+    }
+}
+
+fn trait_impl(context: &Context<'_>) -> TokenStream {
+    let (client, bound) = (&context.model.client, &context.bound);
+    let mut bounded = context.bounded.clone();
+    if let Some(conditions) = &context.model.definition.generics.where_clause {
+        // What is asked of `Self` is asked of the client and of the service.
+        let of_self = |predicate: &&WherePredicate| mentions(predicate, "Self");
+        let asked: Vec<_> = conditions.predicates.iter().filter(of_self).cloned().collect();
+        bounded.make_where_clause().predicates.extend(asked);
+    }
+    let (params, _, conditions) = bounded.split_for_impl();
+    let (_, arguments, _) = context.plain.split_for_impl();
+    let passed_on =
+        context.model.definition.items.iter().filter_map(|item| passed_on(context, item));
+    let methods =
+        context.model.methods.iter().filter_map(|method| method::of_trait(context, method));
+    let allow_hollow = hollow(context);
+    quote! {
+        #[automatically_derived]
+        #[allow(clippy::used_underscore_binding, clippy::type_complexity)]
+        #allow_hollow
+        impl #params #bound for #client #arguments #conditions {
+            #(#passed_on)*
+            #(#methods)*
+        }
+    }
+}
+
+/// Associated types and constants are the service's.
+fn passed_on(context: &Context<'_>, item: &TraitItem) -> Option<TokenStream> {
+    let (service, bound) = (&context.model.service, &context.bound);
+    match item {
+        TraitItem::Type(item) => {
+            let (cfgs, name) = (cfgs(&item.attrs), &item.ident);
+            let (params, arguments, conditions) = item.generics.split_for_impl();
+            Some(quote! {
+                #(#cfgs)*
+                type #name #params = <#service as #bound>::#name #arguments #conditions;
+            })
+        }
+        TraitItem::Const(item) => {
+            let (cfgs, name, ty) = (cfgs(&item.attrs), &item.ident, &item.ty);
+            Some(quote!(#(#cfgs)* const #name: #ty = <#service as #bound>::#name;))
+        }
+        _ => None,
+    }
+}
+
+fn inherent(context: &Context<'_>) -> TokenStream {
+    let client = &context.model.client;
+    let (params, _, conditions) = context.bounded.split_for_impl();
+    let (_, arguments, _) = context.plain.split_for_impl();
+    // A method whose name is taken has been complained of; a second one of its name would be noise.
+    let is_free = |method: &&Method| OWN_NAMES.iter().all(|own| method.sig.ident.unraw() != own);
+    let methods = context.model.methods.iter().filter(is_free);
+    let methods = methods.filter(|method| method.is_async());
+    let methods = methods.map(|method| method::inherent(context, method));
+    let allow_hollow = hollow(context);
+    quote! {
+        #[automatically_derived]
+        #[allow(dead_code, clippy::used_underscore_binding, clippy::type_complexity)]
+        #allow_hollow
+        impl #params #client #arguments #conditions {
+            #(#methods)*
+        }
+    }
+}
+
+/// A hollow body uses none of its arguments.
+fn hollow(context: &Context<'_>) -> Option<TokenStream> {
+    (!context.sound).then(|| quote!(#[allow(unused_variables)]))
+}

@@ -1,0 +1,268 @@
+//! One method of the client.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::visit_mut::VisitMut;
+use syn::{
+    ExprPath, FnArg, GenericParam, Ident, Pat, PatIdent, Signature, Token, Type, parse_quote,
+};
+
+use super::Context;
+use crate::resilient::model::{Arg, Method, Passing, Receiver};
+use crate::resilient::replace::SelfIs;
+use crate::resilient::validate::is_passed_on;
+
+/// A method of the client's impl of the trait; `None` where the trait's own body serves.
+pub(super) fn of_trait(context: &Context<'_>, method: &Method) -> Option<TokenStream> {
+    let body = if !method.is_async() && method.has_body && !is_passed_on(method) {
+        return None;
+    } else if !context.sound {
+        hollow()
+    } else if method.is_guarded() {
+        guarded(context, method, &method.output)
+    } else {
+        straight(context, method)
+    };
+    let (cfgs, sig) = (method.cfgs(), signature(method));
+    Some(quote!(#(#cfgs)* #sig { #body }))
+}
+
+/// An inherent method, whose errors are wrapped.
+pub(super) fn inherent(context: &Context<'_>, method: &Method) -> TokenStream {
+    let mut sig = signature(method);
+    let mut output = method.output.clone();
+    let mut replace = SelfIs(&context.model.service);
+    replace.visit_signature_mut(&mut sig);
+    replace.visit_type_mut(&mut output);
+    let body = if !context.sound {
+        hollow()
+    } else if method.is_guarded() {
+        guarded(context, method, &output)
+    } else {
+        straight(context, method)
+    };
+    if method.is_guarded() {
+        sig.output = wrapped(context, &output);
+    }
+    let (vis, attrs) = (&context.model.definition.vis, &method.attrs);
+    quote!(#(#attrs)* #vis #sig { #body })
+}
+
+/// What stands in for a body while there are mistakes to put right.
+fn hollow() -> TokenStream {
+    quote!(::core::unreachable!("`#[resilient]` has reported a mistake"))
+}
+
+/// The signature as the client repeats it: a plain name for every argument, no attributes but `cfg`.
+fn signature(method: &Method) -> Signature {
+    let mut sig = method.sig.clone();
+    let mut args = method.args.iter();
+    for input in &mut sig.inputs {
+        match input {
+            FnArg::Receiver(receiver) => receiver.attrs.clear(),
+            FnArg::Typed(typed) => {
+                if let Some(Arg { name, cfgs, .. }) = args.next() {
+                    typed.attrs.clone_from(cfgs);
+                    *typed.pat = plain(name.clone());
+                }
+            }
+        }
+    }
+    sig
+}
+
+fn plain(ident: Ident) -> Pat {
+    Pat::Ident(PatIdent { attrs: Vec::new(), by_ref: None, mutability: None, ident, subpat: None })
+}
+
+fn wrapped(context: &Context<'_>, output: &Type) -> syn::ReturnType {
+    let support = &context.support;
+    // Where the type is not a `Result`, the complaint belongs at the type.
+    let fallible = quote_spanned!(output.span()=> <#output as #support::Fallible>);
+    parse_quote! {
+        -> ::core::result::Result<#fallible::Ok, #support::CallError<#fallible::Err>>
+    }
+}
+
+/// A call that passes no guard.
+fn straight(context: &Context<'_>, method: &Method) -> TokenStream {
+    let function = function(context, method);
+    let service = match &method.receiver {
+        Receiver::Shared(this) => Some(quote!(#this.link.service(),)),
+        _ => None,
+    };
+    let args = given(method);
+    let wait = method.is_async().then(|| quote!(.await));
+    quote!(#function(#service #args) #wait)
+}
+
+/// The locals of a guarded body, out of reach of the user's names.
+struct Locals {
+    link: Ident,
+    service: Ident,
+    call: Ident,
+    result: Ident,
+    error: Ident,
+    answer: Ident,
+}
+
+impl Locals {
+    fn new() -> Self {
+        let local = |name: &str| Ident::new(name, Span::mixed_site());
+        Self {
+            link: local("__link"),
+            service: local("__service"),
+            call: local("__call"),
+            result: local("__result"),
+            error: local("__error"),
+            answer: local("__answer"),
+        }
+    }
+}
+
+fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
+    let support = &context.support;
+    let locals = Locals::new();
+    let Locals { link, service, call, result, .. } = &locals;
+    let this = match &method.receiver {
+        Receiver::Shared(this) => *this,
+        _ => Token![self](Span::call_site()),
+    };
+    let (indices, name) = (&context.indices, &method.sig.ident);
+    let attempts = attempts(context, method, output, &locals);
+    let fallback =
+        method.call.fallback.as_ref().map(|path| fallback(context, method, path, &locals));
+    let answer = answer(context, output, result);
+    quote! {
+        let #link = &#this.link;
+        let #service = #link.service();
+        let mut #call = #support::Call::begin(#link.core(), #indices::#name as usize);
+        let #result = #attempts;
+        #fallback
+        let #result = #call.finish(#result);
+        #answer
+    }
+}
+
+/// The dependency's part of the call.
+fn attempts(context: &Context<'_>, method: &Method, output: &Type, locals: &Locals) -> TokenStream {
+    let Locals { service, call, .. } = locals;
+    let function = function(context, method);
+    let rules = rules(context, method, output);
+    let (given, kept) = (given(method), kept(context, method));
+    match (method.call.idempotent, method.call.fallback.is_some()) {
+        // The closure owns the arguments, so that they need not be `Sync` to be kept over an attempt.
+        (true, false) => quote!(#call.repeat(move || #function(#service, #kept), #rules).await),
+        // The fallback gets them in the end: until then they are borrowed.
+        (true, true) => quote!(#call.repeat(|| #function(#service, #kept), #rules).await),
+        (false, true) => quote!(#call.once(|| #function(#service, #kept), #rules).await),
+        (false, false) => quote!(#call.once(move || #function(#service, #given), #rules).await),
+    }
+}
+
+fn rules(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
+    let support = &context.support;
+    let classify = &method.call.classify;
+    let when = method.call.retry.as_ref().and_then(|retry| retry.when.as_ref());
+    let fields: Vec<_> = [
+        classify.as_ref().map(|path| quote!(classify: #path)),
+        when.map(|path| quote!(retry_if: #path)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    match fields.as_slice() {
+        [] => quote!(#support::Rules::default()),
+        [field] => quote!(#support::Rules::<#output> { #field, ..#support::Rules::default() }),
+        fields => quote!(#support::Rules::<#output> { #(#fields),* }),
+    }
+}
+
+fn fallback(
+    context: &Context<'_>,
+    method: &Method,
+    path: &ExprPath,
+    locals: &Locals,
+) -> TokenStream {
+    let support = &context.support;
+    let Locals { service, call, result, error, answer, .. } = locals;
+    let args = given(method);
+    quote! {
+        let #result = match #result {
+            ::core::result::Result::Err(#error) if #call.may_fall_back(&#error) => {
+                let #answer = #call.fall_back(#path(#service, &#error, #args)).await;
+                match #answer {
+                    ::core::option::Option::Some(#answer) => {
+                        #support::Fallible::into_result(#answer).map_err(#support::CallError::Inner)
+                    }
+                    ::core::option::Option::None => ::core::result::Result::Err(#error),
+                }
+            }
+            #result => #result,
+        };
+    }
+}
+
+/// From Seawall's result to what the caller was promised.
+fn answer(context: &Context<'_>, output: &Type, result: &Ident) -> TokenStream {
+    let support = &context.support;
+    let options = &context.model.options;
+    if options.wrapped.is_some() {
+        return quote!(#result);
+    }
+    // Where the type is not a `Result`, or its error cannot be made of a `Fault`, the complaint
+    // belongs at the type.
+    let span = output.span();
+    match &options.fault_with {
+        Some((_, path)) => quote_spanned!(span=> #support::answer_with::<#output>(#result, #path)),
+        None => quote_spanned!(span=> #support::answer::<#output>(#result)),
+    }
+}
+
+/// The arguments as they came.
+fn given(method: &Method) -> TokenStream {
+    list(method, |arg| {
+        let name = &arg.name;
+        quote!(#name)
+    })
+}
+
+/// The arguments for one attempt, with the originals kept.
+fn kept(context: &Context<'_>, method: &Method) -> TokenStream {
+    let support = &context.support;
+    list(method, |arg| {
+        let name = &arg.name;
+        match arg.passing {
+            // Where the type is not `Clone`, the complaint belongs at the argument.
+            Passing::Owned => quote_spanned!(name.span()=> #support::cloned(&#name)),
+            _ => quote!(#name),
+        }
+    })
+}
+
+fn list(method: &Method, passed: impl Fn(&Arg) -> TokenStream) -> TokenStream {
+    let args = method.args.iter().map(|arg| {
+        let (cfgs, value) = (&arg.cfgs, passed(arg));
+        quote!(#(#cfgs)* #value)
+    });
+    quote!(#(#args),*)
+}
+
+/// The service's own method, with the type arguments that the caller chose.
+fn function(context: &Context<'_>, method: &Method) -> TokenStream {
+    let (service, bound, name) = (&context.model.service, &context.bound, &method.sig.ident);
+    let chosen: Vec<_> = method
+        .sig
+        .generics
+        .params
+        .iter()
+        .filter_map(|param| match param {
+            GenericParam::Type(param) => Some(&param.ident),
+            GenericParam::Const(param) => Some(&param.ident),
+            GenericParam::Lifetime(_) => None,
+        })
+        .collect();
+    let chosen = (!chosen.is_empty()).then(|| quote!(::<#(#chosen),*>));
+    quote!(<#service as #bound>::#name #chosen)
+}

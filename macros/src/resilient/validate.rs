@@ -1,0 +1,223 @@
+//! What does not go together, said at the token that is too much.
+
+use proc_macro2::Span;
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::visit::Visit;
+use syn::{Safety, TraitItem, Type};
+
+use super::errors::Errors;
+use super::model::{Arg, Method, Model, Passing, Receiver};
+use super::replace::{BareSelf, mentions};
+
+/// Functions that a client has of its own.
+pub(crate) const OWN_NAMES: [&str; 3] = ["clone", "service", "spawn"];
+
+/// Notes every contradiction in `model`.
+pub(crate) fn validate(model: &Model, errors: &mut Errors) {
+    check_trait(model, errors);
+    for method in &model.methods {
+        check_names(method, errors);
+        check_attributes(method, errors);
+        if method.is_async() {
+            check_call(method, errors);
+            check_async(method, errors);
+        } else if !model.is_wrapped() {
+            check_passed_on(method, errors);
+        }
+    }
+}
+
+fn check_trait(model: &Model, errors: &mut Errors) {
+    let definition = &model.definition;
+    if let Some(token) = &definition.unsafety {
+        errors.push(token.span(), "a generated client cannot vouch for an unsafe trait");
+    }
+    if let Err(error) = definition.modifiers.require_empty() {
+        errors.add(error);
+    }
+    for attr in &definition.attrs {
+        if attr.path().segments.last().is_some_and(|last| last.ident == "async_trait") {
+            errors.push(
+                attr.span(),
+                "`#[resilient]` makes the futures `Send` itself, without boxing them: leave `async_trait` out, here and on the impls",
+            );
+        }
+    }
+    if let (Some(_), Some((span, _))) = (model.options.wrapped, &model.options.fault_with) {
+        errors.push(*span, "`fault_with` has nothing to do with `errors = \"wrapped\"`, which keeps faults as they are");
+    }
+    let parameters = definition.generics.params.iter().filter_map(|param| match param {
+        syn::GenericParam::Type(param) => Some(&param.ident),
+        syn::GenericParam::Const(param) => Some(&param.ident),
+        _ => None,
+    });
+    if let Some(name) = parameters.chain([&definition.ident]).find(|name| **name == model.client) {
+        let client = &model.client;
+        errors.push(name.span(), format!("the client is to be called `{client}` too; name it otherwise with `#[resilient(client = Name)]`"));
+    }
+    for item in &definition.items {
+        match item {
+            TraitItem::Fn(_) | TraitItem::Const(_) | TraitItem::Type(_) => {}
+            other => errors
+                .push(other.span(), "`#[resilient]` cannot see what this becomes: write it out"),
+        }
+    }
+}
+
+fn check_names(method: &Method, errors: &mut Errors) {
+    let name = &method.sig.ident;
+    if OWN_NAMES.iter().any(|own| name.unraw() == own) {
+        errors.push(
+            name.span(),
+            format!("the client has a `{name}` of its own: call this method something else"),
+        );
+    }
+}
+
+fn check_attributes(method: &Method, errors: &mut Errors) {
+    if let (false, Some(span)) = (method.is_async(), method.call.attribute) {
+        errors.push(
+            span,
+            "`#[call]` guards async methods; this one is passed straight on to the service",
+        );
+    }
+    for attr in &method.attrs {
+        if attr.path().is_ident("cfg_attr") && mentions(&attr.meta, "call") {
+            errors.push(
+                attr.span(),
+                "`#[call]` cannot be conditional: write the method twice, each under its `#[cfg]`",
+            );
+        }
+    }
+}
+
+/// The keys of `#[call(…)]` against each other and against the arguments.
+fn check_call(method: &Method, errors: &mut Errors) {
+    let call = &method.call;
+    if call.skip {
+        for key in call.keys.iter().filter(|key| *key != "skip") {
+            errors.push(
+                key.span(),
+                format!("`{key}` has nothing to act on: `skip` leaves the method unguarded"),
+            );
+        }
+        return;
+    }
+    if let (Some(retry), false) = (&call.retry, call.idempotent) {
+        errors.push(
+            retry.span,
+            "`retry` needs `idempotent`: only you can say that a second attempt does no harm",
+        );
+    }
+    if method.keeps_arguments() {
+        for arg in &method.args {
+            check_kept(method, arg, errors);
+        }
+    }
+}
+
+fn check_kept(method: &Method, arg: &Arg, errors: &mut Errors) {
+    let why = match (method.call.idempotent, method.call.fallback.is_some()) {
+        (true, false) => "an `idempotent` method may be attempted again",
+        (true, true) => "the method may be attempted again, and has a fallback",
+        _ => "the fallback gets the arguments too",
+    };
+    let what = match arg.passing {
+        Passing::Lent | Passing::Owned => return,
+        Passing::Exclusive => "an attempt may have changed what is behind a `&mut`",
+        Passing::Opaque => {
+            "an `impl Trait` by value cannot be seen to be `Clone`: name the type, or take a reference"
+        }
+    };
+    errors.push(arg.ty.span(), format!("{why}, and {what}"));
+}
+
+/// What every async method must be for a client to stand before it.
+fn check_async(method: &Method, errors: &mut Errors) {
+    let advice = "an async method takes `&self`: one service is shared by all calls";
+    match method.receiver {
+        Receiver::Shared(_) => {}
+        Receiver::Other(span) => errors.push(span, advice),
+        Receiver::None => errors.push(method.sig.ident.span(), advice),
+    }
+    if let Some(span) = unsafety(method) {
+        errors.push(span, "a generated client cannot keep an unsafe method's promises");
+    }
+    if method.is_guarded()
+        && let Some(span) = opaque(&method.output)
+    {
+        errors.push(
+            span,
+            "a guarded method names what it returns; `#[call(skip)]` leaves it unguarded",
+        );
+    }
+    if let Some(span) = bare_self(method) {
+        errors.push(
+            span,
+            "`Self` is the service to its implementor and the client to its callers: name a type",
+        );
+    }
+}
+
+/// What every other method must be for a client to pass it on.
+fn check_passed_on(method: &Method, errors: &mut Errors) {
+    // One with a body of its own need not be passed on.
+    if method.has_body {
+        return;
+    }
+    let way_out = "give it a body, or keep the client out of the trait with `#[resilient(errors = \"wrapped\")]`";
+    if let Receiver::Other(span) = method.receiver {
+        errors.push(
+            span,
+            format!("a client shares its service and can pass on only `&self`: {way_out}"),
+        );
+    }
+    if let Some(span) = unsafety(method) {
+        errors.push(
+            span,
+            format!("a generated client cannot keep an unsafe method's promises: {way_out}"),
+        );
+    }
+    if let Some(span) = bare_self(method) {
+        errors.push(
+            span,
+            format!("a client cannot turn its service's `Self` into its own: {way_out}"),
+        );
+    }
+}
+
+/// Whether a method that is not async goes to the service, or stays with the trait's own body.
+pub(crate) fn is_passed_on(method: &Method) -> bool {
+    !matches!(method.receiver, Receiver::Other(_))
+        && unsafety(method).is_none()
+        && bare_self(method).is_none()
+}
+
+fn unsafety(method: &Method) -> Option<Span> {
+    match &method.sig.safety {
+        Safety::Unsafe(token) => Some(token.span()),
+        _ => None,
+    }
+}
+
+fn bare_self(method: &Method) -> Option<Span> {
+    let mut search = BareSelf::default();
+    search.visit_generics(&method.sig.generics);
+    method.args.iter().for_each(|arg| search.visit_type(&arg.ty));
+    search.visit_type(&method.output);
+    search.0
+}
+
+/// The first `impl Trait` in a type.
+fn opaque(ty: &Type) -> Option<Span> {
+    struct Search(Option<Span>);
+    impl<'ast> Visit<'ast> for Search {
+        fn visit_type_impl_trait(&mut self, found: &'ast syn::TypeImplTrait) {
+            self.0.get_or_insert(found.span());
+        }
+    }
+    let mut search = Search(None);
+    search.visit_type(ty);
+    search.0
+}
