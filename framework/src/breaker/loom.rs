@@ -122,46 +122,45 @@ fn a_writer_that_is_lapped_does_not_corrupt_the_count() {
 }
 
 #[test]
-fn no_list_of_the_calls_is_half_failures_so_it_stays_closed() {
+fn no_list_of_the_calls_is_all_failures_so_it_stays_closed() {
     model("spurious trip: window of 2 calls", || {
-        // S F S | F S: whatever the order of the last two, F never stands beside F.
-        let config = Config::builder().failure_rate(1.0).min_calls(2).window(Over::Calls(2));
+        // S F S and then F and S in either order: no F ever stands beside another. But the new F is
+        // counted while the S before it has not yet displaced the old one.
+        let config = Config::builder().failure_rate(1.0).min_calls(1).window(Over::Calls(2));
         let breaker = breaker(config.build());
         let call = breaker.admit(NOW, &mut None).unwrap();
-        for outcome in [Outcome::Failure, Outcome::Success] {
+        for outcome in [Outcome::Success, Outcome::Failure, Outcome::Success] {
             breaker.record(call, outcome, NOW);
         }
-        let end = |outcomes: &'static [Outcome]| {
+        let end = |outcome| {
             let breaker = Arc::clone(&breaker);
-            move || {
-                for outcome in outcomes {
-                    assert_eq!(breaker.record(call, *outcome, NOW), None);
-                }
-            }
+            move || assert_eq!(breaker.record(call, outcome, NOW), None)
         };
-        race!(end(&[Outcome::Success, Outcome::Failure]), end(&[Outcome::Success]));
+        race!(end(Outcome::Success), end(Outcome::Failure));
     });
 }
 
 #[test]
-fn a_bucket_that_is_being_cleared_is_not_seen_by_halves() {
-    model("spurious trip: window of time moves on", || {
+fn buckets_that_are_being_cleared_are_not_seen_by_halves() {
+    model("spurious trip: window of time moves on twice", || {
         let config = Config::builder().failure_rate(0.5).min_calls(4).window(TIME);
         let breaker = breaker(config.build());
         let call = breaker.admit(NOW, &mut None).unwrap();
-        // 2 of 5 in the first bucket, 0 of 3 in the third: 2 of 8; without the first, at most 1 of 4.
-        for failed in [false, false, false, true, true] {
-            let outcome = if failed { Outcome::Failure } else { Outcome::Success };
-            breaker.record(call, outcome, NOW);
-        }
-        for _ in 0..3 {
-            breaker.record(call, Outcome::Success, ms(20));
-        }
         let end = |outcome, now| {
             let breaker = Arc::clone(&breaker);
             move || assert_eq!(breaker.record(call, outcome, now), None)
         };
-        race!(end(Outcome::Failure, ms(20)), end(Outcome::Success, ms(30)));
+        // 2 of 5, 2 of 5, 0 of 3: with one more failure 5 of 14, and then fewer. Yet the failures of
+        // a bucket without its calls would be 5 of 9, and again 3 of 5.
+        for (now, failures, successes) in [(NOW, 2, 3), (ms(10), 2, 3), (ms(20), 0, 3)] {
+            (0..successes).for_each(|_| end(Outcome::Success, now)());
+            (0..failures).for_each(|_| end(Outcome::Failure, now)());
+        }
+        let (third, fourth) = (end(Outcome::Success, ms(30)), end(Outcome::Success, ms(40)));
+        race!(end(Outcome::Failure, ms(20)), move || {
+            third();
+            fourth();
+        });
         let report = breaker.report();
         assert!(report.window_calls >= 4 && report.window_failures <= 1);
     });

@@ -163,3 +163,41 @@ impl Gate {
         (moved, next)
     }
 }
+
+#[cfg(all(test, not(seawall_loom)))]
+mod tests {
+    use super::*;
+    use crate::backpressure::{Config, Strategy};
+    use crate::bulkhead;
+
+    fn full(on_full: Strategy) -> Gate {
+        let policy = Policy::builder()
+            .bulkhead(bulkhead::Config::builder().max_concurrent(1).build())
+            .mailbox(Config::builder().capacity(1).on_full(on_full).build())
+            .build()
+            .unwrap();
+        let gate = Gate::new(&policy, Moment::ZERO);
+        assert!(gate.room().try_enter());
+        assert!(matches!(gate.join(Moment::ZERO, Moment::MAX, || false), Join::Waiting(_)));
+        gate
+    }
+
+    fn gives_up_after(on_full: Strategy) -> Duration {
+        let gate = full(on_full);
+        match gate.join(Moment::ZERO, Moment::MAX, || false) {
+            Join::Waiting(ticket) => Room::gives_up_at(&ticket).since(Moment::ZERO),
+            joined => panic!("{joined:?}"),
+        }
+    }
+
+    #[test]
+    fn whoever_takes_the_oldest_ones_place_may_wait_as_long_as_anybody() {
+        assert_eq!(gives_up_after(Strategy::DropOldest), Duration::from_secs(30));
+    }
+
+    #[test]
+    fn whoever_blocks_waits_no_longer_than_that() {
+        let timeout = Duration::from_secs(3);
+        assert_eq!(gives_up_after(Strategy::Block { timeout }), timeout);
+    }
+}
