@@ -86,9 +86,7 @@ pub(crate) fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
             return false;
         }
         let condition = list.tokens.to_string().replace(' ', "");
-        let needs = |what: &str| {
-            condition == what || (condition.starts_with("all(") && condition.contains(what))
-        };
-        needs("test") || needs("seawall_loom")
+        let needed = condition.strip_prefix("all(").and_then(|inner| inner.strip_suffix(')'));
+        needed.unwrap_or(&condition).split(',').any(|one| matches!(one, "test" | "seawall_loom"))
     })
 }
