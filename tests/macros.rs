@@ -1,15 +1,14 @@
 //! `#[resilient]` from the outside: what it accepts, what it refuses and in which words, and that what it
 //! generates does what the trait says.
 
-mod macros {
-    mod calls;
-}
+#[path = "ui/pass/mod.rs"]
+mod accepts;
+#[path = "macros/calls.rs"]
+mod calls;
+#[path = "macros/harness.rs"]
+mod harness;
 
-#[test]
-fn accepts_what_a_user_writes() {
-    trybuild::TestCases::new().pass("ui/pass/*.rs");
-}
-
+/// One file a mistake, and beside it what the compiler says: `TRYBUILD=overwrite` writes it anew.
 #[test]
 fn refuses_mistakes_at_the_token() {
     trybuild::TestCases::new().compile_fail("ui/fail/*.rs");

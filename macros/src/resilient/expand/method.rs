@@ -8,7 +8,7 @@ use syn::{
     ExprPath, FnArg, GenericParam, Ident, Pat, PatIdent, Signature, Token, Type, parse_quote,
 };
 
-use super::Context;
+use super::{Context, definition};
 use crate::resilient::model::{Arg, Method, Passing, Receiver};
 use crate::resilient::replace::SelfIs;
 use crate::resilient::validate::is_passed_on;
@@ -24,8 +24,14 @@ pub(super) fn of_trait(context: &Context<'_>, method: &Method) -> Option<TokenSt
     } else {
         straight(context, method)
     };
-    let (cfgs, sig) = (method.cfgs(), signature(method));
-    Some(quote!(#(#cfgs)* #sig { #body }))
+    let (cfgs, mut sig) = (method.cfgs(), signature(method));
+    if !method.is_async() {
+        return Some(quote!(#(#cfgs)* #sig { #body }));
+    }
+    // Not an `async fn`: a caller that must prove its own future `Send` reads it off this signature,
+    // where otherwise the compiler looks inside and stumbles over lifetimes (rust-lang/rust#100013).
+    definition::promise_send(&mut sig);
+    Some(quote!(#(#cfgs)* #sig { async move { #body } }))
 }
 
 /// An inherent method, whose errors are wrapped.
@@ -172,9 +178,10 @@ fn rules(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
     .into_iter()
     .flatten()
     .collect();
+    let usual = quote!(::core::default::Default::default());
     match fields.as_slice() {
-        [] => quote!(#support::Rules::default()),
-        [field] => quote!(#support::Rules::<#output> { #field, ..#support::Rules::default() }),
+        [] => usual,
+        [field] => quote!(#support::Rules::<#output> { #field, ..#usual }),
         fields => quote!(#support::Rules::<#output> { #(#fields),* }),
     }
 }

@@ -36,6 +36,8 @@ struct Context<'a> {
     plain: Generics,
     /// The same, bounded so that the service implements the trait.
     bounded: Generics,
+    /// The same for what a dependency is made of, which outlives its caller.
+    lasting: Generics,
     /// An enum of the guarded methods: a variant as a number is the method's index, whatever is cfg'd out.
     indices: Ident,
 }
@@ -47,13 +49,15 @@ impl<'a> Context<'a> {
         let name = &definition.ident;
         let (_, arguments, _) = definition.generics.split_for_impl();
         let bound: Path = parse_quote!(#name #arguments);
+        let bounded = bounded(model, &bound);
         Self {
             model,
             sound,
             support: quote!(#root::client),
             cfgs: cfgs(&definition.attrs).collect(),
             plain: plain(model),
-            bounded: bounded(model, &bound),
+            lasting: lasting(model, &bounded),
+            bounded,
             bound,
             indices: format_ident!("__{}", model.client),
         }
@@ -102,7 +106,14 @@ fn bounded(model: &Model, bound: &Path) -> Generics {
             GenericParam::Lifetime(_) => {}
         }
     }
-    insert_service(&mut generics, parse_quote!(#service: #bound + 'static));
+    insert_service(&mut generics, parse_quote!(#service: #bound));
+    generics
+}
+
+fn lasting(model: &Model, bounded: &Generics) -> Generics {
+    let service = &model.service;
+    let mut generics = bounded.clone();
+    generics.make_where_clause().predicates.push(parse_quote!(#service: 'static));
     generics
 }
 
