@@ -1,4 +1,5 @@
 //! Generated clients at work.
+#![allow(clippy::unwrap_used)] // a test may panic
 
 use std::io;
 use std::sync::Mutex;

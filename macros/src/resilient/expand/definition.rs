@@ -9,10 +9,13 @@ use syn::{
 
 use crate::resilient::model::Model;
 use crate::resilient::replace::mentions;
+use crate::resilient::validate::is_async_trait;
 
 /// The trait, rewritten.
 pub(super) fn definition(model: &Model) -> TokenStream {
     let mut definition = model.definition.clone();
+    // Has been complained of; what it would do to the trait would be a second complaint.
+    definition.attrs.retain(|attr| !is_async_trait(attr));
     share(&mut definition);
     for item in &mut definition.items {
         if let TraitItem::Fn(function) = item

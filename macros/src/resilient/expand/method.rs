@@ -11,18 +11,14 @@ use syn::{
 use super::{Context, definition};
 use crate::resilient::model::{Arg, Method, Passing, Receiver};
 use crate::resilient::replace::SelfIs;
-use crate::resilient::validate::is_passed_on;
+use crate::resilient::validate::{is_passed_on, opaque};
 
 /// A method of the client's impl of the trait; `None` where the trait's own body serves.
 pub(super) fn of_trait(context: &Context<'_>, method: &Method) -> Option<TokenStream> {
     let body = if !method.is_async() && method.has_body && !is_passed_on(method) {
         return None;
-    } else if !context.sound {
-        hollow()
-    } else if method.is_guarded() {
-        guarded(context, method, &method.output)
     } else {
-        straight(context, method)
+        body(context, method, &method.output)
     };
     let (cfgs, mut sig) = (method.cfgs(), signature(method));
     if !method.is_async() {
@@ -41,13 +37,7 @@ pub(super) fn inherent(context: &Context<'_>, method: &Method) -> TokenStream {
     let mut replace = SelfIs(&context.model.service);
     replace.visit_signature_mut(&mut sig);
     replace.visit_type_mut(&mut output);
-    let body = if !context.sound {
-        hollow()
-    } else if method.is_guarded() {
-        guarded(context, method, &output)
-    } else {
-        straight(context, method)
-    };
+    let body = body(context, method, &output);
     if method.is_guarded() {
         sig.output = wrapped(context, &output);
     }
@@ -55,9 +45,14 @@ pub(super) fn inherent(context: &Context<'_>, method: &Method) -> TokenStream {
     quote!(#(#attrs)* #vis #sig { #body })
 }
 
-/// What stands in for a body while there are mistakes to put right.
-fn hollow() -> TokenStream {
-    quote!(::core::unreachable!("`#[resilient]` has reported a mistake"))
+fn body(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
+    if context.sound && method.is_guarded() {
+        guarded(context, method, output)
+    } else if context.sound || opaque(output).is_some() {
+        straight(context, method)
+    } else {
+        quote!(::core::unreachable!("`#[resilient]` has reported a mistake"))
+    }
 }
 
 /// The signature as the client repeats it: a plain name for every argument, no attributes but `cfg`.
@@ -138,7 +133,7 @@ fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream
     let (indices, name) = (&context.indices, &method.sig.ident);
     let attempts = attempts(context, method, output, &locals);
     let fallback =
-        method.call.fallback.as_ref().map(|path| fallback(context, method, path, &locals));
+        method.call.fallback.as_ref().map(|path| fallback(context, method, path, output, &locals));
     let answer = answer(context, output, result);
     quote! {
         let #link = &#this.link;
@@ -157,13 +152,15 @@ fn attempts(context: &Context<'_>, method: &Method, output: &Type, locals: &Loca
     let function = function(context, method);
     let rules = rules(context, method, output);
     let (given, kept) = (given(method), kept(context, method));
+    let repeat = quote_spanned!(output.span()=> #call.repeat);
+    let once = quote_spanned!(output.span()=> #call.once);
     match (method.call.idempotent, method.call.fallback.is_some()) {
         // The closure owns the arguments, so that they need not be `Sync` to be kept over an attempt.
-        (true, false) => quote!(#call.repeat(move || #function(#service, #kept), #rules).await),
+        (true, false) => quote!(#repeat(move || #function(#service, #kept), #rules).await),
         // The fallback gets them in the end: until then they are borrowed.
-        (true, true) => quote!(#call.repeat(|| #function(#service, #kept), #rules).await),
-        (false, true) => quote!(#call.once(|| #function(#service, #kept), #rules).await),
-        (false, false) => quote!(#call.once(move || #function(#service, #given), #rules).await),
+        (true, true) => quote!(#repeat(|| #function(#service, #kept), #rules).await),
+        (false, true) => quote!(#once(|| #function(#service, #kept), #rules).await),
+        (false, false) => quote!(#once(move || #function(#service, #given), #rules).await),
     }
 }
 
@@ -190,15 +187,20 @@ fn fallback(
     context: &Context<'_>,
     method: &Method,
     path: &ExprPath,
+    output: &Type,
     locals: &Locals,
 ) -> TokenStream {
     let support = &context.support;
     let Locals { service, call, result, error, answer, .. } = locals;
     let args = given(method);
+    // Where the function is not what it should be, the complaint belongs at its name.
+    let asked = quote_spanned! {path.span()=>
+        #call.fall_back::<#output>(#path(#service, &#error, #args)).await
+    };
     quote! {
         let #result = match #result {
             ::core::result::Result::Err(#error) if #call.may_fall_back(&#error) => {
-                let #answer = #call.fall_back(#path(#service, &#error, #args)).await;
+                let #answer = #asked;
                 match #answer {
                     ::core::option::Option::Some(#answer) => {
                         #support::Fallible::into_result(#answer).map_err(#support::CallError::Inner)

@@ -10,13 +10,16 @@ use quote::{format_ident, quote};
 use syn::visit_mut::VisitMut;
 use syn::{GenericParam, Generics, Ident, Path, TypeParamBound, parse_quote};
 
-use super::model::{Method, Model, cfgs};
+use super::model::{Extent, Method, Model, cfgs};
 use super::replace::{SelfIs, mentions};
 
-/// The trait, its client and the client's impls; method bodies only if `sound`.
-pub(crate) fn expand(model: &Model, sound: bool) -> TokenStream {
+/// The trait, its client and the client's impls.
+pub(crate) fn expand(model: &Model, extent: Extent) -> TokenStream {
     let definition = definition::definition(model);
-    let context = Context::new(model, sound);
+    if extent == Extent::None {
+        return definition;
+    }
+    let context = Context::new(model, extent == Extent::Whole);
     let client = client::client(&context);
     quote!(#definition #client)
 }
