@@ -61,6 +61,8 @@ pub struct Call<'a> {
     /// The call has had to wait, and is counted among those that have.
     pending: bool,
     fell_back: bool,
+    /// The dependency has seen an attempt.
+    dispatched: bool,
     /// True while the user's code runs: a drop that finds it true is an unwind.
     in_user_code: bool,
     over: bool,
@@ -92,6 +94,7 @@ impl<'a> Call<'a> {
             class: Class::Failure,
             pending: false,
             fell_back: false,
+            dispatched: false,
             in_user_code: false,
             over: false,
         }
@@ -137,7 +140,6 @@ impl<'a> Call<'a> {
                 return Err(CallError::Fault(fault));
             }
             previous = delay;
-            self.dependency.note_retry();
         }
     }
 
@@ -149,7 +151,7 @@ impl<'a> Call<'a> {
     ) -> Result<R, Fault> {
         let mut lease = self.admit().await?;
         let ended = {
-            lease.dispatch();
+            self.dispatch(&mut lease);
             self.enter_user_code(&mut lease);
             let mut future = pin!(make());
             self.leave_user_code(&mut lease);
@@ -449,6 +451,16 @@ impl<'a> Call<'a> {
     fn leave_user_code(&mut self, lease: &mut Lease<'_>) {
         self.in_user_code = false;
         lease.in_user_code = false;
+    }
+
+    /// The dependency is about to see an attempt; if it has seen one of this call before, that is a retry.
+    #[inline]
+    fn dispatch(&mut self, lease: &mut Lease<'_>) {
+        lease.dispatch();
+        if self.dispatched {
+            self.dependency.note_retry();
+        }
+        self.dispatched = true;
     }
 
     /// Counts this call among those that have had to wait, once.
