@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::nanos;
 use crate::policy::Policy;
 use crate::retry;
 
@@ -32,7 +33,7 @@ pub(crate) struct Plan {
     /// The whole call.
     pub(crate) deadline: Duration,
     /// What its attempts, waits and backoffs have of that; the rest is kept for the fallback.
-    pub(crate) attempts_deadline: Duration,
+    pub(crate) attempts_nanos: u64,
     /// Each attempt.
     pub(crate) timeout: Duration,
     /// Dropped after this long an attempt counts against the dependency.
@@ -57,7 +58,7 @@ impl Plan {
         };
         Self {
             deadline,
-            attempts_deadline: deadline - reserve,
+            attempts_nanos: nanos(deadline - reserve),
             timeout,
             slow_call: policy.breaker().slow_call().unwrap_or(timeout),
             max_attempts: if spec.idempotent { max_attempts.max(1) } else { 1 },

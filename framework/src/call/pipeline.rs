@@ -90,7 +90,7 @@ impl<'a> Call<'a> {
             method,
             started,
             now: started,
-            deadline: started + method.plan.attempts_deadline,
+            deadline: started.plus_nanos(method.plan.attempts_nanos),
             class: Class::Failure,
             pending: false,
             fell_back: false,
@@ -155,7 +155,6 @@ impl<'a> Call<'a> {
             self.enter_user_code(&mut lease);
             let mut future = pin!(make());
             self.leave_user_code(&mut lease);
-            let ends_at = (lease.started() + self.method.plan.timeout).min(self.deadline);
             let mut sleep = None;
             poll_fn(|cx| {
                 self.enter_user_code(&mut lease);
@@ -163,7 +162,9 @@ impl<'a> Call<'a> {
                 self.leave_user_code(&mut lease);
                 match polled {
                     Poll::Ready(answer) => Poll::Ready(Ok(answer)),
-                    Poll::Pending => self.poll_end(&mut sleep, ends_at, cx).map(Err),
+                    Poll::Pending => {
+                        self.poll_attempt_end(&mut sleep, lease.started(), cx).map(Err)
+                    }
                 }
             })
             .await
@@ -209,8 +210,7 @@ impl<'a> Call<'a> {
             dependency.moved(transition);
         }
         let admission = admission.map_err(|refused| dependency.refuse(refused))?;
-        let plan = &self.method.plan;
-        Ok(Lease::new(entry, &self.method.stats, admission, self.now, self.now + plan.slow_call))
+        Ok(Lease::new(entry, self.method, admission, self.now))
     }
 
     /// Waits for a permit and puts it into the entry.
@@ -270,7 +270,19 @@ impl<'a> Call<'a> {
         self.dependency.refuse(Refused { by, retry_after })
     }
 
-    /// Whether an attempt that pends has run out of time. The timer is armed the first time round.
+    /// Whether an attempt that pends has run out of time.
+    #[cold]
+    fn poll_attempt_end(
+        &mut self,
+        sleep: &mut Option<Sleep>,
+        started: Moment,
+        cx: &mut std::task::Context<'_>,
+    ) -> Poll<Ended> {
+        let ends_at = (started + self.method.plan.timeout).min(self.deadline);
+        self.poll_end(sleep, ends_at, cx)
+    }
+
+    /// Whether what pends has run out of time. The timer is armed the first time round.
     fn poll_end(
         &mut self,
         sleep: &mut Option<Sleep>,
@@ -407,7 +419,7 @@ impl<'a> Call<'a> {
     #[inline]
     pub fn finish<T, E>(mut self, result: Result<T, CallError<E>>) -> Result<T, CallError<E>> {
         self.over = true;
-        let took = self.now.since(self.started);
+        let took = self.now.nanos_since(self.started);
         if result.is_ok() && !self.fell_back && self.class == Class::Success {
             self.method.stats.success(took);
         } else {
@@ -479,7 +491,7 @@ impl Drop for Call<'_> {
         if !self.over {
             let outcome =
                 if self.in_user_code { CallOutcome::Panicked } else { CallOutcome::Cancelled };
-            let took = self.dependency.now().since(self.started);
+            let took = self.dependency.now().nanos_since(self.started);
             self.method.stats.other(outcome, None, took);
         }
         if self.pending {
