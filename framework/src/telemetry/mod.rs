@@ -1,1 +1,30 @@
-//! (to be written)
+//! What happened, in the words of metrics and traces.
+//!
+//! Calls pay for none of this: they add to counters of their dependency's own, and whoever wants to know
+//! reads those. [`Publisher`] brings them into any recorder of the `metrics` facade; `Exporter` has a
+//! recorder of its own and makes Prometheus text of it; `Server` serves that text over HTTP;
+//! [`Tracing`] logs what is rare enough to be told of at once.
+//!
+//! [`names`] is the contract: every series, its kind, unit, labels and meaning. Labels hold what the
+//! configuration and the code name (dependencies, methods, states), never what comes in with a call.
+
+#[cfg(feature = "prometheus")]
+mod histogram_text;
+pub mod names;
+#[cfg(feature = "prometheus")]
+mod prometheus;
+mod publish;
+mod series;
+#[cfg(feature = "prometheus")]
+mod server;
+mod spans;
+
+#[cfg(feature = "prometheus")]
+pub use prometheus::Exporter;
+pub use publish::{GlobalRecorder, Publisher};
+#[cfg(feature = "prometheus")]
+pub use server::Server;
+pub use spans::Tracing;
+
+#[cfg(test)]
+mod tests;
