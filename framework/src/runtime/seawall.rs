@@ -1,5 +1,6 @@
 //! A running Seawall.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,6 +19,7 @@ use crate::entropy::Entropy;
 use crate::error::DependencyName;
 use crate::event::Observer;
 use crate::policy::{Policy, PolicyFile};
+use crate::sync::Mutex;
 
 use super::builder::{Builder, Exporting};
 use super::dependency::DependencyHandle;
@@ -75,11 +77,13 @@ pub(super) struct Inner {
     pub(super) registry: Arc<Registry>,
     pub(super) exporting: Exporting,
     policies: PolicyFile,
-    own_policies: std::collections::BTreeMap<String, Policy>,
+    own_policies: BTreeMap<String, Policy>,
     entropy: Entropy,
     forks: AtomicU64,
     observer: Arc<dyn Observer>,
     pub(super) closed: AtomicBool,
+    /// Sections of the policy file that nobody has spawned yet.
+    pub(super) unspawned: Mutex<BTreeSet<String>>,
     pub(super) finished: tokio::sync::OnceCell<ShutdownReport>,
 }
 
@@ -90,7 +94,7 @@ pub(super) struct Parts {
     pub(super) registry: Arc<Registry>,
     pub(super) exporting: Exporting,
     pub(super) policies: PolicyFile,
-    pub(super) own_policies: std::collections::BTreeMap<String, Policy>,
+    pub(super) own_policies: BTreeMap<String, Policy>,
     pub(super) entropy: Entropy,
     pub(super) observer: Arc<dyn Observer>,
 }
@@ -119,8 +123,9 @@ impl Registry {
         all
     }
 
-    pub(super) fn snapshots(&self) -> Vec<Snapshot> {
-        self.all().iter().map(|registered| registered.dependency.snapshot()).collect()
+    /// For the edges that read them.
+    pub(super) fn dependencies(&self) -> Vec<Arc<Dependency>> {
+        self.0.iter().map(|entry| Arc::clone(&entry.value().registered.dependency)).collect()
     }
 
     fn get(&self, name: &str) -> Option<Registered> {
@@ -162,6 +167,7 @@ impl Seawall {
             supervision: parts.supervision,
             registry: parts.registry,
             exporting: parts.exporting,
+            unspawned: Mutex::new(parts.policies.names().map(str::to_owned).collect()),
             policies: parts.policies,
             own_policies: parts.own_policies,
             entropy: parts.entropy,
@@ -214,6 +220,7 @@ impl Seawall {
     }
 
     fn register(&self, name: DependencyName) -> Registered {
+        self.0.unspawned.lock().remove(&*name);
         let policy = match self.0.own_policies.get(&*name) {
             Some(policy) => policy.clone(),
             None => self.0.policies.policy(&name),
@@ -247,7 +254,7 @@ impl Seawall {
     /// Every dependency at this instant, by name.
     #[must_use]
     pub fn snapshots(&self) -> Vec<Snapshot> {
-        self.0.registry.snapshots()
+        self.0.registry.all().iter().map(|found| found.dependency.snapshot()).collect()
     }
 
     /// Runs any actix actor under the same root: it is built by the factory on the supervision thread,
