@@ -370,7 +370,12 @@ impl<'a> Call<'a> {
         })
         .await;
         self.now = dependency.now();
-        paused
+        paused?;
+        // The backoff was to end before the deadline, but on a busy machine it ended when it did.
+        if self.now >= self.deadline {
+            return Err(dependency.deadline_exceeded(self.method.plan.deadline));
+        }
+        Ok(())
     }
 
     /// Whether a fallback may answer in place of this error: not for errors that say nothing.
