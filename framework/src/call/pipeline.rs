@@ -413,7 +413,8 @@ impl<'a> Call<'a> {
     pub fn finish<T, E>(mut self, result: Result<T, CallError<E>>) -> Result<T, CallError<E>> {
         self.over = true;
         let took = self.now.since(self.started);
-        if result.is_ok() && !self.fell_back && self.class == Class::Success {
+        // Of this class there is an answer of the dependency's own: faults and fallbacks follow failures.
+        if self.class == Class::Success {
             self.method.stats.success(took);
         } else {
             let (outcome, by) = self.outcome(&result);
