@@ -1,0 +1,14 @@
+//! One call from the outside, through clients that `#[resilient]` made: every guard, every way to end,
+//! every moment to be dropped.
+
+mod pipeline {
+    pub(crate) mod build;
+
+    mod breaker;
+    mod cancel;
+    mod fallback;
+    mod guards;
+    mod panics;
+    mod retry;
+    mod waiting;
+}
