@@ -4,8 +4,10 @@
 mod pipeline {
     pub(crate) mod build;
 
+    mod allocation;
     mod breaker;
     mod cancel;
+    mod crowd;
     mod fallback;
     mod guards;
     mod panics;
