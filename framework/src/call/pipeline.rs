@@ -226,8 +226,10 @@ impl<'a> Call<'a> {
             Join::Refused(end) => return Err(self.turned_away(end)),
             Join::Waiting(ticket) => ticket,
         };
+        if ticket.is_first {
+            dependency.signals().raise(Signal::Saturated);
+        }
         let mut place = Place::new(dependency, ticket);
-        dependency.signals().raise(Signal::Saturated);
         self.pend();
         let mut sleep = dependency.time().sleep_until(Room::gives_up_at(&place.ticket));
         let waited = poll_fn(|cx| match place.room().poll(&place.ticket, cx) {
@@ -382,7 +384,12 @@ impl<'a> Call<'a> {
         })
         .await;
         self.now = dependency.now();
-        paused
+        paused?;
+        // The backoff was to end before the deadline, but on a busy machine it ended when it did.
+        if self.now >= self.deadline {
+            return Err(dependency.deadline_exceeded(self.method.plan.deadline));
+        }
+        Ok(())
     }
 
     /// Whether a fallback may answer in place of this error: not for errors that say nothing.
@@ -420,7 +427,8 @@ impl<'a> Call<'a> {
     pub fn finish<T, E>(mut self, result: Result<T, CallError<E>>) -> Result<T, CallError<E>> {
         self.over = true;
         let took = self.now.nanos_since(self.started);
-        if result.is_ok() && !self.fell_back && self.class == Class::Success {
+        // Of this class there is an answer of the dependency's own: faults and fallbacks follow failures.
+        if self.class == Class::Success {
             self.method.stats.success(took);
         } else {
             let (outcome, by) = self.outcome(&result);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -156,7 +157,8 @@ impl Builder {
         self
     }
 
-    /// Starts it.
+    /// Starts it. Blocks while its threads come up, and the first time in a process for up to 200 ms while
+    /// the clock is calibrated.
     ///
     /// # Errors
     /// [`StartError`]: a policy is wrong, an address cannot be listened on, a thread cannot be had.
@@ -213,7 +215,10 @@ struct All(Vec<Arc<dyn Observer>>);
 impl Observer for All {
     fn on_event(&self, event: &Event) {
         for observer in &self.0 {
-            observer.on_event(event);
+            // One by one: what panics in one observer is not the others' affair.
+            if catch_unwind(AssertUnwindSafe(|| observer.on_event(event))).is_err() {
+                tracing::error!(?event, "an observer panicked");
+            }
         }
     }
 }
