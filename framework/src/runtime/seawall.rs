@@ -156,7 +156,6 @@ impl Drop for Tenancy {
 
 impl Seawall {
     /// Starts with no policy file, no exporter and the system's time.
-    #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }
