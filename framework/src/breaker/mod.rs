@@ -5,6 +5,7 @@
 //! "Release It!" (2007), chapter 5.
 
 mod config;
+mod report;
 mod state;
 mod window;
 mod word;
@@ -12,7 +13,8 @@ mod word;
 pub use config::{
     Builder, Config, MAX_HALF_OPEN_CALLS, MAX_OPEN_FOR, MAX_WINDOW_CALLS, Trip, Window,
 };
-pub use state::{Admission, CircuitBreaker, Mode, Refusal, Report};
+pub use report::{Mode, Refusal, Report};
+pub use state::{Admission, CircuitBreaker};
 
 #[cfg(all(test, not(seawall_loom)))]
 mod tests;

@@ -11,34 +11,15 @@
 //! Admission and outcomes are a load or a CAS on one word. Moves take a mutex, look again, and make
 //! the move: there are few of them, and the window can then be cleared before anybody uses it.
 
-use std::collections::VecDeque;
-use std::time::Duration;
-
-use serde::Serialize;
-
 use crate::clock::Moment;
 use crate::event::{State, Transition};
 use crate::outcome::{Class, Outcome};
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
 use super::config::{Config, Trip};
+use super::report::{Mode, Moves, Refusal, Report};
 use super::window::Window;
 use super::word::{Tag, Word};
-
-/// How many moves a breaker remembers.
-const HISTORY: usize = 256;
-
-/// Whether the breaker decides for itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// It does.
-    Automatic,
-    /// Held open by hand until a reset.
-    ForcedOpen,
-    /// Held closed by hand until a reset; outcomes are not counted.
-    ForcedClosed,
-}
 
 /// Leave for one attempt. Hand it back to [`CircuitBreaker::record`] exactly once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,36 +37,6 @@ impl Admission {
     }
 }
 
-/// The breaker refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// When it will let a probe through. `None`: held open by hand, or all probes are out.
-    pub retry_after: Option<Duration>,
-}
-
-/// A breaker at one instant.
-#[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// Its state; open past its time still reads open until somebody looks.
-    pub state: State,
-    /// Whether it is held by hand.
-    pub mode: Mode,
-    /// Transitions since the start; wraps at 2^24.
-    pub generation: u32,
-    /// Calls in the closed window; the run of failures in the consecutive mode.
-    pub window_calls: u64,
-    /// Failures among them.
-    pub window_failures: u64,
-    /// Probes out.
-    pub probes: u32,
-    /// Answers that came too late to count.
-    pub stale_results: u64,
-    /// The latest 256 moves, oldest first.
-    pub transitions: Vec<Transition>,
-    /// How often each move was made: `[from][to]`, by [`State::index`].
-    pub transition_counts: [[u64; 3]; 3],
-}
-
 /// A circuit breaker. Shared by reference between threads; never waits; is told the time.
 #[derive(Debug)]
 pub struct CircuitBreaker {
@@ -96,12 +47,6 @@ pub struct CircuitBreaker {
     stale: AtomicU64,
     window: Window,
     moves: Mutex<Moves>,
-}
-
-#[derive(Debug, Default)]
-struct Moves {
-    history: VecDeque<Transition>,
-    counts: [[u64; 3]; 3],
 }
 
 impl CircuitBreaker {
@@ -186,7 +131,6 @@ impl CircuitBreaker {
         moved: &mut Option<Transition>,
     ) -> Result<Admission, Refusal> {
         loop {
-            let probe = Admission { generation: word.generation(), probe: true };
             match word.tag() {
                 Tag::Closed | Tag::ForcedClosed => {
                     return Ok(Admission { generation: word.generation(), probe: false });
@@ -199,23 +143,45 @@ impl CircuitBreaker {
                     self.half_open(word, now, moved);
                     word = self.load();
                 }
-                Tag::HalfOpen if self.has_place(word) => {
-                    // Before the place is taken: a probe must never look older than it is.
-                    self.last_probe.fetch_max(now.as_nanos(), Ordering::AcqRel);
-                    let next = Word::half_open(probe.generation, word.live() + 1, word.successes());
-                    match self.replace(word, next) {
-                        Ok(()) => return Ok(probe),
-                        Err(seen) => word = seen,
+                Tag::HalfOpen if self.has_place(word) || self.probes_are_lost(now) => {
+                    if let Some(probe) = self.take_place(now) {
+                        return Ok(probe);
                     }
-                }
-                Tag::HalfOpen if self.probes_are_lost(now) => {
-                    // The same state in a new generation: what the lost probes answer is stale.
-                    self.shift(word, now, |word| {
-                        Word::half_open(word.next_generation(), 0, word.successes())
-                    });
                     word = self.load();
                 }
                 Tag::HalfOpen => return Err(Refusal { retry_after: None }),
+            }
+        }
+    }
+
+    /// Takes a probe's place; if none is free and all probes are lost, gives theirs away first.
+    ///
+    /// With the moves locked: between the look at the latest probe and the change of generation
+    /// nobody may be let in, or a fresh probe would be written off with the lost ones, and one more
+    /// than allowed be out.
+    fn take_place(&self, now: Moment) -> Option<Admission> {
+        let mut moves = self.moves.lock();
+        let mut word = self.load();
+        if word.tag() != Tag::HalfOpen {
+            return None;
+        }
+        if !self.has_place(word) {
+            if !self.probes_are_lost(now) {
+                return None;
+            }
+            // The same state in a new generation: what the lost probes answer is stale.
+            self.apply(&mut moves, now, |word| {
+                Word::half_open(word.next_generation(), 0, word.successes())
+            });
+            word = self.load();
+        }
+        self.last_probe.fetch_max(now.as_nanos(), Ordering::AcqRel);
+        // Only answers race with this, and they only make room.
+        loop {
+            let next = Word::half_open(word.generation(), word.live() + 1, word.successes());
+            match self.replace(word, next) {
+                Ok(()) => return Some(Admission { generation: next.generation(), probe: true }),
+                Err(seen) => word = seen,
             }
         }
     }
@@ -268,9 +234,7 @@ impl CircuitBreaker {
         if self.load() != word || !self.window.confirms() {
             return None;
         }
-        self.apply(&mut moves, now, |word| {
-            Word::open(word.next_generation(), now, self.config.open_for())
-        })
+        self.apply(&mut moves, now, |word| self.reopened(word, now))
     }
 
     #[cold]
@@ -280,30 +244,36 @@ impl CircuitBreaker {
         outcome: Outcome,
         now: Moment,
     ) -> Option<Transition> {
+        let class = outcome.class();
         let mut word = self.load();
         loop {
             if word.tag() != Tag::HalfOpen || word.generation() != admission.generation {
                 self.stale.fetch_add(1, Ordering::Relaxed);
                 return None;
             }
-            let live = word.live().saturating_sub(1);
-            let successes = match outcome.class() {
-                Class::Ignored => word.successes(),
-                Class::Success => word.successes() + 1,
-                Class::Failure => {
-                    return self.shift(word, now, |word| {
-                        Word::open(word.next_generation(), now, self.config.open_for())
-                    });
+            let successes = word.successes() + u32::from(class == Class::Success);
+            let moved = if class == Class::Failure {
+                self.shift(word, now, |word| self.reopened(word, now))
+            } else if successes >= self.config.success_threshold() {
+                self.shift(word, now, |word| Word::closed(word.next_generation()))
+            } else {
+                let live = word.live().saturating_sub(1);
+                let next = Word::half_open(admission.generation, live, successes);
+                match self.replace(word, next) {
+                    Ok(()) => return None,
+                    Err(_) => None,
                 }
             };
-            if successes >= self.config.success_threshold() {
-                return self.shift(word, now, |word| Word::closed(word.next_generation()));
+            if moved.is_some() {
+                return moved;
             }
-            match self.replace(word, Word::half_open(admission.generation, live, successes)) {
-                Ok(()) => return None,
-                Err(seen) => word = seen,
-            }
+            // Somebody else was first, which may have made this answer stale.
+            word = self.load();
         }
+    }
+
+    fn reopened(&self, word: Word, now: Moment) -> Word {
+        Word::open(word.next_generation(), now, self.config.open_for())
     }
 
     /// Moves an open breaker whose time is up on to half-open, whether or not anybody calls.
@@ -388,11 +358,7 @@ impl CircuitBreaker {
             return None;
         }
         let transition = Transition { at: now, from, to };
-        moves.counts[from.index()][to.index()] += 1;
-        if moves.history.len() == HISTORY {
-            moves.history.pop_front();
-        }
-        moves.history.push_back(transition);
+        moves.note(transition);
         Some(transition)
     }
 

@@ -1,1 +1,23 @@
-//! The breaker against naive models.
+//! The breaker against plain lists and a plain state machine; on real threads; and against what
+//! other breakers got wrong.
+
+mod machine;
+mod shipped;
+mod threads;
+mod windows;
+
+use std::time::Duration;
+
+use crate::clock::Moment;
+
+fn at(time: Duration) -> Moment {
+    Moment::ZERO + time
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn millis(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}

@@ -107,7 +107,7 @@ impl Word {
     /// Of an open word: how long calls are still refused, `None` once they no longer are.
     pub(super) fn refused_for(self, now: Moment) -> Option<Duration> {
         let until = self.0 & PAYLOAD_MASK;
-        let now_ms = now.as_nanos() / NANOS_PER_MS & PAYLOAD_MASK;
+        let now_ms = (now.as_nanos() / NANOS_PER_MS) & PAYLOAD_MASK;
         let ahead = until.wrapping_sub(now_ms) & PAYLOAD_MASK;
         // The far half of the circle is the past.
         if ahead == 0 || ahead > PAYLOAD_MASK / 2 {

@@ -49,7 +49,8 @@ impl Gate {
             limiter: policy.rate_limit().map(TokenBucket::new),
             room: Room::new(policy.bulkhead().max_concurrent(), policy.mailbox()),
             max_wait: policy.bulkhead().max_wait(),
-            block_timeout: policy.mailbox().on_full().block_timeout().unwrap_or_default(),
+            // Under the other strategies nobody stands behind a full line: what waits there is in it.
+            block_timeout: policy.mailbox().on_full().block_timeout().unwrap_or(Duration::MAX),
         }
     }
 
@@ -127,25 +128,26 @@ impl Gate {
         now: Moment,
     ) -> Option<Transition> {
         let moved = self.breaker.record(admission, outcome, now);
-        if moved.is_some() {
-            self.settle(moved);
+        if let Some(transition) = moved {
+            self.settle(transition);
         }
         moved
     }
 
     /// What a move of the breaker means for those who wait.
     #[cold]
-    fn settle(&self, moved: Option<Transition>) -> Option<Transition> {
-        if moved.is_some_and(|transition| transition.to == State::Open) {
+    fn settle(&self, moved: Transition) {
+        if moved.to == State::Open {
             self.room.flush(TurnedAway::Flushed);
         }
-        moved
     }
 
     /// Holds the breaker open by hand and turns everybody waiting away.
     pub(crate) fn force_open(&self, now: Moment) -> Option<Transition> {
         let moved = self.breaker.force_open(now);
-        self.settle(moved)
+        // Though no move was made: behind an open breaker whose time was up, calls may wait again.
+        self.room.flush(TurnedAway::Flushed);
+        moved
     }
 
     /// The backstop for everything that callers do for themselves: moves an open breaker on, calls up

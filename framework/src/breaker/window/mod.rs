@@ -32,7 +32,7 @@ pub(super) enum Window {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Threshold {
     min_calls: u64,
-    /// In billionths: 3 of 30 is 10 %, which in doubles it is not.
+    /// In billionths, so that comparing is exact: 3 of 30 reaches 10 %.
     rate_e9: u64,
 }
 
@@ -40,8 +40,8 @@ const BILLION: f64 = 1e9;
 
 impl Threshold {
     fn new(failure_rate: f64, min_calls: u32) -> Self {
-        // In (0, 1], so the product is in (0, 1e9] and the cast is exact.
-        let rate_e9 = ((failure_rate * BILLION).round() as u64).max(1);
+        // In (0, 1], so the product is in (0, 1e9]. Rounded down: 2 of 3 must reach two thirds.
+        let rate_e9 = ((failure_rate * BILLION) as u64).max(1);
         Self { min_calls: u64::from(min_calls), rate_e9 }
     }
 
@@ -93,7 +93,7 @@ impl Window {
         match self {
             Self::Consecutive { .. } => true,
             Self::Calls { window, threshold } => threshold.is_reached(window.recount()),
-            Self::Timed { window, threshold } => threshold.is_reached(window.sum()),
+            Self::Timed { window, threshold } => threshold.is_reached(window.recount()),
         }
     }
 
@@ -111,7 +111,7 @@ impl Window {
         match self {
             Self::Consecutive { window, .. } => window.tally(),
             Self::Calls { window, .. } => window.recount(),
-            Self::Timed { window, .. } => window.sum(),
+            Self::Timed { window, .. } => window.recount(),
         }
     }
 }

@@ -37,8 +37,8 @@ struct Bucket {
 
 /// Generation (8 bits) and lap (16): what stands in a bucket's upper bits while `current` is this.
 fn tag(current: u64) -> u64 {
-    let generation = current >> 48 & 0xFF;
-    let lap = (current & INDEX_MASK) / BUCKETS & 0xFFFF;
+    let generation = (current >> 48) & 0xFF;
+    let lap = ((current & INDEX_MASK) / BUCKETS) & 0xFFFF;
     (generation << 16 | lap) << 40
 }
 
@@ -59,7 +59,7 @@ impl Timed {
     }
 
     fn index(&self, now: Moment) -> u64 {
-        now.as_nanos() / self.bucket_nanos & INDEX_MASK
+        (now.as_nanos() / self.bucket_nanos) & INDEX_MASK
     }
 
     /// What the window holds with this outcome in it; `None` for another generation's.
@@ -81,6 +81,8 @@ impl Timed {
             let bucket = &self.buckets.0[(at % BUCKETS) as usize];
             let tag = tag(current);
             if !bump(&bucket.calls, tag) {
+                // Somebody is moving on: wait for them rather than spin while they are not running.
+                drop(self.moving.lock());
                 continue;
             }
             if failed {
@@ -115,7 +117,14 @@ impl Timed {
         bucket.calls.store(tag(current), Ordering::Release);
     }
 
-    pub(super) fn sum(&self) -> Tally {
+    /// Counts with nobody moving on. While a bucket is cleared its failures could be seen without
+    /// its calls, and a healthy breaker tripped.
+    pub(super) fn recount(&self) -> Tally {
+        let _moving = self.moving.lock();
+        self.sum()
+    }
+
+    fn sum(&self) -> Tally {
         let mut tally = Tally::default();
         for bucket in &self.buckets.0 {
             // Failures first: a failure is counted among the calls before it is counted itself.

@@ -1,0 +1,70 @@
+//! What a breaker says about itself.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::event::{State, Transition};
+
+/// How many moves a breaker remembers.
+const HISTORY: usize = 256;
+
+/// The breaker refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// When it will let a probe through. `None`: held open by hand, or all probes are out.
+    pub retry_after: Option<Duration>,
+}
+
+/// Whether the breaker decides for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// It does.
+    Automatic,
+    /// Held open by hand until a reset.
+    ForcedOpen,
+    /// Held closed by hand until a reset; outcomes are not counted.
+    ForcedClosed,
+}
+
+/// A breaker at one instant.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Its state; open past its time still reads open until somebody looks.
+    pub state: State,
+    /// Whether it is held by hand.
+    pub mode: Mode,
+    /// Transitions since the start; wraps at 2^24.
+    pub generation: u32,
+    /// Calls in the closed window; the run of failures in the consecutive mode.
+    pub window_calls: u64,
+    /// Failures among them.
+    pub window_failures: u64,
+    /// Probes out.
+    pub probes: u32,
+    /// Answers that came too late to count.
+    pub stale_results: u64,
+    /// The latest 256 moves, oldest first.
+    pub transitions: Vec<Transition>,
+    /// How often each move was made: `[from][to]`, by [`State::index`].
+    pub transition_counts: [[u64; 3]; 3],
+}
+
+/// The moves that were made.
+#[derive(Debug, Default)]
+pub(super) struct Moves {
+    pub(super) history: VecDeque<Transition>,
+    pub(super) counts: [[u64; 3]; 3],
+}
+
+impl Moves {
+    pub(super) fn note(&mut self, transition: Transition) {
+        self.counts[transition.from.index()][transition.to.index()] += 1;
+        if self.history.len() == HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back(transition);
+    }
+}
