@@ -10,7 +10,7 @@ use actix::{Actor, Addr, AsyncContext, Context, System};
 use crate::call::Dependency;
 use crate::call::timer::Time;
 
-use super::attendance::Attendance;
+use super::attendance::{Attendance, Care};
 use super::dependency::DependencyActor;
 use super::handle::ActorHandle;
 use super::restart::RestartPolicy;
@@ -94,8 +94,7 @@ impl Supervision {
     #[must_use]
     pub fn attend(&self, dependency: Arc<Dependency>) -> Arc<Attendance<DependencyActor>> {
         let attendance = Arc::new(Attendance::default());
-        self.root.do_send(Attend { dependency, attendance: Arc::clone(&attendance) });
-        self.unless_gone(&attendance);
+        self.root.do_send(Attend { dependency, care: Care(Arc::clone(&attendance)) });
         attendance
     }
 
@@ -107,16 +106,8 @@ impl Supervision {
     {
         let attendance = Arc::new(Attendance::default());
         let name: Arc<str> = name.into();
-        self.root.do_send(Adopt::new(Arc::clone(&name), factory, Arc::clone(&attendance)));
-        self.unless_gone(&attendance);
+        self.root.do_send(Adopt::new(Arc::clone(&name), factory, Care(Arc::clone(&attendance))));
         ActorHandle::new(name, attendance, self.clone())
-    }
-
-    /// A root that has gone looks after nobody, and whoever asks should hear so at once.
-    fn unless_gone<A: Actor<Context = Context<A>>>(&self, attendance: &Attendance<A>) {
-        if !self.root.connected() {
-            attendance.dismiss();
-        }
     }
 
     pub(super) fn time(&self) -> &Time {
