@@ -1,1 +1,18 @@
-//! Supervision from the outside.
+//! Supervision from the outside: where it runs, what its actors do by themselves, what becomes of calls
+//! when they are stalled, killed or gone, and how everything ends.
+#![allow(clippy::unwrap_used)] // a test may panic
+
+#[path = "pipeline/build.rs"]
+#[expect(dead_code, reason = "shared with the tests of one call, which use all of it")]
+mod build;
+
+mod actors {
+    mod adopted;
+    mod control;
+    mod growth;
+    mod life;
+    mod load;
+    mod places;
+    mod shutdown;
+    mod stalled;
+}

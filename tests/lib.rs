@@ -7,8 +7,10 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use seawall::prelude::*;
+use seawall::runtime::Builder;
 use seawall::{ManualTime, resilient};
 
 /// What the test service answers with when all is not well.
@@ -284,6 +286,41 @@ pub fn ready<T>(future: impl Future<Output = T>) -> T {
     Task::new(future).ready()
 }
 
+/// Runs a future to its end on this thread, with no runtime.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(std::thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+/// How long a test waits for another thread before it has failed.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Yields to other threads until `what` holds.
+///
+/// # Panics
+/// If it never does.
+#[track_caller]
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let time = Time::system();
+    let give_up = time.now() + PATIENCE;
+    while !holds() {
+        assert!(time.now() < give_up, "never: {what}");
+        std::thread::yield_now();
+    }
+}
+
 /// Passes every event on.
 #[derive(Debug)]
 pub struct Tell(mpsc::Sender<Event>);
@@ -325,17 +362,25 @@ impl World {
     /// # Panics
     /// If it cannot be started.
     #[must_use]
-    #[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
     pub fn new(policy: Policy, script: impl IntoIterator<Item = Step>) -> Self {
+        Self::with(policy, script, |builder| builder)
+    }
+
+    /// As [`World::new`], with more said to the builder.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[must_use]
+    #[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
+    pub fn with(
+        policy: Policy,
+        script: impl IntoIterator<Item = Step>,
+        more: impl FnOnce(Builder) -> Builder,
+    ) -> Self {
         let time = Time::manual();
         let (tell, events) = Tell::new();
-        let seawall = Seawall::builder()
-            .time(&time)
-            .seed(1)
-            .observer(tell)
-            .policy("api", policy)
-            .start()
-            .unwrap();
+        let builder = Seawall::builder().time(&time).seed(1).observer(tell).policy("api", policy);
+        let seawall = more(builder).start().unwrap();
         let client = ready(seawall.spawn("api", Scripted::new(script))).unwrap();
         let handle = seawall.dependency("api").unwrap();
         Self { time, seawall, client, handle, events }
@@ -345,6 +390,28 @@ impl World {
     #[must_use]
     pub fn service(&self) -> &Scripted {
         self.client.service()
+    }
+
+    /// The next event.
+    ///
+    /// # Panics
+    /// If none comes.
+    #[track_caller]
+    #[expect(clippy::unwrap_used, reason = "a test that hears nothing has failed")]
+    pub fn event(&self) -> Event {
+        self.events.recv_timeout(PATIENCE).unwrap()
+    }
+
+    /// Waits for the next event, which must be a move into `state`.
+    ///
+    /// # Panics
+    /// If it is not, or none comes.
+    #[track_caller]
+    pub fn moves_to(&self, state: State) {
+        match self.event() {
+            Event::Transition { transition, .. } => assert_eq!(transition.to, state),
+            other => unreachable!("should move to {state}, but {other:?}"),
+        }
     }
 
     /// The dependency now.
@@ -383,7 +450,7 @@ impl World {
 /// # Panics
 /// If nobody did.
 #[track_caller]
-pub fn refused(answer: Answer) -> (RejectedBy, Option<std::time::Duration>) {
+pub fn refused(answer: Answer) -> (RejectedBy, Option<Duration>) {
     match answer {
         Err(Trouble::Fault(Fault::Rejected { by, retry_after, .. })) => (by, retry_after),
         other => unreachable!("should be refused, but is {other:?}"),

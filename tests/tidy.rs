@@ -2,6 +2,7 @@
 //! nothing lies about unused. Each check prints every mistake: where it is, what it is, what is allowed.
 //!
 //! Each check also has a made-up mistake that it must find, so that it cannot go blind unnoticed.
+#![allow(clippy::unwrap_used)] // a test may panic
 
 mod tidy {
     pub(crate) mod lengths;

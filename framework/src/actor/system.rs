@@ -12,7 +12,7 @@ use crate::call::Dependency;
 use crate::call::timer::Time;
 use crate::sync::Mutex;
 
-use super::attendance::Attendance;
+use super::attendance::{Attendance, Care};
 use super::dependency::DependencyActor;
 use super::handle::ActorHandle;
 use super::job::{Job, Work};
@@ -97,8 +97,7 @@ impl Supervision {
     #[must_use]
     pub fn attend(&self, dependency: Arc<Dependency>) -> Arc<Attendance<DependencyActor>> {
         let attendance = Arc::new(Attendance::default());
-        self.root.do_send(Attend { dependency, attendance: Arc::clone(&attendance) });
-        self.unless_gone(&attendance);
+        self.root.do_send(Attend { dependency, care: Care(Arc::clone(&attendance)) });
         attendance
     }
 
@@ -110,8 +109,7 @@ impl Supervision {
     {
         let attendance = Arc::new(Attendance::default());
         let name: Arc<str> = name.into();
-        self.root.do_send(Adopt::new(Arc::clone(&name), factory, Arc::clone(&attendance)));
-        self.unless_gone(&attendance);
+        self.root.do_send(Adopt::new(Arc::clone(&name), factory, Care(Arc::clone(&attendance))));
         ActorHandle::new(name, attendance, self.clone())
     }
 
@@ -126,13 +124,6 @@ impl Supervision {
         let work: Work = Arc::new(Mutex::new(Box::new(work)));
         let time = self.time.clone();
         self.adopt(name, move || Job::new(Arc::clone(&work), time.clone(), period))
-    }
-
-    /// A root that has gone looks after nobody, and whoever asks should hear so at once.
-    fn unless_gone<A: Actor<Context = Context<A>>>(&self, attendance: &Attendance<A>) {
-        if !self.root.connected() {
-            attendance.dismiss();
-        }
     }
 
     pub(super) fn time(&self) -> &Time {

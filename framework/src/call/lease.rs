@@ -39,6 +39,7 @@ impl Drop for Entry<'_> {
         }
         if self.permit {
             self.dependency.gate().room().leave(|| self.dependency.now());
+            self.dependency.left();
         }
     }
 }

@@ -61,7 +61,7 @@ impl Inner {
             drained(dependency, &mut sleep).await;
             report.dependencies.push(Drained {
                 dependency: dependency.name().to_string(),
-                cancelled: dependency.pending(),
+                cancelled: dependency.in_flight(),
             });
         }
         for registered in &all {
@@ -77,12 +77,12 @@ impl Inner {
     }
 }
 
-/// Until nothing is pending, or the limit is reached.
+/// Until nothing is in flight, or the limit is reached.
 async fn drained(dependency: &Arc<Dependency>, limit: &mut Sleep) {
     loop {
         let mut empty = pin!(dependency.emptied());
         empty.as_mut().enable();
-        if dependency.pending() == 0 {
+        if dependency.in_flight() == 0 {
             return;
         }
         let over = poll_fn(|cx| match empty.as_mut().poll(cx) {

@@ -72,9 +72,7 @@ impl<'a> Call<'a> {
     async fn admit(&mut self) -> Result<Lease<'a>, Fault> {
         let dependency = self.dependency;
         self.class = Class::Failure;
-        if !dependency.is_serving() && (!self.pending || dependency.is_cancelled()) {
-            return Err(dependency.shut_down());
-        }
+        self.still_served()?;
         let gate = dependency.gate();
         gate.knock(self.now).map_err(|refused| dependency.refuse(refused))?;
         let mut entry = Entry::new(dependency);
@@ -83,6 +81,9 @@ impl<'a> Call<'a> {
         } else {
             self.wait(&mut entry).await?;
         }
+        // Again with the permit in hand, because a shutdown waits for whoever has one: it has seen this
+        // call, or is seen here.
+        self.still_served()?;
         let mut moved = None;
         let admission = gate.admit(self.now, &mut moved);
         if let Some(transition) = moved {
@@ -90,6 +91,16 @@ impl<'a> Call<'a> {
         }
         let admission = admission.map_err(|refused| dependency.refuse(refused))?;
         Ok(Lease::new(entry, self.method, admission, self.now))
+    }
+
+    /// A shutdown lets calls that are under way go on, until it ends them.
+    #[inline]
+    fn still_served(&self) -> Result<(), Fault> {
+        let dependency = self.dependency;
+        if !dependency.is_serving() && (!self.pending || dependency.is_cancelled()) {
+            return Err(dependency.shut_down());
+        }
+        Ok(())
     }
 
     /// Waits for a permit and puts it into the entry.
