@@ -1,6 +1,8 @@
 //! The breaker against plain lists and a plain state machine; on real threads; and against what
 //! other breakers got wrong.
 
+#![allow(clippy::unwrap_used)] // a test may panic
+
 mod machine;
 mod shipped;
 mod threads;
