@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use seawall::actor::{Control, ControlError, RestartPolicy};
 use seawall::prelude::*;
-use seawall_tests::{
-    Api, Step, Task, Trouble, World, block_on, eventually, ready, refused,
-};
+use seawall_tests::{Api, Step, Task, Trouble, World, block_on, eventually, ready, refused};
 
 use crate::build::*;
 
@@ -184,7 +182,9 @@ fn what_it_is_told_while_it_is_being_rebuilt_is_done_by_its_successor() {
         answer = told.poll();
         answer.is_ready()
     });
-    assert!(matches!(answer, std::task::Poll::Ready(Ok(snapshot)) if snapshot.state() == State::Open));
+    assert!(
+        matches!(answer, std::task::Poll::Ready(Ok(snapshot)) if snapshot.state() == State::Open)
+    );
 }
 
 #[test]

@@ -78,10 +78,14 @@ fn spawning_and_dropping_one_name_from_many_threads_leaves_it_free() {
         let threads: Vec<_> = (0..4)
             .map(|_| {
                 scope.spawn(|| {
-                    (0..500).filter(|_| spawn(&seawall, "api").is_ok_and(|client| {
-                        assert_eq!(ready(client.write("")), Ok(7));
-                        true
-                    })).count()
+                    (0..500)
+                        .filter(|_| {
+                            spawn(&seawall, "api").is_ok_and(|client| {
+                                assert_eq!(ready(client.write("")), Ok(7));
+                                true
+                            })
+                        })
+                        .count()
                 })
             })
             .collect();

@@ -100,7 +100,9 @@ async fn on_this_runtime_a_paused_clock_drives_the_actors() {
             Time::tokio().sleep(secs(6)).await;
             assert_eq!(seawall.dependency("api").unwrap().state(), State::HalfOpen);
             let moves: Vec<_> = events.try_iter().collect();
-            let Some(Event::Transition { transition, .. }) = moves.last() else { panic!("{moves:?}") };
+            let Some(Event::Transition { transition, .. }) = moves.last() else {
+                panic!("{moves:?}")
+            };
             let after = transition.at.since(opened);
             assert!(after >= secs(5) && after < ms(5010), "half-open after {after:?}");
             // A call that hangs ends by that clock too.
@@ -114,10 +116,7 @@ async fn on_this_runtime_a_paused_clock_drives_the_actors() {
 
 fn says_that_it_needs_local_tasks(started: Result<Seawall, StartError>) {
     let error = started.map(drop).unwrap_err();
-    assert!(
-        matches!(&error, StartError::Supervision(SupervisionError::NoLocalSet)),
-        "{error:?}"
-    );
+    assert!(matches!(&error, StartError::Supervision(SupervisionError::NoLocalSet)), "{error:?}");
     assert!(error.to_string().contains("LocalSet"), "{error}");
 }
 

@@ -38,7 +38,11 @@ fn with_nothing_in_flight_it_is_over_at_once_and_later_calls_are_told() {
     assert_eq!(report.dependencies[0].dependency, "api");
     is_shut_down(ready(world.client.write("")));
     is_shut_down(ready(world.client.read("")));
-    assert_eq!(ready(world.client.cached("ready")), Ok(seawall_tests::SPARE), "degraded, but answered");
+    assert_eq!(
+        ready(world.client.cached("ready")),
+        Ok(seawall_tests::SPARE),
+        "degraded, but answered"
+    );
     assert_eq!(world.calls(CallOutcome::Unavailable), 2);
     assert_eq!(world.service().seen(), 0);
     let spawned = ready(world.seawall.spawn::<ApiClient<_>>("other", Scripted::default()));
@@ -48,7 +52,8 @@ fn with_nothing_in_flight_it_is_over_at_once_and_later_calls_are_told() {
 
 #[test]
 fn calls_in_flight_drain_in_whatever_they_are_waiting_for() {
-    let world = world([Step::Later(1, Ok(1)), Step::Answer(Err(Trouble::Broken)), Step::Later(2, Ok(2))]);
+    let world =
+        world([Step::Later(1, Ok(1)), Step::Answer(Err(Trouble::Broken)), Step::Later(2, Ok(2))]);
     let answering = Task::pending(world.client.write(""));
     let mut backing_off = Task::pending(world.client.read(""));
     let mut other = Task::pending(world.client.write(""));
