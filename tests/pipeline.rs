@@ -1,5 +1,6 @@
 //! One call from the outside, through clients that `#[resilient]` made: every guard, every way to end,
 //! every moment to be dropped.
+#![allow(clippy::unwrap_used)] // a test may panic
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails with the test")]
 

@@ -4,15 +4,18 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, System};
 
 use crate::call::Dependency;
 use crate::call::timer::Time;
+use crate::sync::Mutex;
 
 use super::attendance::{Attendance, Care};
 use super::dependency::DependencyActor;
 use super::handle::ActorHandle;
+use super::job::{Job, Work};
 use super::restart::RestartPolicy;
 use super::root::{Adopt, Attend, Root, Stop};
 
@@ -108,6 +111,19 @@ impl Supervision {
         let name: Arc<str> = name.into();
         self.root.do_send(Adopt::new(Arc::clone(&name), factory, Care(Arc::clone(&attendance))));
         ActorHandle::new(name, attendance, self.clone())
+    }
+
+    /// Does something at once and then every `period`, until the handle is dropped. What it does must be
+    /// quick: every actor shares this thread. If it panics it is tried again, as any actor is.
+    pub fn repeat(
+        &self,
+        name: &str,
+        period: Duration,
+        work: impl FnMut() + Send + 'static,
+    ) -> ActorHandle<Job> {
+        let work: Work = Arc::new(Mutex::new(Box::new(work)));
+        let time = self.time.clone();
+        self.adopt(name, move || Job::new(Arc::clone(&work), time.clone(), period))
     }
 
     pub(super) fn time(&self) -> &Time {

@@ -6,6 +6,7 @@ mod gate;
 mod latency;
 mod lease;
 mod pipeline;
+pub mod pool;
 mod room;
 mod signal;
 mod snapshot;

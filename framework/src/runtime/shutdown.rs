@@ -70,6 +70,9 @@ impl Inner {
         }
         self.supervision.stop();
         self.exporting.stop();
+        for section in self.unspawned.lock().iter() {
+            tracing::warn!(section, "the policy file has a section that nobody spawned");
+        }
         report
     }
 }

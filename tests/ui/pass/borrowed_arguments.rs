@@ -13,7 +13,11 @@ trait Store {
     #[call(idempotent)]
     async fn longest<'a>(&self, one: &'a str, other: &'a str) -> Result<&'a str, Error>;
     #[call(idempotent, fallback = nothing_of_it)]
-    async fn own<'me, 'a>(&'me self, key: &'a str, all: &[Cow<'a, str>]) -> Result<&'me str, Error>
+    async fn own<'me, 'a: 'me>(
+        &'me self,
+        key: &'a str,
+        all: &[Cow<'a, str>],
+    ) -> Result<&'me str, Error>
     where
         Self: 'me;
     #[call(idempotent)]
@@ -59,7 +63,7 @@ impl Store for Memory {
     async fn longest<'a>(&self, one: &'a str, other: &'a str) -> Result<&'a str, Error> {
         Ok(if one.len() < other.len() { other } else { one })
     }
-    async fn own<'me, 'a>(&'me self, _: &'a str, _: &[Cow<'a, str>]) -> Result<&'me str, Error>
+    async fn own<'me, 'a: 'me>(&'me self, _: &'a str, _: &[Cow<'a, str>]) -> Result<&'me str, Error>
     where
         Self: 'me,
     {

@@ -78,12 +78,15 @@ fn plain(ident: Ident) -> Pat {
 }
 
 fn wrapped(context: &Context<'_>, output: &Type) -> syn::ReturnType {
-    let support = &context.support;
     // Where the type is not a `Result`, the complaint belongs at the type.
-    let fallible = quote_spanned!(output.span()=> <#output as #support::Fallible>);
-    parse_quote! {
-        -> ::core::result::Result<#fallible::Ok, #support::CallError<#fallible::Err>>
-    }
+    let support = context.support_at(output.span());
+    let wrapped = quote_spanned! {output.span()=>
+        -> ::core::result::Result<
+            <#output as #support::Fallible>::Ok,
+            #support::CallError<<#output as #support::Fallible>::Err>,
+        >
+    };
+    parse_quote!(#wrapped)
 }
 
 /// A call that passes no guard.
@@ -109,13 +112,14 @@ struct Locals {
 }
 
 impl Locals {
-    fn new() -> Self {
+    fn new(output: &Type) -> Self {
         let local = |name: &str| Ident::new(name, Span::mixed_site());
         Self {
             link: local("__link"),
             service: local("__service"),
             call: local("__call"),
-            result: local("__result"),
+            // At the type that it has, so that whatever is wrong with that type is seen there.
+            result: Ident::new("__seawall_result", output.span()),
             error: local("__error"),
             answer: local("__answer"),
         }
@@ -124,7 +128,7 @@ impl Locals {
 
 fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
     let support = &context.support;
-    let locals = Locals::new();
+    let locals = Locals::new(output);
     let Locals { link, service, call, result, .. } = &locals;
     let this = match &method.receiver {
         Receiver::Shared(this) => *this,
@@ -134,6 +138,8 @@ fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream
     let attempts = attempts(context, method, output, &locals);
     let fallback =
         method.call.fallback.as_ref().map(|path| fallback(context, method, path, output, &locals));
+    let here = context.support_at(output.span());
+    let finish = quote_spanned!(output.span()=> #here::Call::finish(#call, #result));
     let answer = answer(context, output, result);
     quote! {
         let #link = &#this.link;
@@ -141,7 +147,7 @@ fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream
         let mut #call = #support::Call::begin(#link.core(), #indices::#name as usize);
         let #result = #attempts;
         #fallback
-        let #result = #call.finish(#result);
+        let #result = #finish;
         #answer
     }
 }
@@ -152,20 +158,30 @@ fn attempts(context: &Context<'_>, method: &Method, output: &Type, locals: &Loca
     let function = function(context, method);
     let rules = rules(context, method, output);
     let (given, kept) = (given(method), kept(context, method));
-    let repeat = quote_spanned!(output.span()=> #call.repeat);
-    let once = quote_spanned!(output.span()=> #call.once);
+    // Where the method's type is not a `Result`, the complaint belongs at the type.
+    let span = output.span();
+    let support = context.support_at(span);
     match (method.call.idempotent, method.call.fallback.is_some()) {
         // The closure owns the arguments, so that they need not be `Sync` to be kept over an attempt.
-        (true, false) => quote!(#repeat(move || #function(#service, #kept), #rules).await),
+        (true, false) => {
+            quote_spanned!(span=> #support::Call::repeat(&mut #call, move || #function(#service, #kept), #rules).await)
+        }
         // The fallback gets them in the end: until then they are borrowed.
-        (true, true) => quote!(#repeat(|| #function(#service, #kept), #rules).await),
-        (false, true) => quote!(#once(|| #function(#service, #kept), #rules).await),
-        (false, false) => quote!(#once(move || #function(#service, #given), #rules).await),
+        (true, true) => {
+            quote_spanned!(span=> #support::Call::repeat(&mut #call, || #function(#service, #kept), #rules).await)
+        }
+        (false, true) => {
+            quote_spanned!(span=> #support::Call::once(&mut #call, || #function(#service, #kept), #rules).await)
+        }
+        (false, false) => {
+            quote_spanned!(span=> #support::Call::once(&mut #call, move || #function(#service, #given), #rules).await)
+        }
     }
 }
 
 fn rules(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
-    let support = &context.support;
+    let span = output.span();
+    let support = context.support_at(span);
     let classify = &method.call.classify;
     let when = method.call.retry.as_ref().and_then(|retry| retry.when.as_ref());
     let fields: Vec<_> = [
@@ -175,7 +191,7 @@ fn rules(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
     .into_iter()
     .flatten()
     .collect();
-    let usual = quote!(::core::default::Default::default());
+    let usual = quote_spanned!(span=> ::core::default::Default::default());
     match fields.as_slice() {
         [] => usual,
         [field] => quote!(#support::Rules::<#output> { #field, ..#usual }),
@@ -194,8 +210,9 @@ fn fallback(
     let Locals { service, call, result, error, answer, .. } = locals;
     let args = given(method);
     // Where the function is not what it should be, the complaint belongs at its name.
+    let here = context.support_at(path.span());
     let asked = quote_spanned! {path.span()=>
-        #call.fall_back::<#output>(#path(#service, &#error, #args)).await
+        #here::Call::fall_back::<#output>(&mut #call, #path(#service, &#error, #args)).await
     };
     quote! {
         let #result = match #result {
@@ -215,7 +232,6 @@ fn fallback(
 
 /// From Seawall's result to what the caller was promised.
 fn answer(context: &Context<'_>, output: &Type, result: &Ident) -> TokenStream {
-    let support = &context.support;
     let options = &context.model.options;
     if options.wrapped.is_some() {
         return quote!(#result);
@@ -223,6 +239,7 @@ fn answer(context: &Context<'_>, output: &Type, result: &Ident) -> TokenStream {
     // Where the type is not a `Result`, or its error cannot be made of a `Fault`, the complaint
     // belongs at the type.
     let span = output.span();
+    let support = context.support_at(span);
     match &options.fault_with {
         Some((_, path)) => quote_spanned!(span=> #support::answer_with::<#output>(#result, #path)),
         None => quote_spanned!(span=> #support::answer::<#output>(#result)),

@@ -5,7 +5,7 @@ mod client;
 mod definition;
 mod method;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::visit_mut::VisitMut;
 use syn::{GenericParam, Generics, Ident, Path, TypeParamBound, parse_quote};
@@ -64,6 +64,15 @@ impl<'a> Context<'a> {
             bound,
             indices: format_ident!("__{}", model.client),
         }
+    }
+
+    /// `::seawall::client` as if it stood at `span`, so that a complaint about what is called there does too.
+    fn support_at(&self, span: Span) -> TokenStream {
+        let moved = self.support.clone().into_iter().map(|mut token| {
+            token.set_span(span);
+            token
+        });
+        moved.collect()
     }
 
     /// The methods behind the guards, in the order of their indices.
