@@ -2,6 +2,8 @@
 //! when they are stalled, killed or gone, and how everything ends.
 #![allow(clippy::unwrap_used)] // a test may panic
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails with the test")]
+
 #[path = "pipeline/build.rs"]
 #[expect(dead_code, reason = "shared with the tests of one call, which use all of it")]
 mod build;

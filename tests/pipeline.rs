@@ -2,6 +2,8 @@
 //! every moment to be dropped.
 #![allow(clippy::unwrap_used)] // a test may panic
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails with the test")]
+
 mod pipeline {
     pub(crate) mod build;
 

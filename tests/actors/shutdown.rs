@@ -1,6 +1,5 @@
 //! Shutting down: what is in flight drains, what is not done in time is ended and told so.
 
-use std::future::Future;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -80,8 +79,6 @@ fn calls_in_flight_drain_in_whatever_they_are_waiting_for() {
 #[test]
 fn what_is_not_done_in_time_is_woken_ended_and_reported() {
     let world = world([Step::Hang, Step::Hang]);
-    let policy = base().timeout(secs(9)).build().unwrap();
-    drop(policy);
     let attempts =
         [Task::pending(world.client.write("")), Task::pending(world.client.cached("later"))];
     let waiting = Task::pending(world.client.write(""));
@@ -177,13 +174,11 @@ trait Work {
 }
 
 impl Work for Busy {
-    fn work(&self) -> impl Future<Output = Answer> + Send {
-        async move {
-            self.entered.send(()).unwrap();
-            self.go_on.lock().unwrap().recv().unwrap();
-            tokio::task::yield_now().await;
-            Ok(1)
-        }
+    async fn work(&self) -> Answer {
+        self.entered.send(()).unwrap();
+        self.go_on.lock().unwrap().recv().unwrap();
+        tokio::task::yield_now().await;
+        Ok(1)
     }
 }
 
