@@ -1,6 +1,8 @@
 //! One call from the outside, through clients that `#[resilient]` made: every guard, every way to end,
 //! every moment to be dropped.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
 mod pipeline {
     pub(crate) mod build;
 
