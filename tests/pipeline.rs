@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails with the test")]
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
 mod pipeline {
     pub(crate) mod build;
 

@@ -1,7 +1,7 @@
 //! The breaker against plain lists and a plain state machine; on real threads; and against what
 //! other breakers got wrong.
 
-#![allow(clippy::unwrap_used)] // a test may panic
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 mod machine;
 mod shipped;
