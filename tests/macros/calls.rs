@@ -9,7 +9,7 @@ use std::time::Duration;
 use seawall::client::Proxy;
 use seawall::{CallError, Class, Fault, resilient};
 
-use crate::harness::{seawall, seawall_that_refuses, seawall_that_tries};
+use crate::harness::{isolate, seawall, seawall_that_tries};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum PaymentError {
@@ -133,7 +133,7 @@ async fn client(bank: Bank) -> PaymentsClient<Bank> {
     PaymentsClient::spawn(&seawall_that_tries(5), "payments", bank).await.unwrap()
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_client_answers_as_its_service_does() {
     let client = client(Bank::failing([PaymentError::Declined])).await;
     assert_eq!(client.charge(Order("o"), 3).await, Err(PaymentError::Declined));
@@ -141,14 +141,14 @@ async fn a_client_answers_as_its_service_does() {
     assert_eq!(client.service().attempts(), 2);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn the_annotation_on_the_left_picks_the_client() {
     let seawall = seawall();
     let client: PaymentsClient<Bank> = seawall.spawn("payments", Bank::default()).await.unwrap();
     assert_eq!(client.balance("a", "eu".into()).await, Ok(7));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn calls_run_as_tasks_of_their_own() {
     let client = client(Bank::default()).await;
     let tasks: Vec<_> = (0..10)
@@ -163,7 +163,7 @@ async fn calls_run_as_tasks_of_their_own() {
     assert_eq!(client.service().attempts(), 10);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_client_stands_in_for_its_service() {
     async fn pay(with: impl Payments) -> Answer<String> {
         with.twice(Order("o")).await
@@ -175,7 +175,7 @@ async fn a_client_stands_in_for_its_service() {
     assert_eq!(client.service().attempts(), 2);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn only_idempotent_methods_are_attempted_again() {
     let client = client(Bank::failing([PaymentError::Busy, PaymentError::Busy])).await;
     assert_eq!(client.balance("a", "eu".into()).await, Ok(7));
@@ -186,7 +186,7 @@ async fn only_idempotent_methods_are_attempted_again() {
     assert_eq!(client.service().attempts(), 1);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn only_errors_worth_it_are_attempted_again() {
     let errors = [PaymentError::Busy, PaymentError::Declined, PaymentError::Busy];
     let client = client(Bank::failing(errors)).await;
@@ -194,40 +194,43 @@ async fn only_errors_worth_it_are_attempted_again() {
     assert_eq!(client.service().attempts(), 2);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn answers_are_classified_in_the_users_way() {
     let client = client(Bank::failing([PaymentError::Declined, PaymentError::Busy])).await;
     assert_eq!(client.classified().await, Err(PaymentError::Declined));
     assert_eq!(client.service().attempts(), 2);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_fallback_answers_for_a_failure() {
     let client = client(Bank::failing([PaymentError::Declined])).await;
     assert_eq!(client.cached("abc", "eu".into()).await, Ok(5));
     assert_eq!(client.cached("abc", "eu".into()).await, Ok(7));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_fault_comes_out_as_the_users_error() {
-    let seawall = seawall_that_refuses();
+    let seawall = seawall();
     let client = PaymentsClient::spawn(&seawall, "payments", Bank::default()).await.unwrap();
+    isolate(&seawall, "payments").await;
     let refused = client.charge(Order("o"), 1).await;
     assert!(matches!(refused, Err(PaymentError::Refused(Fault::Rejected { .. }))), "{refused:?}");
     assert_eq!(client.service().attempts(), 0);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_fallback_answers_for_a_fault() {
-    let seawall = seawall_that_refuses();
+    let seawall = seawall();
     let client = PaymentsClient::spawn(&seawall, "payments", Bank::default()).await.unwrap();
+    isolate(&seawall, "payments").await;
     assert_eq!(client.cached("abc", "eu".into()).await, Ok(5));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn what_is_skipped_passes_no_guard() {
-    let seawall = seawall_that_refuses();
+    let seawall = seawall();
     let client = PaymentsClient::spawn(&seawall, "payments", Bank::default()).await.unwrap();
+    isolate(&seawall, "payments").await;
     assert_eq!((client.ping().await, client.name()), (0, "bank"));
 }
 
@@ -243,7 +246,7 @@ fn the_methods_are_described() {
     assert!(!methods[0].idempotent && methods[4].fallback);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_client_shows_and_copies_itself_whatever_its_service_can() {
     let client = client(Bank::default()).await;
     assert!(format!("{:?}", client.clone()).starts_with("PaymentsClient(Link"));
@@ -264,15 +267,16 @@ impl Wrapped for Bank {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn wrapped_errors_tell_faults_and_errors_apart() {
     let client = WrappedClient::spawn(&seawall(), "items", Bank::default()).await.unwrap();
     assert!(matches!(client.get("ab").await, Ok(2)));
     assert!(
         matches!(client.get("").await, Err(CallError::Inner(e)) if e.kind() == io::ErrorKind::NotFound)
     );
-    let seawall = seawall_that_refuses();
+    let seawall = seawall();
     let client: WrappedClient<Bank> = seawall.spawn("items", Bank::default()).await.unwrap();
+    isolate(&seawall, "items").await;
     assert!(matches!(client.get("ab").await, Err(CallError::Fault(Fault::Rejected { .. }))));
 }
 
@@ -291,11 +295,13 @@ impl Told for Bank {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn faults_are_told_in_the_users_words() {
     let client = ToldClient::spawn(&seawall(), "told", Bank::default()).await.unwrap();
     assert_eq!(client.get().await, Err(String::from("own")));
-    let client = ToldClient::spawn(&seawall_that_refuses(), "told", Bank::default()).await.unwrap();
+    let seawall = seawall();
+    let client = ToldClient::spawn(&seawall, "told", Bank::default()).await.unwrap();
+    isolate(&seawall, "told").await;
     let error = client.get().await.unwrap_err();
     assert!(error.starts_with("told: ") && error.contains("rejected"), "{error}");
 }

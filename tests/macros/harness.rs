@@ -1,28 +1,21 @@
-//! Seawalls in the states that these tests need: the only place here that knows how to get one there.
+//! Seawalls in the states that these tests need.
 #![allow(clippy::unwrap_used)] // a test may panic
 
 use seawall::Seawall;
 
 /// One without a policy.
 pub(crate) fn seawall() -> Seawall {
-    Seawall::default()
+    Seawall::builder().start().unwrap()
 }
 
-/// One whose idempotent calls are attempted `attempts` times at most.
+/// One whose idempotent calls are attempted `attempts` times at most, without much of a pause.
 pub(crate) fn seawall_that_tries(attempts: usize) -> Seawall {
-    let seawall = Seawall::default();
-    seawall.core.attempts.store(attempts, std::sync::atomic::Ordering::Relaxed);
-    seawall
+    let retry = format!("[defaults.retry]\nmax_attempts = {attempts}\nmax_delay = \"1ms\"\n");
+    let never_opens = "[defaults.breaker]\nfailures = 1000\n";
+    Seawall::builder().policy_text("test.toml", retry + never_opens).start().unwrap()
 }
 
-/// One that refuses every call.
-pub(crate) fn seawall_that_refuses() -> Seawall {
-    let seawall = Seawall::default();
-    let fault = seawall::Fault::Rejected {
-        dependency: "some".into(),
-        by: seawall::error::RejectedBy::Breaker,
-        retry_after: None,
-    };
-    *seawall.core.faults.lock().unwrap() = vec![fault; 100];
-    seawall
+/// Has every call of a dependency refused.
+pub(crate) async fn isolate(seawall: &Seawall, dependency: &str) {
+    seawall.dependency(dependency).unwrap().force_open().await.unwrap();
 }

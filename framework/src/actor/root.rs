@@ -86,7 +86,9 @@ impl Handler<Attend> for Root {
 }
 
 /// Look after a user's actor. The message carries how, so that the root needs to know no types.
-pub(super) struct Adopt(Box<dyn FnOnce(&mut Root) -> Pin<Box<dyn Future<Output = ()>>> + Send>);
+pub(super) struct Adopt(Box<dyn FnOnce(&mut Root) -> Supervising + Send>);
+
+type Supervising = Pin<Box<dyn Future<Output = ()>>>;
 
 impl Adopt {
     pub(super) fn new<A, F>(name: Arc<str>, factory: F, attendance: Arc<Attendance<A>>) -> Self

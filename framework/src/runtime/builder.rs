@@ -2,21 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::actor::{ActorHandle, Job, RestartPolicy, Supervision, SupervisionError};
+use crate::actor::{RestartPolicy, Supervision, SupervisionError};
 use crate::call::timer::Time;
 use crate::entropy::Entropy;
 use crate::event::{Event, Observer};
 use crate::policy::{Policy, PolicyFile, PolicyFileError};
-#[cfg(feature = "prometheus")]
-use crate::telemetry::{Exporter, Server};
 use crate::telemetry::{Publisher, Tracing};
 
-use super::seawall::{Parts, Registry, Seawall};
+use super::exporting::Exporting;
+use super::registry::Registry;
+use super::seawall::{Parts, Seawall};
 
 /// Seawall could not be started. Nothing was.
 #[derive(Debug, thiserror::Error)]
@@ -156,7 +156,8 @@ impl Builder {
         self
     }
 
-    /// Starts it.
+    /// Starts it. Blocks while its threads come up, and the first time in a process for up to 200 ms while
+    /// the clock is calibrated.
     ///
     /// # Errors
     /// [`StartError`]: a policy is wrong, an address cannot be listened on, a thread cannot be had.
@@ -213,57 +214,10 @@ struct All(Vec<Arc<dyn Observer>>);
 impl Observer for All {
     fn on_event(&self, event: &Event) {
         for observer in &self.0 {
-            observer.on_event(event);
+            // One by one: what panics in one observer is not the others' affair.
+            if catch_unwind(AssertUnwindSafe(|| observer.on_event(event))).is_err() {
+                tracing::error!(?event, "an observer panicked");
+            }
         }
     }
-}
-
-/// The scrape endpoint, where there is one.
-#[derive(Default)]
-pub(super) struct Exporting {
-    #[cfg(feature = "prometheus")]
-    server: Option<Server>,
-    /// Held so that it goes on; its thread is the supervision's.
-    publisher: Option<ActorHandle<Job>>,
-}
-
-#[cfg(feature = "prometheus")]
-impl Exporting {
-    fn start(address: Option<String>, registry: &Arc<Registry>) -> Result<Self, StartError> {
-        let Some(address) = address else { return Ok(Self::default()) };
-        let exporter = Exporter::new();
-        let registry = Arc::clone(registry);
-        let render = move || exporter.render(registry.dependencies());
-        // The address is somebody's text: `bind` says what is wrong with it.
-        match Server::bind(&*address, render) {
-            Ok(server) => Ok(Self { server: Some(server), ..Self::default() }),
-            Err(source) => Err(StartError::Metrics { address, source }),
-        }
-    }
-
-    pub(super) fn address(&self) -> Option<SocketAddr> {
-        self.server.as_ref().map(Server::local_addr)
-    }
-
-    pub(super) fn stop(&self) {
-        if let Some(server) = &self.server {
-            server.shutdown();
-        }
-    }
-}
-
-#[cfg(not(feature = "prometheus"))]
-impl Exporting {
-    #[expect(clippy::unnecessary_wraps, reason = "the same face as with the feature")]
-    fn start(_: Option<String>, _: &Arc<Registry>) -> Result<Self, StartError> {
-        Ok(Self::default())
-    }
-
-    #[expect(clippy::unused_self, reason = "the same face as with the feature")]
-    pub(super) fn address(&self) -> Option<SocketAddr> {
-        None
-    }
-
-    #[expect(clippy::unused_self, reason = "the same face as with the feature")]
-    pub(super) fn stop(&self) {}
 }

@@ -3,14 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
-
-use crate::actor::{ActorHandle, Attendance, DependencyActor, Supervision, actix};
+use crate::actor::{ActorHandle, Supervision, actix};
 use crate::call::timer::Time;
 use crate::call::{Core, Dependency, Snapshot};
 use crate::client::{Link, Proxy};
@@ -21,8 +18,10 @@ use crate::event::Observer;
 use crate::policy::{Policy, PolicyFile};
 use crate::sync::Mutex;
 
-use super::builder::{Builder, Exporting};
+use super::builder::Builder;
 use super::dependency::DependencyHandle;
+use super::exporting::Exporting;
+use super::registry::{Registered, Registry, Tenancy};
 use super::shutdown::ShutdownReport;
 
 /// Longest name a dependency may have, in bytes: names become metric labels.
@@ -99,64 +98,8 @@ pub(super) struct Parts {
     pub(super) observer: Arc<dyn Observer>,
 }
 
-/// Every dependency that somebody holds a client of. Read by every scrape, so it is shared with the
-/// exporter, which keeps nothing else of Seawall alive.
-#[derive(Default)]
-pub(super) struct Registry(DashMap<DependencyName, Place>);
-
-/// A place in the registry, for as long as anybody holds a client.
-struct Place {
-    registered: Registered,
-    tenancy: Weak<Tenancy>,
-}
-
-#[derive(Clone)]
-pub(super) struct Registered {
-    pub(super) dependency: Arc<Dependency>,
-    pub(super) attendance: Arc<Attendance<DependencyActor>>,
-}
-
-impl Registry {
-    pub(super) fn all(&self) -> Vec<Registered> {
-        let mut all: Vec<_> = self.0.iter().map(|entry| entry.value().registered.clone()).collect();
-        all.sort_by(|a, b| a.dependency.name().cmp(b.dependency.name()));
-        all
-    }
-
-    /// For the edges that read them.
-    pub(super) fn dependencies(&self) -> Vec<Arc<Dependency>> {
-        self.0.iter().map(|entry| Arc::clone(&entry.value().registered.dependency)).collect()
-    }
-
-    fn get(&self, name: &str) -> Option<Registered> {
-        self.0.get(name).map(|entry| entry.value().registered.clone())
-    }
-
-    fn tenancy(&self, name: &str) -> Option<Arc<Tenancy>> {
-        self.0.get(name).and_then(|entry| entry.value().tenancy.upgrade())
-    }
-}
-
-/// What every core of one dependency shares: with the last client the dependency is let go.
-struct Tenancy {
-    inner: Arc<Inner>,
-    registered: Registered,
-}
-
-impl Drop for Tenancy {
-    fn drop(&mut self) {
-        let mine = &self.registered.dependency;
-        self.inner
-            .registry
-            .0
-            .remove_if(mine.name(), |_, other| Arc::ptr_eq(&other.registered.dependency, mine));
-        self.registered.attendance.dismiss();
-    }
-}
-
 impl Seawall {
     /// Starts with no policy file, no exporter and the system's time.
-    #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -198,23 +141,15 @@ impl Seawall {
             return Err(SpawnError::ShutDown { name: name.to_owned() });
         }
         let name: DependencyName = name.into();
-        let tenancy = match self.0.registry.0.entry(Arc::clone(&name)) {
-            Entry::Occupied(taken) if taken.get().tenancy.strong_count() > 0 => {
-                return Err(SpawnError::AlreadySpawned { name: name.to_string() });
-            }
-            // Vacant, or left by clients the last of which is being dropped just now.
-            entry => {
-                let registered = self.register(name);
-                let tenancy =
-                    Tenancy { inner: Arc::clone(&self.0), registered: registered.clone() };
-                let tenancy = Arc::new(tenancy);
-                entry.insert(Place { registered, tenancy: Arc::downgrade(&tenancy) });
-                tenancy
-            }
+        let inner = Box::new(Arc::clone(&self.0));
+        let register = |name| self.register(name);
+        let settled = self.0.registry.settle(Arc::clone(&name), register, inner);
+        let Some(tenancy) = settled else {
+            return Err(SpawnError::AlreadySpawned { name: name.to_string() });
         };
         // A shutdown that began meanwhile may have missed it.
         if self.0.closed.load(Ordering::Acquire) {
-            tenancy.registered.dependency.cancel();
+            tenancy.dependency().cancel();
         }
         Ok(link::<P>(service, tenancy))
     }
@@ -297,14 +232,14 @@ impl Seawall {
 impl fmt::Debug for Seawall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Seawall")
-            .field("dependencies", &self.0.registry.0.len())
+            .field("dependencies", &self.0.registry.len())
             .field("metrics", &self.metrics_address())
             .finish_non_exhaustive()
     }
 }
 
 fn link<P: Proxy>(service: P::Service, tenancy: Arc<Tenancy>) -> P {
-    let dependency = Arc::clone(&tenancy.registered.dependency);
+    let dependency = Arc::clone(tenancy.dependency());
     let core = Core::new(dependency, P::METHODS, Box::new(tenancy));
     P::from_link(Link::new(Arc::new(core), service))
 }

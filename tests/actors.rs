@@ -1,0 +1,1 @@
+//! Supervision from the outside.

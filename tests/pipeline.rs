@@ -1,0 +1,16 @@
+//! One call from the outside, through clients that `#[resilient]` made: every guard, every way to end,
+//! every moment to be dropped.
+
+mod pipeline {
+    pub(crate) mod build;
+
+    mod allocation;
+    mod breaker;
+    mod cancel;
+    mod crowd;
+    mod fallback;
+    mod guards;
+    mod panics;
+    mod retry;
+    mod waiting;
+}
