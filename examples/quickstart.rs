@@ -1,40 +1,39 @@
-//! The smallest Seawall: a trait, a service, a policy, a call.
-
-use std::time::Duration;
+//! The README's twenty lines: a trait, a service behind it that is down, and an answer nevertheless.
+#![expect(clippy::print_stdout, reason = "that is what it is for")]
 
 use seawall::prelude::*;
 
-/// What the payment service offers.
-#[resilient(errors = "wrapped")]
-trait Payments {
-    /// Charges a card. Never retried: a second attempt could charge twice.
-    async fn charge(&self, order: u64, cents: u64) -> Result<String, std::io::Error>;
+/// What a bank knows.
+#[resilient]
+pub trait Rates {
+    /// Safe to repeat, so it is retried; a deadline of its own, and a degraded answer.
+    #[call(idempotent, timeout = "300ms", fallback = yesterdays)]
+    async fn euro_in(&self, currency: &str) -> Result<f64, std::io::Error>;
 }
 
-/// Stands in for an HTTP client.
-struct Bank;
+struct Bank; // yours: an HTTP client, a driver, a mock
 
-impl Payments for Bank {
-    async fn charge(&self, order: u64, cents: u64) -> Result<String, std::io::Error> {
-        Ok(format!("order {order} paid: {}.{:02}", cents / 100, cents % 100))
+impl Rates for Bank {
+    async fn euro_in(&self, _currency: &str) -> Result<f64, std::io::Error> {
+        Err(std::io::ErrorKind::ConnectionRefused.into())
     }
 }
 
-const POLICY: &str = r#"
-[payments]
-timeout  = "800ms"
-breaker  = { failure_rate = 0.5, min_calls = 20, window = "30s", open_for = "60s" }
-bulkhead = { max_concurrent = 20, max_wait = "250ms" }
-"#;
+async fn yesterdays<S>(
+    _: &S,
+    _why: &CallError<std::io::Error>,
+    _: &str,
+) -> Result<f64, std::io::Error> {
+    Ok(1.08)
+}
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let seawall = Seawall::builder().policy_text("seawall.toml", POLICY).start()?;
-    let payments: PaymentsClient<Bank> = seawall.spawn("payments", Bank).await?;
-
-    println!("{}", payments.charge(42, 1_299).await?);
-    println!("breaker: {}", seawall.snapshots()[0].state());
-
-    seawall.shutdown(Duration::from_secs(1)).await;
+    let policy = r#"rates.retry = { max_attempts = 3, base_delay = "10ms" }"#;
+    let seawall = Seawall::builder().policy_text("rates.toml", policy).start()?;
+    let rates: RatesClient<Bank> = seawall.spawn("rates", Bank).await?;
+    assert_eq!(rates.euro_in("USD").await?, 1.08); // three refused connections later
+    println!("{:?}", seawall.dependency("rates").map(|rates| rates.snapshot().retries)); // Some(2)
+    seawall.shutdown(std::time::Duration::from_secs(5)).await;
     Ok(())
 }

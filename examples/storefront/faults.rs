@@ -15,7 +15,7 @@ const OUTAGE_TO: f64 = 0.46;
 /// How many confirmations the marketing blast asks for at once. With the bulkhead's 50 permits that
 /// leaves 100 waiting, half of what the mailbox holds.
 const BLAST_SIZE: u64 = 150;
-/// How far apart its bursts are.
+/// How far apart its bursts are at least.
 const BLAST_EVERY: Duration = Duration::from_millis(250);
 
 /// What a service can be made to do.
@@ -50,7 +50,9 @@ impl fmt::Display for Fault {
             Self::Hang => f.write_str("hangs: it takes requests and answers none"),
             Self::Refuse => f.write_str("answers 503 to everything"),
             Self::Slow(times) => write!(f, "is slow: it takes {times} times as long"),
-            Self::Flood(times) => write!(f, "is flooded with newsletters, and {times} times as slow"),
+            Self::Flood(times) => {
+                write!(f, "is flooded with newsletters, and {times} times as slow")
+            }
         }
     }
 }
