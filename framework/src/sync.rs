@@ -46,3 +46,20 @@ impl<T: Default> Default for Mutex<T> {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct CachePadded<T>(pub(crate) T);
+
+/// Runs `work` in every interleaving with up to three forced switches of threads.
+#[cfg(all(test, seawall_loom))]
+pub(crate) fn model(name: &str, work: impl Fn() + Send + Sync + 'static) {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(3));
+    let explored = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&explored);
+    builder.check(move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        work();
+    });
+    eprintln!("{name}: {} interleavings", explored.load(Ordering::Relaxed));
+}

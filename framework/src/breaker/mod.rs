@@ -16,5 +16,7 @@ pub use config::{
 pub use report::{Mode, Refusal, Report};
 pub use state::{Admission, CircuitBreaker};
 
+#[cfg(all(test, seawall_loom))]
+mod loom;
 #[cfg(all(test, not(seawall_loom)))]
 mod tests;

@@ -5,6 +5,8 @@ mod dependency;
 mod gate;
 mod latency;
 mod lease;
+#[cfg(all(test, seawall_loom))]
+mod loom;
 mod pipeline;
 pub mod pool;
 mod room;

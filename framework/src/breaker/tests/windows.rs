@@ -71,7 +71,7 @@ fn steps(length: Duration, most: usize) -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn the_last_n_calls_are_the_last_n_of_the_list(
@@ -191,7 +191,7 @@ proptest! {
         for _ in 0..of {
             window.record(0, true, Moment::ZERO);
         }
-        prop_assert_eq!(window.tally().failures, of.max(of));
+        prop_assert_eq!(window.tally().failures, of);
         prop_assert!(window.confirms());
     }
 }
@@ -213,7 +213,7 @@ fn a_bucket_ten_buckets_old_is_out_of_the_window_however_late_its_writer() {
     assert!(!window.record(0, true, at(millis(5))));
     assert!(window.record(0, true, at(millis(99))), "nine buckets later it is still in");
     assert_eq!(window.tally(), Tally { calls: 2, failures: 2 });
-    assert!(!window.record(0, true, at(millis(100))) || window.tally().calls == 2);
+    window.record(0, true, at(millis(100)));
     assert_eq!(window.tally(), Tally { calls: 2, failures: 2 }, "the first has left");
     // Told a time that is past, it counts now: the past is closed.
     window.record(0, true, at(millis(5)));

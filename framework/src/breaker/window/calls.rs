@@ -160,7 +160,7 @@ impl Calls {
             head = seen;
         }
         self.base.store(head & LOW, Ordering::Release);
-        self.failures.store(tag, Ordering::Release);
+        self.failures.swap(tag, Ordering::AcqRel);
     }
 }
 

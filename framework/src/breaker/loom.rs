@@ -1,0 +1,327 @@
+//! The breaker under the model checker: every interleaving of a few threads, up to three forced
+//! switches. How to run it is said in `call/loom.rs`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use loom::thread;
+
+use super::window::Window;
+use super::{CircuitBreaker, Config, Trip, Window as Over};
+use crate::clock::Moment;
+use crate::event::State;
+use crate::outcome::Outcome;
+use crate::sync::model;
+
+const NOW: Moment = Moment::from_nanos(1_000_000_000);
+
+/// Three buckets of 10 ms.
+const TIME: Over = Over::Time(Duration::from_millis(30));
+
+fn ms(ms: u64) -> Moment {
+    NOW + Duration::from_millis(ms)
+}
+
+fn breaker(config: Result<Config, crate::setting::InvalidSettings>) -> Arc<CircuitBreaker> {
+    Arc::new(CircuitBreaker::new(config.unwrap(), NOW))
+}
+
+/// Runs each piece of work on a thread of its own, the last on this one.
+fn race(works: Vec<Box<dyn FnOnce() + Send>>) {
+    let mut works = works;
+    let here = works.pop();
+    let others: Vec<_> = works.into_iter().map(|work| thread::spawn(work)).collect();
+    if let Some(here) = here {
+        here();
+    }
+    for other in others {
+        other.join().unwrap();
+    }
+}
+
+macro_rules! race {
+    ($($work:expr),+ $(,)?) => { race(vec![$(Box::new($work)),+]) };
+}
+
+#[test]
+fn of_two_failures_and_an_admission_at_once_one_failure_opens_it() {
+    model("open: 2 failures, 1 admission, consecutive", || {
+        let breaker = breaker(Config::builder().failures(2).build());
+        let opened = Arc::new(AtomicU32::new(0));
+        let fail = |breaker: &Arc<CircuitBreaker>| {
+            let (breaker, opened) = (Arc::clone(breaker), Arc::clone(&opened));
+            let call = breaker.admit(NOW, &mut None).unwrap();
+            move || {
+                let moved = breaker.record(call, Outcome::Failure, NOW);
+                opened.fetch_add(u32::from(moved.is_some()), Ordering::Relaxed);
+            }
+        };
+        let third = Arc::clone(&breaker);
+        race!(fail(&breaker), fail(&breaker), move || {
+            let admitted = third.admit(NOW, &mut None);
+            assert!(admitted.is_err() || admitted.is_ok_and(|call| !call.is_probe()));
+        });
+        assert_eq!(opened.load(Ordering::Relaxed), 1);
+        assert_eq!(breaker.report().transitions.len(), 1);
+        assert!(breaker.admit(NOW, &mut None).is_err());
+    });
+}
+
+#[test]
+fn the_last_of_racing_failures_opens_it_by_count() {
+    model("open: 2 failures, window of calls", || {
+        let config = Config::builder().failure_rate(1.0).min_calls(3).window(Over::Calls(3));
+        let breaker = breaker(config.build());
+        let call = breaker.admit(NOW, &mut None).unwrap();
+        // The ring is allocated here: loom does not know that a `OnceLock` orders anything.
+        breaker.record(call, Outcome::Failure, NOW);
+        let fail = |breaker: Arc<CircuitBreaker>| {
+            move || {
+                breaker.record(call, Outcome::Failure, NOW);
+            }
+        };
+        race!(fail(Arc::clone(&breaker)), fail(Arc::clone(&breaker)));
+        assert_eq!(breaker.state(), State::Open);
+    });
+}
+
+#[test]
+fn the_last_of_racing_failures_opens_it_by_time() {
+    model("open: 2 failures across a bucket's edge, window of time", || {
+        let config = Config::builder().failure_rate(1.0).min_calls(2).window(TIME);
+        let breaker = breaker(config.build());
+        let call = breaker.admit(NOW, &mut None).unwrap();
+        let fail = |breaker: Arc<CircuitBreaker>, now| {
+            move || {
+                breaker.record(call, Outcome::Failure, now);
+            }
+        };
+        race!(fail(Arc::clone(&breaker), ms(9)), fail(Arc::clone(&breaker), ms(10)));
+        assert_eq!(breaker.state(), State::Open);
+    });
+}
+
+#[test]
+fn a_writer_that_is_lapped_does_not_corrupt_the_count() {
+    model("window of 2 calls, 3 writers", || {
+        let trip = Trip::Rate { failure_rate: 1.0, min_calls: 2, window: Over::Calls(2) };
+        let window = Arc::new(Window::new(trip, NOW));
+        window.record(0, true, NOW);
+        let write = |failed| {
+            let window = Arc::clone(&window);
+            move || {
+                window.record(0, failed, NOW);
+            }
+        };
+        race!(write(true), write(false), write(true));
+        let Window::Calls { window: calls, .. } = &*window else { unreachable!() };
+        assert_eq!(calls.running(), window.tally().failures);
+        assert_eq!(window.tally().calls, 2);
+    });
+}
+
+#[test]
+fn no_list_of_the_calls_is_half_failures_so_it_stays_closed() {
+    model("spurious trip: window of 2 calls", || {
+        // S F S | F S: whatever the order of the last two, F never stands beside F.
+        let config = Config::builder().failure_rate(1.0).min_calls(2).window(Over::Calls(2));
+        let breaker = breaker(config.build());
+        let call = breaker.admit(NOW, &mut None).unwrap();
+        for outcome in [Outcome::Failure, Outcome::Success] {
+            breaker.record(call, outcome, NOW);
+        }
+        let end = |outcomes: &'static [Outcome]| {
+            let breaker = Arc::clone(&breaker);
+            move || {
+                for outcome in outcomes {
+                    assert_eq!(breaker.record(call, *outcome, NOW), None);
+                }
+            }
+        };
+        race!(end(&[Outcome::Success, Outcome::Failure]), end(&[Outcome::Success]));
+    });
+}
+
+#[test]
+fn a_bucket_that_is_being_cleared_is_not_seen_by_halves() {
+    model("spurious trip: window of time moves on", || {
+        let config = Config::builder().failure_rate(0.5).min_calls(4).window(TIME);
+        let breaker = breaker(config.build());
+        let call = breaker.admit(NOW, &mut None).unwrap();
+        // 2 of 5 in the first bucket, 0 of 3 in the third: 2 of 8; without the first, at most 1 of 4.
+        for failed in [false, false, false, true, true] {
+            let outcome = if failed { Outcome::Failure } else { Outcome::Success };
+            breaker.record(call, outcome, NOW);
+        }
+        for _ in 0..3 {
+            breaker.record(call, Outcome::Success, ms(20));
+        }
+        let end = |outcome, now| {
+            let breaker = Arc::clone(&breaker);
+            move || assert_eq!(breaker.record(call, outcome, now), None)
+        };
+        race!(end(Outcome::Failure, ms(20)), end(Outcome::Success, ms(30)));
+        let report = breaker.report();
+        assert!(report.window_calls >= 4 && report.window_failures <= 1);
+    });
+}
+
+/// Open, its time up at `ms(1)`, one place.
+fn due(success_threshold: u32, life: Duration) -> Arc<CircuitBreaker> {
+    let config = Config::builder()
+        .failures(1)
+        .half_open_calls(1)
+        .success_threshold(success_threshold)
+        .open_for(Duration::from_millis(1))
+        .probe_life(life);
+    let breaker = breaker(config.build());
+    let call = breaker.admit(NOW, &mut None).unwrap();
+    breaker.record(call, Outcome::Failure, NOW);
+    breaker
+}
+
+/// Comes for a probe's place and, if let in, is out until `outcome`.
+fn probe(
+    breaker: &Arc<CircuitBreaker>,
+    live: &Arc<AtomicU32>,
+    outcome: Outcome,
+) -> impl FnOnce() + Send + 'static {
+    let (breaker, live) = (Arc::clone(breaker), Arc::clone(live));
+    move || {
+        let Ok(admission) = breaker.admit(ms(1), &mut None) else { return };
+        if admission.is_probe() {
+            assert_eq!(live.fetch_add(1, Ordering::SeqCst), 0, "two probes for one place");
+            live.fetch_sub(1, Ordering::SeqCst);
+        }
+        breaker.record(admission, outcome, ms(1));
+    }
+}
+
+#[test]
+fn three_callers_at_once_are_one_probe_at_a_time() {
+    model("half-open: 3 race for 1 place, all cancelled", || {
+        let breaker = due(1, Duration::from_secs(30));
+        let live = Arc::new(AtomicU32::new(0));
+        let cancel = || probe(&breaker, &live, Outcome::Cancelled);
+        race!(cancel(), cancel(), cancel());
+        let report = breaker.report();
+        assert_eq!((report.state, report.probes), (State::HalfOpen, 0), "every place came back");
+        assert_eq!(report.stale_results, 0);
+        assert_eq!(report.transitions.len(), 2);
+    });
+}
+
+#[test]
+fn a_success_closes_it_and_a_failure_opens_it_whoever_is_first() {
+    model("half-open: success against failure for 1 place", || {
+        let breaker = due(1, Duration::from_secs(30));
+        let live = Arc::new(AtomicU32::new(0));
+        let (good, bad) = (Outcome::Success, Outcome::Failure);
+        race!(probe(&breaker, &live, good), probe(&breaker, &live, bad));
+        let report = breaker.report();
+        assert_ne!(report.state, State::HalfOpen);
+        for pair in report.transitions.windows(2) {
+            assert_eq!(pair[0].to, pair[1].from);
+        }
+    });
+}
+
+#[test]
+fn two_answers_at_once_make_one_move_and_the_other_is_stale() {
+    model("half-open: success and failure of two probes at once", || {
+        let config = Config::builder().failures(1).half_open_calls(2).success_threshold(1);
+        let breaker = breaker(config.open_for(Duration::from_millis(1)).build());
+        let call = breaker.admit(NOW, &mut None).unwrap();
+        breaker.record(call, Outcome::Failure, NOW);
+        let answers = [Outcome::Success, Outcome::Failure].map(|outcome| {
+            let admission = breaker.admit(ms(1), &mut None).unwrap();
+            let breaker = Arc::clone(&breaker);
+            move || {
+                breaker.record(admission, outcome, ms(1));
+            }
+        });
+        let [first, second] = answers;
+        race!(first, second);
+        let report = breaker.report();
+        assert_eq!((report.transitions.len(), report.stale_results), (3, 1));
+        assert_eq!(report.probes, 0);
+        assert!(report.state == State::Open || report.window_calls == 0);
+    });
+}
+
+#[test]
+fn two_successes_at_once_are_both_counted() {
+    model("half-open: two successes of two needed", || {
+        let config = Config::builder().failures(1).half_open_calls(2).success_threshold(2);
+        let breaker = breaker(config.open_for(Duration::from_millis(1)).build());
+        let call = breaker.admit(NOW, &mut None).unwrap();
+        breaker.record(call, Outcome::Failure, NOW);
+        let answer = || {
+            let admission = breaker.admit(ms(1), &mut None).unwrap();
+            let breaker = Arc::clone(&breaker);
+            move || {
+                breaker.record(admission, Outcome::Success, ms(1));
+            }
+        };
+        let (first, second) = (answer(), answer());
+        race!(first, second);
+        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.report().stale_results, 0);
+    });
+}
+
+#[test]
+fn a_fresh_probe_is_not_written_off_with_a_lost_one() {
+    model("half-open: a hung probe ends as two come for its place", || {
+        let breaker = due(1, Duration::from_millis(5));
+        let hung = breaker.admit(ms(1), &mut None).unwrap();
+        let let_in = Arc::new(AtomicU32::new(0));
+        let come = || {
+            let (breaker, let_in) = (Arc::clone(&breaker), Arc::clone(&let_in));
+            move || {
+                if breaker.admit(ms(6), &mut None).is_ok() {
+                    let_in.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        };
+        let ended = Arc::clone(&breaker);
+        race!(come(), come(), move || {
+            ended.record(hung, Outcome::Cancelled, ms(6));
+        });
+        assert_eq!(let_in.load(Ordering::Relaxed), 1, "one place, and it is taken");
+        assert_eq!(breaker.report().probes, 1);
+    });
+}
+
+#[test]
+fn what_was_admitted_before_a_reset_is_not_counted_after_it() {
+    let by_rate = || Config::builder().failure_rate(0.5).min_calls(1);
+    let configs = [
+        ("consecutive", Config::builder().failures(1)),
+        ("calls", by_rate().window(Over::Calls(2))),
+        ("time", by_rate().window(TIME)),
+    ];
+    for (name, config) in configs {
+        let config = config.build();
+        model(&format!("stale: a failure against a reset, {name}"), move || {
+            let breaker = breaker(config.clone());
+            let call = breaker.admit(NOW, &mut None).unwrap();
+            // Allocates the ring, as above, and is in the window that the reset forgets.
+            breaker.record(call, Outcome::Success, NOW);
+            let (late, by_hand) = (Arc::clone(&breaker), Arc::clone(&breaker));
+            race!(
+                move || {
+                    late.record(call, Outcome::Failure, ms(10));
+                },
+                move || {
+                    by_hand.reset(ms(10));
+                },
+            );
+            let report = breaker.report();
+            assert_eq!((report.state, report.window_calls), (State::Closed, 0));
+            let call = breaker.admit(ms(10), &mut None).unwrap();
+            assert!(breaker.record(call, Outcome::Failure, ms(10)).is_some(), "the new one counts");
+        });
+    }
+}
