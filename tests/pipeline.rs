@@ -1,9 +1,5 @@
 //! One call from the outside, through clients that `#[resilient]` made: every guard, every way to end,
 //! every moment to be dropped.
-#![allow(clippy::unwrap_used)] // a test may panic
-
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails with the test")]
-
 #![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 mod pipeline {
