@@ -153,5 +153,5 @@ fi
 printf '\nso far:\n'
 printf '  %s\n' "${times[@]}"
 step "tests" "run one alone: cargo test -p <crate> <name of the test> -- --nocapture" \
-  cargo test --workspace
+  cargo test --workspace --exclude seawall-benches
 printf 'all of it: %d s\n' "$SECONDS"
