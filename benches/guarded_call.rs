@@ -6,7 +6,7 @@ use std::future::Future;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
+use backon::{ExponentialBuilder, Retryable};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use recloser::{AsyncRecloser, Recloser};
 use seawall::prelude::*;
@@ -130,9 +130,6 @@ fn main() {
     let client: ServiceClient<Ready> =
         on_runtime(seawall.spawn("service", Ready)).expect("spawned");
     let glue = Glue::new();
-    // Both use their backoff for nothing here; building it is part of neither.
-    drop(glue.backoff.build());
-
     let contenders = [
         Contender::new("seawall, all guards, with metrics", |n| {
             on_runtime(async {

@@ -52,13 +52,18 @@ impl Effort {
 
 /// Runs every contender with 1 and 2 threads and prints ns an operation (median of the rounds, least),
 /// the ratio to the first contender round by round (median), and allocations an operation.
+///
+/// `--only=PREFIX` on the command line leaves only those whose name begins so: for a profiler.
 pub fn compare(title: &str, effort: Effort, contenders: &[Contender<'_>]) {
+    let only = std::env::args().find_map(|a| a.strip_prefix("--only=").map(str::to_owned));
+    let only = only.unwrap_or_default();
+    let contenders: Vec<_> = contenders.iter().filter(|c| c.name.starts_with(&only)).collect();
     println!("\n{title}");
     println!("| threads | contender | ns/op median | ns/op min | first ÷ this | allocations/op |");
     println!("| --- | --- | --- | --- | --- | --- |");
     for threads in [1, 2] {
         let mut times: Vec<Vec<f64>> = vec![Vec::new(); contenders.len()];
-        for contender in contenders {
+        for contender in &contenders {
             (contender.run)(effort.operations / 10);
         }
         for _ in 0..effort.rounds {

@@ -15,7 +15,7 @@ const OUTAGE_TO: f64 = 0.46;
 /// How many confirmations the marketing blast asks for at once. With the bulkhead's 50 permits that
 /// leaves 100 waiting, half of what the mailbox holds.
 const BLAST_SIZE: u64 = 150;
-/// How far apart its bursts are.
+/// How far apart its bursts are at least.
 const BLAST_EVERY: Duration = Duration::from_millis(250);
 
 /// What a service can be made to do.
@@ -31,13 +31,28 @@ pub(crate) enum Fault {
     Flood(u32),
 }
 
+impl Fault {
+    /// In a word that fits under the stretch of a run that it lasts.
+    pub(crate) fn label(self) -> String {
+        match self {
+            Self::Hang => "hangs".to_owned(),
+            Self::Refuse => "503".to_owned(),
+            Self::Slow(times) => format!("slow ×{times}"),
+            Self::Flood(_) => "flood".to_owned(),
+        }
+    }
+}
+
+/// What a service is going through, in words that follow its name.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Hang => f.write_str("hangs"),
-            Self::Refuse => f.write_str("refuses"),
-            Self::Slow(times) => write!(f, "slow ×{times}"),
-            Self::Flood(_) => f.write_str("flooded"),
+            Self::Hang => f.write_str("hangs: it takes requests and answers none"),
+            Self::Refuse => f.write_str("answers 503 to everything"),
+            Self::Slow(times) => write!(f, "is slow: it takes {times} times as long"),
+            Self::Flood(times) => {
+                write!(f, "is flooded with newsletters, and {times} times as slow")
+            }
         }
     }
 }

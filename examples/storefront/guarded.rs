@@ -71,7 +71,7 @@ fn reading(snapshot: &Snapshot, stage: &Stage) -> Reading {
     };
     let calls = |outcomes: &[CallOutcome]| outcomes.iter().map(|o| snapshot.calls(*o)).sum::<u64>();
     let mut rejected: std::collections::BTreeMap<&'static str, u64> =
-        snapshot.rejected_calls.iter().map(|(by, count)| (by.as_str(), *count)).collect();
+        RejectedBy::ALL.iter().map(|by| (by.as_str(), snapshot.rejected_calls(*by))).collect();
     rejected.insert("unavailable", calls(&[Unavailable]));
     rejected.retain(|_, count| *count > 0);
     Reading {
@@ -86,12 +86,13 @@ fn reading(snapshot: &Snapshot, stage: &Stage) -> Reading {
         retries: snapshot.retries,
         active: snapshot.active,
         guards: Some(Guards {
-            state: snapshot.state.as_str(),
+            state: snapshot.state().as_str(),
             limit: snapshot.limit,
-            waiting: snapshot.waiting,
+            waiting: snapshot.mailbox.waiting,
             capacity: snapshot.capacity,
         }),
         transitions: snapshot
+            .breaker
             .transitions
             .iter()
             .map(|step| Step {
@@ -100,7 +101,11 @@ fn reading(snapshot: &Snapshot, stage: &Stage) -> Reading {
                 to: step.to.as_str(),
             })
             .collect(),
-        refusals: snapshot.rejections.iter().map(|(by, count)| (by.as_str(), *count)).collect(),
+        refusals: RejectedBy::ALL
+            .iter()
+            .map(|by| (by.as_str(), snapshot.rejections(*by)))
+            .filter(|(_, count)| *count > 0)
+            .collect(),
         attempts_timed_out: snapshot.attempts(Outcome::TimedOut),
         p50: snapshot.quantile(0.5),
         p99: snapshot.quantile(0.99),

@@ -14,7 +14,9 @@
 //! | `shop.rs` | customers, workers, checkouts |
 //! | `faults.rs`, `services.rs` | the script, and the services that act it out |
 //! | `stage.rs` | the run's clock |
-//! | `reading.rs`, `display.rs`, `strip.rs`, `paint.rs`, `report.rs`, `verdict.rs` | what is measured, and how it is shown |
+//! | `reading.rs` | what is measured |
+//! | `display.rs`, `story.rs`, `strip.rs`, `paint.rs` | the live display |
+//! | `report.rs`, `table.rs`, `verdict.rs` | the end of it |
 
 mod args;
 mod bare;
@@ -29,7 +31,9 @@ mod report;
 mod services;
 mod shop;
 mod stage;
+mod story;
 mod strip;
+mod table;
 mod verdict;
 
 use std::error::Error;
@@ -82,17 +86,20 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         let mut out = Out::new(args.json);
         if args.bare {
             let (shop, read) = bare::open(&services, &stage)?;
-            let finale = perform(args, &stage, &script, shop, read, &mut out).await?;
+            out.show(&verdict::invitation(args))?;
+            let finale = perform(args, &stage, &script, shop, read, None, &mut out).await?;
             report::finish(args, &stage, &script, &finale, None, &mut out)
         } else {
             let guarded = guarded::open(&services, &stage, args).await?;
             let metrics = guarded.metrics_url();
-            if let Some(url) = &metrics {
+            let url = metrics.as_deref();
+            if let Some(url) = url {
                 out.line(&format!("metrics {url}"))?;
             }
-            let finale =
-                perform(args, &stage, &script, guarded.shop, guarded.read, &mut out).await?;
-            let written = report::finish(args, &stage, &script, &finale, metrics, &mut out);
+            out.show(&verdict::invitation(args))?;
+            let (shop, read) = (guarded.shop, guarded.read);
+            let finale = perform(args, &stage, &script, shop, read, url, &mut out).await?;
+            let written = report::finish(args, &stage, &script, &finale, url, &mut out);
             guarded.seawall.shutdown(DRAIN).await;
             written
         }
@@ -117,6 +124,7 @@ async fn perform<P, I, N>(
     script: &Script,
     shop: Shop<P, I, N>,
     read: Read,
+    metrics: Option<&str>,
     out: &mut Out,
 ) -> Result<Finale, Box<dyn Error>>
 where
@@ -128,7 +136,7 @@ where
     let measured = Arc::clone(&shop);
     let read: Read = Arc::new(move || read().with_no_worker(measured.tally().left));
     let outage = Mutex::new(None);
-    let mut display = Display::new(args, stage, script);
+    let mut display = Display::new(args, stage, script, metrics);
     let (stop, stopped) = watch::channel(false);
 
     stage.begin();
@@ -172,9 +180,21 @@ async fn measure_outage(
     std::future::pending().await
 }
 
-/// Returns at the first Ctrl-C; never, where there is no such thing.
+/// Returns when somebody has seen enough: Ctrl-C, or a polite kill. Never, where there are no signals.
 async fn interrupt() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
+    #[cfg(unix)]
+    let told_to_end = async {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => terminate.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let told_to_end = std::future::pending::<Option<()>>();
+    tokio::select! {
+        Ok(()) = tokio::signal::ctrl_c() => {}
+        Some(()) = told_to_end => {}
+        else => std::future::pending().await,
     }
 }

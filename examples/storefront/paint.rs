@@ -8,8 +8,8 @@ pub(crate) struct Out {
     json: bool,
     terminal: bool,
     colour: bool,
-    /// Lines of the block that is redrawn in place; the cursor is hidden while there is one.
-    block: usize,
+    /// Whether the terminal shows its other screen, which gives way to what was there before.
+    drawing: bool,
 }
 
 /// What a colour stands for.
@@ -29,12 +29,17 @@ impl Out {
         // https://no-color.org: set and not empty means none.
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let terminal = terminal && capable;
-        Self { json, terminal, colour: terminal && wanted, block: 0 }
+        Self { json, terminal, colour: terminal && wanted, drawing: false }
     }
 
     /// Whether a person watches, on something that can redraw.
     pub(crate) fn is_terminal(&self) -> bool {
         self.terminal
+    }
+
+    /// Whether colours can be told apart.
+    pub(crate) fn is_coloured(&self) -> bool {
+        self.colour
     }
 
     /// `text` in a colour, where there are colours.
@@ -56,39 +61,65 @@ impl Out {
         stdout.flush()
     }
 
-    /// Lines for people.
+    /// A line for people, broken between words where it is longer than most terminals are wide.
     pub(crate) fn show(&self, text: &str) -> io::Result<()> {
-        self.write(&format!("{text}\n"))
+        self.write(&(wrapped(text) + "\n"))
     }
 
-    /// Draws a block over the one before. Lines too long for the terminal are cut off, not wrapped.
+    /// Draws a screenful over the one before. What does not fit the terminal is cut off.
     pub(crate) fn redraw(&mut self, lines: &[String]) -> io::Result<()> {
-        let mut text = match self.block {
-            0 => "\x1b[?25l\x1b[?7l".to_owned(),
-            drawn => format!("\x1b[{drawn}F"),
-        };
-        for line in lines {
-            text.push_str(line);
-            text.push_str("\x1b[K\n");
+        let mut text = String::new();
+        if !self.drawing {
+            // The other screen; no cursor; no wrapping.
+            text.push_str("\x1b[?1049h\x1b[?25l\x1b[?7l");
         }
-        self.block = lines.len();
+        for (row, line) in lines.iter().enumerate() {
+            text.push_str(&format!("\x1b[{};1H{line}\x1b[K", row + 1));
+        }
+        text.push_str("\x1b[J");
+        self.drawing = true;
         self.write(&text)
     }
 
-    /// Leaves the block where it is and gives the cursor back.
+    /// Gives the terminal back as it was.
     pub(crate) fn release(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.block) > 0 { self.write("\x1b[?7h\x1b[?25h") } else { Ok(()) }
+        let drawing = std::mem::take(&mut self.drawing);
+        if drawing { self.write("\x1b[?7h\x1b[?25h\x1b[?1049l") } else { Ok(()) }
     }
 
     fn write(&self, text: &str) -> io::Result<()> {
         if self.json {
-            io::stderr().lock().write_all(text.as_bytes())
+            // Nobody need be watching: the line of JSON is what was asked for.
+            let _ = io::stderr().lock().write_all(text.as_bytes());
+            Ok(())
         } else {
             let mut stdout = io::stdout().lock();
             stdout.write_all(text.as_bytes())?;
             stdout.flush()
         }
     }
+}
+
+/// How wide text for people may be.
+const WIDTH: usize = 79;
+
+/// Words longer than a line, and lines with colours or columns in them, stay as they are.
+fn wrapped(text: &str) -> String {
+    let prose = !text.contains("  ") && !text.contains('\x1b');
+    if !prose || text.chars().count() <= WIDTH {
+        return text.to_owned();
+    }
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
 }
 
 impl Drop for Out {

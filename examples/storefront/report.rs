@@ -1,4 +1,4 @@
-//! The end of the run: a table, two sentences, and the line of JSON.
+//! The end of the run: its course, a table, a few sentences, and the line of JSON.
 
 use std::error::Error;
 use std::time::Duration;
@@ -12,36 +12,29 @@ use crate::paint::{Hue, Out};
 use crate::reading::{Counts, INVENTORY, NAMES, NOTIFICATION, Outage, PAYMENT, Reading, Step};
 use crate::shop::WORKERS;
 use crate::stage::Stage;
+use crate::strip::{scale, under};
+use crate::table;
 use crate::verdict;
 
-/// Shows people the table and the verdict, and programs the JSON if they asked for it.
+/// Shows people the run, the table and the verdict, and programs the JSON if they asked for it.
 pub(crate) fn finish(
     args: &Args,
     stage: &Stage,
     script: &Script,
     finale: &Finale,
-    metrics: Option<String>,
+    metrics: Option<&str>,
     out: &mut Out,
 ) -> Result<(), Box<dyn Error>> {
-    for line in table(finale, out) {
+    let mut lines = run(args, script, finale, out);
+    lines.extend(table(args, finale, out));
+    lines.extend(guards(finale));
+    lines.push(String::new());
+    lines.extend(verdict::sentences(args, &script.outage(stage), finale));
+    if let Some(url) = metrics {
+        lines.push(format!("While it ran, Prometheus could have read all of it at {url}."));
+    }
+    for line in lines {
         out.show(&line)?;
-    }
-    for line in refusals(finale) {
-        out.show(&line)?;
-    }
-    if !out.is_terminal() {
-        // On a terminal they are still on the screen.
-        out.show("\nHow many calls were answered, over the run:")?;
-        for (name, strip) in NAMES.iter().zip(&finale.strips) {
-            out.show(&format!("{name:<13} {}", strip.draw(out)))?;
-        }
-    }
-    if let Some(url) = &metrics {
-        out.show(&format!("\nWhile it ran, all of it could be read at {url}."))?;
-    }
-    out.show("")?;
-    for sentence in verdict::sentences(args, &script.outage(stage), finale) {
-        out.show(&sentence)?;
     }
     if args.json {
         out.line(&json(args, finale, metrics).to_string())?;
@@ -49,39 +42,45 @@ pub(crate) fn finish(
     Ok(())
 }
 
-fn table(finale: &Finale, out: &Out) -> Vec<String> {
-    let header = format!(
-        "{:<13}{:>8}{:>9}{:>9}{:>9}{:>9}{:>10}{:>8}{:>8}{:>8}",
-        "",
-        "calls",
-        "success",
-        "failure",
-        "fallback",
-        "refused",
-        "cancelled",
-        "retries",
-        "p50",
-        "p99"
-    );
-    let mut lines = vec![String::new(), out.paint(Hue::Strong, &header)];
-    for (name, reading) in NAMES.iter().zip(&finale.readings.0) {
-        let counts = &reading.counts;
-        lines.push(format!(
-            "{name:<13}{:>8}{:>9}{:>9}{:>9}{:>9}{:>10}{:>8}{:>8}{:>8}",
-            counts.calls(),
-            counts.success,
-            counts.failure,
-            counts.fallback,
-            counts.refused(),
-            counts.cancelled,
-            reading.retries,
-            in_ms(reading.p50),
-            in_ms(reading.p99),
-        ));
+/// The whole run, a strip for each dependency with the script below it.
+fn run(args: &Args, script: &Script, finale: &Finale, out: &Out) -> Vec<String> {
+    let colours = match (out.is_coloured(), args.bare) {
+        (true, false) => "; its colour is the breaker's: green closed, red open, yellow half-open",
+        _ => "",
+    };
+    let mut lines = vec![
+        String::new(),
+        format!("How many calls each service answered over the run, by height{colours}."),
+    ];
+    for (service, (name, strip)) in NAMES.iter().zip(&finale.strips).enumerate() {
+        lines.push(format!("{name:<14}{}", strip.draw(out)));
+        lines.push(format!("{:14}{}", "", under(script.of(service), 1.0, out)));
     }
+    lines.push(out.paint(Hue::Quiet, &format!("{:14}{}", "", scale(args.seconds))));
+    lines
+}
+
+fn table(args: &Args, finale: &Finale, out: &Out) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    lines.extend(table::lines(&finale.readings.0, out));
+    lines.push(String::new());
+    let any = |count: fn(&Counts) -> u64| finale.readings.0.iter().any(|r| count(&r.counts) > 0);
+    let notes = [
+        (
+            any(|counts| counts.fallback),
+            "Fallback: calls that payment did not answer and \"pay later\" did.",
+        ),
+        (
+            any(Counts::refused) && !args.bare,
+            "Refused: calls that a guard turned away and nothing stood in for.",
+        ),
+        (any(Counts::refused) && args.bare, "Refused: customers who found no worker."),
+        (any(|counts| counts.cancelled), "Cancelled: under way when the shop closed."),
+    ];
+    lines.extend(notes.iter().filter(|(apt, _)| *apt).map(|(_, note)| (*note).to_owned()));
     let tally = &finale.tally;
     lines.push(format!(
-        "\n{} customers: {} paid, {} will pay later, {} left because no worker was free, {} not served; \
+        "{} customers: {} paid, {} will pay later, {} left because no worker was free, {} not served; \
          at most {} of {WORKERS} workers were busy at once.",
         tally.arrived,
         tally.paid,
@@ -93,10 +92,6 @@ fn table(finale: &Finale, out: &Out) -> Vec<String> {
     lines
 }
 
-fn in_ms(latency: Option<Duration>) -> String {
-    latency.map_or("-".to_owned(), |latency| format!("{:.0} ms", latency.as_secs_f64() * 1e3))
-}
-
 /// Customers who were still inside when the run ended.
 fn unfinished(finale: &Finale) -> u64 {
     let tally = &finale.tally;
@@ -104,7 +99,7 @@ fn unfinished(finale: &Finale) -> u64 {
 }
 
 /// What the guards did, for each dependency where they did anything.
-fn refusals(finale: &Finale) -> Vec<String> {
+fn guards(finale: &Finale) -> Vec<String> {
     let mut lines = Vec::new();
     for (name, reading) in NAMES.iter().zip(&finale.readings.0) {
         let mut parts: Vec<String> = reading
@@ -123,7 +118,7 @@ fn refusals(finale: &Finale) -> Vec<String> {
     lines
 }
 
-fn json(args: &Args, finale: &Finale, metrics: Option<String>) -> Value {
+fn json(args: &Args, finale: &Finale, metrics: Option<&str>) -> Value {
     let dependencies: Map<String, Value> = NAMES
         .iter()
         .zip(&finale.readings.0)

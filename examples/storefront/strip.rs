@@ -1,5 +1,6 @@
 //! A run as a strip of cells, one for each stretch of time.
 
+use crate::faults::{Act, playing};
 use crate::paint::{Hue, Out};
 use crate::reading::{Counts, Reading};
 
@@ -21,6 +22,9 @@ pub(crate) struct Strip {
 struct Cell {
     counts: Counts,
     state: Option<&'static str>,
+    looks: u32,
+    /// At how many of them calls were under way.
+    waiting: u32,
 }
 
 impl Strip {
@@ -37,6 +41,8 @@ impl Strip {
         self.latest = reading.counts.clone();
         if let Some(cell) = self.cells.last_mut() {
             cell.counts = self.latest.since(&self.before);
+            cell.looks += 1;
+            cell.waiting += u32::from(reading.active > 0);
             // A probe takes no longer than a blink: the most telling state of the stretch is shown.
             let state = reading.guards.map(|guards| guards.state);
             if cell.state.map(weight) < state.map(weight) {
@@ -53,12 +59,35 @@ impl Strip {
     }
 }
 
+/// What goes under a strip: what the script had in store for the service, and what it has.
+pub(crate) fn under(acts: &[Act], progress: f64, out: &Out) -> String {
+    let cell = |share: f64| (share * CELLS as f64).round() as usize;
+    let (mut text, mut drawn) = (String::new(), 0);
+    for act in acts {
+        let (from, to) = (cell(act.from), cell(act.to));
+        text += &" ".repeat(from.saturating_sub(drawn));
+        let width = to.saturating_sub(from);
+        let now = playing(acts, progress).is_some_and(|playing| playing.from == act.from);
+        let hue = if now { Hue::Wary } else { Hue::Quiet };
+        text += &out.paint(hue, &format!("{:╌^width$}", act.fault.label()));
+        drawn = to;
+    }
+    text
+}
+
+/// A scale to go with strips.
+pub(crate) fn scale(seconds: u64) -> String {
+    let quarter = |i: u64| format!("{} s", (seconds * i) as f64 / 4.0);
+    let width = CELLS / 4;
+    let marks: String = (0..4).map(|i| format!("{:<width$}", quarter(i))).collect();
+    marks + &quarter(4)
+}
+
 impl Cell {
     fn draw(&self, out: &Out) -> String {
-        if self.counts.calls() == 0 && self.state.is_none() {
-            return out.paint(Hue::Quiet, "·");
-        }
-        let ratio = self.counts.success_ratio();
+        // Callers who wait all the while, and none is answered: as bad as it gets.
+        let stuck = self.counts.calls() == 0 && self.looks > 1 && self.waiting == self.looks;
+        let ratio = if stuck { 0.0 } else { self.counts.success_ratio() };
         let height = ((ratio * HEIGHTS.len() as f64).ceil() as usize).clamp(1, HEIGHTS.len()) - 1;
         let hue = match self.state {
             Some("closed") => Hue::Good,

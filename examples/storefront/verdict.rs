@@ -7,6 +7,21 @@ use crate::args::Args;
 use crate::reading::{INVENTORY, NOTIFICATION, Outage, PAYMENT};
 use crate::shop::WORKERS;
 
+/// What is about to be seen.
+pub(crate) fn invitation(args: &Args) -> String {
+    format!(
+        "A shop with {WORKERS} workers takes {} customers a second for {} s{}. {}.",
+        args.rate,
+        args.seconds,
+        if args.bare { ", without Seawall" } else { "" },
+        if args.no_outage {
+            "Inventory turns slow and notification is flooded, but payment stays well"
+        } else {
+            "Payment fails, inventory turns slow, notification is flooded"
+        },
+    )
+}
+
 /// Two sentences on the run; one, if it was cut short before there was anything to say.
 pub(crate) fn sentences(
     args: &Args,

@@ -40,6 +40,20 @@ impl Moment {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// Nanoseconds since `earlier`; zero if this is not after it.
+    #[must_use]
+    #[inline]
+    pub(crate) const fn nanos_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// The moment `nanos` nanoseconds later, at the latest [`Moment::MAX`].
+    #[must_use]
+    #[inline]
+    pub(crate) const fn plus_nanos(self, nanos: u64) -> Self {
+        Self(self.0.saturating_add(nanos))
+    }
+
     /// The moment `by` before this one, at the earliest the origin.
     #[must_use]
     pub fn before(self, by: Duration) -> Self {

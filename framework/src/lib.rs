@@ -49,3 +49,8 @@ pub use policy::Policy;
 pub use runtime::{DependencyHandle, Seawall, ShutdownReport, SpawnError, StartError};
 #[cfg(feature = "macros")]
 pub use seawall_macros::resilient;
+
+/// The README's example, compiled and run.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

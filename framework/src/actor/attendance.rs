@@ -56,6 +56,11 @@ impl<A: Actor<Context = Context<A>>> Attendance<A> {
         self.dismissed.load(Ordering::Acquire)
     }
 
+    /// Whether this is where the actor can be reached now.
+    pub(super) fn is_at(&self, address: &Arc<Addr<A>>) -> bool {
+        self.address.load().as_ref().is_some_and(|now| Arc::ptr_eq(now, address))
+    }
+
     /// Ends when the address changes, or the actor is dismissed, after this call.
     pub(super) fn changed(&self) -> tokio::sync::futures::Notified<'_> {
         self.changed.notified()
@@ -69,5 +74,16 @@ impl<A: Actor<Context = Context<A>>> Attendance<A> {
     #[must_use]
     pub fn restarts(&self) -> u64 {
         self.restarts.load(Ordering::Relaxed)
+    }
+}
+
+/// Supervision's own hold on an attendance. However it ends, on its way to the root, with the root's
+/// runtime or in its own time, whoever waits for the actor hears that there is none any more.
+pub(super) struct Care<A: Actor<Context = Context<A>>>(pub(super) Arc<Attendance<A>>);
+
+impl<A: Actor<Context = Context<A>>> Drop for Care<A> {
+    fn drop(&mut self) {
+        self.0.dismiss();
+        self.0.publish(None);
     }
 }

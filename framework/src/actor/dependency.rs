@@ -79,7 +79,9 @@ impl Actor for DependencyActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.spawn(Attend { look: None });
+        // Looks at once: its predecessor may have died with a breaker to move on.
+        let look = self.0.time().sleep_until(self.0.time().now());
+        context.spawn(Attend { look: Some(look) });
     }
 }
 

@@ -8,10 +8,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use actix::dev::ToEnvelope;
-use actix::{Actor, Context, Handler, MailboxError, Message};
+use actix::{Actor, Addr, Context, Handler, MailboxError, Message};
 
 use crate::call::Snapshot;
-use crate::call::timer::Time;
+use crate::call::timer::{Sleep, Time};
 
 use super::attendance::Attendance;
 use super::dependency::{Control, ControlError, DependencyActor};
@@ -137,14 +137,41 @@ where
         }
     };
     let mut answer = pin!(address.send(message));
-    poll_fn(|cx| match answer.as_mut().poll(cx) {
+    let answer = poll_fn(|cx| match answer.as_mut().poll(cx) {
         Poll::Ready(Ok(answer)) => Poll::Ready(Ok(answer)),
         Poll::Ready(Err(MailboxError::Closed | MailboxError::Timeout)) => {
             Poll::Ready(Err(ActorError::Died))
         }
         Poll::Pending => Pin::new(&mut patience).poll(cx).map(|()| Err(ActorError::NoAnswer)),
     })
-    .await
+    .await;
+    if matches!(answer, Err(ActorError::Died)) {
+        gone_from(attendance, &address, &mut patience).await;
+    }
+    answer
+}
+
+/// Waits until the actor that has just died is no longer to be found, or it would be handed the
+/// caller's next message too: whoever dies lets go of its messages before its supervision knows.
+async fn gone_from<A: Actor<Context = Context<A>>>(
+    attendance: &Attendance<A>,
+    address: &Arc<Addr<A>>,
+    patience: &mut Sleep,
+) {
+    loop {
+        let mut changed = pin!(attendance.changed());
+        changed.as_mut().enable();
+        if !attendance.is_at(address) {
+            return;
+        }
+        let gone_by = poll_fn(|cx| match changed.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(false),
+            Poll::Pending => Pin::new(&mut *patience).poll(cx).map(|()| true),
+        });
+        if gone_by.await {
+            return;
+        }
+    }
 }
 
 impl Attendance<DependencyActor> {

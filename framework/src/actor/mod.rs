@@ -6,6 +6,7 @@
 mod attendance;
 mod dependency;
 mod handle;
+mod job;
 mod restart;
 mod root;
 mod supervise;
@@ -14,6 +15,7 @@ mod system;
 pub use attendance::Attendance;
 pub use dependency::{Control, ControlError, DependencyActor};
 pub use handle::{ActorError, ActorHandle};
+pub use job::Job;
 pub use restart::{RestartBuilder, RestartPolicy};
 pub use system::{Supervision, SupervisionError};
 

@@ -10,7 +10,7 @@ use actix::{Actor, ActorContext, Context, Handler, Message};
 use crate::call::Dependency;
 use crate::call::timer::Time;
 
-use super::attendance::Attendance;
+use super::attendance::{Attendance, Care};
 use super::dependency::DependencyActor;
 use super::restart::RestartPolicy;
 use super::supervise::{Watcher, supervise};
@@ -64,7 +64,7 @@ impl Actor for Root {
 /// Look after this dependency.
 pub(super) struct Attend {
     pub(super) dependency: Arc<Dependency>,
-    pub(super) attendance: Arc<Attendance<DependencyActor>>,
+    pub(super) care: Care<DependencyActor>,
 }
 
 impl Message for Attend {
@@ -75,30 +75,32 @@ impl Handler<Attend> for Root {
     type Result = ();
 
     fn handle(&mut self, attend: Attend, _: &mut Self::Context) {
-        let Attend { dependency, attendance } = attend;
-        let ward: Weak<Attendance<DependencyActor>> = Arc::downgrade(&attendance);
+        let Attend { dependency, care } = attend;
+        let ward: Weak<Attendance<DependencyActor>> = Arc::downgrade(&care.0);
         self.take_into_care(ward);
         let watcher = Arc::clone(&dependency);
         let (restart, time) = (self.restart.clone(), self.time.clone());
         let factory = move || DependencyActor::new(Arc::clone(&dependency));
-        actix::spawn(supervise(factory, attendance, restart, time, watcher, true));
+        actix::spawn(supervise(factory, care, restart, time, watcher, true));
     }
 }
 
 /// Look after a user's actor. The message carries how, so that the root needs to know no types.
-pub(super) struct Adopt(Box<dyn FnOnce(&mut Root) -> Pin<Box<dyn Future<Output = ()>>> + Send>);
+pub(super) struct Adopt(Box<dyn FnOnce(&mut Root) -> Supervising + Send>);
+
+type Supervising = Pin<Box<dyn Future<Output = ()>>>;
 
 impl Adopt {
-    pub(super) fn new<A, F>(name: Arc<str>, factory: F, attendance: Arc<Attendance<A>>) -> Self
+    pub(super) fn new<A, F>(name: Arc<str>, factory: F, care: Care<A>) -> Self
     where
         A: Actor<Context = Context<A>>,
         F: Fn() -> A + Send + 'static,
     {
         Self(Box::new(move |root| {
-            let ward: Weak<Attendance<A>> = Arc::downgrade(&attendance);
+            let ward: Weak<Attendance<A>> = Arc::downgrade(&care.0);
             root.take_into_care(ward);
             let (restart, time) = (root.restart.clone(), root.time.clone());
-            Box::pin(supervise(factory, attendance, restart, time, Named(name), false))
+            Box::pin(supervise(factory, care, restart, time, Named(name), false))
         }))
     }
 }

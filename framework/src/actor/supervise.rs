@@ -7,14 +7,13 @@
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::Poll;
 
 use actix::{Actor, AsyncContext, Context};
 
 use crate::call::timer::Time;
 
-use super::attendance::Attendance;
+use super::attendance::{Attendance, Care};
 use super::restart::{Next, RestartPolicy, Restarts};
 
 /// What becomes known about an actor while it is looked after.
@@ -38,7 +37,7 @@ enum End {
 /// failed too; otherwise that ends its supervision.
 pub(super) async fn supervise<A, F, W>(
     factory: F,
-    attendance: Arc<Attendance<A>>,
+    care: Care<A>,
     policy: RestartPolicy,
     time: Time,
     watcher: W,
@@ -48,6 +47,7 @@ pub(super) async fn supervise<A, F, W>(
     F: Fn() -> A,
     W: Watcher,
 {
+    let attendance = &*care.0;
     let mut restarts = Restarts::new(policy);
     let mut first = true;
     while !attendance.is_dismissed() {
@@ -60,7 +60,7 @@ pub(super) async fn supervise<A, F, W>(
                     watcher.restarted();
                 }
                 first = false;
-                run(context, actor, &attendance).await
+                run(context, actor, attendance).await
             }
             Err(_) => End::Panicked,
         };
@@ -75,9 +75,8 @@ pub(super) async fn supervise<A, F, W>(
                 length
             }
         };
-        rest(&attendance, &time, wait).await;
+        rest(attendance, &time, wait).await;
     }
-    attendance.dismiss();
 }
 
 /// The actor's life, to its end or its dismissal.

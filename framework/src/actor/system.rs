@@ -4,15 +4,18 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, System};
 
 use crate::call::Dependency;
 use crate::call::timer::Time;
+use crate::sync::Mutex;
 
-use super::attendance::Attendance;
+use super::attendance::{Attendance, Care};
 use super::dependency::DependencyActor;
 use super::handle::ActorHandle;
+use super::job::{Job, Work};
 use super::restart::RestartPolicy;
 use super::root::{Adopt, Attend, Root, Stop};
 
@@ -94,8 +97,7 @@ impl Supervision {
     #[must_use]
     pub fn attend(&self, dependency: Arc<Dependency>) -> Arc<Attendance<DependencyActor>> {
         let attendance = Arc::new(Attendance::default());
-        self.root.do_send(Attend { dependency, attendance: Arc::clone(&attendance) });
-        self.unless_gone(&attendance);
+        self.root.do_send(Attend { dependency, care: Care(Arc::clone(&attendance)) });
         attendance
     }
 
@@ -107,16 +109,21 @@ impl Supervision {
     {
         let attendance = Arc::new(Attendance::default());
         let name: Arc<str> = name.into();
-        self.root.do_send(Adopt::new(Arc::clone(&name), factory, Arc::clone(&attendance)));
-        self.unless_gone(&attendance);
+        self.root.do_send(Adopt::new(Arc::clone(&name), factory, Care(Arc::clone(&attendance))));
         ActorHandle::new(name, attendance, self.clone())
     }
 
-    /// A root that has gone looks after nobody, and whoever asks should hear so at once.
-    fn unless_gone<A: Actor<Context = Context<A>>>(&self, attendance: &Attendance<A>) {
-        if !self.root.connected() {
-            attendance.dismiss();
-        }
+    /// Does something at once and then every `period`, until the handle is dropped. What it does must be
+    /// quick: every actor shares this thread. If it panics it is tried again, as any actor is.
+    pub fn repeat(
+        &self,
+        name: &str,
+        period: Duration,
+        work: impl FnMut() + Send + 'static,
+    ) -> ActorHandle<Job> {
+        let work: Work = Arc::new(Mutex::new(Box::new(work)));
+        let time = self.time.clone();
+        self.adopt(name, move || Job::new(Arc::clone(&work), time.clone(), period))
     }
 
     pub(super) fn time(&self) -> &Time {

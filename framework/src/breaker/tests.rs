@@ -1,6 +1,8 @@
 //! The breaker against plain lists and a plain state machine; on real threads; and against what
 //! other breakers got wrong.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
 mod machine;
 mod shipped;
 mod threads;

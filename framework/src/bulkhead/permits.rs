@@ -108,7 +108,7 @@ impl Permits {
     /// Moves one from waiting to holding a permit, if one is free. Called with the line locked.
     pub fn grant(&self) -> bool {
         self.update(|word| {
-            (word.waiters() > 0 && word.has_free()).then_some(word.0 - WAITER + ACTIVE)
+            (word.waiters() > 0 && word.has_free()).then(|| word.0 - WAITER + ACTIVE)
         })
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -185,12 +185,14 @@ impl Dependency {
 
     /// Takes no new calls from now on; those in flight, waiting and backing off go on.
     pub fn drain(&self) {
-        let _ = self.life.compare_exchange(SERVING, DRAINING, Ordering::AcqRel, Ordering::Acquire);
+        let _ = self.life.compare_exchange(SERVING, DRAINING, Ordering::SeqCst, Ordering::SeqCst);
+        // Whoever has taken a permit is seen by `in_flight`, or sees that there is no more serving.
+        fence(Ordering::SeqCst);
     }
 
     /// Ends every call in flight: it is woken, and answers that Seawall is shutting down.
     pub fn cancel(&self) {
-        self.life.store(CANCELLED, Ordering::Release);
+        self.life.store(CANCELLED, Ordering::SeqCst);
         self.gate.room().flush(TurnedAway::ShutDown);
         self.time.nudge();
     }
@@ -198,10 +200,17 @@ impl Dependency {
     /// Calls that are waiting for something: a permit, an answer, the end of a backoff.
     #[must_use]
     pub fn pending(&self) -> u64 {
-        self.pending.load(Ordering::Acquire)
+        self.pending.load(Ordering::SeqCst)
     }
 
-    /// Ends when the last pending call of a draining dependency ends, after this call.
+    /// Calls that have not ended, those among them too that some thread is busy with and that have had
+    /// nothing to wait for yet. Of both kinds at once it may count too few, but never none.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.pending().max(u64::from(self.gate.room().permits().active()))
+    }
+
+    /// Ends when a draining dependency may have nothing in flight any more, after this call.
     pub fn emptied(&self) -> Notified<'_> {
         self.emptied.notified()
     }
@@ -210,20 +219,28 @@ impl Dependency {
 
     #[inline]
     pub(crate) fn is_serving(&self) -> bool {
-        self.life.load(Ordering::Acquire) == SERVING
+        self.life.load(Ordering::SeqCst) == SERVING
     }
 
     #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.life.load(Ordering::Acquire) == CANCELLED
+        self.life.load(Ordering::SeqCst) == CANCELLED
     }
 
     pub(crate) fn pend(&self) {
-        self.pending.fetch_add(1, Ordering::AcqRel);
+        self.pending.fetch_add(1, Ordering::SeqCst);
     }
 
     pub(crate) fn unpend(&self) {
-        if self.pending.fetch_sub(1, Ordering::AcqRel) == 1 && !self.is_serving() {
+        if self.pending.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.left();
+        }
+    }
+
+    /// A call ended, or gave its permit back: a shutdown may be waiting for it.
+    #[inline]
+    pub(crate) fn left(&self) {
+        if !self.is_serving() {
             self.emptied.notify_waiters();
         }
     }

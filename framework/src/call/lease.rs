@@ -4,10 +4,10 @@ use crate::breaker::Admission;
 use crate::clock::Moment;
 use crate::outcome::Outcome;
 
+use super::core::Method;
 use super::dependency::Dependency;
 use super::room::{Room, Ticket};
 use super::signal::Signal;
-use super::stats::MethodStats;
 
 /// What an attempt holds on its way in: a rate-limit token, given back unless it is spent, and a permit.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ impl Drop for Entry<'_> {
         }
         if self.permit {
             self.dependency.gate().room().leave(|| self.dependency.now());
+            self.dependency.left();
         }
     }
 }
@@ -80,11 +81,9 @@ impl Drop for Place<'_> {
 pub(super) struct Lease<'a> {
     // Dropped after `Drop for Lease` has run: the breaker learns first, then the permit is free.
     entry: Entry<'a>,
-    stats: &'a MethodStats,
+    method: &'a Method,
     admission: Admission,
     started: Moment,
-    /// Dropped at or after this, the attempt counts against the dependency.
-    slow_at: Moment,
     /// True while the user's code runs: a drop that finds it true is an unwind.
     pub(super) in_user_code: bool,
     over: bool,
@@ -94,12 +93,11 @@ impl<'a> Lease<'a> {
     #[inline]
     pub(super) fn new(
         entry: Entry<'a>,
-        stats: &'a MethodStats,
+        method: &'a Method,
         admission: Admission,
         started: Moment,
-        slow_at: Moment,
     ) -> Self {
-        Self { entry, stats, admission, started, slow_at, in_user_code: false, over: false }
+        Self { entry, method, admission, started, in_user_code: false, over: false }
     }
 
     /// When the attempt began.
@@ -125,7 +123,7 @@ impl<'a> Lease<'a> {
         self.over = true;
         let dependency = self.entry.dependency;
         if outcome != Outcome::Success {
-            self.stats.attempt(outcome);
+            self.method.stats.attempt(outcome);
         }
         if let Some(transition) = dependency.gate().record(self.admission, lesson, now) {
             dependency.moved(transition);
@@ -149,7 +147,7 @@ impl Lease<'_> {
         if self.in_user_code {
             self.settle(Outcome::Panicked, Outcome::Panicked, now);
             self.entry.dependency.signals().raise(Signal::Panicked);
-        } else if now >= self.slow_at {
+        } else if now >= self.started + self.method.plan.slow_call {
             // A black hole behind an impatient caller must still trip the breaker.
             self.settle(Outcome::Cancelled, Outcome::TimedOut, now);
         } else {

@@ -8,6 +8,7 @@ mod lease;
 #[cfg(all(test, seawall_loom))]
 mod loom;
 mod pipeline;
+pub mod pool;
 mod room;
 mod signal;
 mod snapshot;

@@ -45,6 +45,8 @@ pub(crate) enum Join {
 pub(crate) struct Ticket {
     waiter: Arc<Waiter>,
     key: Key,
+    /// Nobody else is in the line: from now on the actor should look in now and then.
+    pub(crate) is_first: bool,
 }
 
 #[derive(Debug)]
@@ -139,11 +141,13 @@ impl Room {
             slot: Mutex::new(Slot::Waiting(None)),
         });
         let joined = match line.push(Arc::clone(&waiter)) {
-            Push::Waiting(key) | Push::Blocked(key) => Join::Waiting(Ticket { waiter, key }),
+            Push::Waiting(key) | Push::Blocked(key) => {
+                Join::Waiting(Ticket { waiter, key, is_first: line.len() == 1 })
+            }
             Push::Evicted { key, evicted } => {
                 self.permits.leave(1);
                 evicted.settle(Slot::TurnedAway(TurnedAway::Dropped), &mut wakers);
-                Join::Waiting(Ticket { waiter, key })
+                Join::Waiting(Ticket { waiter, key, is_first: false })
             }
             Push::Full(_) => Join::Refused(TurnedAway::Full),
             Push::Dropped(_) => Join::Refused(TurnedAway::Dropped),

@@ -14,7 +14,7 @@ use crate::sync::Mutex;
 pub enum Signal {
     /// The breaker moved.
     Moved = 1,
-    /// A call had to wait.
+    /// The first call had to wait.
     Saturated = 2,
     /// The user's code panicked.
     Panicked = 4,

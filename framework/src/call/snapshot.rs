@@ -33,7 +33,7 @@ pub struct Snapshot {
     pub fill_ratio: f64,
     /// Refused attempts, by [`RejectedBy::index`].
     pub rejections: [u64; RejectedBy::ALL.len()],
-    /// Attempts after the first.
+    /// Attempts that the dependency saw after the first of their call.
     pub retries: u64,
     /// How often its actor was rebuilt.
     pub restarts: u64,

@@ -6,9 +6,7 @@
 use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
-use crate::clock::nanos;
 use crate::error::RejectedBy;
 use crate::outcome::{CallOutcome, Outcome};
 
@@ -93,24 +91,22 @@ impl MethodStats {
 
     /// A call succeeded, with its only or last attempt.
     #[inline]
-    pub(crate) fn success(&self, took: Duration) {
+    pub(crate) fn success(&self, took_nanos: u64) {
         let stripe = self.stripe();
-        let took = nanos(took);
-        add(&stripe.success_latency[bucket(took)], 1);
-        add(&stripe.latency_sum_nanos, took);
+        add(&stripe.success_latency[bucket(took_nanos)], 1);
+        add(&stripe.latency_sum_nanos, took_nanos);
     }
 
     /// A call ended in any other way. Refusals are counted, but are no measure of latency.
-    pub(crate) fn other(&self, outcome: CallOutcome, by: Option<RejectedBy>, took: Duration) {
+    pub(crate) fn other(&self, outcome: CallOutcome, by: Option<RejectedBy>, took_nanos: u64) {
         let stripe = self.stripe();
         add(&stripe.calls[outcome.index()], 1);
         if let Some(by) = by {
             add(&stripe.rejected[by.index()], 1);
         }
         if !matches!(outcome, CallOutcome::Rejected | CallOutcome::Unavailable) {
-            let took = nanos(took);
-            add(&stripe.other_latency[bucket(took)], 1);
-            add(&stripe.latency_sum_nanos, took);
+            add(&stripe.other_latency[bucket(took_nanos)], 1);
+            add(&stripe.latency_sum_nanos, took_nanos);
         }
     }
 

@@ -70,17 +70,18 @@ impl<'a> Decoder<'a> {
         std::mem::take(&mut self.layer)
     }
 
-    /// Notes a mistake, unless there are more than anybody will read.
-    pub(super) fn note(&mut self, mistake: Mistake) {
+    /// Notes the mistake that `describe` makes, unless there are more than anybody will read: then
+    /// it is not even made, for finding its place in a long line takes time.
+    pub(super) fn note(&mut self, describe: impl FnOnce(&Source<'a>) -> Mistake) {
         if self.mistakes.len() < MAX_MISTAKES {
-            self.mistakes.push(mistake);
+            self.mistakes.push(describe(&self.source));
         }
     }
 
     /// Notes a mistake about `path` in the present section.
     fn wrong(&mut self, path: &str, span: &Range<usize>, message: String) {
         let key = format!("{}.{path}", self.section);
-        self.note(self.source.mistake(span, key, span, message));
+        self.note(|source| source.mistake(span, key, span, message));
         self.layer.broken.insert(path.to_owned());
     }
 
@@ -104,8 +105,7 @@ impl<'a> Decoder<'a> {
         });
         let key = join(&self.section, &join(path, name));
         let message = format!("unknown key; known here: {}", schema::names(fields));
-        let mistake = self.source.mistake(span, key, &(0..0), message);
-        self.note(mistake.with_help(help));
+        self.note(|source| source.mistake(span, key, &(0..0), message).with_help(help));
     }
 
     fn value(&mut self, path: &str, kind: Kind, value: &Value<'_>) {

@@ -208,7 +208,7 @@ impl<'a> Sections<'a> {
     ) {
         // A nameless key would read as a mistake of syntax.
         let name = if name.is_empty() { "\"\"" } else { name };
-        let mistake = self.decoder.source.mistake(span, name.to_owned(), value, message);
-        self.decoder.note(mistake.with_help(help));
+        self.decoder
+            .note(|source| source.mistake(span, name.to_owned(), value, message).with_help(help));
     }
 }

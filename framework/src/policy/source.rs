@@ -53,7 +53,8 @@ impl<'a> Source<'a> {
         let column = before.chars().count();
         let width = self.slice(span).lines().next().unwrap_or("").chars().count();
         // A long line is quoted from a little before the mistake.
-        let skip = if content.chars().count() > MAX_QUOTE { column.saturating_sub(20) } else { 0 };
+        let skip =
+            if content.chars().nth(MAX_QUOTE).is_some() { column.saturating_sub(20) } else { 0 };
         let quoted: String = content.chars().skip(skip).take(MAX_QUOTE).map(plain).collect();
         Mistake {
             line: line + 1,

@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::actor::{RestartPolicy, Supervision, SupervisionError};
 use crate::call::timer::Time;
 use crate::entropy::Entropy;
 use crate::event::{Event, Observer};
 use crate::policy::{Policy, PolicyFile, PolicyFileError};
-use crate::telemetry::Tracing;
+use crate::telemetry::{Publisher, Tracing};
 
-use super::seawall::{Parts, Registry, Seawall};
+use super::exporting::Exporting;
+use super::registry::Registry;
+use super::seawall::{Parts, Seawall};
 
 /// Seawall could not be started. Nothing was.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +49,7 @@ pub struct Builder {
     restart: RestartPolicy,
     observers: Vec<Arc<dyn Observer>>,
     metrics: Option<String>,
+    publishing: Option<Publishing>,
     on_this_runtime: bool,
 }
 
@@ -65,6 +69,7 @@ impl Default for Builder {
             restart: RestartPolicy::default(),
             observers: Vec::new(),
             metrics: None,
+            publishing: None,
             on_this_runtime: false,
         }
     }
@@ -123,6 +128,26 @@ impl Builder {
         self
     }
 
+    /// Publishes metrics into a recorder that the application already has, every `period`, from the
+    /// supervision thread: counters and gauges. For the one that is installed globally give
+    /// [`GlobalRecorder`](crate::telemetry::GlobalRecorder), once it is installed.
+    pub fn recorder<R>(self, recorder: R, period: Duration) -> Self
+    where
+        R: metrics::Recorder + Send + 'static,
+    {
+        self.publisher(Publisher::new(recorder), period)
+    }
+
+    /// The same through a [`Publisher`], which can forward latency too; see there for what that costs.
+    pub fn publisher<R>(mut self, mut publisher: Publisher<R>, period: Duration) -> Self
+    where
+        R: metrics::Recorder + Send + 'static,
+    {
+        let publish = move |registry: &Registry| publisher.publish(registry.dependencies());
+        self.publishing = Some(Publishing { publish: Box::new(publish), period });
+        self
+    }
+
     /// Runs the actors on the runtime that starts Seawall, not on a thread of their own: with
     /// [`Time::tokio`] a test's paused clock then drives them too. Needs a runtime that runs local
     /// tasks: `#[actix::main]`, `#[actix::test]`, or a tokio `LocalSet`.
@@ -131,7 +156,8 @@ impl Builder {
         self
     }
 
-    /// Starts it.
+    /// Starts it. Blocks while its threads come up, and the first time in a process for up to 200 ms while
+    /// the clock is calibrated.
     ///
     /// # Errors
     /// [`StartError`]: a policy is wrong, an address cannot be listened on, a thread cannot be had.
@@ -144,12 +170,18 @@ impl Builder {
         let time = self.time.unwrap_or_else(Time::system);
         let registry = Arc::new(Registry::default());
         // Before any thread but its own: the one step that fails for reasons outside.
-        let exporting = Exporting::start(self.metrics, &registry)?;
+        let mut exporting = Exporting::start(self.metrics, &registry)?;
         let supervision = if self.on_this_runtime {
             Supervision::on_this_runtime(time.clone(), self.restart)?
         } else {
             Supervision::on_own_thread(time.clone(), self.restart)?
         };
+        if let Some(Publishing { mut publish, period }) = self.publishing {
+            let registry = Arc::clone(&registry);
+            let handle =
+                supervision.repeat("metrics publisher", period, move || publish(&registry));
+            exporting.publisher = Some(handle);
+        }
         let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::new(Tracing)];
         observers.extend(self.observers);
         Ok(Seawall::new(Parts {
@@ -171,59 +203,21 @@ impl std::fmt::Debug for Builder {
     }
 }
 
+/// Publication into somebody's recorder, of a type that only its closure knows.
+struct Publishing {
+    publish: Box<dyn FnMut(&Registry) + Send>,
+    period: Duration,
+}
+
 struct All(Vec<Arc<dyn Observer>>);
 
 impl Observer for All {
     fn on_event(&self, event: &Event) {
         for observer in &self.0 {
-            observer.on_event(event);
+            // One by one: what panics in one observer is not the others' affair.
+            if catch_unwind(AssertUnwindSafe(|| observer.on_event(event))).is_err() {
+                tracing::error!(?event, "an observer panicked");
+            }
         }
     }
-}
-
-/// The scrape endpoint, where there is one.
-#[derive(Default)]
-pub(super) struct Exporting {
-    #[cfg(feature = "prometheus")]
-    server: Option<crate::telemetry::Server>,
-}
-
-#[cfg(feature = "prometheus")]
-impl Exporting {
-    fn start(address: Option<String>, registry: &Arc<Registry>) -> Result<Self, StartError> {
-        let Some(address) = address else { return Ok(Self::default()) };
-        let exporter = crate::telemetry::Exporter::new();
-        let registry = Arc::clone(registry);
-        let render = move || exporter.render(registry.snapshots());
-        match crate::telemetry::Server::bind(&address, render) {
-            Ok(server) => Ok(Self { server: Some(server) }),
-            Err(source) => Err(StartError::Metrics { address, source }),
-        }
-    }
-
-    pub(super) fn address(&self) -> Option<SocketAddr> {
-        self.server.as_ref().map(crate::telemetry::Server::local_addr)
-    }
-
-    pub(super) fn stop(&self) {
-        if let Some(server) = &self.server {
-            server.shutdown();
-        }
-    }
-}
-
-#[cfg(not(feature = "prometheus"))]
-impl Exporting {
-    #[expect(clippy::unnecessary_wraps, reason = "the same face as with the feature")]
-    fn start(_: Option<String>, _: &Arc<Registry>) -> Result<Self, StartError> {
-        Ok(Self::default())
-    }
-
-    #[expect(clippy::unused_self, reason = "the same face as with the feature")]
-    pub(super) fn address(&self) -> Option<SocketAddr> {
-        None
-    }
-
-    #[expect(clippy::unused_self, reason = "the same face as with the feature")]
-    pub(super) fn stop(&self) {}
 }

@@ -5,7 +5,7 @@ use crate::call::Snapshot;
 use crate::call::timer::Time;
 use crate::event::State;
 
-use super::seawall::Registered;
+use super::registry::Registered;
 
 /// A hold on a dependency for operators. It does not keep the dependency alive.
 #[derive(Clone)]

@@ -2,6 +2,8 @@
 
 mod builder;
 mod dependency;
+mod exporting;
+mod registry;
 mod seawall;
 mod shutdown;
 

@@ -1,15 +1,13 @@
 //! A running Seawall.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
-
-use crate::actor::{ActorHandle, Attendance, DependencyActor, Supervision, actix};
+use crate::actor::{ActorHandle, Supervision, actix};
 use crate::call::timer::Time;
 use crate::call::{Core, Dependency, Snapshot};
 use crate::client::{Link, Proxy};
@@ -18,9 +16,12 @@ use crate::entropy::Entropy;
 use crate::error::DependencyName;
 use crate::event::Observer;
 use crate::policy::{Policy, PolicyFile};
+use crate::sync::Mutex;
 
-use super::builder::{Builder, Exporting};
+use super::builder::Builder;
 use super::dependency::DependencyHandle;
+use super::exporting::Exporting;
+use super::registry::{Registered, Registry, Tenancy};
 use super::shutdown::ShutdownReport;
 
 /// Longest name a dependency may have, in bytes: names become metric labels.
@@ -75,11 +76,13 @@ pub(super) struct Inner {
     pub(super) registry: Arc<Registry>,
     pub(super) exporting: Exporting,
     policies: PolicyFile,
-    own_policies: std::collections::BTreeMap<String, Policy>,
+    own_policies: BTreeMap<String, Policy>,
     entropy: Entropy,
     forks: AtomicU64,
     observer: Arc<dyn Observer>,
     pub(super) closed: AtomicBool,
+    /// Sections of the policy file that nobody has spawned yet.
+    pub(super) unspawned: Mutex<BTreeSet<String>>,
     pub(super) finished: tokio::sync::OnceCell<ShutdownReport>,
 }
 
@@ -90,68 +93,13 @@ pub(super) struct Parts {
     pub(super) registry: Arc<Registry>,
     pub(super) exporting: Exporting,
     pub(super) policies: PolicyFile,
-    pub(super) own_policies: std::collections::BTreeMap<String, Policy>,
+    pub(super) own_policies: BTreeMap<String, Policy>,
     pub(super) entropy: Entropy,
     pub(super) observer: Arc<dyn Observer>,
 }
 
-/// Every dependency that somebody holds a client of. Read by every scrape, so it is shared with the
-/// exporter, which keeps nothing else of Seawall alive.
-#[derive(Default)]
-pub(super) struct Registry(DashMap<DependencyName, Place>);
-
-/// A place in the registry, for as long as anybody holds a client.
-struct Place {
-    registered: Registered,
-    tenancy: Weak<Tenancy>,
-}
-
-#[derive(Clone)]
-pub(super) struct Registered {
-    pub(super) dependency: Arc<Dependency>,
-    pub(super) attendance: Arc<Attendance<DependencyActor>>,
-}
-
-impl Registry {
-    pub(super) fn all(&self) -> Vec<Registered> {
-        let mut all: Vec<_> = self.0.iter().map(|entry| entry.value().registered.clone()).collect();
-        all.sort_by(|a, b| a.dependency.name().cmp(b.dependency.name()));
-        all
-    }
-
-    pub(super) fn snapshots(&self) -> Vec<Snapshot> {
-        self.all().iter().map(|registered| registered.dependency.snapshot()).collect()
-    }
-
-    fn get(&self, name: &str) -> Option<Registered> {
-        self.0.get(name).map(|entry| entry.value().registered.clone())
-    }
-
-    fn tenancy(&self, name: &str) -> Option<Arc<Tenancy>> {
-        self.0.get(name).and_then(|entry| entry.value().tenancy.upgrade())
-    }
-}
-
-/// What every core of one dependency shares: with the last client the dependency is let go.
-struct Tenancy {
-    inner: Arc<Inner>,
-    registered: Registered,
-}
-
-impl Drop for Tenancy {
-    fn drop(&mut self) {
-        let mine = &self.registered.dependency;
-        self.inner
-            .registry
-            .0
-            .remove_if(mine.name(), |_, other| Arc::ptr_eq(&other.registered.dependency, mine));
-        self.registered.attendance.dismiss();
-    }
-}
-
 impl Seawall {
     /// Starts with no policy file, no exporter and the system's time.
-    #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -162,6 +110,7 @@ impl Seawall {
             supervision: parts.supervision,
             registry: parts.registry,
             exporting: parts.exporting,
+            unspawned: Mutex::new(parts.policies.names().map(str::to_owned).collect()),
             policies: parts.policies,
             own_policies: parts.own_policies,
             entropy: parts.entropy,
@@ -192,28 +141,21 @@ impl Seawall {
             return Err(SpawnError::ShutDown { name: name.to_owned() });
         }
         let name: DependencyName = name.into();
-        let tenancy = match self.0.registry.0.entry(Arc::clone(&name)) {
-            Entry::Occupied(taken) if taken.get().tenancy.strong_count() > 0 => {
-                return Err(SpawnError::AlreadySpawned { name: name.to_string() });
-            }
-            // Vacant, or left by clients the last of which is being dropped just now.
-            entry => {
-                let registered = self.register(name);
-                let tenancy =
-                    Tenancy { inner: Arc::clone(&self.0), registered: registered.clone() };
-                let tenancy = Arc::new(tenancy);
-                entry.insert(Place { registered, tenancy: Arc::downgrade(&tenancy) });
-                tenancy
-            }
+        let inner = Box::new(Arc::clone(&self.0));
+        let register = |name| self.register(name);
+        let settled = self.0.registry.settle(Arc::clone(&name), register, inner);
+        let Some(tenancy) = settled else {
+            return Err(SpawnError::AlreadySpawned { name: name.to_string() });
         };
         // A shutdown that began meanwhile may have missed it.
         if self.0.closed.load(Ordering::Acquire) {
-            tenancy.registered.dependency.cancel();
+            tenancy.dependency().cancel();
         }
         Ok(link::<P>(service, tenancy))
     }
 
     fn register(&self, name: DependencyName) -> Registered {
+        self.0.unspawned.lock().remove(&*name);
         let policy = match self.0.own_policies.get(&*name) {
             Some(policy) => policy.clone(),
             None => self.0.policies.policy(&name),
@@ -247,7 +189,7 @@ impl Seawall {
     /// Every dependency at this instant, by name.
     #[must_use]
     pub fn snapshots(&self) -> Vec<Snapshot> {
-        self.0.registry.snapshots()
+        self.0.registry.all().iter().map(|found| found.dependency.snapshot()).collect()
     }
 
     /// Runs any actix actor under the same root: it is built by the factory on the supervision thread,
@@ -290,14 +232,14 @@ impl Seawall {
 impl fmt::Debug for Seawall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Seawall")
-            .field("dependencies", &self.0.registry.0.len())
+            .field("dependencies", &self.0.registry.len())
             .field("metrics", &self.metrics_address())
             .finish_non_exhaustive()
     }
 }
 
 fn link<P: Proxy>(service: P::Service, tenancy: Arc<Tenancy>) -> P {
-    let dependency = Arc::clone(&tenancy.registered.dependency);
+    let dependency = Arc::clone(tenancy.dependency());
     let core = Core::new(dependency, P::METHODS, Box::new(tenancy));
     P::from_link(Link::new(Arc::new(core), service))
 }

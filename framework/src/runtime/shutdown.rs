@@ -61,7 +61,7 @@ impl Inner {
             drained(dependency, &mut sleep).await;
             report.dependencies.push(Drained {
                 dependency: dependency.name().to_string(),
-                cancelled: dependency.pending(),
+                cancelled: dependency.in_flight(),
             });
         }
         for registered in &all {
@@ -70,16 +70,19 @@ impl Inner {
         }
         self.supervision.stop();
         self.exporting.stop();
+        for section in self.unspawned.lock().iter() {
+            tracing::warn!(section, "the policy file has a section that nobody spawned");
+        }
         report
     }
 }
 
-/// Until nothing is pending, or the limit is reached.
+/// Until nothing is in flight, or the limit is reached.
 async fn drained(dependency: &Arc<Dependency>, limit: &mut Sleep) {
     loop {
         let mut empty = pin!(dependency.emptied());
         empty.as_mut().enable();
-        if dependency.pending() == 0 {
+        if dependency.in_flight() == 0 {
             return;
         }
         let over = poll_fn(|cx| match empty.as_mut().poll(cx) {

@@ -1,28 +1,30 @@
-//! stub
-#![allow(missing_docs)]
-#[derive(Debug)]
-pub struct Tracing;
-impl crate::event::Observer for Tracing {
-    fn on_event(&self, _: &crate::event::Event) {}
-}
-#[derive(Debug)]
-pub struct Exporter;
-impl Exporter {
-    pub fn new() -> Self {
-        Self
-    }
-    pub fn render(&self, _: Vec<crate::call::Snapshot>) -> String {
-        String::new()
-    }
-}
-#[derive(Debug)]
-pub struct Server;
-impl Server {
-    pub fn bind(_: &str, _: impl Fn() -> String + Send + Sync + 'static) -> std::io::Result<Self> {
-        Ok(Self)
-    }
-    pub fn local_addr(&self) -> std::net::SocketAddr {
-        ([127, 0, 0, 1], 0).into()
-    }
-    pub fn shutdown(&self) {}
-}
+//! What happened, in the words of metrics and traces.
+//!
+//! Calls pay for none of this: they add to counters of their dependency's own, and whoever wants to know
+//! reads those. [`Publisher`] brings them into any recorder of the `metrics` facade; `Exporter` has a
+//! recorder of its own and makes Prometheus text of it; `Server` serves that text over HTTP;
+//! [`Tracing`] logs what is rare enough to be told of at once.
+//!
+//! [`names`] is the contract: every series, its kind, unit, labels and meaning. Labels hold what the
+//! configuration and the code name (dependencies, methods, states), never what comes in with a call.
+
+#[cfg(feature = "prometheus")]
+mod histogram_text;
+pub mod names;
+#[cfg(feature = "prometheus")]
+mod prometheus;
+mod publish;
+mod series;
+#[cfg(feature = "prometheus")]
+mod server;
+mod spans;
+
+#[cfg(feature = "prometheus")]
+pub use prometheus::Exporter;
+pub use publish::{GlobalRecorder, Publisher};
+#[cfg(feature = "prometheus")]
+pub use server::Server;
+pub use spans::Tracing;
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
 
 /// The mistakes found so far.
 #[derive(Debug, Default)]
@@ -12,6 +13,11 @@ impl Errors {
     /// Notes a mistake at a place.
     pub(crate) fn push(&mut self, span: Span, message: impl Display) {
         self.add(syn::Error::new(span, message));
+    }
+
+    /// Notes a mistake that some tokens make, from the first to the last of them.
+    pub(crate) fn over(&mut self, tokens: impl ToTokens, message: impl Display) {
+        self.add(syn::Error::new_spanned(tokens, message));
     }
 
     /// Notes a mistake that something else found.

@@ -27,8 +27,8 @@ pub(crate) fn resilient(args: TokenStream, item: TokenStream) -> TokenStream {
         Err(error) => return error.into_compile_error(),
     };
     let model = parse::parse(args, definition, &mut errors);
-    validate::validate(&model, &mut errors);
-    let expansion = expand::expand(&model, errors.is_empty());
+    let client = validate::validate(&model, &mut errors);
+    let expansion = expand::expand(&model, client);
     let errors = errors.into_tokens();
     quote!(#expansion #errors)
 }

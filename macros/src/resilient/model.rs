@@ -54,7 +54,7 @@ pub(crate) enum Receiver {
     /// `&self`: all that a shared service can give.
     Shared(Token![self]),
     /// Anything else.
-    Other(Span),
+    Other(syn::Receiver),
     /// Nothing: an associated function.
     None,
 }
@@ -129,6 +129,17 @@ impl Method {
     pub(crate) fn cfgs(&self) -> impl Iterator<Item = &Attribute> {
         cfgs(&self.attrs)
     }
+}
+
+/// How much of a client there can be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All of it.
+    Whole,
+    /// Its outside, so that the code that uses it adds nothing to the mistakes reported.
+    Hollow,
+    /// Nothing: it could not even be declared.
+    None,
 }
 
 impl Model {

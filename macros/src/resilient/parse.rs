@@ -91,7 +91,7 @@ fn method(function: &mut TraitItemFn, errors: &mut Errors) -> Method {
             FnArg::Receiver(found) => {
                 receiver = match &found.kind {
                     ReceiverKind::Reference(_, _, None) => Receiver::Shared(found.self_token),
-                    _ => Receiver::Other(found.span()),
+                    _ => Receiver::Other(found.clone()),
                 }
             }
             FnArg::Typed(typed) => {
@@ -147,13 +147,23 @@ fn call(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> CallOptions {
         .into_iter()
         .partition(|attr: &Attribute| attr.path().is_ident("call"));
     *attrs = theirs;
+    attrs.retain(|attr| {
+        let conditional = attr.path().is_ident("cfg_attr") && mentions(&attr.meta, "call");
+        if conditional {
+            errors.over(
+                attr,
+                "`#[call]` cannot be conditional: write the method twice, each under its `#[cfg]`",
+            );
+        }
+        !conditional
+    });
     for attr in ours {
         call.attribute.get_or_insert(attr.path().span());
         let metas = match attr.meta {
             Meta::List(list) if !list.tokens.is_empty() => metas(list.tokens, errors),
             other => {
                 let known = list(known);
-                errors.push(other.span(), format!("`call` says nothing here; it takes {known}"));
+                errors.over(other, format!("`call` says nothing here; it takes {known}"));
                 continue;
             }
         };
@@ -213,8 +223,8 @@ fn retry(span: Span, meta: &Meta, errors: &mut Errors) -> Retry {
                 }
             }
         }
-        other => errors.push(
-            other.span(),
+        other => errors.over(
+            other,
             "`retry` is written `retry = 3` or `retry(max_attempts = 3, when = is_worth_it)`",
         ),
     }
@@ -238,11 +248,11 @@ impl Keys {
         let Some(key) = meta.path().get_ident().filter(|key| self.known.iter().any(|k| key == k))
         else {
             let (place, known) = (self.place, list(self.known));
-            errors.push(meta.path().span(), format!("unknown key; `{place}` takes {known}"));
+            errors.over(meta.path(), format!("unknown key; `{place}` takes {known}"));
             return None;
         };
         if self.seen.contains(key) {
-            errors.push(key.span(), format!("`{key}` is given twice"));
+            errors.over(key, format!("`{key}` is given twice"));
             return None;
         }
         self.seen.push(key.clone());
@@ -261,15 +271,17 @@ fn metas(tokens: TokenStream, errors: &mut Errors) -> Punctuated<Meta, Token![,]
 fn flag(meta: &Meta) -> syn::Result<()> {
     match meta {
         Meta::Path(_) => Ok(()),
-        Meta::List(list) => Err(syn::Error::new(list.tokens.span(), "this key takes no value")),
-        Meta::NameValue(pair) => Err(syn::Error::new(pair.value.span(), "this key takes no value")),
+        Meta::List(list) => Err(syn::Error::new_spanned(&list.tokens, "this key takes no value")),
+        Meta::NameValue(pair) => {
+            Err(syn::Error::new_spanned(&pair.value, "this key takes no value"))
+        }
     }
 }
 
 /// The value of `key = value`, free of the groups that `macro_rules!` puts around fragments.
 fn value<'a>(meta: &'a Meta, wanted: &str) -> syn::Result<&'a Expr> {
     let Meta::NameValue(pair) = meta else {
-        return Err(syn::Error::new(meta.span(), format!("this key is written `{wanted}`")));
+        return Err(syn::Error::new_spanned(meta, format!("this key is written `{wanted}`")));
     };
     Ok(ungrouped(&pair.value))
 }
@@ -284,7 +296,7 @@ fn ungrouped(mut expr: &Expr) -> &Expr {
 fn string(meta: &Meta, example: &str) -> syn::Result<LitStr> {
     match value(meta, example)? {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Ok(text.clone()),
-        other => Err(syn::Error::new(other.span(), format!("a string is expected: `{example}`"))),
+        other => Err(syn::Error::new_spanned(other, format!("a string is expected: `{example}`"))),
     }
 }
 
@@ -292,20 +304,24 @@ fn path(meta: &Meta, wanted: &str) -> syn::Result<ExprPath> {
     let key = meta.path().get_ident().map(Ident::to_string).unwrap_or_default();
     match value(meta, &format!("{key} = path"))? {
         Expr::Path(path) => Ok(path.clone()),
-        other => Err(syn::Error::new(other.span(), format!("a path is expected: {wanted}"))),
+        other => Err(syn::Error::new_spanned(other, format!("a path is expected: {wanted}"))),
     }
 }
 
 fn attempts(value: &Expr) -> syn::Result<u32> {
     let Expr::Lit(ExprLit { lit: Lit::Int(count), .. }) = ungrouped(value) else {
-        return Err(syn::Error::new(value.span(), "a whole number of attempts is expected"));
+        return Err(syn::Error::new_spanned(value, "a whole number of attempts is expected"));
     };
     match count.base10_parse() {
         Ok(0) => Err(syn::Error::new(
             count.span(),
             "0 attempts would never call the dependency; 1 is a single attempt without a retry",
         )),
-        parsed => parsed,
+        Ok(count) => Ok(count),
+        Err(_) => Err(syn::Error::new(
+            count.span(),
+            format!("a number of attempts is a whole number from 1 to {}", u32::MAX),
+        )),
     }
 }
 

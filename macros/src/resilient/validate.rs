@@ -2,67 +2,89 @@
 
 use proc_macro2::Span;
 use syn::ext::IdentExt;
-use syn::spanned::Spanned;
 use syn::visit::Visit;
-use syn::{Safety, TraitItem, Type};
+use syn::{Attribute, GenericParam, Safety, TraitItem, Type, TypeImplTrait};
 
 use super::errors::Errors;
-use super::model::{Arg, Method, Model, Passing, Receiver};
-use super::replace::{BareSelf, mentions};
+use super::model::{Arg, Extent, Method, Model, Passing, Receiver};
+use super::replace::BareSelf;
 
 /// Functions that a client has of its own.
 pub(crate) const OWN_NAMES: [&str; 3] = ["clone", "service", "spawn"];
 
-/// Notes every contradiction in `model`.
-pub(crate) fn validate(model: &Model, errors: &mut Errors) {
-    check_trait(model, errors);
+/// Notes every contradiction in `model`, and says how much of a client is left.
+pub(crate) fn validate(model: &Model, errors: &mut Errors) -> Extent {
+    let declarable = check_trait(model, errors);
+    check_items(model, errors);
     for method in &model.methods {
         check_names(method, errors);
-        check_attributes(method, errors);
         if method.is_async() {
             check_call(method, errors);
             check_async(method, errors);
-        } else if !model.is_wrapped() {
+            continue;
+        }
+        if let Some(span) = method.call.attribute {
+            errors.push(
+                span,
+                "`#[call]` guards async methods; this one is passed straight on to the service",
+            );
+        }
+        if !model.is_wrapped() {
             check_passed_on(method, errors);
         }
     }
+    match (declarable, errors.is_empty()) {
+        (false, _) => Extent::None,
+        (true, false) => Extent::Hollow,
+        (true, true) => Extent::Whole,
+    }
 }
 
-fn check_trait(model: &Model, errors: &mut Errors) {
+/// Whether a client of this trait can be declared at all.
+fn check_trait(model: &Model, errors: &mut Errors) -> bool {
     let definition = &model.definition;
+    let mut declarable = true;
     if let Some(token) = &definition.unsafety {
-        errors.push(token.span(), "a generated client cannot vouch for an unsafe trait");
+        errors.over(token, "a generated client cannot vouch for an unsafe trait");
+        declarable = false;
     }
     if let Err(error) = definition.modifiers.require_empty() {
         errors.add(error);
+        declarable = false;
     }
-    for attr in &definition.attrs {
-        if attr.path().segments.last().is_some_and(|last| last.ident == "async_trait") {
-            errors.push(
-                attr.span(),
-                "`#[resilient]` makes the futures `Send` itself, without boxing them: leave `async_trait` out, here and on the impls",
-            );
-        }
+    let parameters = definition.generics.params.iter().filter_map(|param| match param {
+        GenericParam::Type(param) => Some(&param.ident),
+        GenericParam::Const(param) => Some(&param.ident),
+        GenericParam::Lifetime(_) => None,
+    });
+    let mut names = parameters.chain([&definition.ident]);
+    if let Some(name) = names.find(|name| **name == model.client) {
+        errors.over(name, format!("the client is to be called `{name}` too; call it otherwise with `#[resilient(client = Name)]`"));
+        declarable = false;
+    }
+    declarable
+}
+
+fn check_items(model: &Model, errors: &mut Errors) {
+    for attr in model.definition.attrs.iter().filter(|attr| is_async_trait(attr)) {
+        errors.over(attr, "`#[resilient]` makes futures `Send` without boxing them: leave `async_trait` out, here and on the impls");
     }
     if let (Some(_), Some((span, _))) = (model.options.wrapped, &model.options.fault_with) {
         errors.push(*span, "`fault_with` has nothing to do with `errors = \"wrapped\"`, which keeps faults as they are");
     }
-    let parameters = definition.generics.params.iter().filter_map(|param| match param {
-        syn::GenericParam::Type(param) => Some(&param.ident),
-        syn::GenericParam::Const(param) => Some(&param.ident),
-        _ => None,
-    });
-    if let Some(name) = parameters.chain([&definition.ident]).find(|name| **name == model.client) {
-        let client = &model.client;
-        errors.push(name.span(), format!("the client is to be called `{client}` too; name it otherwise with `#[resilient(client = Name)]`"));
-    }
-    for item in &definition.items {
+    for item in &model.definition.items {
         match item {
             TraitItem::Fn(_) | TraitItem::Const(_) | TraitItem::Type(_) => {}
-            other => errors
-                .push(other.span(), "`#[resilient]` cannot see what this becomes: write it out"),
+            other => {
+                errors.over(other, "`#[resilient]` cannot see what this becomes: write it out")
+            }
         }
     }
+}
+
+/// Whether this is `#[async_trait]`, however it was reached.
+pub(crate) fn is_async_trait(attr: &Attribute) -> bool {
+    attr.path().segments.last().is_some_and(|last| last.ident == "async_trait")
 }
 
 fn check_names(method: &Method, errors: &mut Errors) {
@@ -72,23 +94,6 @@ fn check_names(method: &Method, errors: &mut Errors) {
             name.span(),
             format!("the client has a `{name}` of its own: call this method something else"),
         );
-    }
-}
-
-fn check_attributes(method: &Method, errors: &mut Errors) {
-    if let (false, Some(span)) = (method.is_async(), method.call.attribute) {
-        errors.push(
-            span,
-            "`#[call]` guards async methods; this one is passed straight on to the service",
-        );
-    }
-    for attr in &method.attrs {
-        if attr.path().is_ident("cfg_attr") && mentions(&attr.meta, "call") {
-            errors.push(
-                attr.span(),
-                "`#[call]` cannot be conditional: write the method twice, each under its `#[cfg]`",
-            );
-        }
     }
 }
 
@@ -130,25 +135,25 @@ fn check_kept(method: &Method, arg: &Arg, errors: &mut Errors) {
             "an `impl Trait` by value cannot be seen to be `Clone`: name the type, or take a reference"
         }
     };
-    errors.push(arg.ty.span(), format!("{why}, and {what}"));
+    errors.over(&arg.ty, format!("{why}, and {what}"));
 }
 
 /// What every async method must be for a client to stand before it.
 fn check_async(method: &Method, errors: &mut Errors) {
     let advice = "an async method takes `&self`: one service is shared by all calls";
-    match method.receiver {
+    match &method.receiver {
         Receiver::Shared(_) => {}
-        Receiver::Other(span) => errors.push(span, advice),
-        Receiver::None => errors.push(method.sig.ident.span(), advice),
+        Receiver::Other(receiver) => errors.over(receiver, advice),
+        Receiver::None => errors.over(&method.sig.ident, advice),
     }
     if let Some(span) = unsafety(method) {
         errors.push(span, "a generated client cannot keep an unsafe method's promises");
     }
     if method.is_guarded()
-        && let Some(span) = opaque(&method.output)
+        && let Some(found) = opaque(&method.output)
     {
-        errors.push(
-            span,
+        errors.over(
+            found,
             "a guarded method names what it returns; `#[call(skip)]` leaves it unguarded",
         );
     }
@@ -167,9 +172,9 @@ fn check_passed_on(method: &Method, errors: &mut Errors) {
         return;
     }
     let way_out = "give it a body, or keep the client out of the trait with `#[resilient(errors = \"wrapped\")]`";
-    if let Receiver::Other(span) = method.receiver {
-        errors.push(
-            span,
+    if let Receiver::Other(receiver) = &method.receiver {
+        errors.over(
+            receiver,
             format!("a client shares its service and can pass on only `&self`: {way_out}"),
         );
     }
@@ -196,7 +201,7 @@ pub(crate) fn is_passed_on(method: &Method) -> bool {
 
 fn unsafety(method: &Method) -> Option<Span> {
     match &method.sig.safety {
-        Safety::Unsafe(token) => Some(token.span()),
+        Safety::Unsafe(token) => Some(token.span),
         _ => None,
     }
 }
@@ -210,11 +215,11 @@ fn bare_self(method: &Method) -> Option<Span> {
 }
 
 /// The first `impl Trait` in a type.
-fn opaque(ty: &Type) -> Option<Span> {
-    struct Search(Option<Span>);
-    impl<'ast> Visit<'ast> for Search {
-        fn visit_type_impl_trait(&mut self, found: &'ast syn::TypeImplTrait) {
-            self.0.get_or_insert(found.span());
+pub(crate) fn opaque(ty: &Type) -> Option<&TypeImplTrait> {
+    struct Search<'ast>(Option<&'ast TypeImplTrait>);
+    impl<'ast> Visit<'ast> for Search<'ast> {
+        fn visit_type_impl_trait(&mut self, found: &'ast TypeImplTrait) {
+            self.0.get_or_insert(found);
         }
     }
     let mut search = Search(None);

@@ -175,7 +175,7 @@ fn after_a_million_successes_it_trips_when_the_list_does() {
                 .find(|failures| {
                     let now = 1_000_000 + failures;
                     let oldest = (now / 1000 - 9) * 1000;
-                    2 * failures >= now - oldest + 1
+                    2 * failures > now - oldest
                 })
                 .unwrap(),
         };

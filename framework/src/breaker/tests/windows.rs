@@ -54,7 +54,7 @@ enum Step {
     },
     Start,
     Advance(Duration),
-    StepBack(Duration),
+    Rewind(Duration),
 }
 
 fn steps(length: Duration, most: usize) -> impl Strategy<Value = Vec<Step>> {
@@ -65,7 +65,7 @@ fn steps(length: Duration, most: usize) -> impl Strategy<Value = Vec<Step>> {
         6 => (0..length.as_nanos() as u64 / 4).prop_map(|n| Step::Advance(Duration::from_nanos(n))),
         2 => (0..length.as_nanos() as u64 * 3).prop_map(|n| Step::Advance(Duration::from_nanos(n))),
         1 => Just(Step::Advance(YEAR)),
-        1 => (0..length.as_nanos() as u64).prop_map(|n| Step::StepBack(Duration::from_nanos(n))),
+        1 => (0..length.as_nanos() as u64).prop_map(|n| Step::Rewind(Duration::from_nanos(n))),
     ];
     prop::collection::vec(step, 0..most)
 }
@@ -96,7 +96,7 @@ proptest! {
                     list.clear();
                     continue;
                 }
-                Step::Advance(_) | Step::StepBack(_) => continue,
+                Step::Advance(_) | Step::Rewind(_) => continue,
             };
             list.push(failed);
             let expected = tally(list.iter().rev().take(size as usize).copied());
@@ -135,7 +135,7 @@ proptest! {
                     continue;
                 }
                 Step::Advance(by) => { now = now + by; continue }
-                Step::StepBack(by) => { now = now.before(by); continue }
+                Step::Rewind(by) => { now = now.before(by); continue }
             };
             current = current.max(now.as_nanos() / bucket_nanos);
             list.push((current, failed));
@@ -167,7 +167,7 @@ proptest! {
                     list.clear();
                     continue;
                 }
-                Step::Advance(_) | Step::StepBack(_) => continue,
+                Step::Advance(_) | Step::Rewind(_) => continue,
             };
             list.push(failed);
             let run = list.iter().rev().take_while(|failed| **failed).count() as u64;

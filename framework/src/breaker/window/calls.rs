@@ -1,9 +1,13 @@
-//! The last N calls: a ring of N words that any number of threads write without a lock.
+//! The last N calls: a ring of words that any number of threads write without a lock.
 //!
-//! A writer takes a sequence number, then leaves `sequence, outcome` in its slot if nothing newer is
-//! there, and adds to the count what it added less what it displaced. A writer that slept through a
-//! whole lap finds a newer slot and changes nothing. The count is signed: a displacer may subtract a
-//! failure before the sleeper that wrote it has added it.
+//! A writer takes a sequence number. A failure leaves it in its slot and adds one to the count; and
+//! whoever it is looks at the slot of the call that just left the window, N before its own, and if a
+//! failure stands there takes it out and subtracts one. So a success among successes writes nothing
+//! but the sequence number, and reads a line that nobody writes.
+//!
+//! A writer that slept until its failure had left the window takes it out itself. The count is signed:
+//! a failure may be taken out before the sleeper that wrote it has added it; and it is a suspicion
+//! only: a recount by sequence numbers decides.
 
 use std::sync::OnceLock;
 
@@ -20,7 +24,8 @@ pub(in crate::breaker) struct Calls {
     size: u64,
     /// Generation (16 bits) and the next sequence number (48). Written by every call.
     head: CachePadded<AtomicU64>,
-    /// `(sequence + 1) << 1 | failed`; zero while never written. Allocated at the first record.
+    /// Sequence number plus one of the failure in this place, zero for none: a power of two of them,
+    /// at least `size`. Allocated at the first record.
     slots: OnceLock<Box<[AtomicU64]>>,
     /// The first sequence number of this generation.
     base: AtomicU64,
@@ -46,17 +51,28 @@ impl Calls {
     /// What the window holds with this outcome in it; `None` for another generation's.
     #[inline]
     pub(super) fn record(&self, generation: u32, failed: bool) -> Option<Tally> {
-        let slots = self.slots.get_or_init(|| (0..self.size).map(|_| AtomicU64::new(0)).collect());
+        let slots = self.slots.get_or_init(|| {
+            (0..self.size.next_power_of_two()).map(|_| AtomicU64::new(0)).collect()
+        });
         let tag = tag(generation);
         let sequence = self.take_sequence(tag)?;
         let base = self.base.load(Ordering::Acquire);
-        let mine = (sequence + 1) << 1 | u64::from(failed);
-        // In bounds: the ring has `size` slots.
-        let displaced = slots[(sequence % self.size) as usize].fetch_max(mine, Ordering::AcqRel);
         let mut delta = 0;
-        if displaced < mine {
-            let was_failure = displaced & 1 == 1 && (displaced >> 1) > base;
-            delta = i64::from(failed) - i64::from(was_failure);
+        if let Some(left) = sequence.checked_sub(self.size) {
+            delta -= take_out(slot(slots, left), left, base);
+        }
+        if failed {
+            let slot = slot(slots, sequence);
+            let displaced = slot.fetch_max(sequence + 1, Ordering::SeqCst);
+            if displaced <= sequence {
+                // Stored plus one, so `displaced > base` is one of this generation, counted before.
+                delta += 1 - i64::from(displaced > base);
+            }
+            // Whoever follows N calls later either sees what was just written or was seen here first:
+            // a sequence number, then a slot, against a slot, then a sequence number.
+            if (self.head.0.load(Ordering::SeqCst) & LOW).saturating_sub(self.size) > sequence {
+                delta -= take_out(slot, sequence, base);
+            }
         }
         let failures = self.add(tag, delta)?;
         if failures == 0 {
@@ -77,7 +93,7 @@ impl Calls {
                 return None;
             }
             let next = tag | (head + 1) & LOW;
-            match self.head.0.compare_exchange_weak(head, next, Ordering::AcqRel, Ordering::Acquire)
+            match self.head.0.compare_exchange_weak(head, next, Ordering::SeqCst, Ordering::Acquire)
             {
                 Ok(_) => return Some(head & LOW),
                 Err(seen) => head = seen,
@@ -118,11 +134,8 @@ impl Calls {
         let Some(slots) = self.slots.get() else { return Tally::default() };
         let next = self.head.0.load(Ordering::Acquire) & LOW;
         let oldest = self.base.load(Ordering::Acquire).max(next.saturating_sub(self.size));
-        // In bounds: a remainder by the number of slots.
-        let (newer, older) = slots.split_at((oldest % self.size) as usize);
         let failures = (oldest..next)
-            .zip(older.iter().chain(newer))
-            .filter(|(sequence, slot)| slot.load(Ordering::Acquire) == (sequence + 1) << 1 | 1)
+            .filter(|&sequence| slot(slots, sequence).load(Ordering::Acquire) == sequence + 1)
             .count();
         Tally { calls: next.saturating_sub(oldest), failures: failures as u64 }
     }
@@ -149,6 +162,26 @@ impl Calls {
         self.base.store(head & LOW, Ordering::Release);
         self.failures.swap(tag, Ordering::AcqRel);
     }
+}
+
+/// The place of a sequence number.
+#[inline]
+fn slot(slots: &[AtomicU64], sequence: u64) -> &AtomicU64 {
+    // In bounds: masked by a power of two less one.
+    &slots[sequence as usize & (slots.len() - 1)]
+}
+
+/// Takes the failure of `sequence`, or one before it, out of its slot; how many that were counted.
+#[inline]
+fn take_out(slot: &AtomicU64, sequence: u64, base: u64) -> i64 {
+    let mut found = slot.load(Ordering::SeqCst);
+    while found != 0 && found <= sequence + 1 {
+        match slot.compare_exchange_weak(found, 0, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return i64::from(found > base),
+            Err(seen) => found = seen,
+        }
+    }
+    0
 }
 
 /// The 48-bit signed count, never below zero.

@@ -3,11 +3,10 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
-use syn::{GenericParam, TraitItem, WherePredicate};
+use syn::{GenericParam, TraitItem};
 
 use super::{Context, method};
 use crate::resilient::model::{Method, cfgs};
-use crate::resilient::replace::mentions;
 use crate::resilient::validate::OWN_NAMES;
 
 /// Everything about the client.
@@ -120,7 +119,7 @@ fn debug(context: &Context<'_>) -> TokenStream {
 fn proxy(context: &Context<'_>) -> TokenStream {
     let (support, client) = (&context.support, &context.model.client);
     let service = &context.model.service;
-    let (params, _, conditions) = context.bounded.split_for_impl();
+    let (params, _, conditions) = context.lasting.split_for_impl();
     let (_, arguments, _) = context.plain.split_for_impl();
     let specs = context.guarded().map(|method| spec(context, method));
     quote! {
@@ -167,8 +166,9 @@ fn option(value: Option<impl quote::ToTokens>) -> TokenStream {
 fn own(context: &Context<'_>) -> TokenStream {
     let (root, client) = (&context.model.options.root, &context.model.client);
     let (vis, service) = (&context.model.definition.vis, &context.model.service);
-    let (params, _, conditions) = context.bounded.split_for_impl();
+    let (params, _, conditions) = context.lasting.split_for_impl();
     let (_, arguments, _) = context.plain.split_for_impl();
+    let (any, _, _) = context.plain.split_for_impl();
     quote! {
         #[automatically_derived]
         #[allow(dead_code)]
@@ -184,7 +184,11 @@ fn own(context: &Context<'_>) -> TokenStream {
             ) -> ::core::result::Result<Self, #root::SpawnError> {
                 seawall.spawn::<Self>(name, service).await
             }
+        }
 
+        #[automatically_derived]
+        #[allow(dead_code)]
+        impl #any #client #arguments {
             /// The service itself. What is called on it passes no guard.
             #[must_use]
             #vis fn service(&self) -> &#service {
@@ -196,14 +200,7 @@ fn own(context: &Context<'_>) -> TokenStream {
 
 fn trait_impl(context: &Context<'_>) -> TokenStream {
     let (client, bound) = (&context.model.client, &context.bound);
-    let mut bounded = context.bounded.clone();
-    if let Some(conditions) = &context.model.definition.generics.where_clause {
-        // What is asked of `Self` is asked of the client and of the service.
-        let of_self = |predicate: &&WherePredicate| mentions(predicate, "Self");
-        let asked: Vec<_> = conditions.predicates.iter().filter(of_self).cloned().collect();
-        bounded.make_where_clause().predicates.extend(asked);
-    }
-    let (params, _, conditions) = bounded.split_for_impl();
+    let (params, _, conditions) = context.bounded.split_for_impl();
     let (_, arguments, _) = context.plain.split_for_impl();
     let passed_on =
         context.model.definition.items.iter().filter_map(|item| passed_on(context, item));
@@ -212,7 +209,7 @@ fn trait_impl(context: &Context<'_>) -> TokenStream {
     let allow_hollow = hollow(context);
     quote! {
         #[automatically_derived]
-        #[allow(clippy::used_underscore_binding, clippy::type_complexity)]
+        #[allow(clippy::used_underscore_binding, clippy::type_complexity, clippy::manual_async_fn)]
         #allow_hollow
         impl #params #bound for #client #arguments #conditions {
             #(#passed_on)*

@@ -3,13 +3,19 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{ItemTrait, Signature, TraitItem, TraitItemFn, TypeParamBound, parse_quote};
+use syn::{
+    Block, ItemTrait, ReturnType, Signature, TraitItem, TraitItemFn, TypeParamBound, parse_quote,
+};
 
 use crate::resilient::model::Model;
+use crate::resilient::replace::mentions;
+use crate::resilient::validate::is_async_trait;
 
 /// The trait, rewritten.
 pub(super) fn definition(model: &Model) -> TokenStream {
     let mut definition = model.definition.clone();
+    // Has been complained of; what it would do to the trait would be a second complaint.
+    definition.attrs.retain(|attr| !is_async_trait(attr));
     share(&mut definition);
     for item in &mut definition.items {
         if let TraitItem::Fn(function) = item
@@ -40,33 +46,35 @@ fn share(definition: &mut ItemTrait) {
 }
 
 fn rewrite(function: &mut TraitItemFn) {
-    let output = match &function.sig.output {
-        syn::ReturnType::Default => {
-            let span = function.sig.ident.span();
-            quote_spanned!(span=> ())
-        }
-        syn::ReturnType::Type(_, ty) => ty.into_token_stream(),
-    };
     if let Some(body) = function.default.take() {
         function.attrs.push(parse_quote!(#[allow(clippy::manual_async_fn)]));
-        function.default = Some(deferred(&function.sig, &output, &body));
+        function.default = Some(deferred(&function.sig, &body));
     }
-    let Some(asyncness) = function.sig.asyncness.take() else { return };
-    function.sig.output = parse_quote_output(asyncness.span(), &output);
+    promise_send(&mut function.sig);
 }
 
-fn parse_quote_output(span: proc_macro2::Span, output: &TokenStream) -> syn::ReturnType {
-    // The place that the compiler names when an implementor's future is not `Send`.
-    let bound = quote_spanned!(span=> + ::core::marker::Send);
-    parse_quote!(-> impl ::core::future::Future<Output = #output> #bound)
+/// `async fn … -> R` as `fn … -> impl Future<Output = R> + Send`.
+pub(super) fn promise_send(sig: &mut Signature) {
+    let Some(asyncness) = sig.asyncness.take() else { return };
+    let output = output(sig);
+    // The place that the compiler names when a future is not `Send`.
+    let send = quote_spanned!(asyncness.span()=> ::core::marker::Send);
+    sig.output = parse_quote!(-> impl ::core::future::Future<Output = #output> + #send);
+}
+
+fn output(sig: &Signature) -> TokenStream {
+    match &sig.output {
+        ReturnType::Default => quote_spanned!(sig.ident.span()=> ()),
+        ReturnType::Type(_, ty) => ty.into_token_stream(),
+    }
 }
 
 /// The body of an `async fn` as the future it stands for.
-fn deferred(sig: &Signature, output: &TokenStream, body: &syn::Block) -> syn::Block {
+fn deferred(sig: &Signature, body: &Block) -> Block {
     // An `async fn` knows its return type from the first line on; an `async` block must be told, so
     // that coercions and inference work as they did. There is no naming an `impl Trait`.
-    let names_output = !matches!(&sig.output, syn::ReturnType::Type(_, ty) if is_opaque(ty));
-    let hint = names_output.then(|| {
+    let output = output(sig);
+    let hint = (!mentions(&output, "impl")).then(|| {
         quote! {
             #[allow(unreachable_code, clippy::diverging_sub_expression)]
             if let ::core::option::Option::Some(__output) = ::core::option::Option::None::<#output> {
@@ -75,11 +83,6 @@ fn deferred(sig: &Signature, output: &TokenStream, body: &syn::Block) -> syn::Bl
         }
     });
     let statements = &body.stmts;
-    let span = body.span();
-    let block = quote_spanned!(span=> async move { #hint #(#statements)* });
+    let block = quote_spanned!(body.span()=> async move { #hint #(#statements)* });
     parse_quote!({ #block })
-}
-
-fn is_opaque(ty: &syn::Type) -> bool {
-    crate::resilient::replace::mentions(ty, "impl")
 }

@@ -8,24 +8,26 @@ use syn::{
     ExprPath, FnArg, GenericParam, Ident, Pat, PatIdent, Signature, Token, Type, parse_quote,
 };
 
-use super::Context;
+use super::{Context, definition};
 use crate::resilient::model::{Arg, Method, Passing, Receiver};
 use crate::resilient::replace::SelfIs;
-use crate::resilient::validate::is_passed_on;
+use crate::resilient::validate::{is_passed_on, opaque};
 
 /// A method of the client's impl of the trait; `None` where the trait's own body serves.
 pub(super) fn of_trait(context: &Context<'_>, method: &Method) -> Option<TokenStream> {
     let body = if !method.is_async() && method.has_body && !is_passed_on(method) {
         return None;
-    } else if !context.sound {
-        hollow()
-    } else if method.is_guarded() {
-        guarded(context, method, &method.output)
     } else {
-        straight(context, method)
+        body(context, method, &method.output)
     };
-    let (cfgs, sig) = (method.cfgs(), signature(method));
-    Some(quote!(#(#cfgs)* #sig { #body }))
+    let (cfgs, mut sig) = (method.cfgs(), signature(method));
+    if !method.is_async() {
+        return Some(quote!(#(#cfgs)* #sig { #body }));
+    }
+    // Not an `async fn`: a caller that must prove its own future `Send` reads it off this signature,
+    // where otherwise the compiler looks inside and stumbles over lifetimes (rust-lang/rust#100013).
+    definition::promise_send(&mut sig);
+    Some(quote!(#(#cfgs)* #sig { async move { #body } }))
 }
 
 /// An inherent method, whose errors are wrapped.
@@ -35,13 +37,7 @@ pub(super) fn inherent(context: &Context<'_>, method: &Method) -> TokenStream {
     let mut replace = SelfIs(&context.model.service);
     replace.visit_signature_mut(&mut sig);
     replace.visit_type_mut(&mut output);
-    let body = if !context.sound {
-        hollow()
-    } else if method.is_guarded() {
-        guarded(context, method, &output)
-    } else {
-        straight(context, method)
-    };
+    let body = body(context, method, &output);
     if method.is_guarded() {
         sig.output = wrapped(context, &output);
     }
@@ -49,9 +45,14 @@ pub(super) fn inherent(context: &Context<'_>, method: &Method) -> TokenStream {
     quote!(#(#attrs)* #vis #sig { #body })
 }
 
-/// What stands in for a body while there are mistakes to put right.
-fn hollow() -> TokenStream {
-    quote!(::core::unreachable!("`#[resilient]` has reported a mistake"))
+fn body(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
+    if context.sound && method.is_guarded() {
+        guarded(context, method, output)
+    } else if context.sound || opaque(output).is_some() {
+        straight(context, method)
+    } else {
+        quote!(::core::unreachable!("`#[resilient]` has reported a mistake"))
+    }
 }
 
 /// The signature as the client repeats it: a plain name for every argument, no attributes but `cfg`.
@@ -77,12 +78,15 @@ fn plain(ident: Ident) -> Pat {
 }
 
 fn wrapped(context: &Context<'_>, output: &Type) -> syn::ReturnType {
-    let support = &context.support;
     // Where the type is not a `Result`, the complaint belongs at the type.
-    let fallible = quote_spanned!(output.span()=> <#output as #support::Fallible>);
-    parse_quote! {
-        -> ::core::result::Result<#fallible::Ok, #support::CallError<#fallible::Err>>
-    }
+    let support = context.support_at(output.span());
+    let wrapped = quote_spanned! {output.span()=>
+        -> ::core::result::Result<
+            <#output as #support::Fallible>::Ok,
+            #support::CallError<<#output as #support::Fallible>::Err>,
+        >
+    };
+    parse_quote!(#wrapped)
 }
 
 /// A call that passes no guard.
@@ -108,13 +112,14 @@ struct Locals {
 }
 
 impl Locals {
-    fn new() -> Self {
+    fn new(output: &Type) -> Self {
         let local = |name: &str| Ident::new(name, Span::mixed_site());
         Self {
             link: local("__link"),
             service: local("__service"),
             call: local("__call"),
-            result: local("__result"),
+            // At the type that it has, so that whatever is wrong with that type is seen there.
+            result: Ident::new("__seawall_result", output.span()),
             error: local("__error"),
             answer: local("__answer"),
         }
@@ -123,7 +128,7 @@ impl Locals {
 
 fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
     let support = &context.support;
-    let locals = Locals::new();
+    let locals = Locals::new(output);
     let Locals { link, service, call, result, .. } = &locals;
     let this = match &method.receiver {
         Receiver::Shared(this) => *this,
@@ -132,7 +137,9 @@ fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream
     let (indices, name) = (&context.indices, &method.sig.ident);
     let attempts = attempts(context, method, output, &locals);
     let fallback =
-        method.call.fallback.as_ref().map(|path| fallback(context, method, path, &locals));
+        method.call.fallback.as_ref().map(|path| fallback(context, method, path, output, &locals));
+    let here = context.support_at(output.span());
+    let finish = quote_spanned!(output.span()=> #here::Call::finish(#call, #result));
     let answer = answer(context, output, result);
     quote! {
         let #link = &#this.link;
@@ -140,7 +147,7 @@ fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream
         let mut #call = #support::Call::begin(#link.core(), #indices::#name as usize);
         let #result = #attempts;
         #fallback
-        let #result = #call.finish(#result);
+        let #result = #finish;
         #answer
     }
 }
@@ -151,18 +158,30 @@ fn attempts(context: &Context<'_>, method: &Method, output: &Type, locals: &Loca
     let function = function(context, method);
     let rules = rules(context, method, output);
     let (given, kept) = (given(method), kept(context, method));
+    // Where the method's type is not a `Result`, the complaint belongs at the type.
+    let span = output.span();
+    let support = context.support_at(span);
     match (method.call.idempotent, method.call.fallback.is_some()) {
         // The closure owns the arguments, so that they need not be `Sync` to be kept over an attempt.
-        (true, false) => quote!(#call.repeat(move || #function(#service, #kept), #rules).await),
+        (true, false) => {
+            quote_spanned!(span=> #support::Call::repeat(&mut #call, move || #function(#service, #kept), #rules).await)
+        }
         // The fallback gets them in the end: until then they are borrowed.
-        (true, true) => quote!(#call.repeat(|| #function(#service, #kept), #rules).await),
-        (false, true) => quote!(#call.once(|| #function(#service, #kept), #rules).await),
-        (false, false) => quote!(#call.once(move || #function(#service, #given), #rules).await),
+        (true, true) => {
+            quote_spanned!(span=> #support::Call::repeat(&mut #call, || #function(#service, #kept), #rules).await)
+        }
+        (false, true) => {
+            quote_spanned!(span=> #support::Call::once(&mut #call, || #function(#service, #kept), #rules).await)
+        }
+        (false, false) => {
+            quote_spanned!(span=> #support::Call::once(&mut #call, move || #function(#service, #given), #rules).await)
+        }
     }
 }
 
 fn rules(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
-    let support = &context.support;
+    let span = output.span();
+    let support = context.support_at(span);
     let classify = &method.call.classify;
     let when = method.call.retry.as_ref().and_then(|retry| retry.when.as_ref());
     let fields: Vec<_> = [
@@ -172,9 +191,10 @@ fn rules(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
     .into_iter()
     .flatten()
     .collect();
+    let usual = quote_spanned!(span=> ::core::default::Default::default());
     match fields.as_slice() {
-        [] => quote!(#support::Rules::default()),
-        [field] => quote!(#support::Rules::<#output> { #field, ..#support::Rules::default() }),
+        [] => usual,
+        [field] => quote!(#support::Rules::<#output> { #field, ..#usual }),
         fields => quote!(#support::Rules::<#output> { #(#fields),* }),
     }
 }
@@ -183,15 +203,21 @@ fn fallback(
     context: &Context<'_>,
     method: &Method,
     path: &ExprPath,
+    output: &Type,
     locals: &Locals,
 ) -> TokenStream {
     let support = &context.support;
     let Locals { service, call, result, error, answer, .. } = locals;
     let args = given(method);
+    // Where the function is not what it should be, the complaint belongs at its name.
+    let here = context.support_at(path.span());
+    let asked = quote_spanned! {path.span()=>
+        #here::Call::fall_back::<#output>(&mut #call, #path(#service, &#error, #args)).await
+    };
     quote! {
         let #result = match #result {
             ::core::result::Result::Err(#error) if #call.may_fall_back(&#error) => {
-                let #answer = #call.fall_back(#path(#service, &#error, #args)).await;
+                let #answer = #asked;
                 match #answer {
                     ::core::option::Option::Some(#answer) => {
                         #support::Fallible::into_result(#answer).map_err(#support::CallError::Inner)
@@ -206,7 +232,6 @@ fn fallback(
 
 /// From Seawall's result to what the caller was promised.
 fn answer(context: &Context<'_>, output: &Type, result: &Ident) -> TokenStream {
-    let support = &context.support;
     let options = &context.model.options;
     if options.wrapped.is_some() {
         return quote!(#result);
@@ -214,6 +239,7 @@ fn answer(context: &Context<'_>, output: &Type, result: &Ident) -> TokenStream {
     // Where the type is not a `Result`, or its error cannot be made of a `Fault`, the complaint
     // belongs at the type.
     let span = output.span();
+    let support = context.support_at(span);
     match &options.fault_with {
         Some((_, path)) => quote_spanned!(span=> #support::answer_with::<#output>(#result, #path)),
         None => quote_spanned!(span=> #support::answer::<#output>(#result)),

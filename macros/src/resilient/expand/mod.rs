@@ -5,18 +5,21 @@ mod client;
 mod definition;
 mod method;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::visit_mut::VisitMut;
 use syn::{GenericParam, Generics, Ident, Path, TypeParamBound, parse_quote};
 
-use super::model::{Method, Model, cfgs};
+use super::model::{Extent, Method, Model, cfgs};
 use super::replace::{SelfIs, mentions};
 
-/// The trait, its client and the client's impls; method bodies only if `sound`.
-pub(crate) fn expand(model: &Model, sound: bool) -> TokenStream {
+/// The trait, its client and the client's impls.
+pub(crate) fn expand(model: &Model, extent: Extent) -> TokenStream {
     let definition = definition::definition(model);
-    let context = Context::new(model, sound);
+    if extent == Extent::None {
+        return definition;
+    }
+    let context = Context::new(model, extent == Extent::Whole);
     let client = client::client(&context);
     quote!(#definition #client)
 }
@@ -36,6 +39,8 @@ struct Context<'a> {
     plain: Generics,
     /// The same, bounded so that the service implements the trait.
     bounded: Generics,
+    /// The same for what a dependency is made of, which outlives its caller.
+    lasting: Generics,
     /// An enum of the guarded methods: a variant as a number is the method's index, whatever is cfg'd out.
     indices: Ident,
 }
@@ -47,16 +52,27 @@ impl<'a> Context<'a> {
         let name = &definition.ident;
         let (_, arguments, _) = definition.generics.split_for_impl();
         let bound: Path = parse_quote!(#name #arguments);
+        let bounded = bounded(model, &bound);
         Self {
             model,
             sound,
             support: quote!(#root::client),
             cfgs: cfgs(&definition.attrs).collect(),
             plain: plain(model),
-            bounded: bounded(model, &bound),
+            lasting: lasting(model, &bounded),
+            bounded,
             bound,
             indices: format_ident!("__{}", model.client),
         }
+    }
+
+    /// `::seawall::client` as if it stood at `span`, so that a complaint about what is called there does too.
+    fn support_at(&self, span: Span) -> TokenStream {
+        let moved = self.support.clone().into_iter().map(|mut token| {
+            token.set_span(span);
+            token
+        });
+        moved.collect()
     }
 
     /// The methods behind the guards, in the order of their indices.
@@ -102,7 +118,14 @@ fn bounded(model: &Model, bound: &Path) -> Generics {
             GenericParam::Lifetime(_) => {}
         }
     }
-    insert_service(&mut generics, parse_quote!(#service: #bound + 'static));
+    insert_service(&mut generics, parse_quote!(#service: #bound));
+    generics
+}
+
+fn lasting(model: &Model, bounded: &Generics) -> Generics {
+    let service = &model.service;
+    let mut generics = bounded.clone();
+    generics.make_where_clause().predicates.push(parse_quote!(#service: 'static));
     generics
 }
 

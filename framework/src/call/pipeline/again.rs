@@ -1,0 +1,83 @@
+//! Whether to try again, and after how long.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::error::{Fallible, Fault};
+use crate::outcome::Class;
+
+use super::{Call, Rules};
+
+impl Call<'_> {
+    pub(super) fn is_worth_repeating<R: Fallible>(
+        &mut self,
+        answer: &Result<R, Fault>,
+        rules: &Rules<R>,
+        made: u32,
+    ) -> bool {
+        if made >= self.method.plan.max_attempts || self.class != Class::Failure {
+            return false;
+        }
+        match answer {
+            Ok(answer) => match answer.as_result() {
+                // A value that `classify` calls a failure.
+                Ok(_) => true,
+                Err(error) => {
+                    self.in_user_code = true;
+                    let worth = (rules.retry_if)(error);
+                    self.in_user_code = false;
+                    worth
+                }
+            },
+            Err(Fault::TimedOut { .. }) => true,
+            Err(Fault::Rejected { .. }) => self.method.plan.retry.retry_rejections(),
+            Err(Fault::DeadlineExceeded { .. } | Fault::Unavailable { .. }) => false,
+        }
+    }
+
+    /// How long to wait before the next attempt; `None` if it would end past the deadline, or the
+    /// budget has nothing left. A wait counts against the budget from its beginning.
+    #[cold]
+    pub(super) fn backoff<R>(
+        &self,
+        answer: &Result<R, Fault>,
+        made: u32,
+        previous: Duration,
+    ) -> Option<Duration> {
+        let retry = &self.method.plan.retry;
+        let unit = self.dependency.entropy().unit();
+        let mut delay = retry.delay(made - 1, previous, unit);
+        if let Err(fault) = answer {
+            delay = delay.max(fault.retry_after().unwrap_or_default());
+        }
+        if self.now + delay >= self.deadline {
+            return None;
+        }
+        match self.dependency.budget() {
+            Some(budget) if !budget.try_retry(self.now) => None,
+            _ => Some(delay),
+        }
+    }
+
+    #[cold]
+    pub(super) async fn pause(&mut self, delay: Duration) -> Result<(), Fault> {
+        self.pend();
+        let mut sleep = self.dependency.time().sleep_until(self.now + delay);
+        let dependency = self.dependency;
+        let paused = poll_fn(|cx| match Pin::new(&mut sleep).poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Ok(())),
+            Poll::Pending if dependency.is_cancelled() => Poll::Ready(Err(dependency.shut_down())),
+            Poll::Pending => Poll::Pending,
+        })
+        .await;
+        self.now = dependency.now();
+        paused?;
+        // The backoff was to end before the deadline, but on a busy machine it ended when it did.
+        if self.now >= self.deadline {
+            return Err(dependency.deadline_exceeded(self.method.plan.deadline));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,238 @@
+//! One call, from its first look at the breaker to its last word: the fixed order of the guards.
+//!
+//! `fallback( deadline( retry( rate limit( breaker( bulkhead and mailbox( timeout( attempt )))))))`
+//!
+//! The breaker is looked at first, then a token is taken, then a permit or a place in line; the
+//! breaker's lease comes last and counts. Everything taken is a guard: a call that is dropped, at any
+//! await, gives all of it back. A call that finds its way free and its answer ready allocates
+//! nothing, locks nothing, and reads the clock twice.
+
+mod again;
+mod attempt;
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::error::{CallError, Fallible, Fault, RejectedBy};
+use crate::outcome::{CallOutcome, Class};
+
+use super::core::{Core, Method};
+use super::dependency::Dependency;
+use super::timer::Sleep;
+
+/// How a method's answers are read.
+#[derive(Debug)]
+pub struct Rules<R: Fallible> {
+    /// What an answer says about the dependency.
+    pub classify: fn(&R) -> Class,
+    /// Whether an error is worth another attempt.
+    pub retry_if: fn(&R::Err) -> bool,
+}
+
+impl<R: Fallible> Default for Rules<R> {
+    /// An error is a failure, and worth another attempt.
+    fn default() -> Self {
+        Self {
+            classify: |answer| match answer.as_result() {
+                Ok(_) => Class::Success,
+                Err(_) => Class::Failure,
+            },
+            retry_if: |_| true,
+        }
+    }
+}
+
+/// A call under way. Dropped before [`Call::finish`], it counts as cancelled.
+#[derive(Debug)]
+pub struct Call<'a> {
+    dependency: &'a Dependency,
+    method: &'a Method,
+    started: Moment,
+    /// The last time anybody looked; saves a look where nothing can have passed.
+    now: Moment,
+    /// Attempts, waits and backoffs end here.
+    deadline: Moment,
+    /// What the last answer said about the dependency.
+    class: Class,
+    /// The call has had to wait, and is counted among those that have.
+    pending: bool,
+    fell_back: bool,
+    /// The dependency has seen an attempt.
+    dispatched: bool,
+    /// True while the user's code runs: a drop that finds it true is an unwind.
+    in_user_code: bool,
+    over: bool,
+}
+
+impl<'a> Call<'a> {
+    /// Begins a call of the method of this index.
+    #[must_use]
+    #[inline]
+    pub fn begin(core: &'a Core, method: usize) -> Self {
+        let dependency = core.dependency();
+        let method = core.method(method);
+        let started = dependency.now();
+        if let Some(budget) = dependency.budget() {
+            budget.call(started);
+        }
+        Self {
+            dependency,
+            method,
+            started,
+            now: started,
+            deadline: started.plus_nanos(method.plan.attempts_nanos),
+            class: Class::Failure,
+            pending: false,
+            fell_back: false,
+            dispatched: false,
+            in_user_code: false,
+            over: false,
+        }
+    }
+
+    /// Makes the only attempt.
+    ///
+    /// # Errors
+    /// The dependency's own error, or Seawall's fault.
+    #[inline]
+    pub async fn once<R: Fallible, Fut: Future<Output = R>>(
+        &mut self,
+        make: impl FnOnce() -> Fut,
+        rules: Rules<R>,
+    ) -> Result<R::Ok, CallError<R::Err>> {
+        flatten(self.attempt(make, &rules).await)
+    }
+
+    /// Makes attempts until one succeeds, is not worth repeating, or there is no time or budget left.
+    ///
+    /// # Errors
+    /// The dependency's own error, or Seawall's fault, of the last attempt.
+    #[inline]
+    pub async fn repeat<R: Fallible, Fut: Future<Output = R>>(
+        &mut self,
+        mut make: impl FnMut() -> Fut,
+        rules: Rules<R>,
+    ) -> Result<R::Ok, CallError<R::Err>> {
+        let mut made: u32 = 0;
+        let mut previous = Duration::ZERO;
+        loop {
+            let answer = self.attempt(&mut make, &rules).await;
+            made = made.saturating_add(1);
+            if self.class == Class::Success || !self.is_worth_repeating(&answer, &rules, made) {
+                return flatten(answer);
+            }
+            let Some(delay) = self.backoff(&answer, made, previous) else {
+                return flatten(answer);
+            };
+            // What this answer holds (a connection, a permit of somebody's pool) is not kept waiting.
+            drop(answer);
+            if let Err(fault) = self.pause(delay).await {
+                return Err(CallError::Fault(fault));
+            }
+            previous = delay;
+        }
+    }
+
+    /// Whether a fallback may answer in place of this error: not for errors that say nothing.
+    #[must_use]
+    pub fn may_fall_back<E>(&self, error: &CallError<E>) -> bool {
+        matches!(error, CallError::Fault(_)) || self.class == Class::Failure
+    }
+
+    /// Runs a fallback in what is left of the whole deadline; one that answers without waiting is
+    /// heard even after it. `None`: there was no time.
+    pub async fn fall_back<R>(&mut self, answer: impl Future<Output = R>) -> Option<R> {
+        let deadline = self.started + self.method.plan.deadline;
+        let mut answer = pin!(answer);
+        let mut sleep: Option<Sleep> = None;
+        let answer = poll_fn(|cx| {
+            self.in_user_code = true;
+            let polled = answer.as_mut().poll(cx);
+            self.in_user_code = false;
+            match polled {
+                Poll::Ready(answer) => Poll::Ready(Some(answer)),
+                Poll::Pending => self.poll_end(&mut sleep, deadline, cx).map(|_| None),
+            }
+        })
+        .await;
+        self.now = self.dependency.now();
+        self.fell_back = answer.is_some();
+        answer
+    }
+
+    /// Counts the call, and hands its result on.
+    ///
+    /// # Errors
+    /// The one it is given.
+    #[inline]
+    pub fn finish<T, E>(mut self, result: Result<T, CallError<E>>) -> Result<T, CallError<E>> {
+        self.over = true;
+        let took = self.now.nanos_since(self.started);
+        // Of this class there is an answer of the dependency's own: faults and fallbacks follow failures.
+        if self.class == Class::Success {
+            self.method.stats.success(took);
+        } else {
+            let (outcome, by) = self.outcome(&result);
+            self.method.stats.other(outcome, by, took);
+        }
+        result
+    }
+
+    #[cold]
+    fn outcome<T, E>(&self, result: &Result<T, CallError<E>>) -> (CallOutcome, Option<RejectedBy>) {
+        let fault = match result {
+            Ok(_) if self.fell_back => return (CallOutcome::Fallback, None),
+            // The fallback's own error.
+            Err(CallError::Inner(_)) if self.fell_back => return (CallOutcome::Failure, None),
+            Ok(_) | Err(CallError::Inner(_)) => {
+                let outcome = match self.class {
+                    Class::Success => CallOutcome::Success,
+                    Class::Failure => CallOutcome::Failure,
+                    Class::Ignored => CallOutcome::Ignored,
+                };
+                return (outcome, None);
+            }
+            Err(CallError::Fault(fault)) => fault,
+        };
+        match fault {
+            Fault::Rejected { by, .. } => (CallOutcome::Rejected, Some(*by)),
+            Fault::TimedOut { .. } => (CallOutcome::TimedOut, None),
+            Fault::DeadlineExceeded { .. } => (CallOutcome::DeadlineExceeded, None),
+            Fault::Unavailable { .. } => (CallOutcome::Unavailable, None),
+        }
+    }
+
+    /// Counts this call among those that have had to wait, once.
+    #[cold]
+    fn pend(&mut self) {
+        if !self.pending {
+            self.pending = true;
+            self.dependency.pend();
+        }
+    }
+}
+
+impl Drop for Call<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.over {
+            let outcome =
+                if self.in_user_code { CallOutcome::Panicked } else { CallOutcome::Cancelled };
+            let took = self.dependency.now().nanos_since(self.started);
+            self.method.stats.other(outcome, None, took);
+        }
+        if self.pending {
+            self.dependency.unpend();
+        }
+    }
+}
+
+fn flatten<R: Fallible>(answer: Result<R, Fault>) -> Result<R::Ok, CallError<R::Err>> {
+    match answer {
+        Ok(answer) => answer.into_result().map_err(CallError::Inner),
+        Err(fault) => Err(CallError::Fault(fault)),
+    }
+}

@@ -1,0 +1,387 @@
+//! A bulkhead for calls that block: threads of its own for one dependency.
+//!
+//! A blocking call on an async runtime's thread stops everybody who shares that thread, and on a
+//! shared pool of threads one dead dependency takes them all. A [`BlockingPool`] is a compartment: a
+//! fixed number of threads, which are its permits, and a bounded line before them. When the
+//! dependency hangs, its own threads hang, its own line fills, and every further call is refused with
+//! [`PoolError::BulkheadFull`]; nobody else notices.
+//!
+//! A thread is free only when the work on it has *really* ended. A caller may stop waiting for work
+//! under way, but that gives no thread back: what is still busy with the dependency still counts.
+//!
+//! ```
+//! use seawall::call::pool::BlockingPool;
+//!
+//! let pool = BlockingPool::builder("ledger").threads(4).queue(16).build()?;
+//! // From async code: `pool.run(|| ...).await`.
+//! let sum = pool.run_blocking(|| (1..=10).sum::<u32>())?;
+//! assert_eq!(sum, 55);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Idle threads wait on a crossbeam channel; work goes into it only when a thread is reserved for it,
+//! so nothing in it waits for longer than a wake-up. Work for which no thread is free stands in a
+//! [`Queue`](crate::backpressure::Queue), from whose middle it can leave in constant time.
+
+mod builder;
+mod crew;
+mod error;
+mod slot;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::backpressure::Key;
+use crate::call::timer::Sleep;
+use crew::{Crew, Entry, TakenBack};
+use slot::{Look, Slot, Task};
+
+pub use builder::{MAX_THREADS, PoolBuilder};
+pub use error::{PoolBuildError, PoolError};
+
+/// A dependency's own threads for blocking calls. Made by [`BlockingPool::builder`].
+///
+/// Cloning is cheap; clones share the threads and the line. The threads start when the pool is built:
+/// a system that is out of threads is found out when the program starts, not under load.
+///
+/// Dropping the last clone ends the threads as they become idle and does not wait for them. Futures of
+/// [`BlockingPool::run`] count as clones, so nothing that somebody still waits for is lost; work whose
+/// caller is gone, and which has started, runs to its end.
+#[derive(Clone)]
+pub struct BlockingPool(Arc<Handle>);
+
+/// What all clones share; the threads share only what is inside.
+struct Handle(Arc<Crew>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// What a pool is doing and has done, at one moment. Always
+/// `received = active + queued + completed + panicked + rejected + withdrawn`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct PoolCounts {
+    /// Works running now, those that nobody waits for any more among them.
+    pub active: u32,
+    /// Works waiting for a thread now.
+    pub queued: u32,
+    /// Works ever handed in, whatever became of them.
+    pub received: u64,
+    /// Works that returned.
+    pub completed: u64,
+    /// Works that panicked.
+    pub panicked: u64,
+    /// Works refused with [`PoolError::BulkheadFull`]; none of them ran.
+    pub rejected: u64,
+    /// Works taken back before they started, by their caller or by a shutdown, or handed in after one.
+    pub withdrawn: u64,
+}
+
+/// How a [`BlockingPool::shutdown`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
+#[must_use]
+pub struct PoolShutdown {
+    /// Works that still waited when the limit was reached, and were turned away.
+    pub withdrawn: u32,
+    /// Works that still ran when the limit was reached: a thread cannot be stopped from outside. Each
+    /// ends its thread when it returns. Zero: every thread has ended.
+    pub running: u32,
+}
+
+impl BlockingPool {
+    /// Starts from the defaults: 25 threads, 100 places in the line, 30 s of waiting, the system's time.
+    ///
+    /// `name` is the dependency's. Threads are called `bulkhead-<name>-<number>`; Linux shows 15 bytes of
+    /// that, so a longer one becomes `bh-<name, cut>-<number>`.
+    pub fn builder(name: impl AsRef<str>) -> PoolBuilder {
+        PoolBuilder::new(name.as_ref())
+    }
+
+    /// Runs `work` on a thread of the pool and answers with what it returns.
+    ///
+    /// Nothing happens before the first poll. If no thread is free the work waits in the line, first
+    /// come first served, for `max_wait` at most.
+    ///
+    /// # Errors
+    /// [`PoolError::BulkheadFull`] if the line is full, or if no thread came free within `max_wait`: the
+    /// work has not run and will not. [`PoolError::Panicked`] if it panicked; the thread survives.
+    /// [`PoolError::ShutDown`] during and after a shutdown, unless the work had started.
+    ///
+    /// # Cancellation
+    /// Dropping the future before the work has started takes it back: it never runs, and is dropped
+    /// here. After that it runs to its end, on its thread, and its result is dropped there.
+    ///
+    /// # Panics
+    /// Never by itself. In a program built with `panic = "abort"` a panic of `work` ends the process.
+    pub fn run<T, F>(
+        &self,
+        work: F,
+    ) -> impl Future<Output = Result<T, PoolError>> + Send + use<T, F>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        Run { pool: self.clone(), step: Step::New(work) }
+    }
+
+    /// As [`run`](Self::run), for a caller without a runtime: blocks this thread meanwhile.
+    ///
+    /// Work that itself waits for the same pool holds one thread while it asks for another: with all of
+    /// them doing so nobody advances until `max_wait` is over.
+    ///
+    /// # Errors
+    /// See [`run`](Self::run).
+    pub fn run_blocking<T, F>(&self, work: F) -> Result<T, PoolError>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        block_on(self.run(work))
+    }
+
+    /// Takes no new work, lets what is running or waiting end for at most `limit`, then turns away what
+    /// still waits. Ready as soon as every thread has ended. May be called again, and from any clone.
+    ///
+    /// # Cancellation
+    /// Dropped early, the pool stays closed and its threads end with the last work; nothing that waits
+    /// is turned away.
+    pub fn shutdown(&self, limit: Duration) -> impl Future<Output = PoolShutdown> + Send + use<> {
+        let crew = Arc::clone(&self.0.0);
+        async move {
+            crew.close();
+            let limit = crew.time().sleep(limit);
+            crew.drained(limit).await
+        }
+    }
+
+    /// As [`shutdown`](Self::shutdown), blocking this thread. From the pool's own threads it waits for
+    /// itself, to the limit.
+    pub fn shutdown_blocking(&self, limit: Duration) -> PoolShutdown {
+        block_on(self.shutdown(limit))
+    }
+
+    /// The dependency's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.0.name()
+    }
+
+    /// How many threads it has: how many works can run at once.
+    #[must_use]
+    pub fn threads(&self) -> u32 {
+        self.0.0.threads()
+    }
+
+    /// Every count, taken at one moment.
+    #[must_use]
+    pub fn counts(&self) -> PoolCounts {
+        self.0.0.counts()
+    }
+
+    /// Works running now.
+    #[must_use]
+    pub fn active(&self) -> u32 {
+        self.counts().active
+    }
+
+    /// Works waiting for a thread now.
+    #[must_use]
+    pub fn queued(&self) -> u32 {
+        self.counts().queued
+    }
+
+    /// Works refused with [`PoolError::BulkheadFull`] so far.
+    #[must_use]
+    pub fn rejected(&self) -> u64 {
+        self.counts().rejected
+    }
+
+    /// Works that have returned so far.
+    #[must_use]
+    pub fn completed(&self) -> u64 {
+        self.counts().completed
+    }
+
+    /// Works that have panicked so far.
+    #[must_use]
+    pub fn panicked(&self) -> u64 {
+        self.counts().panicked
+    }
+}
+
+impl fmt::Debug for BlockingPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlockingPool")
+            .field("name", &self.name())
+            .field("threads", &self.threads())
+            .field("counts", &self.counts())
+            .finish()
+    }
+}
+
+/// The future of [`BlockingPool::run`].
+struct Run<T, F>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    pool: BlockingPool,
+    step: Step<T, F>,
+}
+
+enum Step<T, F> {
+    New(F),
+    HandedIn(HandedIn<T, F>),
+    Over,
+}
+
+struct HandedIn<T, F> {
+    slot: Arc<Slot<T, F>>,
+    /// Its place in the line, unless a thread was free at once.
+    key: Option<Key>,
+    /// Ends the wait for a thread; none once one has been found.
+    patience: Option<Sleep>,
+}
+
+// Nothing in it is ever pinned: the work is only moved and called.
+impl<T, F> Unpin for Run<T, F>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+}
+
+impl<T, F> Run<T, F>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    fn crew(&self) -> &Arc<Crew> {
+        &self.pool.0.0
+    }
+
+    fn hand_in(&self, work: F) -> Result<HandedIn<T, F>, PoolError> {
+        let crew = self.crew();
+        let give_up_at = crew.time().now() + crew.max_wait();
+        let slot = Arc::new(Slot::new(Arc::clone(crew.name()), give_up_at, work));
+        let task: Arc<dyn Task> = Arc::<Slot<T, F>>::clone(&slot);
+        let key = match crew.enter(task) {
+            Entry::Handed => None,
+            Entry::Waiting(key) => Some(key),
+            Entry::Full => return Err(crew.full()),
+            Entry::Closed => return Err(crew.shut_down()),
+        };
+        let patience = key.map(|_| crew.time().sleep_until(give_up_at));
+        Ok(HandedIn { slot, key, patience })
+    }
+
+    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, PoolError>> {
+        let Step::HandedIn(handed_in) = &mut self.step else {
+            return Poll::Pending; // Over: nobody may ask again, and whoever does is not answered twice.
+        };
+        match handed_in.slot.look(cx.waker()) {
+            Look::Ended(result) => return Poll::Ready(result),
+            Look::Running => handed_in.patience = None,
+            Look::Waiting => {
+                let out_of_patience = handed_in
+                    .patience
+                    .as_mut()
+                    .is_some_and(|patience| Pin::new(patience).poll(cx).is_ready());
+                if out_of_patience {
+                    let (slot, key) = (&handed_in.slot, handed_in.key);
+                    if self.pool.0.0.take_back(&**slot, key, TakenBack::Expired) {
+                        return Poll::Ready(Err(self.crew().full()));
+                    }
+                    // It started, or was turned away, just now: its end wakes the waker left above.
+                    handed_in.patience = None;
+                    return self.poll_ended(cx);
+                }
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl<T, F> Future for Run<T, F>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    type Output = Result<T, PoolError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if let Step::New(_) = this.step
+            && let Step::New(work) = std::mem::replace(&mut this.step, Step::Over)
+        {
+            match this.hand_in(work) {
+                Ok(handed_in) => this.step = Step::HandedIn(handed_in),
+                Err(refused) => return Poll::Ready(Err(refused)),
+            }
+        }
+        let ended = this.poll_ended(cx);
+        if ended.is_ready() {
+            this.step = Step::Over;
+        }
+        ended
+    }
+}
+
+impl<T, F> Drop for Run<T, F>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    fn drop(&mut self) {
+        if let Step::HandedIn(HandedIn { slot, key, .. }) = &self.step
+            && !self.crew().take_back(&**slot, *key, TakenBack::Cancelled)
+        {
+            slot.abandon();
+        }
+    }
+}
+
+/// Runs a future on this thread, which sleeps between its polls.
+fn block_on<O>(future: impl Future<Output = O>) -> O {
+    let mut future = pin!(future);
+    let parked = Arc::new(Parked { thread: thread::current(), woken: AtomicBool::new(false) });
+    let waker = Waker::from(Arc::clone(&parked));
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
+        }
+        while !parked.woken.swap(false, Ordering::Acquire) {
+            thread::park();
+        }
+    }
+}
+
+struct Parked {
+    thread: Thread,
+    woken: AtomicBool,
+}
+
+impl Wake for Parked {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+}

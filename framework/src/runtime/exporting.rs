@@ -1,0 +1,64 @@
+//! How metrics get out.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::actor::{ActorHandle, Job};
+#[cfg(feature = "prometheus")]
+use crate::telemetry::{Exporter, Server};
+
+use super::builder::StartError;
+use super::registry::Registry;
+
+/// The scrape endpoint, where there is one.
+#[derive(Default)]
+pub(super) struct Exporting {
+    #[cfg(feature = "prometheus")]
+    server: Option<Server>,
+    /// Held so that it goes on; its thread is the supervision's.
+    pub(super) publisher: Option<ActorHandle<Job>>,
+}
+
+#[cfg(feature = "prometheus")]
+impl Exporting {
+    pub(super) fn start(
+        address: Option<String>,
+        registry: &Arc<Registry>,
+    ) -> Result<Self, StartError> {
+        let Some(address) = address else { return Ok(Self::default()) };
+        let exporter = Exporter::new();
+        let registry = Arc::clone(registry);
+        let render = move || exporter.render(registry.dependencies());
+        // The address is somebody's text: `bind` says what is wrong with it.
+        match Server::bind(&*address, render) {
+            Ok(server) => Ok(Self { server: Some(server), ..Self::default() }),
+            Err(source) => Err(StartError::Metrics { address, source }),
+        }
+    }
+
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.server.as_ref().map(Server::local_addr)
+    }
+
+    pub(super) fn stop(&self) {
+        if let Some(server) = &self.server {
+            server.shutdown();
+        }
+    }
+}
+
+#[cfg(not(feature = "prometheus"))]
+impl Exporting {
+    #[expect(clippy::unnecessary_wraps, reason = "the same face as with the feature")]
+    pub(super) fn start(_: Option<String>, _: &Arc<Registry>) -> Result<Self, StartError> {
+        Ok(Self::default())
+    }
+
+    #[expect(clippy::unused_self, reason = "the same face as with the feature")]
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    #[expect(clippy::unused_self, reason = "the same face as with the feature")]
+    pub(super) fn stop(&self) {}
+}

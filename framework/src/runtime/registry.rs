@@ -1,0 +1,101 @@
+//! Which dependencies there are, and for how long.
+
+use std::any::Any;
+use std::sync::{Arc, Weak};
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+
+use crate::actor::{Attendance, DependencyActor};
+use crate::call::Dependency;
+use crate::error::DependencyName;
+
+/// Every dependency that somebody holds a client of. Read by every scrape, so it is shared with the
+/// exporter, which keeps nothing else of Seawall alive.
+#[derive(Default)]
+pub(super) struct Registry(DashMap<DependencyName, Place>);
+
+/// A place in the registry, for as long as anybody holds a client.
+struct Place {
+    registered: Registered,
+    tenancy: Weak<Tenancy>,
+}
+
+#[derive(Clone)]
+pub(super) struct Registered {
+    pub(super) dependency: Arc<Dependency>,
+    pub(super) attendance: Arc<Attendance<DependencyActor>>,
+}
+
+impl Registry {
+    /// Puts a dependency in its place. `None`: the name is taken.
+    pub(super) fn settle(
+        self: &Arc<Self>,
+        name: DependencyName,
+        register: impl FnOnce(DependencyName) -> Registered,
+        seawall: Box<dyn Any + Send + Sync>,
+    ) -> Option<Arc<Tenancy>> {
+        match self.0.entry(Arc::clone(&name)) {
+            Entry::Occupied(taken) if taken.get().tenancy.strong_count() > 0 => None,
+            // Vacant, or left by clients the last of which is being dropped just now.
+            entry => {
+                let registered = register(name);
+                let tenancy = Arc::new(Tenancy {
+                    registry: Arc::clone(self),
+                    registered: registered.clone(),
+                    _seawall: seawall,
+                });
+                entry.insert(Place { registered, tenancy: Arc::downgrade(&tenancy) });
+                Some(tenancy)
+            }
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// By name.
+    pub(super) fn all(&self) -> Vec<Registered> {
+        let mut all: Vec<_> = self.0.iter().map(|entry| entry.value().registered.clone()).collect();
+        all.sort_by(|a, b| a.dependency.name().cmp(b.dependency.name()));
+        all
+    }
+
+    /// For the edges that read them.
+    pub(super) fn dependencies(&self) -> Vec<Arc<Dependency>> {
+        self.0.iter().map(|entry| Arc::clone(&entry.value().registered.dependency)).collect()
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<Registered> {
+        self.0.get(name).map(|entry| entry.value().registered.clone())
+    }
+
+    pub(super) fn tenancy(&self, name: &str) -> Option<Arc<Tenancy>> {
+        self.0.get(name).and_then(|entry| entry.value().tenancy.upgrade())
+    }
+}
+
+/// What every core of one dependency shares: with the last client the dependency is let go.
+pub(super) struct Tenancy {
+    registry: Arc<Registry>,
+    registered: Registered,
+    /// Clients keep all of Seawall running.
+    _seawall: Box<dyn Any + Send + Sync>,
+}
+
+impl Tenancy {
+    pub(super) fn dependency(&self) -> &Arc<Dependency> {
+        &self.registered.dependency
+    }
+}
+
+impl Drop for Tenancy {
+    fn drop(&mut self) {
+        let mine = &self.registered.dependency;
+        self.registry
+            .0
+            .remove_if(mine.name(), |_, other| Arc::ptr_eq(&other.registered.dependency, mine));
+        self.registered.attendance.dismiss();
+    }
+}

@@ -1,0 +1,200 @@
+//! Every metric: its name, kind, unit, labels and meaning. Dashboards and alerts hang on these; changing
+//! one is a breaking change.
+//!
+//! Base units, `_total` for counters, ratios from 0 to 1. Every series has the label `dependency`.
+
+use metrics::{KeyName, Recorder, SharedString, Unit};
+
+use crate::event::State;
+
+/// The label that every series has: the dependency's name.
+pub const DEPENDENCY: &str = "dependency";
+/// The label for a method of the annotated trait.
+pub const METHOD: &str = "method";
+/// The label for how a call ([`crate::outcome::CallOutcome`]) or attempt ([`crate::outcome::Outcome`]) ended.
+pub const OUTCOME: &str = "outcome";
+/// The label for the guard that refused, a [`crate::error::RejectedBy`].
+pub const BY: &str = "by";
+/// The label for a breaker's state.
+pub const STATE: &str = "state";
+/// The label for the state that a breaker left.
+pub const FROM: &str = "from";
+/// The label for the state that a breaker went into.
+pub const TO: &str = "to";
+
+/// What a metric's values mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Only grows, from zero.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts in buckets, with a sum and a count.
+    Histogram,
+}
+
+/// A metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// What its values mean.
+    pub kind: Kind,
+    /// What they are counted in; `None` for a ratio or a flag.
+    pub unit: Option<Unit>,
+    /// What it tells.
+    pub help: &'static str,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+}
+
+const fn counter(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
+    Metric { name, kind: Kind::Counter, unit: Some(Unit::Count), help, labels }
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Gauge, unit: Some(Unit::Count), help, labels }
+}
+
+const fn flag(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Gauge, unit: None, help, labels }
+}
+
+/// Calls that have ended. Each call ends once, in one outcome.
+pub const CALLS: Metric = counter(
+    "seawall_calls_total",
+    &[DEPENDENCY, METHOD, OUTCOME],
+    "Calls that have ended, by how they ended for the caller.",
+);
+/// Attempts that have ended.
+pub const ATTEMPTS: Metric = counter(
+    "seawall_attempts_total",
+    &[DEPENDENCY, METHOD, OUTCOME],
+    "Attempts that were dispatched to the dependency and have ended, by how they ended.",
+);
+/// How long calls took, in seconds; refused and unavailable calls are left out.
+pub const CALL_DURATION: Metric = Metric {
+    name: "seawall_call_duration_seconds",
+    kind: Kind::Histogram,
+    unit: Some(Unit::Seconds),
+    help: "How long calls took, waits, attempts and backoffs included; refused calls are left out.",
+    labels: &[DEPENDENCY, METHOD],
+};
+/// The breaker's state: 1 for the one that it is in, 0 for the others.
+pub const BREAKER_STATE: Metric = flag(
+    "seawall_breaker_state",
+    &[DEPENDENCY, STATE],
+    "The circuit breaker's state: 1 for the state it is in, 0 for the others. Open means that calls are refused.",
+);
+/// The breaker's moves; there is a series for each of [`LEGAL_MOVES`] from the start.
+pub const BREAKER_TRANSITIONS: Metric = counter(
+    "seawall_breaker_transitions_total",
+    &[DEPENDENCY, FROM, TO],
+    "Moves of the circuit breaker from one state to another.",
+);
+/// Refused attempts. A call that is retried after a refusal can be refused again, and then counts twice.
+pub const REJECTIONS: Metric = counter(
+    "seawall_rejections_total",
+    &[DEPENDENCY, BY],
+    "Attempts that a guard refused before the dependency saw them, by guard.",
+);
+/// Attempts after the first.
+pub const RETRIES: Metric =
+    counter("seawall_retries_total", &[DEPENDENCY], "Attempts after a call's first.");
+/// Answers from an earlier generation of the breaker.
+pub const STALE_RESULTS: Metric = counter(
+    "seawall_stale_results_total",
+    &[DEPENDENCY],
+    "Answers to attempts that the circuit breaker had admitted before its last move, and so did not count.",
+);
+/// Permits out.
+pub const BULKHEAD_ACTIVE: Metric =
+    gauge("seawall_bulkhead_active", &[DEPENDENCY], "Attempts that are with the dependency now.");
+/// Permits in all.
+pub const BULKHEAD_LIMIT: Metric = gauge(
+    "seawall_bulkhead_limit",
+    &[DEPENDENCY],
+    "Attempts that may be with the dependency at once.",
+);
+/// Calls waiting in the mailbox.
+pub const MAILBOX_DEPTH: Metric =
+    gauge("seawall_mailbox_depth", &[DEPENDENCY], "Calls waiting in the mailbox now.");
+/// The share of the mailbox that is taken, 0 to 1.
+pub const MAILBOX_FILL_RATIO: Metric = flag(
+    "seawall_mailbox_fill_ratio",
+    &[DEPENDENCY],
+    "The share of the mailbox that is taken, from 0 to 1.",
+);
+/// Calls that left the mailbox without a permit.
+pub const MAILBOX_DROPPED: Metric = counter(
+    "seawall_mailbox_dropped_total",
+    &[DEPENDENCY],
+    "Calls that came to the mailbox and got no permit: refused, dropped, given up or flushed.",
+);
+/// Calls that had to wait for room in the mailbox.
+pub const MAILBOX_BLOCKED: Metric = counter(
+    "seawall_mailbox_blocked_total",
+    &[DEPENDENCY],
+    "Calls that found the mailbox full and had to wait for room in it.",
+);
+/// How often the actor was rebuilt.
+pub const ACTOR_RESTARTS: Metric = counter(
+    "seawall_actor_restarts_total",
+    &[DEPENDENCY],
+    "How often the dependency's actor failed and was rebuilt on the same state.",
+);
+/// 1 while the actor keeps failing and is left alone.
+pub const ACTOR_UNATTENDED: Metric = flag(
+    "seawall_actor_unattended",
+    &[DEPENDENCY],
+    "1 while the dependency's actor keeps failing and is left alone; calls go on under the last policy.",
+);
+
+/// Every metric there is.
+pub static ALL: [Metric; 16] = [
+    CALLS,
+    ATTEMPTS,
+    CALL_DURATION,
+    BREAKER_STATE,
+    BREAKER_TRANSITIONS,
+    REJECTIONS,
+    RETRIES,
+    STALE_RESULTS,
+    BULKHEAD_ACTIVE,
+    BULKHEAD_LIMIT,
+    MAILBOX_DEPTH,
+    MAILBOX_FILL_RATIO,
+    MAILBOX_DROPPED,
+    MAILBOX_BLOCKED,
+    ACTOR_RESTARTS,
+    ACTOR_UNATTENDED,
+];
+
+/// Every move that a breaker can make, by itself or by hand. The one that is missing: nothing goes from
+/// closed to half-open.
+pub const LEGAL_MOVES: [(State, State); 5] = [
+    (State::Closed, State::Open),
+    (State::Open, State::HalfOpen),
+    (State::HalfOpen, State::Closed),
+    (State::HalfOpen, State::Open),
+    (State::Open, State::Closed),
+];
+
+/// Tells a recorder what every metric means.
+pub fn describe<R: Recorder + ?Sized>(recorder: &R) {
+    for metric in &ALL {
+        let name = KeyName::from_const_str(metric.name);
+        let help = SharedString::const_str(metric.help);
+        match metric.kind {
+            Kind::Counter => recorder.describe_counter(name, metric.unit, help),
+            Kind::Gauge => recorder.describe_gauge(name, metric.unit, help),
+            Kind::Histogram => recorder.describe_histogram(name, metric.unit, help),
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The scrape endpoint: a thread of its own, and as little HTTP as a scraper needs.
+//!
+//! On a thread of its own because it must answer when the application's runtime is the thing in trouble.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::{Arc, mpsc};
+use std::task::Poll;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use crate::call::timer::Time;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+
+const INDEX: &str =
+    "<!doctype html><title>Seawall</title><p><a href=\"/metrics\">Metrics</a></p>\n";
+
+/// The most bytes of a request's head that are kept.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// How much a peer can ask of the endpoint.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Connections at once; more wait in the system's backlog.
+    pub(super) connections: usize,
+    /// How long a request's head may take to arrive.
+    pub(super) head: Duration,
+    /// How long a connection may last, the slowest reader's too.
+    pub(super) connection: Duration,
+    /// How long to leave the listener alone after it failed (out of descriptors, mostly).
+    pub(super) pause: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 64,
+            head: Duration::from_secs(5),
+            connection: Duration::from_secs(30),
+            pause: Duration::from_millis(100),
+        }
+    }
+}
+
+type Render = dyn Fn() -> String + Send + Sync;
+
+/// Serves a page of metrics over HTTP/1, from a thread named `seawall-exporter`.
+///
+/// | request | answer |
+/// | --- | --- |
+/// | `GET /metrics` | 200, the page; 500 if making it panicked |
+/// | `GET /` | 200, a link to it |
+/// | another path | 404 |
+/// | a method other than `GET` and `HEAD` | 405 |
+///
+/// One request a connection, then it is closed: a scrape comes every few seconds, and nobody's idle
+/// connection keeps another from being served. At most 64 connections at once (more wait to be accepted), 5 s for
+/// a request's head of at most 16 KiB, 30 s for a connection in all. Request bodies are not read.
+/// Pages are made one at a time, on that thread.
+///
+/// **It asks nobody who they are.** The page names dependencies and methods and tells how they fare. Bind
+/// it to loopback, or to an address that only your scraper reaches; any other address is your choice.
+///
+/// Dropped, or told to [`Server::shutdown`], it stops accepting and ends; an answer on its way may be cut
+/// short. Neither waits for it: [`Server::join`] does.
+pub struct Server {
+    local_addr: SocketAddr,
+    stop: Arc<Notify>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Listens on `addr`, and answers with what `render` returns. Port 0 takes any free port; see
+    /// [`Server::local_addr`]. Listens by the time it returns. Blocks for the start of a thread, and to
+    /// resolve `addr` if that is a host's name.
+    ///
+    /// # Errors
+    /// If the address cannot be had, or there is no thread or poller to be had from the system.
+    pub fn bind(
+        addr: impl ToSocketAddrs,
+        render: impl Fn() -> String + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        Self::bind_with(addr, render, Limits::default())
+    }
+
+    pub(super) fn bind_with(
+        addr: impl ToSocketAddrs,
+        render: impl Fn() -> String + Send + Sync + 'static,
+        limits: Limits,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(addr)?;
+        listener.set_nonblocking(true)?;
+        let local_addr = listener.local_addr()?;
+        let stop = Arc::new(Notify::new());
+        let stopped = Arc::clone(&stop);
+        let (started, start) = mpsc::sync_channel(1);
+        let thread =
+            std::thread::Builder::new().name("seawall-exporter".into()).spawn(move || {
+                // Made here, not by the caller: dropping a runtime within another one's task panics.
+                let (runtime, listener) = match prepare(listener) {
+                    Ok(ready) => ready,
+                    Err(error) => return drop(started.send(Err(error))),
+                };
+                drop(started.send(Ok(())));
+                let render: Arc<Render> = Arc::new(render);
+                runtime.block_on(run(listener, render, limits, stopped));
+            })?;
+        start.recv().unwrap_or_else(|_| Err(io::Error::other("the exporter's thread died")))?;
+        Ok(Self { local_addr, stop, thread: Some(thread) })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Tells it to end, and does not wait until it has. Telling it again changes nothing.
+    pub fn shutdown(&self) {
+        self.stop.notify_one();
+    }
+
+    /// Tells it to end and waits until it has: for a page that is just being made, at most. Blocks; the
+    /// port is free afterwards. Not for the thread of an async task.
+    pub fn join(mut self) {
+        self.shutdown();
+        if let Some(thread) = self.thread.take() {
+            // A panic of that thread has been told of by the panic hook.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("local_addr", &self.local_addr).finish_non_exhaustive()
+    }
+}
+
+fn prepare(
+    listener: TcpListener,
+) -> io::Result<(tokio::runtime::Runtime, tokio::net::TcpListener)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let context = runtime.enter();
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    drop(context);
+    Ok((runtime, listener))
+}
+
+/// Accepts until told to stop. What is being served then goes with the runtime.
+async fn run(
+    listener: tokio::net::TcpListener,
+    render: Arc<Render>,
+    limits: Limits,
+    stop: Arc<Notify>,
+) {
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let accept = async {
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    tokio::spawn(serve(stream, Arc::clone(&render), limits, place));
+                }
+                // The peer's or the system's trouble; it passes.
+                Err(_) => Time::tokio().sleep(limits.pause).await,
+            }
+        }
+    };
+    first(stop.notified(), accept).await;
+}
+
+/// Serves one connection for as long as it may last.
+async fn serve(
+    stream: TcpStream,
+    render: Arc<Render>,
+    limits: Limits,
+    _place: OwnedSemaphorePermit,
+) {
+    let answer = service_fn(|request: Request<_>| {
+        let answer = respond(&request, &*render);
+        async { Ok::<_, Infallible>(answer) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), answer);
+    // Whatever ended it, it was the peer's.
+    first(connection, Time::tokio().sleep(limits.connection)).await;
+}
+
+/// Runs both until one has ended.
+async fn first(one: impl Future, other: impl Future) {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    poll_fn(|cx| {
+        let is_over = one.as_mut().poll(cx).is_ready() || other.as_mut().poll(cx).is_ready();
+        if is_over { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+fn respond<B>(request: &Request<B>, render: &Render) -> Response<Full<Bytes>> {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    match request.uri().path() {
+        "/" | "/metrics" if !is_read => {
+            let mut answer = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "method not allowed\n");
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            answer
+        }
+        "/" => page(StatusCode::OK, HTML, INDEX),
+        // Every change it makes is made under a lock that does not poison, so it can be asked again.
+        "/metrics" => match catch_unwind(AssertUnwindSafe(render)) {
+            Ok(text) => page(StatusCode::OK, METRICS, text),
+            Err(_) => {
+                tracing::error!(target: "seawall", "making the page of metrics panicked");
+                page(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "the page could not be made\n")
+            }
+        },
+        _ => page(StatusCode::NOT_FOUND, TEXT, "not found; the metrics are at /metrics\n"),
+    }
+}
+
+fn page(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

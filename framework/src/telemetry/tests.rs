@@ -1,0 +1,103 @@
+//! Telemetry against dependencies that are driven by hand.
+
+#[cfg(feature = "prometheus")]
+mod page;
+#[cfg(feature = "prometheus")]
+mod parser;
+mod publishing;
+#[cfg(feature = "prometheus")]
+mod serving;
+mod tracing_events;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crate::call::timer::{ManualTime, Time};
+use crate::call::{Call, Core, Dependency, MethodSpec, Rules};
+use crate::entropy::Entropy;
+use crate::error::CallError;
+use crate::policy::Policy;
+
+use super::Tracing;
+
+/// A dependency with methods `charge` and `balance`, and the time that it goes by.
+struct Driven {
+    time: ManualTime,
+    core: Core,
+}
+
+const fn method(name: &'static str) -> MethodSpec {
+    MethodSpec { name, idempotent: true, timeout: None, max_attempts: None, fallback: false }
+}
+
+impl Driven {
+    fn new(name: &str) -> Self {
+        let time = Time::manual();
+        let dependency = Dependency::new(
+            name.into(),
+            Policy::default(),
+            Time::from(&time),
+            Entropy::system(),
+            Arc::new(Tracing),
+        );
+        let methods = [method("charge"), method("balance")];
+        Self { time, core: Core::new(Arc::new(dependency), &methods, Box::new(())) }
+    }
+
+    fn dependency(&self) -> &Arc<Dependency> {
+        self.core.dependency()
+    }
+
+    /// A call that is answered after `took`.
+    fn call(&self, method: usize, took: Duration, answer: Result<u32, ()>) {
+        let mut call = Call::begin(&self.core, method);
+        let answer = ready(call.once(
+            || async {
+                self.time.advance(took);
+                answer
+            },
+            Rules::default(),
+        ));
+        let _: Result<u32, CallError<()>> = call.finish(answer);
+    }
+
+    /// A call that fails once and is tried again.
+    fn retried(&self, method: usize) {
+        let mut call = Call::begin(&self.core, method);
+        let mut left = 1;
+        let answer = {
+            let mut attempts = pin!(call.repeat(
+                || {
+                    left -= 1;
+                    let answer = if left < 0 { Ok(1) } else { Err(()) };
+                    async move { answer }
+                },
+                Rules::default(),
+            ));
+            let mut cx = Context::from_waker(Waker::noop());
+            loop {
+                match attempts.as_mut().poll(&mut cx) {
+                    Poll::Ready(answer) => break answer,
+                    Poll::Pending => self.time.advance(Duration::from_secs(1)),
+                }
+            }
+        };
+        let _: Result<i32, CallError<()>> = call.finish(answer);
+    }
+
+    /// Fails until the breaker opens.
+    fn break_it(&self) {
+        for _ in 0..5 {
+            self.call(0, Duration::ZERO, Err(()));
+        }
+    }
+}
+
+fn ready<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it was to be ready at once"),
+    }
+}

@@ -1,0 +1,303 @@
+//! The page as a scraper sees it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use crate::call::Dependency;
+use crate::event::State;
+use crate::outcome::CallOutcome;
+
+use super::super::names::{self, Kind};
+use super::super::prometheus::Exporter;
+use super::Driven;
+use super::parser::{Page, parse};
+
+const MS: Duration = Duration::from_millis(1);
+
+fn page_of(exporter: &Exporter, driven: &[&Driven]) -> Page {
+    parse(&exporter.render(driven.iter().map(|driven| driven.dependency())))
+}
+
+#[test]
+fn nothing_to_tell_is_an_empty_page() {
+    assert_eq!(Exporter::new().render::<Arc<Dependency>>([]), "");
+}
+
+#[test]
+fn every_metric_shows_from_the_start_with_its_kind_help_and_labels() {
+    let page = page_of(&Exporter::new(), &[&Driven::new("payments")]);
+    let shown: BTreeSet<_> = page.families.keys().map(String::as_str).collect();
+    assert_eq!(shown, names::ALL.iter().map(|metric| metric.name).collect());
+    for metric in &names::ALL {
+        let family = &page.families[metric.name];
+        let kind = match metric.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        assert_eq!((&*family.kind, &*family.help), (kind, metric.help));
+        for (_, labels, _) in &family.series {
+            let labels: BTreeSet<_> =
+                labels.keys().map(String::as_str).filter(|label| *label != "le").collect();
+            assert_eq!(labels, metric.labels.iter().copied().collect(), "{}", metric.name);
+        }
+    }
+    assert_eq!(page.families["seawall_breaker_transitions_total"].series.len(), 5);
+    assert_eq!(page.families["seawall_calls_total"].series.len(), 2 * CallOutcome::ALL.len());
+    assert!(page.rising().all(|(_, value)| value == 0.0));
+    assert_eq!(page.value("seawall_bulkhead_limit", &[("dependency", "payments")]), Some(25.0));
+}
+
+#[test]
+fn the_page_says_what_happened() {
+    let payments = Driven::new("payments");
+    payments.call(0, 3 * MS, Ok(1));
+    payments.call(1, 30 * MS, Ok(1));
+    payments.retried(1);
+    payments.break_it();
+    payments.call(0, MS, Ok(1));
+    payments.dependency().note_restart();
+    payments.dependency().note_unattended();
+    let exporter = Exporter::new();
+    let page = page_of(&exporter, &[&payments]);
+    let value = |name: &str, labels: &[(&str, &str)]| {
+        let mut all = vec![("dependency", "payments")];
+        all.extend(labels);
+        page.value(name, &all).unwrap_or_else(|| panic!("no {name} {labels:?}"))
+    };
+    let ended =
+        |method, outcome| value("seawall_calls_total", &[("method", method), ("outcome", outcome)]);
+    assert_eq!(ended("charge", "success"), 1.0);
+    assert_eq!(ended("charge", "failure"), 5.0);
+    assert_eq!(ended("charge", "rejected"), 1.0);
+    assert_eq!(ended("balance", "success"), 2.0);
+    let attempts = [("method", "balance"), ("outcome", "failure")];
+    assert_eq!(value("seawall_attempts_total", &attempts), 1.0);
+    assert_eq!(value("seawall_retries_total", &[]), 1.0);
+    assert_eq!(value("seawall_rejections_total", &[("by", "breaker")]), 1.0);
+    assert_eq!(value("seawall_breaker_state", &[("state", "open")]), 1.0);
+    let opened = [("from", "closed"), ("to", "open")];
+    assert_eq!(value("seawall_breaker_transitions_total", &opened), 1.0);
+    assert_eq!(value("seawall_actor_restarts_total", &[]), 1.0);
+    assert_eq!(value("seawall_actor_unattended", &[]), 1.0);
+    assert_eq!(value("seawall_call_duration_seconds_count", &[("method", "charge")]), 6.0);
+    assert_eq!(value("seawall_call_duration_seconds_sum", &[("method", "charge")]), 0.003);
+    let bucket =
+        |le| value("seawall_call_duration_seconds_bucket", &[("method", "charge"), ("le", le)]);
+    assert_eq!((bucket("0.002"), bucket("0.005"), bucket("100")), (5.0, 6.0, 6.0));
+}
+
+#[test]
+fn a_breaker_is_in_exactly_one_state_all_the_way_round() {
+    let payments = Driven::new("payments");
+    let exporter = Exporter::new();
+    let mut seen = Vec::new();
+    let mut look = || {
+        let page = page_of(&exporter, &[&payments]);
+        page.assert_one_state_each();
+        let is_in = |state: &State| {
+            let labels = [("dependency", "payments"), ("state", state.as_str())];
+            page.value("seawall_breaker_state", &labels) == Some(1.0)
+        };
+        seen.extend(State::ALL.into_iter().filter(is_in));
+    };
+    look();
+    payments.break_it();
+    look();
+    payments.time.advance(Duration::from_secs(31));
+    payments.dependency().tick();
+    look();
+    payments.call(0, MS, Ok(1));
+    payments.call(0, MS, Ok(1));
+    look();
+    assert_eq!(seen, [State::Closed, State::Open, State::HalfOpen, State::Closed]);
+}
+
+#[test]
+fn no_counter_falls_and_states_add_up_while_threads_call_and_scrape() {
+    let driven: Vec<_> = ["payments", "inventory"].iter().map(|name| Driven::new(name)).collect();
+    let exporter = Exporter::new();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for thread in 0..3u32 {
+            let (driven, over) = (&driven, &over);
+            scope.spawn(move || {
+                let mut round = thread;
+                while !over.load(Ordering::Relaxed) {
+                    round = round.wrapping_add(1);
+                    let one = &driven[round as usize % 2];
+                    one.call(round as usize % 2, MS, if round % 3 == 0 { Err(()) } else { Ok(1) });
+                    match round % 97 {
+                        0 => one.dependency().force_open(),
+                        1 => one.dependency().reset(),
+                        2 => one.dependency().force_closed(),
+                        _ => {}
+                    }
+                }
+            });
+        }
+        let scrapers: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut last = BTreeMap::new();
+                    for _ in 0..150 {
+                        let page = parse(&exporter.render(driven.iter().map(Driven::dependency)));
+                        page.assert_one_state_each();
+                        for (key, value) in page.rising() {
+                            let before = last.insert(key.clone(), value).unwrap_or(0.0);
+                            assert!(before <= value, "{key:?} fell from {before} to {value}");
+                        }
+                    }
+                    last.values().sum::<f64>()
+                })
+            })
+            .collect();
+        let sums: Vec<_> = scrapers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        over.store(true, Ordering::Relaxed);
+        assert!(sums.into_iter().all(|sum| sum.expect("a scraper that lived") > 0.0));
+    });
+}
+
+fn names_survive(hostile: &[&str]) {
+    let driven: Vec<_> = hostile.iter().map(|name| Driven::new(name)).collect();
+    let page = page_of(&Exporter::new(), &driven.iter().collect::<Vec<_>>());
+    page.assert_one_state_each();
+    assert_eq!(page.label_values("dependency"), hostile.iter().copied().collect());
+    assert_eq!(page.families["seawall_retries_total"].series.len(), hostile.len());
+    assert_eq!(page.families["seawall_call_duration_seconds"].series.len(), hostile.len() * 2 * 22);
+}
+
+#[test]
+fn hostile_names_stay_apart_and_the_page_well_formed() {
+    names_survive(&[
+        "",
+        " ",
+        "a\\b",
+        "a\\\\b",
+        "a\\\\\\b",
+        "a\"b",
+        "a\\\"b",
+        "a\nb",
+        "a\\nb",
+        "a\\\nb",
+        "a\r\n\n\nb",
+        "\\",
+        "\"} 1\nseawall_calls_total{dependency=\"forged\"} 1\n# TYPE x counter",
+        "# HELP",
+        "{}",
+        "naïve 🦀 \u{202e}\0",
+    ]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn any_names_survive(names in prop::collection::btree_set("[\\\\\"\nn,={} a🦀]{0,6}", 1..4)) {
+        names_survive(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn buckets_hold_exactly_the_calls_that_took_no_longer(
+        took in prop::collection::vec((0u64..200_000_000_000, 0u32..28), 0..60),
+    ) {
+        let payments = Driven::new("payments");
+        // On a bound as often as not.
+        let took: Vec<u64> = took.into_iter().map(|(nanos, shift)| match shift {
+            0..9 => 100_000 * 10u64.pow(shift % 7),
+            shift => nanos >> shift,
+        }).collect();
+        for nanos in &took {
+            payments.call(0, Duration::from_nanos(*nanos), Err(()));
+            payments.dependency().reset();
+        }
+        let page = page_of(&Exporter::new(), &[&payments]);
+        for (name, labels, value) in &page.families["seawall_call_duration_seconds"].series {
+            if labels["method"] == "charge" && name.ends_with("_bucket") {
+                let le: f64 = labels["le"].parse().expect("a bound");
+                let naive = took.iter().filter(|nanos| **nanos as f64 / 1e9 <= le).count();
+                prop_assert_eq!(*value, naive as f64, "le {}", le);
+            }
+        }
+        let sum = took.iter().sum::<u64>() as f64 / 1e9;
+        let labels = [("dependency", "payments"), ("method", "charge")];
+        prop_assert_eq!(page.value("seawall_call_duration_seconds_sum", &labels), Some(sum));
+    }
+}
+
+#[test]
+fn a_dependency_that_is_gone_takes_its_series_with_it() {
+    let exporter = Exporter::new();
+    let (payments, inventory) = (Driven::new("payments"), Driven::new("inventory"));
+    payments.call(0, MS, Ok(1));
+    inventory.call(0, MS, Ok(1));
+    page_of(&exporter, &[&payments, &inventory]);
+    let page = page_of(&exporter, &[&inventory]);
+    assert_eq!(page.label_values("dependency"), BTreeSet::from(["inventory"]));
+    let labels = [("dependency", "inventory"), ("method", "charge"), ("outcome", "success")];
+    assert_eq!(
+        page.value("seawall_calls_total", &labels),
+        Some(1.0),
+        "the other one's counts stay"
+    );
+}
+
+#[test]
+fn a_namesake_begins_at_zero_even_if_nobody_scraped_in_between() {
+    let exporter = Exporter::new();
+    let former = Driven::new("payments");
+    former.break_it();
+    page_of(&exporter, &[&former]);
+    drop(former);
+    let page = page_of(&exporter, &[&Driven::new("payments")]);
+    assert!(page.rising().all(|(_, value)| value == 0.0));
+    page.assert_one_state_each();
+}
+
+#[test]
+fn two_of_one_name_do_not_break_the_page() {
+    let (one, other) = (Driven::new("payments"), Driven::new("payments"));
+    one.call(0, MS, Ok(1));
+    let exporter = Exporter::new();
+    for _ in 0..2 {
+        let page = page_of(&exporter, &[&one, &other, &one]);
+        let labels = [("dependency", "payments"), ("method", "charge"), ("outcome", "success")];
+        assert_eq!(page.value("seawall_calls_total", &labels), Some(1.0));
+    }
+}
+
+#[test]
+fn ten_thousand_spawned_scraped_and_dropped_leave_nothing() {
+    let exporter = Exporter::new();
+    for batch in 0..50 {
+        let names = (0..200).map(|n| format!("dependency-{batch}-{n}"));
+        let driven: Vec<_> = names.map(|name| Driven::new(&name)).collect();
+        let text = exporter.render(driven.iter().map(Driven::dependency));
+        let breakers = text.lines().filter(|line| line.starts_with("seawall_breaker_state{"));
+        assert_eq!(breakers.count(), 3 * 200, "only those of this batch");
+    }
+    assert_eq!(exporter.render::<Arc<Dependency>>([]), "");
+    assert!(exporter.known().contains("dependencies: 0"));
+}
+
+#[test]
+fn methods_of_a_second_client_join() {
+    let payments = Driven::new("payments");
+    let exporter = Exporter::new();
+    page_of(&exporter, &[&payments]);
+    let more = [super::method("a_first"), super::method("charge"), super::method("zz_last")];
+    let _second = crate::call::Core::new(Arc::clone(payments.dependency()), &more, Box::new(()));
+    payments.call(0, MS, Ok(1));
+    let page = page_of(&exporter, &[&payments]);
+    let methods = BTreeSet::from(["a_first", "balance", "charge", "zz_last"]);
+    assert_eq!(page.label_values("method"), methods);
+    for method in methods {
+        let labels = [("dependency", "payments"), ("method", method), ("outcome", "success")];
+        let expected = if method == "charge" { 1.0 } else { 0.0 };
+        assert_eq!(page.value("seawall_calls_total", &labels), Some(expected), "{method}");
+    }
+}

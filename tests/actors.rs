@@ -1,0 +1,19 @@
+//! Supervision from the outside: where it runs, what its actors do by themselves, what becomes of calls
+//! when they are stalled, killed or gone, and how everything ends.
+#![allow(clippy::unwrap_used)] // a test may panic
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails with the test")]
+
+#[path = "pipeline/build.rs"]
+#[expect(dead_code, reason = "shared with the tests of one call, which use all of it")]
+mod build;
+
+mod actors {
+    mod adopted;
+    mod control;
+    mod growth;
+    mod life;
+    mod load;
+    mod places;
+    mod shutdown;
+    mod stalled;
+}

@@ -1,0 +1,17 @@
+//! One call from the outside, through clients that `#[resilient]` made: every guard, every way to end,
+//! every moment to be dropped.
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
+mod pipeline {
+    pub(crate) mod build;
+
+    mod allocation;
+    mod breaker;
+    mod cancel;
+    mod crowd;
+    mod fallback;
+    mod guards;
+    mod panics;
+    mod retry;
+    mod waiting;
+}

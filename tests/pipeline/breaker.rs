@@ -1,0 +1,123 @@
+//! What a call that has no answer teaches the breaker.
+
+use std::time::Duration;
+
+use seawall::prelude::*;
+use seawall_tests::{Answer, Api, Step, Task, Trouble, World, ready};
+
+use super::build::*;
+
+fn hanging(policy: seawall::policy::Builder) -> World {
+    World::new(policy.build().unwrap(), vec![Step::Hang; 10])
+}
+
+fn call(world: &World) -> Task<'_, Answer> {
+    Task::pending(world.client.write(""))
+}
+
+#[test]
+fn a_call_dropped_before_its_slow_threshold_teaches_nothing() {
+    let world = hanging(base().breaker(trips_after(1).slow_call(ms(200))));
+    let dropped = call(&world);
+    world.time.advance(ms(200) - Duration::from_nanos(1));
+    drop(dropped);
+    assert_eq!(world.handle.state(), State::Closed);
+    assert_eq!(world.snapshot().attempts(Outcome::Cancelled), 1);
+}
+
+#[test]
+fn a_call_dropped_after_its_slow_threshold_counts_as_a_failure() {
+    let world = hanging(base().breaker(trips_after(2).slow_call(ms(200))));
+    for _ in 0..2 {
+        let dropped = call(&world);
+        world.time.advance(ms(200));
+        drop(dropped);
+    }
+    assert_eq!(world.handle.state(), State::Open, "a black hole behind impatient callers");
+    assert_eq!(world.calls(CallOutcome::Cancelled), 2, "for the caller it was still cancelled");
+    world.assert_idle(2, "at the end");
+}
+
+#[test]
+fn without_a_slow_threshold_the_timeout_is_one() {
+    let world = hanging(base().breaker(trips_after(1)));
+    let dropped = call(&world);
+    // Past its timeout, but its task was never run again.
+    world.time.advance(secs(1));
+    drop(dropped);
+    assert_eq!(world.handle.state(), State::Open);
+}
+
+/// A holder keeps the only permit until `wait` has passed; then one attempt has `3 s - wait` left.
+fn ends_with_the_deadline(left: Duration) -> State {
+    let policy = base()
+        .deadline(secs(3))
+        .timeout(secs(1))
+        .breaker(trips_after(1))
+        .bulkhead(permits(1).max_wait(secs(3)));
+    let world = World::new(policy.build().unwrap(), [Step::Later(1, Ok(0)), Step::Hang]);
+    let mut holder = call(&world);
+    let mut waiter = call(&world);
+    // The holder's timer is passed over: its task is run when its service has the answer.
+    world.time.advance(secs(3) - left);
+    assert!(holder.poll().is_ready());
+    assert!(waiter.poll().is_pending(), "dispatched with {left:?} left");
+    assert_eq!(world.service().seen(), 2);
+    world.time.advance(left);
+    let answer = waiter.ready();
+    assert!(matches!(answer, Err(Trouble::Fault(Fault::DeadlineExceeded { .. }))), "{answer:?}");
+    world.handle.state()
+}
+
+#[test]
+fn a_deadline_with_under_a_tenth_of_the_timeout_left_is_not_a_failure() {
+    assert_eq!(ends_with_the_deadline(ms(99)), State::Closed);
+}
+
+#[test]
+fn a_deadline_with_a_tenth_of_the_timeout_left_is_a_failure() {
+    assert_eq!(ends_with_the_deadline(ms(100)), State::Open);
+}
+
+#[test]
+fn a_hung_probe_gives_its_place_to_another_but_never_its_permit() {
+    let policy = base()
+        .timeout(secs(9))
+        .breaker(trips_after(1).probe_life(secs(2)))
+        .bulkhead(permits(2))
+        .build()
+        .unwrap();
+    let world = World::new(policy, [Step::Answer(Err(Trouble::Broken)), Step::Hang]);
+    ready(world.client.write("")).unwrap_err();
+    world.time.advance(secs(5));
+    let hung = call(&world);
+    assert!(ready(world.client.write("")).is_err(), "its place is taken");
+    world.time.advance(secs(2));
+    assert_eq!(ready(world.client.write("")), Ok(7), "the place is another's");
+    assert_eq!(world.handle.state(), State::Closed);
+    assert_eq!(world.snapshot().active, 1, "the permit is still its own");
+    drop(hung);
+    world.assert_idle(4, "at the end");
+}
+
+#[test]
+fn a_rate_over_a_window_opens_at_its_threshold_and_not_before_min_calls() {
+    let breaker =
+        seawall::breaker::Config::builder().failure_rate(0.5).min_calls(4).open_for(secs(5));
+    let world = World::new(
+        base().breaker(breaker).build().unwrap(),
+        [
+            Step::Answer(Err(Trouble::Broken)),
+            Step::Answer(Err(Trouble::Broken)),
+            Step::Answer(Err(Trouble::NotFound)),
+            Step::Answer(Ok(1)),
+        ],
+    );
+    for _ in 0..4 {
+        let _ = ready(world.client.write(""));
+        assert_eq!(world.handle.state(), State::Closed, "three calls count, not four");
+    }
+    // Evaluated on every outcome: two of four have failed.
+    assert_eq!(ready(world.client.write("")), Ok(7));
+    assert_eq!(world.handle.state(), State::Open);
+}

@@ -1,0 +1,130 @@
+//! The fallback: when it is asked, how long it may take, and how its answer counts.
+
+use seawall::prelude::*;
+use seawall_tests::{Answer, Api, SPARE, Step, Task, Trouble, World, ready, refused};
+
+use super::build::*;
+
+fn broken() -> Step {
+    Step::Answer(Err(Trouble::Broken))
+}
+
+/// Deadline 2 s, of which 500 ms are kept for the fallback.
+fn policy() -> seawall::policy::Builder {
+    base()
+        .deadline(secs(2))
+        .timeout(secs(2))
+        .fallback_timeout(ms(500))
+        .bulkhead(permits(1).max_wait(secs(2)))
+}
+
+fn world(script: impl IntoIterator<Item = Step>) -> World {
+    World::new(policy().build().unwrap(), script)
+}
+
+#[test]
+fn it_answers_for_a_failure_and_the_call_counts_as_fallback() {
+    let world = world([broken()]);
+    assert_eq!(ready(world.client.cached("ready")), Ok(SPARE));
+    let now = world.snapshot();
+    assert_eq!((now.calls(CallOutcome::Fallback), now.attempts(Outcome::Failure)), (1, 1));
+    assert_eq!(
+        now.breaker.window_failures, 1,
+        "the breaker hears of the failure, not of the fallback"
+    );
+    world.assert_idle(1, "at the end");
+}
+
+#[test]
+fn it_answers_for_every_refusal() {
+    let world = World::new(policy().rate_limit(tokens(1)).build().unwrap(), []);
+    assert_eq!(ready(world.client.cached("ready")), Ok(7));
+    assert_eq!(ready(world.client.cached("ready")), Ok(SPARE));
+    let now = world.snapshot();
+    assert_eq!(now.calls(CallOutcome::Fallback), 1);
+    assert_eq!(now.rejections(RejectedBy::RateLimit), 1);
+    assert_eq!(now.rejected_calls(RejectedBy::RateLimit), 0);
+}
+
+#[test]
+fn it_is_asked_after_the_last_attempt_only() {
+    let world = world([broken(), broken(), broken()]);
+    let mut call = Task::pending(world.client.both("ready"));
+    world.time.advance(ms(100));
+    assert!(call.poll().is_pending());
+    world.time.advance(ms(200));
+    assert_eq!(call.ready(), Ok(SPARE));
+    assert_eq!(world.service().seen(), 3);
+}
+
+#[test]
+fn attempts_leave_it_the_time_that_is_kept_for_it() {
+    let world = world([Step::Hang]);
+    let mut call = Task::pending(world.client.cached("later"));
+    world.time.advance(ms(1500));
+    assert!(call.wakes() > 0, "the attempts end 500 ms before the deadline");
+    assert!(call.poll().is_pending(), "the fallback waits");
+    assert_eq!(world.time.now().as_nanos(), 1_500_000_000);
+    assert_eq!(call.ready(), Ok(SPARE));
+    assert_eq!(world.calls(CallOutcome::Fallback), 1);
+}
+
+#[test]
+fn a_waiting_one_ends_with_the_deadline_and_the_call_with_its_own_error() {
+    let world = world([broken()]);
+    let mut call = Task::pending(world.client.cached("never"));
+    world.time.advance(ms(1999));
+    assert!(call.poll().is_pending());
+    world.time.advance(ms(1));
+    assert_eq!(call.ready(), Err(Trouble::Broken));
+    assert_eq!(world.calls(CallOutcome::Failure), 1);
+    world.assert_idle(1, "at the end");
+}
+
+/// Past the whole deadline before the fallback is first polled.
+fn after_the_deadline(key: &'static str) -> (CallOutcome, Answer) {
+    let world = world([Step::Hang]);
+    let call = Task::pending(world.client.cached(key));
+    world.time.advance(secs(3));
+    let answer = call.ready();
+    let how = CallOutcome::ALL.into_iter().find(|&outcome| world.calls(outcome) > 0);
+    (how.unwrap(), answer)
+}
+
+#[test]
+fn after_the_deadline_one_that_is_ready_is_heard() {
+    let (how, answer) = after_the_deadline("ready");
+    assert_eq!((how, answer), (CallOutcome::Fallback, Ok(SPARE)));
+}
+
+#[test]
+fn after_the_deadline_one_that_waits_is_not() {
+    let (how, answer) = after_the_deadline("later");
+    assert!(matches!(answer, Err(Trouble::Fault(Fault::DeadlineExceeded { .. }))), "{answer:?}");
+    assert_eq!(how, CallOutcome::DeadlineExceeded);
+}
+
+#[test]
+fn its_own_error_is_the_calls_failure() {
+    let world = world([broken()]);
+    assert_eq!(ready(world.client.cached("error")), Err(Trouble::Final));
+    assert_eq!(world.calls(CallOutcome::Failure), 1);
+}
+
+#[test]
+fn it_holds_no_permit() {
+    let world = world([broken()]);
+    let fallback = Task::pending(world.client.cached("never"));
+    assert_eq!(world.snapshot().active, 0);
+    assert_eq!(ready(world.client.write("")), Ok(7), "the only permit is free");
+    drop(fallback);
+    world.assert_idle(2, "at the end");
+    assert_eq!(world.calls(CallOutcome::Cancelled), 1);
+}
+
+#[test]
+fn methods_without_one_hear_the_refusal() {
+    let world = World::new(policy().rate_limit(tokens(1)).build().unwrap(), []);
+    assert_eq!(ready(world.client.write("")), Ok(7));
+    assert_eq!(refused(ready(world.client.write(""))).0, RejectedBy::RateLimit);
+}

@@ -1,0 +1,222 @@
+//! Retry: what is repeated, how often, after how long, and what is not.
+
+use std::time::Duration;
+
+use seawall::prelude::*;
+use seawall::retry::{BudgetConfig, Jitter};
+use seawall_tests::{Answer, Api, Step, Task, Trouble, World, ready, refused};
+
+use super::build::*;
+
+fn broken() -> Step {
+    Step::Answer(Err(Trouble::Broken))
+}
+
+/// Lets time pass from timer to timer until the call ends; the answer and the time at each wait's end.
+fn drive(world: &World, call: &mut Task<'_, Answer>) -> (Answer, Vec<Duration>) {
+    let mut waits = Vec::new();
+    let start = world.time.now();
+    loop {
+        if let std::task::Poll::Ready(answer) = call.poll() {
+            return (answer, waits);
+        }
+        let woken = call.wakes();
+        while call.wakes() == woken {
+            let next = world.time.next_deadline().expect("waits for nothing");
+            world.time.advance(next.since(world.time.now()));
+        }
+        waits.push(world.time.now().since(start));
+    }
+}
+
+fn world(retry: seawall::retry::Builder, script: Vec<Step>) -> World {
+    World::new(base().breaker(trips_after(100)).retry(retry).build().unwrap(), script)
+}
+
+#[test]
+fn a_method_that_is_not_idempotent_is_never_repeated() {
+    let world = world(retries(5), vec![broken()]);
+    assert_eq!(ready(world.client.write("")), Err(Trouble::Broken));
+    assert_eq!(ready(world.client.cached("ready")), Ok(7));
+    assert_eq!(world.service().seen(), 2);
+}
+
+#[test]
+fn attempts_and_delays_are_as_configured() {
+    let world = world(retries(4), vec![broken(); 10]);
+    let (answer, waits) = drive(&world, &mut Task::new(world.client.read("")));
+    assert_eq!(answer, Err(Trouble::Broken));
+    assert_eq!(waits, [ms(100), ms(300), ms(700)]);
+    let now = world.snapshot();
+    assert_eq!((world.service().seen(), now.retries), (4, 3));
+    assert_eq!(now.attempts(Outcome::Failure), 4);
+    assert_eq!(now.calls(CallOutcome::Failure), 1);
+}
+
+#[test]
+fn it_stops_at_the_first_success_and_counts_one_call() {
+    let world = world(retries(4), vec![broken(), broken()]);
+    let (answer, waits) = drive(&world, &mut Task::new(world.client.read("")));
+    assert_eq!((answer, waits.len()), (Ok(7), 2));
+    let now = world.snapshot();
+    assert_eq!((now.attempts(Outcome::Failure), now.attempts(Outcome::Success)), (2, 1));
+    assert_eq!(now.calls(CallOutcome::Success), 1);
+    world.assert_idle(1, "at the end");
+}
+
+#[test]
+fn jitter_is_the_seeds_and_differs_from_call_to_call() {
+    let waits = |_| {
+        let world = world(retries(4).jitter(Jitter::Full), vec![broken(); 20]);
+        let mut all = Vec::new();
+        for _ in 0..3 {
+            all.push(drive(&world, &mut Task::new(world.client.read(""))).1);
+        }
+        all
+    };
+    let (first, again) = (waits(0), waits(1));
+    assert_eq!(first, again, "the same seed, the same run");
+    assert_ne!(first[0], first[1]);
+    assert_ne!(first[1], first[2]);
+    for call in &first {
+        assert!(call[0] < ms(100) && call[1] < ms(300) && call[2] < ms(700), "{call:?}");
+    }
+}
+
+#[test]
+fn a_retry_whose_backoff_would_end_past_the_deadline_is_not_started() {
+    let policy = base().deadline(secs(1)).breaker(trips_after(100)).retry(retries(10));
+    let world = World::new(
+        policy.bulkhead(permits(2).max_wait(secs(1))).build().unwrap(),
+        vec![broken(); 10],
+    );
+    let (answer, waits) = drive(&world, &mut Task::new(world.client.read("")));
+    // 100, 300, 700 ms; the next would be at 1.5 s.
+    assert_eq!((answer, waits.len()), (Err(Trouble::Broken), 3));
+    assert_eq!(world.time.now().since(seawall::clock::Moment::ZERO), ms(700));
+}
+
+#[test]
+fn a_backoff_that_is_woken_past_the_deadline_dispatches_nothing() {
+    let policy = base().deadline(secs(1)).bulkhead(permits(2).max_wait(secs(1))).build().unwrap();
+    let world = World::new(policy, [broken()]);
+    let call = Task::pending(world.client.read(""));
+    // A busy machine: the task is run only when the deadline is long past.
+    world.time.advance(secs(3));
+    let answer = call.ready();
+    assert!(matches!(answer, Err(Trouble::Fault(Fault::DeadlineExceeded { .. }))), "{answer:?}");
+    assert_eq!(world.service().seen(), 1, "dispatched after its deadline");
+    world.assert_idle(1, "at the end");
+}
+
+#[test]
+fn rejections_are_not_retried() {
+    let world = World::new(base().rate_limit(tokens(1)).build().unwrap(), [broken()]);
+    let (answer, waits) = drive(&world, &mut Task::new(world.client.read("")));
+    assert_eq!((refused(answer).0, waits.len()), (RejectedBy::RateLimit, 1));
+    assert_eq!(refused(ready(world.client.read(""))).0, RejectedBy::RateLimit);
+}
+
+#[test]
+fn rejections_are_retried_when_asked_for_and_not_before_they_say() {
+    let limit = seawall::limit::Config::builder().capacity(1).refill_per_second(1.0);
+    let policy = base().rate_limit(limit).retry(retries(3).retry_rejections(true));
+    let world = World::new(policy.build().unwrap(), []);
+    assert_eq!(ready(world.client.write("")), Ok(7));
+    let (answer, waits) = drive(&world, &mut Task::new(world.client.read("")));
+    assert_eq!((answer, waits), (Ok(7), vec![secs(1)]));
+    let now = world.snapshot();
+    assert_eq!(now.rejections(RejectedBy::RateLimit), 1);
+    assert_eq!(now.rejected_calls(RejectedBy::RateLimit), 0, "the call itself was answered");
+    assert_eq!(now.retries, 0, "the service saw one attempt");
+    world.assert_idle(2, "at the end");
+}
+
+#[test]
+fn an_error_that_says_nothing_is_neither_retried_nor_replaced() {
+    let world = world(retries(4), vec![Step::Answer(Err(Trouble::NotFound)); 2]);
+    assert_eq!(ready(world.client.read("")), Err(Trouble::NotFound));
+    assert_eq!(ready(world.client.both("ready")), Err(Trouble::NotFound));
+    let now = world.snapshot();
+    assert_eq!(now.attempts(Outcome::Ignored), 2);
+    assert_eq!(now.calls(CallOutcome::Ignored), 2);
+    assert_eq!(now.breaker.window_failures, 0);
+}
+
+#[test]
+fn an_error_that_is_classified_as_a_success_counts_as_a_successful_attempt_too() {
+    let world = world(retries(4), vec![broken(), Step::Answer(Err(Trouble::Expected))]);
+    let (answer, _) = drive(&world, &mut Task::new(world.client.both("ready")));
+    assert_eq!(answer, Err(Trouble::Expected));
+    let now = world.snapshot();
+    assert_eq!(now.calls(CallOutcome::Success), 1);
+    assert_eq!((now.attempts(Outcome::Success), now.attempts(Outcome::Failure)), (1, 1));
+    assert_eq!((world.service().seen(), now.breaker.window_failures), (2, 0));
+}
+
+#[test]
+fn an_error_that_the_filter_turns_down_is_not_retried() {
+    let world = world(retries(4), vec![Step::Answer(Err(Trouble::Final))]);
+    assert_eq!(ready(world.client.read("")), Err(Trouble::Final));
+    assert_eq!(world.service().seen(), 1);
+}
+
+#[test]
+fn a_spent_budget_ends_the_retrying() {
+    let budget = BudgetConfig::builder().ratio(0.0).min_per_second(0.3).window(secs(10)).build();
+    let world = world(retries(100).factor(1.0).budget(budget.unwrap()), vec![broken(); 200]);
+    let (answer, _) = drive(&world, &mut Task::new(world.client.read("")));
+    assert_eq!((answer, world.snapshot().retries), (Err(Trouble::Broken), 3));
+    let (answer, waits) = drive(&world, &mut Task::new(world.client.read("")));
+    assert_eq!((answer, waits.len()), (Err(Trouble::Broken), 0));
+}
+
+#[test]
+fn each_attempt_has_a_timeout_of_its_own() {
+    let world = world(retries(3), vec![Step::Hang, Step::Hang]);
+    let (answer, waits) = drive(&world, &mut Task::new(world.client.read("")));
+    assert_eq!((answer, waits), (Ok(7), vec![ms(1000), ms(1100), ms(2100), ms(2300)]));
+    let now = world.snapshot();
+    assert_eq!(now.attempts(Outcome::TimedOut), 2);
+    assert_eq!(now.breaker.window_failures, 0, "the success has begun the count again");
+}
+
+#[test]
+fn a_call_that_times_out_for_good_says_after_how_long() {
+    let world = world(retries(1), vec![Step::Hang]);
+    let (answer, _) = drive(&world, &mut Task::new(world.client.read("")));
+    let Err(Trouble::Fault(fault)) = answer else { panic!("{answer:?}") };
+    assert!(matches!(&fault, Fault::TimedOut { after, .. } if *after == secs(1)));
+    assert_eq!(fault.to_string(), "api: no answer within 1s");
+    assert_eq!(world.calls(CallOutcome::TimedOut), 1);
+}
+
+#[test]
+fn the_deadline_ends_an_attempt_in_flight() {
+    let policy = base()
+        .timeout(secs(1))
+        .deadline(ms(1600))
+        .bulkhead(permits(1).max_wait(secs(1)))
+        .build()
+        .unwrap();
+    let world = World::new(policy, vec![Step::Hang; 5]);
+    let (answer, waits) = drive(&world, &mut Task::new(world.client.read("")));
+    assert!(
+        matches!(&answer, Err(Trouble::Fault(Fault::DeadlineExceeded { after, .. })) if *after == ms(1600)),
+        "{answer:?}"
+    );
+    assert_eq!(waits, [ms(1000), ms(1100), ms(1600)]);
+    let now = world.snapshot();
+    assert_eq!(now.calls(CallOutcome::DeadlineExceeded), 1);
+    assert_eq!(now.attempts(Outcome::TimedOut), 2);
+    assert_eq!(now.breaker.window_failures, 2, "an attempt with half its timeout is a failure");
+    world.assert_idle(1, "at the end");
+}
+
+#[test]
+fn retries_stop_at_an_open_breaker() {
+    let world = World::new(base().retry(retries(10)).build().unwrap(), vec![broken(); 10]);
+    let (answer, waits) = drive(&world, &mut Task::new(world.client.read("")));
+    assert_eq!((refused(answer).0, waits.len()), (RejectedBy::Breaker, 3));
+    assert_eq!((world.service().seen(), world.snapshot().retries), (3, 2));
+}

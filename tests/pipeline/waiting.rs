@@ -1,0 +1,229 @@
+//! The mailbox as the waiting room: who waits, who is turned away and in which words, who comes next.
+
+use std::time::Duration;
+
+use seawall::backpressure::Strategy;
+use seawall::prelude::*;
+use seawall_tests::{Answer, Api, Step, Task, Trouble, World, ready, refused};
+
+use super::build::*;
+
+/// One permit, taken; a line of 2.
+fn crowded(on_full: Strategy) -> World {
+    let policy = base().bulkhead(permits(1)).mailbox(line(2, on_full)).build().unwrap();
+    World::new(policy, [Step::Later(1, Ok(0)), Step::Later(1, Ok(1)), Step::Later(1, Ok(2))])
+}
+
+fn call(world: &World) -> Task<'_, Answer> {
+    Task::pending(world.client.write(""))
+}
+
+/// Ends the call that holds the permit.
+fn end(call: Task<'_, Answer>, with: u64) {
+    assert_eq!(call.ready(), Ok(with));
+}
+
+#[test]
+fn waiters_are_served_in_the_order_they_came() {
+    let world = crowded(Strategy::Error);
+    let (holder, mut first, mut second) = (call(&world), call(&world), call(&world));
+    assert_eq!(world.snapshot().fill_ratio, 1.0);
+    end(holder, 0);
+    assert!(first.wakes() > 0 && second.wakes() == 0);
+    assert!(second.poll().is_pending() && first.poll().is_pending());
+    assert_eq!(world.service().seen(), 2, "only the first one is there");
+    end(first, 1);
+    assert!(second.poll().is_pending());
+    end(second, 2);
+    world.assert_idle(3, "at the end");
+}
+
+#[test]
+fn a_newcomer_never_passes_a_waiter() {
+    let world = crowded(Strategy::Error);
+    let (holder, mut waiter) = (call(&world), call(&world));
+    end(holder, 0);
+    // The permit is the waiter's, who has not been polled since.
+    let mut newcomer = call(&world);
+    assert_eq!(world.service().seen(), 1);
+    assert!(waiter.poll().is_pending());
+    assert!(newcomer.poll().is_pending());
+    assert_eq!(world.service().seen(), 2);
+    end(waiter, 1);
+    assert!(newcomer.poll().is_pending());
+    end(newcomer, 2);
+}
+
+#[test]
+fn a_permit_granted_to_a_call_that_is_then_dropped_goes_to_the_next_in_line() {
+    let world = crowded(Strategy::Error);
+    let (holder, first, mut second) = (call(&world), call(&world), call(&world));
+    end(holder, 0);
+    drop(first);
+    assert!(second.wakes() > 0, "asleep beside a free permit");
+    assert!(second.poll().is_pending());
+    end(second, 1);
+    world.assert_idle(3, "at the end");
+}
+
+#[test]
+fn error_refuses_the_newcomer_as_queue_full() {
+    let world = crowded(Strategy::Error);
+    let _holding = (call(&world), call(&world), call(&world));
+    assert_eq!(refused(ready(world.client.write(""))), (RejectedBy::QueueFull, None));
+    assert_eq!(world.snapshot().mailbox.dropped, 1);
+}
+
+#[test]
+fn drop_newest_drops_the_newcomer() {
+    let world = crowded(Strategy::DropNewest);
+    let _holding = (call(&world), call(&world), call(&world));
+    assert_eq!(refused(ready(world.client.write(""))), (RejectedBy::Dropped, None));
+    assert_eq!(world.snapshot().mailbox.waiting, 2);
+}
+
+#[test]
+fn drop_oldest_drops_the_oldest_waiter_and_wakes_it() {
+    let world = crowded(Strategy::DropOldest);
+    let (holder, oldest, mut second) = (call(&world), call(&world), call(&world));
+    let mut newcomer = call(&world);
+    assert!(oldest.wakes() > 0, "dropped, but asleep");
+    assert_eq!(refused(oldest.ready()), (RejectedBy::Dropped, None));
+    assert!(newcomer.poll().is_pending(), "the newcomer waits in its place");
+    end(holder, 0);
+    assert!(second.poll().is_pending());
+    end(second, 1);
+    assert!(newcomer.poll().is_pending());
+    end(newcomer, 2);
+    world.assert_idle(4, "at the end");
+}
+
+#[test]
+fn drop_oldest_lets_the_newcomer_wait_for_as_long_as_anybody() {
+    let world = crowded(Strategy::DropOldest);
+    let _holding = (call(&world), call(&world), call(&world));
+    let mut newcomer = call(&world);
+    world.time.advance(secs(4) - Duration::from_nanos(1));
+    assert!(newcomer.poll().is_pending());
+    world.time.advance(Duration::from_nanos(1));
+    assert_eq!(refused(newcomer.ready()), (RejectedBy::Bulkhead, None));
+}
+
+#[test]
+fn block_waits_for_room_and_moves_up() {
+    let world = crowded(Strategy::Block { timeout: secs(2) });
+    let (holder, mut first, second, mut blocked) =
+        (call(&world), call(&world), call(&world), call(&world));
+    assert_eq!(world.snapshot().mailbox.blocked_now, 1);
+    end(holder, 0);
+    let line = world.snapshot().mailbox;
+    assert_eq!((line.waiting, line.blocked_now, line.blocked), (2, 0, 1));
+    assert!(first.poll().is_pending());
+    drop(second);
+    end(first, 1);
+    assert!(blocked.poll().is_pending());
+    end(blocked, 2);
+    world.assert_idle(4, "at the end");
+}
+
+#[test]
+fn block_gives_up_at_its_timeout_as_queue_full() {
+    let world = crowded(Strategy::Block { timeout: secs(2) });
+    let _holding = (call(&world), call(&world), call(&world));
+    let mut blocked = call(&world);
+    world.time.advance(secs(2) - Duration::from_nanos(1));
+    assert!(blocked.poll().is_pending());
+    world.time.advance(Duration::from_nanos(1));
+    assert_eq!(refused(blocked.ready()), (RejectedBy::QueueFull, None));
+}
+
+#[test]
+fn a_wait_ends_at_max_wait_as_bulkhead() {
+    let world = crowded(Strategy::Error);
+    let _holder = call(&world);
+    let mut waiter = call(&world);
+    world.time.advance(secs(4) - Duration::from_nanos(1));
+    assert!(waiter.poll().is_pending());
+    world.time.advance(Duration::from_nanos(1));
+    assert!(waiter.wakes() > 0);
+    assert_eq!(refused(waiter.ready()), (RejectedBy::Bulkhead, None));
+    assert_eq!(world.snapshot().rejections(RejectedBy::Bulkhead), 1);
+}
+
+#[test]
+fn a_wait_ends_at_the_deadline_if_that_comes_first() {
+    let policy = base()
+        .timeout(secs(1))
+        .deadline(secs(3))
+        .bulkhead(permits(1).max_wait(secs(3)))
+        .build()
+        .unwrap();
+    let world = World::new(policy, [Step::Hang]);
+    let _holder = call(&world);
+    let waiter = call(&world);
+    world.time.advance(secs(3));
+    let answer = waiter.ready();
+    assert!(
+        matches!(answer, Err(Trouble::Fault(Fault::DeadlineExceeded { after, .. })) if after == secs(3)),
+        "{answer:?}"
+    );
+    assert_eq!(world.calls(CallOutcome::DeadlineExceeded), 1);
+}
+
+#[test]
+fn expired_work_is_never_dispatched_even_when_its_permit_came_in_time() {
+    let policy = base()
+        .deadline(secs(3))
+        .bulkhead(permits(1).max_wait(secs(3)))
+        .rate_limit(tokens(3))
+        .build()
+        .unwrap();
+    let world = World::new(policy, [Step::Later(1, Ok(0))]);
+    let (holder, late) = (call(&world), call(&world));
+    end(holder, 0);
+    // It has its permit, but its task is only run when the deadline has passed.
+    world.time.advance(secs(3));
+    let answer = late.ready();
+    assert!(matches!(answer, Err(Trouble::Fault(Fault::DeadlineExceeded { .. }))), "{answer:?}");
+    assert_eq!(world.service().seen(), 1, "dispatched after its deadline");
+    world.assert_idle(2, "at the end");
+}
+
+#[test]
+fn whoever_gives_a_permit_back_sheds_those_whose_time_has_passed() {
+    let world = crowded(Strategy::Error);
+    let (holder, expired) = (call(&world), call(&world));
+    world.time.advance(secs(3));
+    let mut fresh = call(&world);
+    world.time.advance(secs(2));
+    drop(holder);
+    assert!(fresh.poll().is_pending());
+    assert_eq!(world.service().seen(), 2, "the fresh one is served");
+    assert_eq!(refused(expired.ready()).0, RejectedBy::Bulkhead);
+    drop(fresh);
+    world.assert_idle(3, "at the end");
+}
+
+#[test]
+fn with_no_wait_allowed_the_mailbox_is_never_touched() {
+    let policy = base().bulkhead(permits(1).max_wait(Duration::ZERO)).build().unwrap();
+    let world = World::new(policy, [Step::Hang]);
+    let _holder = call(&world);
+    assert_eq!(refused(ready(world.client.write(""))).0, RejectedBy::Bulkhead);
+    assert_eq!(world.snapshot().mailbox.received, 0);
+}
+
+#[test]
+fn a_waiting_call_dropped_from_the_middle_leaves_the_others_in_order() {
+    let world = crowded(Strategy::Block { timeout: secs(2) });
+    let (holder, mut first, middle, mut last) =
+        (call(&world), call(&world), call(&world), call(&world));
+    drop(middle);
+    assert_eq!(world.snapshot().mailbox.waiting, 2);
+    end(holder, 0);
+    assert!(first.poll().is_pending());
+    end(first, 1);
+    assert!(last.poll().is_pending());
+    end(last, 2);
+    world.assert_idle(4, "at the end");
+}

@@ -1,0 +1,7 @@
+#[seawall::resilient]
+trait Payments {
+    #[call(idempotent)]
+    fn name(&self) -> String;
+}
+
+fn main() {}

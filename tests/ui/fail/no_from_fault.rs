@@ -1,0 +1,8 @@
+struct PaymentError;
+
+#[seawall::resilient]
+trait Payments {
+    async fn balance(&self) -> Result<u64, PaymentError>;
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[seawall::resilient]
+struct Payments;
+
+fn main() {
+    let _ = Payments;
+}

@@ -1,0 +1,7 @@
+#[seawall::resilient]
+trait Payments {
+    async fn balance(&self) -> u64;
+    async fn forget(&self);
+}
+
+fn main() {}

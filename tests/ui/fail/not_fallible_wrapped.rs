@@ -1,0 +1,6 @@
+#[seawall::resilient(errors = "wrapped")]
+trait Payments {
+    async fn balance(&self) -> Option<u64>;
+}
+
+fn main() {}
