@@ -14,6 +14,7 @@ use crate::event::{State, Transition};
 use crate::limit::TokenBucket;
 use crate::outcome::Outcome;
 use crate::policy::Policy;
+use crate::sync::CachePadded;
 
 use super::room::{Join, Room, TurnedAway};
 
@@ -34,10 +35,16 @@ impl From<Refusal> for Refused {
 #[derive(Debug)]
 pub struct Gate {
     breaker: CircuitBreaker,
-    limiter: Option<TokenBucket>,
-    room: Room,
+    /// What every call writes, off the lines that every call only reads.
+    written: CachePadded<Written>,
     max_wait: Duration,
     block_timeout: Duration,
+}
+
+#[derive(Debug)]
+struct Written {
+    limiter: Option<TokenBucket>,
+    room: Room,
 }
 
 impl Gate {
@@ -46,8 +53,10 @@ impl Gate {
     pub fn new(policy: &Policy, now: Moment) -> Self {
         Self {
             breaker: CircuitBreaker::new(policy.breaker().clone(), now),
-            limiter: policy.rate_limit().map(TokenBucket::new),
-            room: Room::new(policy.bulkhead().max_concurrent(), policy.mailbox()),
+            written: CachePadded(Written {
+                limiter: policy.rate_limit().map(TokenBucket::new),
+                room: Room::new(policy.bulkhead().max_concurrent(), policy.mailbox()),
+            }),
             max_wait: policy.bulkhead().max_wait(),
             // Under the other strategies nobody stands behind a full line: what waits there is in it.
             block_timeout: policy.mailbox().on_full().block_timeout().unwrap_or(Duration::MAX),
@@ -63,18 +72,18 @@ impl Gate {
     /// Calls waiting for a permit.
     #[must_use]
     pub fn waiters(&self) -> u32 {
-        self.room.permits().waiters()
+        self.written.0.room.permits().waiters()
     }
 
     pub(crate) fn room(&self) -> &Room {
-        &self.room
+        &self.written.0.room
     }
 
     /// The first look: an open breaker answers for itself and burns no token.
     #[inline]
     pub(crate) fn knock(&self, now: Moment) -> Result<(), Refused> {
         self.breaker.check(now)?;
-        if let Some(limiter) = &self.limiter {
+        if let Some(limiter) = &self.written.0.limiter {
             limiter.try_take(now, 1).map_err(|refusal| Refused {
                 by: RejectedBy::RateLimit,
                 retry_after: refusal.retry_after,
@@ -85,7 +94,7 @@ impl Gate {
 
     /// Gives back the token of an attempt that was never dispatched.
     pub(crate) fn refund(&self) {
-        if let Some(limiter) = &self.limiter {
+        if let Some(limiter) = &self.written.0.limiter {
             limiter.refund(1);
         }
     }
@@ -101,7 +110,7 @@ impl Gate {
             return Join::Refused(TurnedAway::Expired);
         }
         let give_up_at = (now + self.max_wait).min(deadline);
-        self.room.join(give_up_at, now + self.block_timeout, || {
+        self.written.0.room.join(give_up_at, now + self.block_timeout, || {
             if shut_down() {
                 return Some(TurnedAway::ShutDown);
             }
@@ -138,7 +147,7 @@ impl Gate {
     #[cold]
     fn settle(&self, moved: Transition) {
         if moved.to == State::Open {
-            self.room.flush(TurnedAway::Flushed);
+            self.written.0.room.flush(TurnedAway::Flushed);
         }
     }
 
@@ -146,7 +155,7 @@ impl Gate {
     pub(crate) fn force_open(&self, now: Moment) -> Option<Transition> {
         let moved = self.breaker.force_open(now);
         // Though no move was made: behind an open breaker whose time was up, calls may wait again.
-        self.room.flush(TurnedAway::Flushed);
+        self.written.0.room.flush(TurnedAway::Flushed);
         moved
     }
 
@@ -156,9 +165,9 @@ impl Gate {
     pub(crate) fn tick(&self, now: Moment) -> (Option<Transition>, Option<Moment>) {
         let (moved, next) = self.breaker.poll(now);
         if self.breaker.state() == State::Open {
-            self.room.flush(TurnedAway::Flushed);
-        } else if self.room.permits().waiters() > 0 {
-            self.room.call_up(now);
+            self.written.0.room.flush(TurnedAway::Flushed);
+        } else if self.written.0.room.permits().waiters() > 0 {
+            self.written.0.room.call_up(now);
         }
         (moved, next)
     }
