@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crate::clock::nanos;
 use crate::policy::Policy;
-use crate::retry;
 
 use super::dependency::Dependency;
 use super::stats::MethodStats;
@@ -39,7 +38,6 @@ pub(crate) struct Plan {
     /// Dropped after this long an attempt counts against the dependency.
     pub(crate) slow_call: Duration,
     pub(crate) max_attempts: u32,
-    pub(crate) retry: retry::Config,
 }
 
 impl Plan {
@@ -62,7 +60,6 @@ impl Plan {
             timeout,
             slow_call: policy.breaker().slow_call().unwrap_or(timeout),
             max_attempts: if spec.idempotent { max_attempts.max(1) } else { 1 },
-            retry: policy.retry().clone(),
         }
     }
 }

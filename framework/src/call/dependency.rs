@@ -1,6 +1,5 @@
 //! A dependency: its name, its policy, its gate, and what has come of it all.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -51,7 +50,8 @@ pub struct Dependency {
     retries: AtomicU64,
     restarts: AtomicU64,
     unattended: AtomicBool,
-    methods: Mutex<BTreeMap<&'static str, Arc<MethodStats>>>,
+    /// By name. A handful, so a list: a tree's first node is larger than all of it.
+    methods: Mutex<Vec<(&'static str, Arc<MethodStats>)>>,
 }
 
 impl Dependency {
@@ -123,7 +123,16 @@ impl Dependency {
 
     /// The counters of a method; the same ones for every client that has a method of this name.
     pub(crate) fn method_stats(&self, method: &'static str) -> Arc<MethodStats> {
-        Arc::clone(self.methods.lock().entry(method).or_default())
+        let mut methods = self.methods.lock();
+        let at = match methods.binary_search_by_key(&method, |(name, _)| name) {
+            Ok(at) => at,
+            Err(at) => {
+                methods.insert(at, (method, Arc::default()));
+                at
+            }
+        };
+        // In bounds: found, or inserted just now.
+        Arc::clone(&methods[at].1)
     }
 
     /// Tells everybody of a move of the breaker.

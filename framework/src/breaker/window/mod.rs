@@ -24,8 +24,9 @@ pub(super) struct Tally {
 #[derive(Debug)]
 pub(super) enum Window {
     Consecutive { window: Consecutive, failures: u32 },
-    Calls { window: Calls, threshold: Threshold },
-    Timed { window: Timed, threshold: Threshold },
+    // Boxed: padded against false sharing, they are ten times the size of a run of failures.
+    Calls { window: Box<Calls>, threshold: Threshold },
+    Timed { window: Box<Timed>, threshold: Threshold },
 }
 
 /// At or above which share of at least how many calls a breaker opens.
@@ -61,9 +62,11 @@ impl Window {
             Trip::Rate { failure_rate, min_calls, window } => {
                 let threshold = Threshold::new(failure_rate, min_calls);
                 match window {
-                    Over::Calls(size) => Self::Calls { window: Calls::new(size), threshold },
+                    Over::Calls(size) => {
+                        Self::Calls { window: Box::new(Calls::new(size)), threshold }
+                    }
                     Over::Time(length) => {
-                        Self::Timed { window: Timed::new(length, now), threshold }
+                        Self::Timed { window: Box::new(Timed::new(length, now)), threshold }
                     }
                 }
             }

@@ -32,7 +32,7 @@ impl Call<'_> {
                 }
             },
             Err(Fault::TimedOut { .. }) => true,
-            Err(Fault::Rejected { .. }) => self.method.plan.retry.retry_rejections(),
+            Err(Fault::Rejected { .. }) => self.dependency.policy().retry().retry_rejections(),
             Err(Fault::DeadlineExceeded { .. } | Fault::Unavailable { .. }) => false,
         }
     }
@@ -46,7 +46,7 @@ impl Call<'_> {
         made: u32,
         previous: Duration,
     ) -> Option<Duration> {
-        let retry = &self.method.plan.retry;
+        let retry = self.dependency.policy().retry();
         let unit = self.dependency.entropy().unit();
         let mut delay = retry.delay(made - 1, previous, unit);
         if let Err(fault) = answer {
