@@ -1,6 +1,8 @@
 //! The breaker under the model checker: every interleaving of a few threads, up to three forced
 //! switches. How to run it is said in `call/loom.rs`.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -104,21 +106,26 @@ fn the_last_of_racing_failures_opens_it_by_time() {
 
 #[test]
 fn a_writer_that_is_lapped_does_not_corrupt_the_count() {
-    model("window of 2 calls, 3 writers", || {
-        let trip = Trip::Rate { failure_rate: 1.0, min_calls: 2, window: Over::Calls(2) };
-        let window = Arc::new(Window::new(trip, NOW));
-        window.record(0, true, NOW);
-        let write = |failed| {
-            let window = Arc::clone(&window);
-            move || {
-                window.record(0, failed, NOW);
+    // As many slots as calls, and one slot more.
+    for (size, before) in [(2, &[true][..]), (3, &[true, true])] {
+        model(&format!("window of {size} calls, 3 writers"), move || {
+            let trip = Trip::Rate { failure_rate: 1.0, min_calls: 2, window: Over::Calls(size) };
+            let window = Arc::new(Window::new(trip, NOW));
+            for failed in before {
+                window.record(0, *failed, NOW);
             }
-        };
-        race!(write(true), write(false), write(true));
-        let Window::Calls { window: calls, .. } = &*window else { unreachable!() };
-        assert_eq!(calls.running(), window.tally().failures);
-        assert_eq!(window.tally().calls, 2);
-    });
+            let write = |failed| {
+                let window = Arc::clone(&window);
+                move || {
+                    window.record(0, failed, NOW);
+                }
+            };
+            race!(write(true), write(false), write(true));
+            let Window::Calls { window: calls, .. } = &*window else { unreachable!() };
+            assert_eq!(calls.running(), window.tally().failures);
+            assert_eq!(window.tally().calls, u64::from(size));
+        });
+    }
 }
 
 #[test]

@@ -9,6 +9,8 @@
 //! in a target directory of its own. `LOOM_MAX_PREEMPTIONS` overrides the three. A call that sleeps
 //! for ever is reported as a deadlock.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -63,14 +63,16 @@ impl Calls {
         }
         if failed {
             let slot = slot(slots, sequence);
-            let displaced = slot.fetch_max(sequence + 1, Ordering::SeqCst);
+            let displaced = slot.fetch_max(sequence + 1, Ordering::AcqRel);
             if displaced <= sequence {
                 // Stored plus one, so `displaced > base` is one of this generation, counted before.
                 delta += 1 - i64::from(displaced > base);
             }
-            // Whoever follows N calls later either sees what was just written or was seen here first:
-            // a sequence number, then a slot, against a slot, then a sequence number.
-            if (self.head.0.load(Ordering::SeqCst) & LOW).saturating_sub(self.size) > sequence {
+            // Whoever follows N calls later took its number either before this look at the head, and is
+            // seen here, or after it, and sees what was just written: both are read-modify-writes of
+            // one word. (Loads would do, all of them SeqCst, but the model checker knows no SeqCst.)
+            let next = self.head.0.fetch_add(0, Ordering::AcqRel) & LOW;
+            if next.saturating_sub(self.size) > sequence {
                 delta -= take_out(slot, sequence, base);
             }
         }
@@ -93,7 +95,7 @@ impl Calls {
                 return None;
             }
             let next = tag | (head + 1) & LOW;
-            match self.head.0.compare_exchange_weak(head, next, Ordering::SeqCst, Ordering::Acquire)
+            match self.head.0.compare_exchange_weak(head, next, Ordering::AcqRel, Ordering::Acquire)
             {
                 Ok(_) => return Some(head & LOW),
                 Err(seen) => head = seen,
@@ -174,7 +176,7 @@ fn slot(slots: &[AtomicU64], sequence: u64) -> &AtomicU64 {
 /// Takes the failure of `sequence`, or one before it, out of its slot; how many that were counted.
 #[inline]
 fn take_out(slot: &AtomicU64, sequence: u64, base: u64) -> i64 {
-    let mut found = slot.load(Ordering::SeqCst);
+    let mut found = slot.load(Ordering::Acquire);
     while found != 0 && found <= sequence + 1 {
         match slot.compare_exchange_weak(found, 0, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => return i64::from(found > base),
