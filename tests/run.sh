@@ -115,7 +115,7 @@ trap ended EXIT
 
 fetch() { cargo fetch --locked --target "$(rustc -vV | sed -n 's/^host: //p')"; }
 without_features() { cargo check -p seawall --no-default-features; }
-docs() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --exclude seawall-benches --no-deps; }
+docs() { RUSTDOCFLAGS="-D warnings" cargo doc -p seawall -p seawall-macros --no-deps; }
 storefront() {
   cargo run --release -p seawall-examples --example storefront -- --seconds 6 --json
 }
