@@ -34,6 +34,10 @@ const fn method(name: &'static str) -> MethodSpec {
 
 impl Driven {
     fn new(name: &str) -> Self {
+        Self::with_methods(name, &[method("charge"), method("balance")])
+    }
+
+    fn with_methods(name: &str, methods: &[MethodSpec]) -> Self {
         let time = Time::manual();
         let dependency = Dependency::new(
             name.into(),
@@ -42,8 +46,7 @@ impl Driven {
             Entropy::system(),
             Arc::new(Tracing),
         );
-        let methods = [method("charge"), method("balance")];
-        Self { time, core: Core::new(Arc::new(dependency), &methods, Box::new(())) }
+        Self { time, core: Core::new(Arc::new(dependency), methods, Box::new(())) }
     }
 
     fn dependency(&self) -> &Arc<Dependency> {
@@ -63,6 +66,7 @@ impl Driven {
         let _: Result<u32, CallError<()>> = call.finish(answer);
     }
 
+    #[cfg(feature = "prometheus")]
     /// A call that fails once and is tried again.
     fn retried(&self, method: usize) {
         let mut call = Call::begin(&self.core, method);

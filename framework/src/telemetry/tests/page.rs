@@ -11,10 +11,10 @@ use crate::call::Dependency;
 use crate::event::State;
 use crate::outcome::CallOutcome;
 
-use super::super::names::{self, Kind};
-use super::super::prometheus::Exporter;
 use super::Driven;
 use super::parser::{Page, parse};
+use crate::telemetry::names::{self, Kind};
+use crate::telemetry::prometheus::Exporter;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -275,7 +275,7 @@ fn ten_thousand_spawned_scraped_and_dropped_leave_nothing() {
     let exporter = Exporter::new();
     for batch in 0..50 {
         let names = (0..200).map(|n| format!("dependency-{batch}-{n}"));
-        let driven: Vec<_> = names.map(|name| Driven::new(&name)).collect();
+        let driven: Vec<_> = names.map(|name| Driven::with_methods(&name, &[])).collect();
         let text = exporter.render(driven.iter().map(Driven::dependency));
         let breakers = text.lines().filter(|line| line.starts_with("seawall_breaker_state{"));
         assert_eq!(breakers.count(), 3 * 200, "only those of this batch");

@@ -9,9 +9,9 @@ use metrics::{
     Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
 
-use super::super::names;
-use super::super::publish::{GlobalRecorder, Publisher};
 use super::Driven;
+use crate::telemetry::names;
+use crate::telemetry::publish::{GlobalRecorder, Publisher};
 
 const MS: Duration = Duration::from_millis(1);
 

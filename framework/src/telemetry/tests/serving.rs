@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use super::super::prometheus::Exporter;
-use super::super::server::{Limits, Server};
 use super::Driven;
 use super::parser::parse;
+use crate::telemetry::prometheus::Exporter;
+use crate::telemetry::server::{Limits, Server};
 
 const ANY_PORT: &str = "127.0.0.1:0";
 
