@@ -176,8 +176,6 @@ impl Gate {
 #[cfg(all(test, not(seawall_loom)))]
 #[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
-
     use super::*;
     use crate::backpressure::{Config, Strategy};
     use crate::bulkhead;
