@@ -3,6 +3,9 @@
 //! Under `--cfg seawall_loom` these are loom's. A mutex here never poisons: what it guards is
 //! changed only by code of ours that leaves it whole, so a panic elsewhere must not lock callers out.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Waker;
+
 #[cfg(seawall_loom)]
 pub(crate) use loom::sync::{
     MutexGuard,
@@ -39,6 +42,15 @@ impl<T> Mutex<T> {
 impl<T: Default> Default for Mutex<T> {
     fn default() -> Self {
         Self::new(T::default())
+    }
+}
+
+/// Wakes a task. A waker that panics is its task's trouble: whoever wakes has others to wake, and
+/// guards of its own to put down.
+#[cfg_attr(seawall_loom, allow(dead_code, reason = "some of those who wake are not modelled"))]
+pub(crate) fn wake(waker: Waker) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        std::mem::forget(payload); // Dropping it could panic again.
     }
 }
 

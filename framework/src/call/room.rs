@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use crate::backpressure::{self, Counts, Key, Push, Queue};
 use crate::bulkhead::{Joined, Permits};
 use crate::clock::Moment;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, wake};
 
 /// How a wait ended without a permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,9 +82,7 @@ pub(crate) struct Wakers(Vec<Waker>);
 
 impl Wakers {
     pub(crate) fn wake(self) {
-        for waker in self.0 {
-            waker.wake();
-        }
+        self.0.into_iter().for_each(wake);
     }
 }
 

@@ -33,18 +33,19 @@ impl<'a> Call<'a> {
             self.dispatch(&mut lease);
             self.enter_user_code(&mut lease);
             let mut future = pin!(make());
-            self.leave_user_code(&mut lease);
             let mut sleep = None;
             poll_fn(|cx| {
                 self.enter_user_code(&mut lease);
-                let polled = future.as_mut().poll(cx);
-                self.leave_user_code(&mut lease);
-                match polled {
-                    Poll::Ready(answer) => Poll::Ready(Ok(answer)),
-                    Poll::Pending => {
-                        self.poll_attempt_end(&mut sleep, lease.started(), cx).map(Err)
-                    }
+                // Whatever ends the attempt, the user's future is dropped next: its destructor is the
+                // user's code too.
+                if let Poll::Ready(answer) = future.as_mut().poll(cx) {
+                    return Poll::Ready(Ok(answer));
                 }
+                let ended = self.poll_attempt_end(&mut sleep, lease.started(), cx);
+                if ended.is_pending() {
+                    self.leave_user_code(&mut lease);
+                }
+                ended.map(Err)
             })
             .await
             // The user's future is gone here, before its permit is.
@@ -52,7 +53,6 @@ impl<'a> Call<'a> {
         self.now = self.dependency.now();
         match ended {
             Ok(answer) => {
-                self.enter_user_code(&mut lease);
                 self.class = (rules.classify)(&answer);
                 self.leave_user_code(&mut lease);
                 let outcome = match self.class {
@@ -63,7 +63,10 @@ impl<'a> Call<'a> {
                 lease.end(outcome, outcome, self.now);
                 Ok(answer)
             }
-            Err(ended) => Err(self.end_unanswered(lease, &ended)),
+            Err(ended) => {
+                self.leave_user_code(&mut lease);
+                Err(self.end_unanswered(lease, &ended))
+            }
         }
     }
 
@@ -85,12 +88,14 @@ impl<'a> Call<'a> {
         // call, or is seen here.
         self.still_served()?;
         let mut moved = None;
-        let admission = gate.admit(self.now, &mut moved);
+        // A lease before anything else happens, so that nothing can come between it and its end.
+        let admitted = gate.admit(self.now, &mut moved);
+        let admitted =
+            admitted.map(|admission| Lease::new(entry, self.method, admission, self.now));
         if let Some(transition) = moved {
             dependency.moved(transition);
         }
-        let admission = admission.map_err(|refused| dependency.refuse(refused))?;
-        Ok(Lease::new(entry, self.method, admission, self.now))
+        admitted.map_err(|refused| dependency.refuse(refused))
     }
 
     /// A shutdown lets calls that are under way go on, until it ends them.

@@ -144,20 +144,27 @@ impl<'a> Call<'a> {
 
     /// Runs a fallback in what is left of the whole deadline; one that answers without waiting is
     /// heard even after it. `None`: there was no time.
-    pub async fn fall_back<R>(&mut self, answer: impl Future<Output = R>) -> Option<R> {
+    pub async fn fall_back<R, Fut: Future<Output = R>>(
+        &mut self,
+        make: impl FnOnce() -> Fut,
+    ) -> Option<R> {
         let deadline = self.started + self.method.plan.deadline;
-        let mut answer = pin!(answer);
-        let mut sleep: Option<Sleep> = None;
-        let answer = poll_fn(|cx| {
+        let answer = {
             self.in_user_code = true;
-            let polled = answer.as_mut().poll(cx);
-            self.in_user_code = false;
-            match polled {
-                Poll::Ready(answer) => Poll::Ready(Some(answer)),
-                Poll::Pending => self.poll_end(&mut sleep, deadline, cx).map(|_| None),
-            }
-        })
-        .await;
+            let mut answer = pin!(make());
+            let mut sleep: Option<Sleep> = None;
+            poll_fn(|cx| {
+                self.in_user_code = true;
+                if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                    return Poll::Ready(Some(answer));
+                }
+                let ended = self.poll_end(&mut sleep, deadline, cx);
+                self.in_user_code = ended.is_ready();
+                ended.map(|_| None)
+            })
+            .await
+        };
+        self.in_user_code = false;
         self.now = self.dependency.now();
         self.fell_back = answer.is_some();
         answer

@@ -10,7 +10,6 @@
 
 use std::cell::Cell;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -19,7 +18,7 @@ use std::time::Duration;
 
 use super::wheel::{Key, Renewal, Wheel};
 use crate::clock::{Clock, Moment};
-use crate::sync::{CachePadded, Mutex};
+use crate::sync::{CachePadded, Mutex, wake};
 
 /// A tick: 1 ms.
 const TICK_NANOS: u64 = 1_000_000;
@@ -177,7 +176,7 @@ impl Timers {
         for shard in &self.shards {
             shard.0.lock().wheel.wakers(&mut sleepers);
         }
-        wake_all(&mut sleepers);
+        sleepers.drain(..).for_each(wake);
     }
 
     /// The driver's life.
@@ -212,17 +211,8 @@ impl Timers {
         }
         let visit = shard.visit;
         drop(shard);
-        wake_all(fired);
+        fired.drain(..).for_each(wake);
         visit
-    }
-}
-
-/// A waker that panics is its task's trouble: the other tasks are woken all the same.
-fn wake_all(fired: &mut Vec<Waker>) {
-    for waker in fired.drain(..) {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-            std::mem::forget(payload); // Dropping it could panic again.
-        }
     }
 }
 

@@ -212,7 +212,7 @@ fn fallback(
     // Where the function is not what it should be, the complaint belongs at its name.
     let here = context.support_at(path.span());
     let asked = quote_spanned! {path.span()=>
-        #here::Call::fall_back::<#output>(&mut #call, #path(#service, &#error, #args)).await
+        #here::Call::fall_back::<#output, _>(&mut #call, || #path(#service, &#error, #args)).await
     };
     quote! {
         let #result = match #result {
