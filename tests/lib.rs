@@ -61,17 +61,26 @@ pub fn worth_it(trouble: &Trouble) -> bool {
     }
 }
 
-/// The fallback; what it does is the key: `ready`, `later`, `never`, `error`, `panic`.
+/// The fallback; what it does is the key: `ready`, `later`, `never`, `error`, `panic`, `panic in body`.
 #[expect(clippy::panic, reason = "what happens then is tested")]
-async fn spare<S: Api>(_: &S, _: &CallError<Trouble>, key: &str) -> Answer {
-    match key {
-        "later" => yield_times(1).await,
-        "never" => pending().await,
-        "error" => return Err(Trouble::Final),
-        "panic" => panic!("the fallback panics"),
-        _ => {}
+fn spare<'a, S: Api>(
+    _: &'a S,
+    _: &'a CallError<Trouble>,
+    key: &'a str,
+) -> impl Future<Output = Answer> + Send + use<'a, S> {
+    if key == "panic in body" {
+        panic!("the fallback panics");
     }
-    Ok(SPARE)
+    async move {
+        match key {
+            "later" => yield_times(1).await,
+            "never" => pending().await,
+            "error" => return Err(Trouble::Final),
+            "panic" => panic!("the fallback panics"),
+            _ => {}
+        }
+        Ok(SPARE)
+    }
 }
 
 /// What the fallback answers.
@@ -107,6 +116,8 @@ pub enum Step {
     PanicInBody,
     /// Panics at this poll, counted from 0.
     PanicAt(u32),
+    /// Never answers, and panics when dropped.
+    PanicWhenDropped,
 }
 
 /// A service that follows a script, and answers `Ok(7)` at once when that is over.
@@ -123,6 +134,15 @@ struct Inside<'a>(&'a AtomicU32);
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+struct PanicsWhenDropped;
+
+impl Drop for PanicsWhenDropped {
+    #[expect(clippy::panic, reason = "what happens then is tested")]
+    fn drop(&mut self) {
+        panic!("the destructor panics");
     }
 }
 
@@ -173,6 +193,10 @@ impl Scripted {
                 Step::PanicAt(polls) => {
                     yield_times(polls).await;
                     panic!("the future panics")
+                }
+                Step::PanicWhenDropped => {
+                    let _broken = PanicsWhenDropped;
+                    pending().await
                 }
                 Step::PanicInBody => unreachable!("has panicked"),
             }

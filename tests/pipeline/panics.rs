@@ -1,9 +1,15 @@
 //! A panic in the user's code reaches the caller, and leaves nothing behind.
 
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 
 use seawall::prelude::*;
-use seawall_tests::{Answer, Api, ApiClient, Scripted, Step, Task, Trouble, World, ready};
+use seawall_tests::{
+    Answer, Api, ApiClient, Scripted, Step, Task, Trouble, World, block_on, ready,
+};
 
 use super::build::*;
 
@@ -88,6 +94,28 @@ fn in_a_fallback() {
     let after = panics(vec![broken()], cached, "the fallback panics");
     assert_eq!(after.attempts(Outcome::Failure), 1);
     assert_eq!(after.breaker.window_failures, 1, "the fallback is not the service");
+}
+
+#[test]
+fn in_a_fallback_before_there_is_a_future() {
+    let call: fn(&Client) -> Task<'_, Answer> = |client| Task::new(client.cached("panic in body"));
+    let after = panics(vec![broken()], call, "the fallback panics");
+    assert_eq!(after.attempts(Outcome::Failure), 1);
+}
+
+#[test]
+fn in_the_destructor_of_an_attempt_whose_time_is_up() {
+    let policy = base().bulkhead(permits(1)).build().unwrap();
+    let world = World::new(policy, [Step::PanicWhenDropped]);
+    let mut call = Task::pending(world.client.write(""));
+    world.time.advance(secs(1));
+    let panic = catch_unwind(AssertUnwindSafe(|| call.poll())).unwrap_err();
+    assert_eq!(panic.downcast_ref::<&str>(), Some(&"the destructor panics"));
+    drop(call);
+    world.assert_idle(1, "after the destructor");
+    assert_eq!(world.calls(CallOutcome::Panicked), 1, "{:?}", world.snapshot().methods);
+    is_the_services_fault(&world.snapshot());
+    assert_eq!(ready(world.client.write("")), Ok(7), "the next call works");
 }
 
 #[test]
@@ -186,4 +214,24 @@ fn a_refused_call_may_panic_on_its_own_answer() {
     drop(call);
     assert_eq!(world.calls(CallOutcome::Failure), 1);
     world.assert_idle(1, "after it");
+}
+
+struct BadWaker;
+
+impl Wake for BadWaker {
+    fn wake(self: Arc<Self>) {
+        panic!("the waker panics");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_leaves_nobody_else_asleep() {
+    let world = World::new(base().bulkhead(permits(1)).build().unwrap(), [Step::Hang]);
+    let _holder = Task::pending(world.client.write(""));
+    let mut bad = pin!(world.client.write(""));
+    let waker = Waker::from(Arc::new(BadWaker));
+    assert!(bad.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    let good = Task::pending(world.client.write(""));
+    block_on(world.handle.force_open()).unwrap();
+    assert!(good.wakes() > 0, "asleep behind an open breaker");
 }
