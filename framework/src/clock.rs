@@ -88,7 +88,7 @@ pub struct Clock(Source);
 
 #[derive(Clone)]
 enum Source {
-    System,
+    System(&'static Origin),
     Manual(Arc<AtomicU64>),
     Function(fn() -> Moment),
 }
@@ -97,8 +97,7 @@ impl Clock {
     /// The system's monotonic clock. The first one in a process takes up to 200 ms to calibrate.
     #[must_use]
     pub fn system() -> Self {
-        origin();
-        Self(Source::System)
+        Self(Source::System(origin()))
     }
 
     /// A clock that stands still until [`ManualClock`] moves it; starts at the origin.
@@ -119,9 +118,8 @@ impl Clock {
     #[inline]
     pub fn now(&self) -> Moment {
         match &self.0 {
-            Source::System => {
-                let (clock, start) = origin();
-                Moment(clock.delta_as_nanos(*start, clock.raw()))
+            Source::System(origin) => {
+                Moment(origin.clock.delta_as_nanos(origin.start, origin.clock.raw()))
             }
             Source::Manual(now) => Moment(now.load(Ordering::Acquire)),
             Source::Function(function) => function(),
@@ -132,21 +130,25 @@ impl Clock {
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Source::System => "Clock::system",
+            Source::System(_) => "Clock::system",
             Source::Manual(_) => "Clock::manual",
             Source::Function(_) => "Clock::from_fn",
         })
     }
 }
 
+struct Origin {
+    clock: quanta::Clock,
+    start: u64,
+}
+
 /// Calibrated once a process, on first use.
-#[inline]
-fn origin() -> &'static (quanta::Clock, u64) {
-    static ORIGIN: OnceLock<(quanta::Clock, u64)> = OnceLock::new();
+fn origin() -> &'static Origin {
+    static ORIGIN: OnceLock<Origin> = OnceLock::new();
     ORIGIN.get_or_init(|| {
         let clock = quanta::Clock::new();
         let start = clock.raw();
-        (clock, start)
+        Origin { clock, start }
     })
 }
 

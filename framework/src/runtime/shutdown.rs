@@ -17,7 +17,8 @@ use super::seawall::Inner;
 pub struct Drained {
     /// Which dependency.
     pub dependency: String,
-    /// Calls that were still in flight when the limit was reached, and were ended.
+    /// Calls that were still in flight when the limit was reached, and were ended. While a thread is busy
+    /// inside a call that has never had to wait, this may be too low, but never zero.
     pub cancelled: u64,
 }
 

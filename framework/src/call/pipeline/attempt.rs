@@ -15,6 +15,14 @@ use crate::outcome::{Class, Outcome};
 
 use super::{Call, Rules};
 
+/// What keeps an attempt from its lease.
+enum Held<'a> {
+    /// No permit is free: what it has so far.
+    InLine(Entry<'a>),
+    /// A guard's refusal.
+    Out(Fault),
+}
+
 /// Why an attempt has no answer.
 pub(super) enum Ended {
     Time,
@@ -28,7 +36,11 @@ impl<'a> Call<'a> {
         make: impl FnOnce() -> Fut,
         rules: &Rules<R>,
     ) -> Result<R, Fault> {
-        let mut lease = self.admit().await?;
+        // A future of its own only for those who have to wait: the others are through in one go.
+        let mut lease = match self.admit() {
+            Ok(lease) => lease,
+            Err(held) => self.admit_later(held).await?,
+        };
         let ended = {
             self.dispatch(&mut lease);
             self.enter_user_code(&mut lease);
@@ -71,25 +83,42 @@ impl<'a> Call<'a> {
     }
 
     /// Admission, in the caller's own task.
-    #[inline]
-    async fn admit(&mut self) -> Result<Lease<'a>, Fault> {
+    #[inline(always)]
+    fn admit(&mut self) -> Result<Lease<'a>, Held<'a>> {
         let dependency = self.dependency;
         self.class = Class::Failure;
-        self.still_served()?;
+        self.still_served().map_err(Held::Out)?;
         let gate = dependency.gate();
-        gate.knock(self.now).map_err(|refused| dependency.refuse(refused))?;
+        gate.knock(self.now).map_err(|refused| Held::Out(dependency.refuse(refused)))?;
         let mut entry = Entry::new(dependency);
-        if gate.room().try_enter() {
-            entry.take_permit();
-        } else {
-            self.wait(&mut entry).await?;
+        if !gate.room().try_enter() {
+            return Err(Held::InLine(entry));
         }
-        // Again with the permit in hand, because a shutdown waits for whoever has one: it has seen this
-        // call, or is seen here.
+        entry.take_permit();
+        self.lease(entry).map_err(Held::Out)
+    }
+
+    /// Admission after a wait.
+    #[cold]
+    async fn admit_later(&mut self, held: Held<'a>) -> Result<Lease<'a>, Fault> {
+        let mut entry = match held {
+            Held::InLine(entry) => entry,
+            Held::Out(fault) => return Err(fault),
+        };
+        self.wait(&mut entry).await?;
+        self.lease(entry)
+    }
+
+    /// The breaker's leave, with the permit in hand.
+    #[inline(always)]
+    fn lease(&mut self, entry: Entry<'a>) -> Result<Lease<'a>, Fault> {
+        let dependency = self.dependency;
+        // Again, because a shutdown waits for whoever has a permit: it has seen this call, or is seen
+        // here.
         self.still_served()?;
         let mut moved = None;
         // A lease before anything else happens, so that nothing can come between it and its end.
-        let admitted = gate.admit(self.now, &mut moved);
+        let admitted = dependency.gate().admit(self.now, &mut moved);
         let admitted =
             admitted.map(|admission| Lease::new(entry, self.method, admission, self.now));
         if let Some(transition) = moved {

@@ -170,12 +170,13 @@ impl<'a> Call<'a> {
         answer
     }
 
-    /// Counts the call, and hands its result on.
+    /// Counts the call, and hands its result on. The last thing to be done with it; it is lent
+    /// because moving it costs more than counting.
     ///
     /// # Errors
     /// The one it is given.
     #[inline]
-    pub fn finish<T, E>(mut self, result: Result<T, CallError<E>>) -> Result<T, CallError<E>> {
+    pub fn finish<T, E>(&mut self, result: Result<T, CallError<E>>) -> Result<T, CallError<E>> {
         self.over = true;
         let took = self.now.nanos_since(self.started);
         // Of this class there is an answer of the dependency's own: faults and fallbacks follow failures.

@@ -139,7 +139,7 @@ fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream
     let fallback =
         method.call.fallback.as_ref().map(|path| fallback(context, method, path, output, &locals));
     let here = context.support_at(output.span());
-    let finish = quote_spanned!(output.span()=> #here::Call::finish(#call, #result));
+    let finish = quote_spanned!(output.span()=> #here::Call::finish(&mut #call, #result));
     let answer = answer(context, output, result);
     quote! {
         let #link = &#this.link;
