@@ -172,16 +172,17 @@ fn scrape(address: &str) -> io::Result<String> {
     stream.read_to_string(&mut answer)?;
     let cut = || io::Error::from(io::ErrorKind::UnexpectedEof);
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(cut)?;
+    if head.starts_with("HTTP/1.1 503 ") {
+        return Err(cut()); // it is shutting down
+    }
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     assert!(
         head.to_ascii_lowercase().contains("content-type: text/plain; version=0.0.4"),
         "{head}"
     );
-    if head.to_ascii_lowercase().contains(&format!("content-length: {}", body.len())) {
-        Ok(body.to_owned())
-    } else {
-        Err(cut())
-    }
+    let length = format!("content-length: {}", body.len());
+    let is_whole = head.lines().any(|line| line.eq_ignore_ascii_case(&length));
+    if is_whole { Ok(body.to_owned()) } else { Err(cut()) }
 }
 
 fn pages() -> Vec<Page> {

@@ -87,7 +87,8 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         if args.bare {
             let (shop, read) = bare::open(&services, &stage)?;
             out.show(&verdict::invitation(args))?;
-            let finale = perform(args, &stage, &script, shop, read, None, &mut out).await?;
+            let shop = Arc::new(shop);
+            let finale = perform(args, &stage, &script, &shop, read, None, &mut out).await?;
             report::finish(args, &stage, &script, &finale, None, &mut out)
         } else {
             let guarded = guarded::open(&services, &stage, args).await?;
@@ -97,8 +98,9 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
                 out.line(&format!("metrics {url}"))?;
             }
             out.show(&verdict::invitation(args))?;
-            let (shop, read) = (guarded.shop, guarded.read);
-            let finale = perform(args, &stage, &script, shop, read, url, &mut out).await?;
+            // Kept to the end: a dependency that nobody has a client of is gone from the metrics.
+            let (shop, read) = (Arc::new(guarded.shop), guarded.read);
+            let finale = perform(args, &stage, &script, &shop, read, url, &mut out).await?;
             let written = report::finish(args, &stage, &script, &finale, url, &mut out);
             guarded.seawall.shutdown(DRAIN).await;
             written
@@ -122,7 +124,7 @@ async fn perform<P, I, N>(
     args: &Args,
     stage: &Arc<Stage>,
     script: &Script,
-    shop: Shop<P, I, N>,
+    shop: &Arc<Shop<P, I, N>>,
     read: Read,
     metrics: Option<&str>,
     out: &mut Out,
@@ -132,8 +134,7 @@ where
     I: Inventory + Send + Sync + 'static,
     N: Notification + Send + Sync + 'static,
 {
-    let shop = Arc::new(shop);
-    let measured = Arc::clone(&shop);
+    let measured = Arc::clone(shop);
     let read: Read = Arc::new(move || read().with_no_worker(measured.tally().left));
     let outage = Mutex::new(None);
     let mut display = Display::new(args, stage, script, metrics);
@@ -141,10 +142,10 @@ where
 
     stage.begin();
     let crowd = Crowd { rate: args.rate, seed: args.seed, blast: script.blast(stage) };
-    let mut trading = tokio::spawn(Arc::clone(&shop).trade(Arc::clone(stage), crowd, stopped));
+    let mut trading = tokio::spawn(Arc::clone(shop).trade(Arc::clone(stage), crowd, stopped));
     let interrupted = tokio::select! {
         ended = &mut trading => { ended?; false }
-        shown = display.show(&read, &*shop, out) => { shown?; false }
+        shown = display.show(&read, &**shop, out) => { shown?; false }
         () = measure_outage(stage, script, &read, &outage) => false,
         () = interrupt() => true,
     };
@@ -153,7 +154,7 @@ where
         stop.send_replace(true);
         trading.await?;
     }
-    display.close(&read, &*shop, out)?;
+    display.close(&read, &**shop, out)?;
     Ok(Finale {
         readings: read(),
         outage: outage.into_inner().unwrap_or_else(PoisonError::into_inner),

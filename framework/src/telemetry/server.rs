@@ -9,9 +9,10 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::Poll;
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -60,13 +61,28 @@ impl Default for Limits {
     }
 }
 
-type Render = dyn Fn() -> String + Send + Sync;
+/// What both sides of the endpoint know.
+struct Desk {
+    render: Box<dyn Fn() -> String + Send + Sync>,
+    /// No page that is made from now on may go out: what it tells of is being taken apart.
+    closed: AtomicBool,
+    stop: Notify,
+}
+
+impl Desk {
+    /// The page; `None` once it is closed.
+    fn page(&self) -> Option<thread::Result<String>> {
+        // Every change it makes is made under a lock that does not poison, so it can be asked again.
+        let page = catch_unwind(AssertUnwindSafe(&self.render));
+        (!self.closed.load(Ordering::Acquire)).then_some(page)
+    }
+}
 
 /// Serves a page of metrics over HTTP/1, from a thread named `seawall-exporter`.
 ///
 /// | request | answer |
 /// | --- | --- |
-/// | `GET /metrics` | 200, the page; 500 if making it panicked |
+/// | `GET /metrics` | 200, the page; 500 if making it panicked; 503 if it was told to end before the page was made |
 /// | `GET /` | 200, a link to it |
 /// | another path | 404 |
 /// | a method other than `GET` and `HEAD` | 405 |
@@ -83,7 +99,7 @@ type Render = dyn Fn() -> String + Send + Sync;
 /// short. Neither waits for it: [`Server::join`] does.
 pub struct Server {
     local_addr: SocketAddr,
-    stop: Arc<Notify>,
+    desk: Arc<Desk>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -109,22 +125,24 @@ impl Server {
         let listener = TcpListener::bind(addr)?;
         listener.set_nonblocking(true)?;
         let local_addr = listener.local_addr()?;
-        let stop = Arc::new(Notify::new());
-        let stopped = Arc::clone(&stop);
+        let desk = Arc::new(Desk {
+            render: Box::new(render),
+            closed: AtomicBool::new(false),
+            stop: Notify::new(),
+        });
+        let own = Arc::clone(&desk);
         let (started, start) = mpsc::sync_channel(1);
-        let thread =
-            std::thread::Builder::new().name("seawall-exporter".into()).spawn(move || {
-                // Made here, not by the caller: dropping a runtime within another one's task panics.
-                let (runtime, listener) = match prepare(listener) {
-                    Ok(ready) => ready,
-                    Err(error) => return drop(started.send(Err(error))),
-                };
-                drop(started.send(Ok(())));
-                let render: Arc<Render> = Arc::new(render);
-                runtime.block_on(run(listener, render, limits, stopped));
-            })?;
+        let thread = thread::Builder::new().name("seawall-exporter".into()).spawn(move || {
+            // Made here, not by the caller: dropping a runtime within another one's task panics.
+            let (runtime, listener) = match prepare(listener) {
+                Ok(ready) => ready,
+                Err(error) => return drop(started.send(Err(error))),
+            };
+            drop(started.send(Ok(())));
+            runtime.block_on(run(listener, own, limits));
+        })?;
         start.recv().unwrap_or_else(|_| Err(io::Error::other("the exporter's thread died")))?;
-        Ok(Self { local_addr, stop, thread: Some(thread) })
+        Ok(Self { local_addr, desk, thread: Some(thread) })
     }
 
     /// Where it listens.
@@ -135,7 +153,8 @@ impl Server {
 
     /// Tells it to end, and does not wait until it has. Telling it again changes nothing.
     pub fn shutdown(&self) {
-        self.stop.notify_one();
+        self.desk.closed.store(true, Ordering::Release);
+        self.desk.stop.notify_one();
     }
 
     /// Tells it to end and waits until it has: for a page that is just being made, at most. Blocks; the
@@ -172,37 +191,27 @@ fn prepare(
 }
 
 /// Accepts until told to stop. What is being served then goes with the runtime.
-async fn run(
-    listener: tokio::net::TcpListener,
-    render: Arc<Render>,
-    limits: Limits,
-    stop: Arc<Notify>,
-) {
+async fn run(listener: tokio::net::TcpListener, desk: Arc<Desk>, limits: Limits) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let accept = async {
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    tokio::spawn(serve(stream, Arc::clone(&render), limits, place));
+                    tokio::spawn(serve(stream, Arc::clone(&desk), limits, place));
                 }
                 // The peer's or the system's trouble; it passes.
                 Err(_) => Time::tokio().sleep(limits.pause).await,
             }
         }
     };
-    first(stop.notified(), accept).await;
+    first(desk.stop.notified(), accept).await;
 }
 
 /// Serves one connection for as long as it may last.
-async fn serve(
-    stream: TcpStream,
-    render: Arc<Render>,
-    limits: Limits,
-    _place: OwnedSemaphorePermit,
-) {
+async fn serve(stream: TcpStream, desk: Arc<Desk>, limits: Limits, _place: OwnedSemaphorePermit) {
     let answer = service_fn(|request: Request<_>| {
-        let answer = respond(&request, &*render);
+        let answer = respond(&request, &desk);
         async { Ok::<_, Infallible>(answer) }
     });
     let connection = http1::Builder::new()
@@ -225,7 +234,7 @@ async fn first(one: impl Future, other: impl Future) {
     .await;
 }
 
-fn respond<B>(request: &Request<B>, render: &Render) -> Response<Full<Bytes>> {
+fn respond<B>(request: &Request<B>, desk: &Desk) -> Response<Full<Bytes>> {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     match request.uri().path() {
         "/" | "/metrics" if !is_read => {
@@ -234,10 +243,10 @@ fn respond<B>(request: &Request<B>, render: &Render) -> Response<Full<Bytes>> {
             answer
         }
         "/" => page(StatusCode::OK, HTML, INDEX),
-        // Every change it makes is made under a lock that does not poison, so it can be asked again.
-        "/metrics" => match catch_unwind(AssertUnwindSafe(render)) {
-            Ok(text) => page(StatusCode::OK, METRICS, text),
-            Err(_) => {
+        "/metrics" => match desk.page() {
+            None => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, "shutting down\n"),
+            Some(Ok(text)) => page(StatusCode::OK, METRICS, text),
+            Some(Err(_)) => {
                 tracing::error!(target: "seawall", "making the page of metrics panicked");
                 page(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "the page could not be made\n")
             }

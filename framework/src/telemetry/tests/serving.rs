@@ -222,7 +222,8 @@ fn dropping_it_does_not_wait_for_a_page_and_ends_the_thread() {
     rendering.recv().unwrap();
     drop(server); // The thread is in the middle of a page, and stays there until released.
     drop(release);
-    hear(stream);
+    let heard = hear(stream);
+    assert!(!heard.contains(" 200 "), "a page of what is being taken apart: {heard}");
     assert!(rendering.recv().is_err(), "the closure was dropped with the thread");
 }
 
