@@ -117,7 +117,7 @@ fetch() { cargo fetch --locked --target "$(rustc -vV | sed -n 's/^host: //p')"; 
 without_features() { cargo check -p seawall --no-default-features; }
 docs() { RUSTDOCFLAGS="-D warnings" cargo doc -p seawall -p seawall-macros --no-deps; }
 storefront() {
-  cargo run --release -p seawall-examples --example storefront -- --seconds 6 --json
+  cargo run --release --example storefront -- --seconds 6 --json
 }
 # A target folder of its own: the flag changes every crate, and would throw the other builds away.
 models() {

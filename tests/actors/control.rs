@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use seawall::actor::{Control, ControlError, RestartPolicy};
+use seawall::breaker;
 use seawall::prelude::*;
 use seawall_tests::{Api, Step, Task, Trouble, World, block_on, eventually, ready, refused};
 
@@ -114,6 +115,21 @@ fn forced_closed_it_admits_and_counts_nothing_until_reset() {
         assert_eq!(ready(world.client.write("")), Err(Trouble::Broken));
     }
     assert_eq!(world.handle.state(), State::Closed);
+    block_on(world.handle.reset()).unwrap();
+    trip(&world);
+}
+
+#[test]
+fn disabled_by_hand_it_says_so_and_admits_until_reset() {
+    let world = world();
+    trip(&world);
+    let told = block_on(world.handle.disable()).unwrap();
+    assert_eq!((told.state(), told.breaker.mode), (State::Closed, breaker::Mode::Disabled));
+    world.moves_to(State::Closed);
+    world.service().then(vec![broken(); 20]);
+    for _ in 0..20 {
+        assert_eq!(ready(world.client.write("")), Err(Trouble::Broken));
+    }
     block_on(world.handle.reset()).unwrap();
     trip(&world);
 }

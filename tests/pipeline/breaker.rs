@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use seawall::breaker;
 use seawall::prelude::*;
 use seawall_tests::{Answer, Api, Step, Task, Trouble, World, ready};
 
@@ -120,4 +121,35 @@ fn a_rate_over_a_window_opens_at_its_threshold_and_not_before_min_calls() {
     // Evaluated on every outcome: two of four have failed.
     assert_eq!(ready(world.client.write("")), Ok(7));
     assert_eq!(world.handle.state(), State::Open);
+}
+
+#[test]
+fn an_observing_breaker_opens_and_nobody_notices_but_the_reports() {
+    let observing = trips_after(1).enforcement(breaker::Enforcement::Observe);
+    let policy = base().breaker(observing).bulkhead(permits(1)).build().unwrap();
+    let world = World::new(policy, [Step::Later(1, Err(Trouble::Broken))]);
+    let mut holder = call(&world);
+    let waiting = call(&world);
+    assert_eq!(holder.poll(), std::task::Poll::Ready(Err(Trouble::Broken)));
+    assert_eq!(world.handle.state(), State::Open);
+    assert_eq!(waiting.ready(), Ok(7), "nobody who waits is sent away");
+    assert_eq!(ready(world.client.write("")), Ok(7), "nor who comes");
+    let snapshot = world.snapshot();
+    assert_eq!(snapshot.calls(CallOutcome::Rejected), 0);
+    assert_eq!(snapshot.breaker.refusals_withheld, 2);
+}
+
+#[test]
+fn after_closing_a_ramp_refuses_some_and_gives_back_what_they_had_taken() {
+    let ramping = trips_after(1).ramp(0.5, secs(100));
+    let policy = base().breaker(ramping).rate_limit(tokens(12)).bulkhead(permits(1));
+    let world = World::new(policy.build().unwrap(), [Step::Answer(Err(Trouble::Broken))]);
+    ready(world.client.write("")).unwrap_err();
+    world.time.advance(secs(5));
+    assert_eq!(ready(world.client.write("")), Ok(7));
+    assert_eq!(world.handle.state(), State::Closed);
+    let served = (0..20).filter(|_| ready(world.client.write("")).is_ok()).count();
+    assert_eq!(served, 10, "every other one, and a refused one burns no token");
+    assert_eq!(world.snapshot().calls(CallOutcome::Rejected), 10);
+    world.assert_idle(22, "at the end");
 }

@@ -30,6 +30,8 @@ pub enum Control {
     ForceOpen,
     /// Admits every call until a reset.
     ForceClosed,
+    /// As forced closed, but reported as disabled.
+    Disable,
     /// Closes the breaker, forgets what it has seen, and lets it decide for itself.
     Reset,
     /// Panics, as a fault in the actor would. For tests of what happens then.
@@ -67,6 +69,7 @@ impl DependencyActor {
             Control::Snapshot => {}
             Control::ForceOpen => self.0.force_open(),
             Control::ForceClosed => self.0.force_closed(),
+            Control::Disable => self.0.disable(),
             Control::Reset => self.0.reset(),
             #[expect(clippy::panic, reason = "this is what it is for")]
             Control::Crash => panic!("told to crash"),

@@ -1,17 +1,24 @@
 //! A breaker's settings.
 
+mod builder;
+
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::setting::{Check, InvalidSettings};
+pub use builder::Builder;
 
 /// The longest a breaker may be told to stay open: 30 days.
 pub const MAX_OPEN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The largest count of calls a window holds.
 pub const MAX_WINDOW_CALLS: u32 = 1_000_000;
 /// The most probes a half-open breaker may let through at once.
-pub const MAX_HALF_OPEN_CALLS: u32 = 10_000;
+pub const MAX_HALF_OPEN_CALLS: u32 = 4_000;
+/// The most that an open time may grow by from one opening to the next.
+pub const MAX_OPEN_GROWTH: f64 = 100.0;
+
+/// Where growing open times end, unless told otherwise.
+const MAX_GROWN: Duration = Duration::from_secs(600);
 
 /// What a failure rate is taken over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -43,6 +50,80 @@ pub enum Trip {
     },
 }
 
+/// How a half-open breaker makes up its mind. The best libraries disagree, so it has a name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HalfOpenMode {
+    /// `success_threshold` successes close it, the first failure opens it again.
+    #[default]
+    FirstFailure,
+    /// One probe, whose answer decides (as Polly does).
+    OneProbe,
+    /// `half_open_calls` probes; once all have answered, the share of failures among them is compared
+    /// with `failure_rate` (as Resilience4j does). Only with a failure rate.
+    AllProbes,
+    /// As `all_probes`, but as soon as the probes still out can change nothing.
+    Early,
+}
+
+impl HalfOpenMode {
+    /// Every mode.
+    pub const ALL: [Self; 4] = [Self::FirstFailure, Self::OneProbe, Self::AllProbes, Self::Early];
+
+    /// The name that a policy file uses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FirstFailure => "first_failure",
+            Self::OneProbe => "one_probe",
+            Self::AllProbes => "all_probes",
+            Self::Early => "early",
+        }
+    }
+
+    /// Whether the probes' share of failures decides, so that there is a fixed number of them.
+    pub(super) fn is_by_rate(self) -> bool {
+        matches!(self, Self::AllProbes | Self::Early)
+    }
+}
+
+/// What a breaker may do about what it sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Enforcement {
+    /// It refuses.
+    #[default]
+    Enforce,
+    /// It opens and closes, reports and counts what it would have refused, and refuses nothing.
+    Observe,
+    /// It admits every call and counts nothing.
+    Disabled,
+}
+
+impl Enforcement {
+    /// Every one of them.
+    pub const ALL: [Self; 3] = [Self::Enforce, Self::Observe, Self::Disabled];
+
+    /// The name that a policy file uses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Observe => "observe",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// How a recovered dependency gets its traffic back.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Ramp {
+    /// The share of calls that is let through at first, in `(0, 1)`.
+    pub from: f64,
+    /// How long it takes to reach all of them, growing evenly.
+    pub over: Duration,
+}
+
 /// A breaker's settings, checked. Built by [`Config::builder`]; the default is the founding text's:
 /// 5 consecutive failures, 30 s open, 5 half-open calls, 2 successes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -53,6 +134,13 @@ pub struct Config {
     success_threshold: u32,
     slow_call: Option<Duration>,
     probe_life: Duration,
+    half_open: HalfOpenMode,
+    open_growth: f64,
+    max_open_for: Duration,
+    open_jitter: f64,
+    healthy_after: Duration,
+    ramp: Option<Ramp>,
+    enforcement: Enforcement,
 }
 
 impl Config {
@@ -91,6 +179,42 @@ impl Config {
     pub fn probe_life(&self) -> Duration {
         self.probe_life
     }
+    /// How a half-open breaker decides. Default: by the first failure, or `success_threshold` successes.
+    #[must_use]
+    pub fn half_open(&self) -> HalfOpenMode {
+        self.half_open
+    }
+    /// Each opening lasts this many times as long as the one before. Default 1: all the same.
+    #[must_use]
+    pub fn open_growth(&self) -> f64 {
+        self.open_growth
+    }
+    /// No opening lasts longer. Default 10 min, or `open_for` if that is longer.
+    #[must_use]
+    pub fn max_open_for(&self) -> Duration {
+        self.max_open_for
+    }
+    /// Each opening is up to this share shorter or longer, by chance, so that many instances do not
+    /// come back together. Default 0.
+    #[must_use]
+    pub fn open_jitter(&self) -> f64 {
+        self.open_jitter
+    }
+    /// After being closed for this long the next opening lasts `open_for` again. Default `open_for`.
+    #[must_use]
+    pub fn healthy_after(&self) -> Duration {
+        self.healthy_after
+    }
+    /// The slow start after closing. Default none: all calls at once.
+    #[must_use]
+    pub fn ramp(&self) -> Option<Ramp> {
+        self.ramp
+    }
+    /// Whether it refuses. Default: it does.
+    #[must_use]
+    pub fn enforcement(&self) -> Enforcement {
+        self.enforcement
+    }
 }
 
 impl Default for Config {
@@ -102,187 +226,13 @@ impl Default for Config {
             success_threshold: 2,
             slow_call: None,
             probe_life: Duration::from_secs(30),
+            half_open: HalfOpenMode::FirstFailure,
+            open_growth: 1.0,
+            max_open_for: MAX_GROWN,
+            open_jitter: 0.0,
+            healthy_after: Duration::from_secs(30),
+            ramp: None,
+            enforcement: Enforcement::Enforce,
         }
-    }
-}
-
-/// Builds a [`Config`], checking every setting.
-#[derive(Clone, Debug, Default)]
-pub struct Builder {
-    failures: Option<u32>,
-    failure_rate: Option<f64>,
-    min_calls: Option<u32>,
-    window: Option<Window>,
-    open_for: Option<Duration>,
-    half_open_calls: Option<u32>,
-    success_threshold: Option<u32>,
-    slow_call: Option<Duration>,
-    probe_life: Option<Duration>,
-}
-
-impl Builder {
-    /// Opens after this many failures in a row; at least 1. Not together with a failure rate.
-    #[must_use]
-    pub fn failures(mut self, failures: u32) -> Self {
-        self.failures = Some(failures);
-        self
-    }
-    /// Opens at this share of failures, in `(0, 1]`.
-    #[must_use]
-    pub fn failure_rate(mut self, rate: f64) -> Self {
-        self.failure_rate = Some(rate);
-        self
-    }
-    /// Calls that a window must hold before its rate counts; default 20. Only with a failure rate.
-    #[must_use]
-    pub fn min_calls(mut self, calls: u32) -> Self {
-        self.min_calls = Some(calls);
-        self
-    }
-    /// What the rate is taken over; default the last 100 calls. Only with a failure rate.
-    #[must_use]
-    pub fn window(mut self, window: Window) -> Self {
-        self.window = Some(window);
-        self
-    }
-    /// How long the breaker stays open; 1 ms to 30 days, kept in whole milliseconds, rounded up.
-    #[must_use]
-    pub fn open_for(mut self, open_for: Duration) -> Self {
-        self.open_for = Some(open_for);
-        self
-    }
-    /// Probes out at once while half-open; 1 to 10,000.
-    #[must_use]
-    pub fn half_open_calls(mut self, calls: u32) -> Self {
-        self.half_open_calls = Some(calls);
-        self
-    }
-    /// Probes that must succeed before the breaker closes; at least 1.
-    #[must_use]
-    pub fn success_threshold(mut self, successes: u32) -> Self {
-        self.success_threshold = Some(successes);
-        self
-    }
-    /// A call that is dropped after this long counts as a failure.
-    #[must_use]
-    pub fn slow_call(mut self, after: Duration) -> Self {
-        self.slow_call = Some(after);
-        self
-    }
-    /// How long a probe may take before its place is given to another.
-    #[must_use]
-    pub fn probe_life(mut self, life: Duration) -> Self {
-        self.probe_life = Some(life);
-        self
-    }
-
-    /// The checked settings.
-    ///
-    /// # Errors
-    /// Every setting that is out of range or contradicts another.
-    pub fn build(self) -> Result<Config, InvalidSettings> {
-        let mut check = Check::default();
-        let default = Config::default();
-        let by_rate = self.failure_rate.is_some();
-        check.require(
-            !(by_rate && self.failures.is_some()),
-            "failures",
-            self.failures.unwrap_or_default(),
-            "left out when failure_rate is given: a breaker counts one or the other",
-        );
-        for (key, given) in
-            [("min_calls", self.min_calls.is_some()), ("window", self.window.is_some())]
-        {
-            check.require(by_rate || !given, key, "given", "left out unless failure_rate is given");
-        }
-        let open_for = self.open_for.unwrap_or(Duration::from_secs(if by_rate { 60 } else { 30 }));
-        check.require(
-            open_for >= Duration::from_millis(1) && open_for <= MAX_OPEN_FOR,
-            "open_for",
-            open_for,
-            "from 1ms to 30days",
-        );
-        let half_open_calls = self.half_open_calls.unwrap_or(default.half_open_calls);
-        check.require(
-            (1..=MAX_HALF_OPEN_CALLS).contains(&half_open_calls),
-            "half_open_calls",
-            half_open_calls,
-            format!("from 1 to {MAX_HALF_OPEN_CALLS}"),
-        );
-        let success_threshold = self.success_threshold.unwrap_or(default.success_threshold);
-        check.require(
-            (1..=MAX_HALF_OPEN_CALLS).contains(&success_threshold),
-            "success_threshold",
-            success_threshold,
-            format!("from 1 to {MAX_HALF_OPEN_CALLS}"),
-        );
-        check.require(
-            !by_rate || success_threshold <= half_open_calls,
-            "success_threshold",
-            success_threshold,
-            format!("at most half_open_calls ({half_open_calls}) in the by-rate mode, which lets no more probes through"),
-        );
-        check.require(
-            self.slow_call.is_none_or(|slow| !slow.is_zero()),
-            "slow_call",
-            self.slow_call.unwrap_or_default(),
-            "longer than zero",
-        );
-        let probe_life = self.probe_life.unwrap_or(default.probe_life);
-        check.require(
-            probe_life >= Duration::from_millis(1) && probe_life <= MAX_OPEN_FOR,
-            "probe_life",
-            probe_life,
-            "from 1ms to 30days",
-        );
-        let trip = self.trip(&mut check);
-        check.finish(Config {
-            trip,
-            open_for,
-            half_open_calls,
-            success_threshold,
-            slow_call: self.slow_call,
-            probe_life,
-        })
-    }
-
-    fn trip(&self, check: &mut Check) -> Trip {
-        let Some(failure_rate) = self.failure_rate else {
-            let failures = self.failures.unwrap_or(5);
-            check.require(failures >= 1, "failures", failures, "at least 1");
-            return Trip::Consecutive { failures };
-        };
-        check.require(
-            failure_rate > 0.0 && failure_rate <= 1.0,
-            "failure_rate",
-            failure_rate,
-            "above 0 and at most 1",
-        );
-        let window = self.window.unwrap_or(Window::Calls(100));
-        let min_calls = self.min_calls.unwrap_or(20);
-        check.require(min_calls >= 1, "min_calls", min_calls, "at least 1");
-        match window {
-            Window::Calls(calls) => {
-                check.require(
-                    (1..=MAX_WINDOW_CALLS).contains(&calls),
-                    "window",
-                    calls,
-                    format!("from 1 to {MAX_WINDOW_CALLS} calls"),
-                );
-                check.require(
-                    min_calls <= calls,
-                    "min_calls",
-                    min_calls,
-                    format!("at most the window ({calls} calls), or the breaker could never open"),
-                );
-            }
-            Window::Time(length) => check.require(
-                length >= Duration::from_millis(10) && length <= MAX_OPEN_FOR,
-                "window",
-                length,
-                "from 10ms to 30days",
-            ),
-        }
-        Trip::Rate { failure_rate, min_calls, window }
     }
 }

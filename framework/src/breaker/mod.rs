@@ -5,13 +5,18 @@
 //! "Release It!" (2007), chapter 5.
 
 mod config;
+mod half_open;
+mod moves;
+mod open_time;
+mod ramp;
 mod report;
 mod state;
 mod window;
 mod word;
 
 pub use config::{
-    Builder, Config, MAX_HALF_OPEN_CALLS, MAX_OPEN_FOR, MAX_WINDOW_CALLS, Trip, Window,
+    Builder, Config, Enforcement, HalfOpenMode, MAX_HALF_OPEN_CALLS, MAX_OPEN_FOR, MAX_OPEN_GROWTH,
+    MAX_WINDOW_CALLS, Ramp, Trip, Window,
 };
 pub use report::{Mode, Refusal, Report};
 pub use state::{Admission, CircuitBreaker};

@@ -1,14 +1,10 @@
 //! What a breaker says about itself.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::event::{State, Transition};
-
-/// How many moves a breaker remembers.
-const HISTORY: usize = 256;
 
 /// The breaker refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,10 +19,14 @@ pub struct Refusal {
 pub enum Mode {
     /// It does.
     Automatic,
+    /// It does, but refuses nothing.
+    Observing,
     /// Held open by hand until a reset.
     ForcedOpen,
     /// Held closed by hand until a reset; outcomes are not counted.
     ForcedClosed,
+    /// Admits every call and counts nothing, until a reset.
+    Disabled,
 }
 
 /// A breaker at one instant.
@@ -44,27 +44,12 @@ pub struct Report {
     pub window_failures: u64,
     /// Probes out.
     pub probes: u32,
+    /// Calls that an observing breaker would have refused.
+    pub refusals_withheld: u64,
     /// Answers that came too late to count.
     pub stale_results: u64,
     /// The latest 256 moves, oldest first.
     pub transitions: Vec<Transition>,
     /// How often each move was made: `[from][to]`, by [`State::index`].
     pub transition_counts: [[u64; 3]; 3],
-}
-
-/// The moves that were made.
-#[derive(Debug, Default)]
-pub(super) struct Moves {
-    pub(super) history: VecDeque<Transition>,
-    pub(super) counts: [[u64; 3]; 3],
-}
-
-impl Moves {
-    pub(super) fn note(&mut self, transition: Transition) {
-        self.counts[transition.from.index()][transition.to.index()] += 1;
-        if self.history.len() == HISTORY {
-            self.history.pop_front();
-        }
-        self.history.push_back(transition);
-    }
 }

@@ -1,66 +1,103 @@
-//! The breaker itself: who is admitted, what an outcome changes, and every legal move.
+//! The breaker itself: who is admitted, and what an outcome changes.
 //!
-//! | from | to | when |
-//! | --- | --- | --- |
-//! | closed | open | the window trips |
-//! | open | half-open | `open_for` has passed, and somebody looks |
-//! | half-open | closed | `success_threshold` probes succeeded |
-//! | half-open | open | a probe failed |
-//! | any | any | by hand: `force_open`, `force_closed`, `reset` |
-//!
-//! Admission and outcomes are a load or a CAS on one word. Moves take a mutex, look again, and make
-//! the move: there are few of them, and the window can then be cleared before anybody uses it.
+//! Admission and outcomes are a load or a CAS on one word. The moves from state to state are in `moves`.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Moment;
+use crate::entropy::Entropy;
 use crate::event::{State, Transition};
 use crate::outcome::{Class, Outcome};
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
-use super::config::{Config, Trip};
-use super::report::{Mode, Moves, Refusal, Report};
+use super::config::{Config, Enforcement};
+use super::half_open::{self, Verdict};
+use super::moves::Moves;
+use super::ramp::{self, Thinner};
+use super::report::{Mode, Refusal, Report};
 use super::window::Window;
-use super::word::{Tag, Word};
+use super::word::{Probes, Tag, Word};
 
 /// Leave for one attempt. Hand it back to [`CircuitBreaker::record`] exactly once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "an admission that is never recorded holds its probe place until the probe life is over"]
 pub struct Admission {
     generation: u32,
-    probe: bool,
+    kind: Kind,
+}
+
+/// What an attempt's outcome is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// It goes into the closed window.
+    Counted,
+    /// It decides whether the breaker closes.
+    Probe,
+    /// Nothing: the breaker is told not to look, or would have refused it and only observes.
+    Uncounted,
 }
 
 impl Admission {
     /// Whether this attempt finds out if the dependency has recovered.
     #[must_use]
     pub fn is_probe(&self) -> bool {
-        self.probe
+        self.kind == Kind::Probe
+    }
+
+    fn counted(word: Word) -> Self {
+        Self { generation: word.generation(), kind: Kind::Counted }
+    }
+
+    fn uncounted(word: Word) -> Self {
+        Self { generation: word.generation(), kind: Kind::Uncounted }
     }
 }
 
 /// A circuit breaker. Shared by reference between threads; never waits; is told the time.
 #[derive(Debug)]
 pub struct CircuitBreaker {
-    config: Config,
-    word: AtomicU64,
+    pub(super) config: Arc<Config>,
+    pub(super) word: AtomicU64,
+    pub(super) window: Window,
+    pub(super) moves: Mutex<Moves>,
+    /// Jitters the open time.
+    pub(super) entropy: Entropy,
     /// When the latest probe was let through.
     last_probe: AtomicU64,
     stale: AtomicU64,
-    window: Window,
-    moves: Mutex<Moves>,
+    /// Refusals that an observing breaker kept to itself.
+    withheld: AtomicU64,
+    thinner: Thinner,
 }
 
 impl CircuitBreaker {
-    /// A closed breaker.
+    /// A closed breaker, or a disabled one if its settings say so.
     #[must_use]
-    pub fn new(config: Config, now: Moment) -> Self {
+    pub fn new(config: impl Into<Arc<Config>>, now: Moment) -> Self {
+        let config = config.into();
+        let word = match config.enforcement() {
+            Enforcement::Enforce | Enforcement::Observe => Word::closed(0),
+            Enforcement::Disabled => Word::held(Tag::Disabled, 0),
+        };
         Self {
             window: Window::new(config.trip(), now),
             config,
-            word: AtomicU64::new(Word::closed(0).0),
+            word: AtomicU64::new(word.0),
+            moves: Mutex::default(),
+            entropy: Entropy::seeded(0),
             last_probe: AtomicU64::new(0),
             stale: AtomicU64::new(0),
-            moves: Mutex::default(),
+            withheld: AtomicU64::new(0),
+            thinner: Thinner::default(),
         }
+    }
+
+    /// The same with a source of chance of its own for `open_jitter`; without it all breakers jitter alike.
+    #[must_use]
+    pub fn with_entropy(mut self, entropy: Entropy) -> Self {
+        self.entropy = entropy;
+        self
     }
 
     /// Its settings.
@@ -70,7 +107,7 @@ impl CircuitBreaker {
     }
 
     #[inline]
-    fn load(&self) -> Word {
+    pub(super) fn load(&self) -> Word {
         Word(self.word.load(Ordering::Acquire))
     }
 
@@ -81,7 +118,14 @@ impl CircuitBreaker {
         self.load().tag().state()
     }
 
-    /// Whether a call would be admitted now. Takes nothing, moves nothing.
+    /// Whether it refuses nothing that it is not told to refuse by hand.
+    #[must_use]
+    pub fn is_observing(&self) -> bool {
+        self.config.enforcement() == Enforcement::Observe
+    }
+
+    /// Whether a call would be admitted now. Takes nothing, moves nothing. Of a breaker that lets its
+    /// traffic back in slowly, whether any would be.
     ///
     /// # Errors
     /// [`Refusal`] if it would not.
@@ -97,13 +141,15 @@ impl CircuitBreaker {
     #[cold]
     fn check_slow(&self, word: Word, now: Moment) -> Result<(), Refusal> {
         match word.tag() {
-            Tag::Closed | Tag::ForcedClosed => Ok(()),
+            Tag::Closed | Tag::ForcedClosed | Tag::Ramping | Tag::Disabled => Ok(()),
+            Tag::ForcedOpen => Err(Refusal { retry_after: None }),
+            Tag::Open | Tag::HalfOpen if self.is_observing() => Ok(()),
             Tag::Open => match word.refused_for(now) {
                 None => Ok(()),
                 after => Err(Refusal { retry_after: after }),
             },
             Tag::HalfOpen if self.has_place(word) || self.probes_are_lost(now) => Ok(()),
-            Tag::HalfOpen | Tag::ForcedOpen => Err(Refusal { retry_after: None }),
+            Tag::HalfOpen => Err(Refusal { retry_after: None }),
         }
     }
 
@@ -116,15 +162,13 @@ impl CircuitBreaker {
     pub fn admit(&self, now: Moment, moved: &mut Option<Transition>) -> Result<Admission, Refusal> {
         let word = self.load();
         match word.tag() {
-            Tag::Closed | Tag::ForcedClosed => {
-                Ok(Admission { generation: word.generation(), probe: false })
-            }
-            _ => self.admit_probe(word, now, moved),
+            Tag::Closed => Ok(Admission::counted(word)),
+            _ => self.admit_slow(word, now, moved),
         }
     }
 
     #[cold]
-    fn admit_probe(
+    fn admit_slow(
         &self,
         mut word: Word,
         now: Moment,
@@ -132,13 +176,13 @@ impl CircuitBreaker {
     ) -> Result<Admission, Refusal> {
         loop {
             match word.tag() {
-                Tag::Closed | Tag::ForcedClosed => {
-                    return Ok(Admission { generation: word.generation(), probe: false });
-                }
+                Tag::Closed => return Ok(Admission::counted(word)),
+                Tag::ForcedClosed | Tag::Disabled => return Ok(Admission::uncounted(word)),
+                Tag::Ramping => return self.admit_some(word, now),
                 Tag::ForcedOpen => return Err(Refusal { retry_after: None }),
                 Tag::Open => {
-                    if let Some(after) = word.refused_for(now) {
-                        return Err(Refusal { retry_after: Some(after) });
+                    if let after @ Some(_) = word.refused_for(now) {
+                        return self.refuse(word, after);
                     }
                     self.half_open(word, now, moved);
                     word = self.load();
@@ -149,7 +193,31 @@ impl CircuitBreaker {
                     }
                     word = self.load();
                 }
-                Tag::HalfOpen => return Err(Refusal { retry_after: None }),
+                Tag::HalfOpen => return self.refuse(word, None),
+            }
+        }
+    }
+
+    fn refuse(&self, word: Word, retry_after: Option<Duration>) -> Result<Admission, Refusal> {
+        if self.is_observing() {
+            self.withheld.fetch_add(1, Ordering::Relaxed);
+            return Ok(Admission::uncounted(word));
+        }
+        Err(Refusal { retry_after })
+    }
+
+    /// The share of calls that a ramp has come to.
+    fn admit_some(&self, word: Word, now: Moment) -> Result<Admission, Refusal> {
+        match (self.config.ramp(), word.refused_for(now)) {
+            (Some(ramp), Some(left)) if !self.thinner.admits(ramp::share(ramp, left)) => {
+                let admitted = self.refuse(word, None)?;
+                // It is let through all the same, by a closed breaker.
+                Ok(Admission { kind: Kind::Counted, ..admitted })
+            }
+            (Some(_), Some(_)) => Ok(Admission::counted(word)),
+            _ => {
+                self.end_ramp(word);
+                Ok(Admission::counted(word))
             }
         }
     }
@@ -171,28 +239,27 @@ impl CircuitBreaker {
             }
             // The same state in a new generation: what the lost probes answer is stale.
             self.apply(&mut moves, now, |word| {
-                Word::half_open(word.next_generation(), 0, word.successes())
+                Word::half_open(word.next_generation(), Probes { live: 0, ..word.probes() })
             });
             word = self.load();
         }
         self.last_probe.fetch_max(now.as_nanos(), Ordering::AcqRel);
         // Only answers race with this, and they only make room.
         loop {
-            let next = Word::half_open(word.generation(), word.live() + 1, word.successes());
+            let probes = word.probes();
+            let next =
+                Word::half_open(word.generation(), Probes { live: probes.live + 1, ..probes });
             match self.replace(word, next) {
-                Ok(()) => return Some(Admission { generation: next.generation(), probe: true }),
+                Ok(()) => {
+                    return Some(Admission { generation: next.generation(), kind: Kind::Probe });
+                }
                 Err(seen) => word = seen,
             }
         }
     }
 
     fn has_place(&self, word: Word) -> bool {
-        let taken = match self.config.trip() {
-            Trip::Consecutive { .. } => word.live(),
-            // By rate the total of a generation is bounded too.
-            Trip::Rate { .. } => word.live() + word.successes(),
-        };
-        taken < self.config.half_open_calls()
+        half_open::has_place(&self.config, word.probes())
     }
 
     /// Whether even the latest probe has been out for longer than a probe may live.
@@ -209,8 +276,10 @@ impl CircuitBreaker {
         outcome: Outcome,
         now: Moment,
     ) -> Option<Transition> {
-        if admission.probe {
-            return self.record_probe(admission, outcome, now);
+        match admission.kind {
+            Kind::Counted => {}
+            Kind::Probe => return self.record_probe(admission, outcome, now),
+            Kind::Uncounted => return None,
         }
         let failed = match outcome.class() {
             Class::Success => false,
@@ -222,19 +291,10 @@ impl CircuitBreaker {
             self.stale.fetch_add(1, Ordering::Relaxed);
             return None;
         }
-        if word.tag() == Tag::Closed && self.window.record(admission.generation, failed, now) {
+        if word.tag().counts() && self.window.record(admission.generation, failed, now) {
             return self.trip(word, now);
         }
         None
-    }
-
-    #[cold]
-    fn trip(&self, word: Word, now: Moment) -> Option<Transition> {
-        let mut moves = self.moves.lock();
-        if self.load() != word || !self.window.confirms() {
-            return None;
-        }
-        self.apply(&mut moves, now, |word| self.reopened(word, now))
     }
 
     #[cold]
@@ -251,17 +311,21 @@ impl CircuitBreaker {
                 self.stale.fetch_add(1, Ordering::Relaxed);
                 return None;
             }
-            let successes = word.successes() + u32::from(class == Class::Success);
-            let moved = if class == Class::Failure {
-                self.shift(word, now, |word| self.reopened(word, now))
-            } else if successes >= self.config.success_threshold() {
-                self.shift(word, now, |word| Word::closed(word.next_generation()))
-            } else {
-                let live = word.live().saturating_sub(1);
-                let next = Word::half_open(admission.generation, live, successes);
-                match self.replace(word, next) {
-                    Ok(()) => return None,
-                    Err(_) => None,
+            let before = word.probes();
+            let probes = Probes {
+                live: before.live.saturating_sub(1),
+                successes: before.successes + u32::from(class == Class::Success),
+                failures: before.failures + u32::from(class == Class::Failure),
+            };
+            let moved = match half_open::verdict(&self.config, probes) {
+                Verdict::Open => self.reopen(word, now),
+                Verdict::Close => self.close(word, now),
+                Verdict::Wait => {
+                    let next = Word::half_open(admission.generation, probes);
+                    if self.replace(word, next).is_ok() {
+                        return None;
+                    }
+                    None
                 }
             };
             if moved.is_some() {
@@ -270,96 +334,6 @@ impl CircuitBreaker {
             // Somebody else was first, which may have made this answer stale.
             word = self.load();
         }
-    }
-
-    fn reopened(&self, word: Word, now: Moment) -> Word {
-        Word::open(word.next_generation(), now, self.config.open_for())
-    }
-
-    /// Moves an open breaker whose time is up on to half-open, whether or not anybody calls.
-    /// Returns the move, if it was made, and when to look again.
-    pub fn poll(&self, now: Moment) -> (Option<Transition>, Option<Moment>) {
-        let word = self.load();
-        if word.tag() != Tag::Open {
-            return (None, None);
-        }
-        if let Some(after) = word.refused_for(now) {
-            return (None, Some(now + after));
-        }
-        let mut moved = None;
-        self.half_open(word, now, &mut moved);
-        (moved, None)
-    }
-
-    fn half_open(&self, word: Word, now: Moment, moved: &mut Option<Transition>) {
-        let transition =
-            self.shift(word, now, |word| Word::half_open(word.next_generation(), 0, 0));
-        if transition.is_some() {
-            *moved = transition;
-        }
-    }
-
-    /// Refuses every call until [`CircuitBreaker::reset`] or [`CircuitBreaker::force_closed`].
-    pub fn force_open(&self, now: Moment) -> Option<Transition> {
-        self.apply(&mut self.moves.lock(), now, |word| {
-            Word::forced(Tag::ForcedOpen, word.next_generation())
-        })
-    }
-
-    /// Admits every call, counting nothing, until [`CircuitBreaker::reset`] or [`CircuitBreaker::force_open`].
-    pub fn force_closed(&self, now: Moment) -> Option<Transition> {
-        self.apply(&mut self.moves.lock(), now, |word| {
-            Word::forced(Tag::ForcedClosed, word.next_generation())
-        })
-    }
-
-    /// Closes the breaker with an empty window and lets it decide for itself again.
-    pub fn reset(&self, now: Moment) -> Option<Transition> {
-        self.apply(&mut self.moves.lock(), now, |word| Word::closed(word.next_generation()))
-    }
-
-    fn replace(&self, old: Word, new: Word) -> Result<(), Word> {
-        self.word
-            .compare_exchange(old.0, new.0, Ordering::AcqRel, Ordering::Acquire)
-            .map(|_| ())
-            .map_err(Word)
-    }
-
-    /// Makes a move if the breaker is still in the state and generation of `seen`.
-    fn shift(&self, seen: Word, now: Moment, to: impl Fn(Word) -> Word) -> Option<Transition> {
-        let mut moves = self.moves.lock();
-        let word = self.load();
-        if word.tag() != seen.tag() || word.generation() != seen.generation() {
-            return None;
-        }
-        self.apply(&mut moves, now, to)
-    }
-
-    /// The one place where the state changes. `moves` is the lock: only probe counts race with it.
-    fn apply(
-        &self,
-        moves: &mut Moves,
-        now: Moment,
-        to: impl Fn(Word) -> Word,
-    ) -> Option<Transition> {
-        let mut word = self.load();
-        let next = loop {
-            let next = to(word);
-            if next.tag() == Tag::Closed {
-                self.window.start(next.generation(), now);
-            }
-            match self.replace(word, next) {
-                Ok(()) => break next,
-                Err(seen) => word = seen,
-            }
-        };
-        let (from, to) = (word.tag().state(), next.tag().state());
-        if from == to {
-            return None;
-        }
-        let transition = Transition { at: now, from, to };
-        moves.note(transition);
-        Some(transition)
     }
 
     /// Everything about it at one instant.
@@ -373,12 +347,15 @@ impl CircuitBreaker {
             mode: match word.tag() {
                 Tag::ForcedOpen => Mode::ForcedOpen,
                 Tag::ForcedClosed => Mode::ForcedClosed,
-                Tag::Closed | Tag::Open | Tag::HalfOpen => Mode::Automatic,
+                Tag::Disabled => Mode::Disabled,
+                _ if self.is_observing() => Mode::Observing,
+                _ => Mode::Automatic,
             },
             generation: word.generation(),
             window_calls: tally.calls,
             window_failures: tally.failures,
-            probes: if word.tag() == Tag::HalfOpen { word.live() } else { 0 },
+            probes: if word.tag() == Tag::HalfOpen { word.probes().live } else { 0 },
+            refusals_withheld: self.withheld.load(Ordering::Relaxed),
             stale_results: self.stale.load(Ordering::Relaxed),
             transitions: moves.history.iter().copied().collect(),
             transition_counts: moves.counts,

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 mod machine;
+mod recovery;
 mod shipped;
 mod threads;
 mod windows;

@@ -1,27 +1,34 @@
 //! A breaker's whole truth in one 64-bit word, so that every decision is one load or one CAS.
 //!
-//! | bits | closed, forced | open | half-open |
-//! | --- | --- | --- | --- |
-//! | 61..64 | state | state | state |
-//! | 37..61 | generation | generation | generation |
-//! | 0..37 | 0 | refused until, ms | live probes (16), successes (16) |
+//! | bits | closed, forced | open | half-open | ramping |
+//! | --- | --- | --- | --- | --- |
+//! | 61..64 | state | state | state | state |
+//! | 37..61 | generation | generation | generation | generation |
+//! | 0..37 | 0 | refused until, ms | live probes, successes, failures (12 each) | all admitted from, ms |
 //!
 //! The generation counts transitions and wraps after 16,777,216 of them: an answer would have to be
-//! late by exactly that many to be taken for a fresh one. The open-until time wraps after 4.3 years
-//! and is compared as a serial number (RFC 1982), good for an `open_for` up to 30 days.
+//! late by exactly that many to be taken for a fresh one. A time wraps after 4.3 years and is
+//! compared as a serial number (RFC 1982): what is not within the next 30 days, the longest that can be
+//! asked for, is the past.
 
 use std::time::Duration;
 
 use crate::clock::{Moment, nanos};
 use crate::event::State;
 
+use super::config::MAX_OPEN_FOR;
+
 const STATE_SHIFT: u32 = 61;
 const GENERATION_SHIFT: u32 = 37;
 const GENERATION_MASK: u64 = (1 << 24) - 1;
 const PAYLOAD_MASK: u64 = (1 << GENERATION_SHIFT) - 1;
-const LIVE_SHIFT: u32 = 16;
-const COUNT_MASK: u64 = 0xFFFF;
+const LIVE_SHIFT: u32 = 24;
+const FAILURES_SHIFT: u32 = 12;
+/// Holds `MAX_HALF_OPEN_CALLS`.
+const COUNT_MASK: u64 = 0xFFF;
 const NANOS_PER_MS: u64 = 1_000_000;
+/// Rounded up twice: as a length, and as a point in time.
+const LONGEST_MS: u64 = MAX_OPEN_FOR.as_millis() as u64 + 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tag {
@@ -30,13 +37,22 @@ pub(super) enum Tag {
     HalfOpen,
     ForcedOpen,
     ForcedClosed,
+    /// Closed, and letting through more and more of the calls.
+    Ramping,
+    Disabled,
 }
 
 impl Tag {
+    /// Whether outcomes go into the closed window.
+    #[inline]
+    pub(super) fn counts(self) -> bool {
+        matches!(self, Self::Closed | Self::Ramping)
+    }
+
     /// As the outside knows it: isolation is an open breaker, forced closed a closed one.
     pub(super) fn state(self) -> State {
         match self {
-            Self::Closed | Self::ForcedClosed => State::Closed,
+            Self::Closed | Self::ForcedClosed | Self::Ramping | Self::Disabled => State::Closed,
             Self::Open | Self::ForcedOpen => State::Open,
             Self::HalfOpen => State::HalfOpen,
         }
@@ -59,21 +75,29 @@ impl Word {
         Self::new(Tag::Closed, generation, 0)
     }
 
-    pub(super) fn forced(tag: Tag, generation: u32) -> Self {
+    /// Held by hand.
+    pub(super) fn held(tag: Tag, generation: u32) -> Self {
         Self::new(tag, generation, 0)
     }
 
     /// Open for `open_for` from `now`, in whole milliseconds, rounded up.
     pub(super) fn open(generation: u32, now: Moment, open_for: Duration) -> Self {
-        let until = now.as_nanos().saturating_add(nanos(open_for)).div_ceil(NANOS_PER_MS);
-        Self::new(Tag::Open, generation, until)
+        Self::new(Tag::Open, generation, end(now, open_for))
     }
 
-    pub(super) fn half_open(generation: u32, live: u32, successes: u32) -> Self {
+    /// Closed, with all calls admitted again after `over`, in whole milliseconds, rounded up.
+    pub(super) fn ramping(generation: u32, now: Moment, over: Duration) -> Self {
+        Self::new(Tag::Ramping, generation, end(now, over))
+    }
+
+    pub(super) fn half_open(generation: u32, probes: Probes) -> Self {
+        let count = |count: u32| u64::from(count).min(COUNT_MASK);
         Self::new(
             Tag::HalfOpen,
             generation,
-            u64::from(live) << LIVE_SHIFT | u64::from(successes) & COUNT_MASK,
+            count(probes.live) << LIVE_SHIFT
+                | count(probes.failures) << FAILURES_SHIFT
+                | count(probes.successes),
         )
     }
 
@@ -83,8 +107,10 @@ impl Word {
             1 => Tag::Open,
             2 => Tag::HalfOpen,
             3 => Tag::ForcedOpen,
-            // 4, and nothing else is ever written.
-            _ => Tag::ForcedClosed,
+            4 => Tag::ForcedClosed,
+            5 => Tag::Ramping,
+            // 6, and nothing else is ever written.
+            _ => Tag::Disabled,
         }
     }
 
@@ -96,24 +122,43 @@ impl Word {
         (self.generation() + 1) & GENERATION_MASK as u32
     }
 
-    pub(super) fn live(self) -> u32 {
-        (self.0 >> LIVE_SHIFT & COUNT_MASK) as u32
+    /// Of a half-open word.
+    pub(super) fn probes(self) -> Probes {
+        let count = |shift: u32| (self.0 >> shift & COUNT_MASK) as u32;
+        Probes { live: count(LIVE_SHIFT), failures: count(FAILURES_SHIFT), successes: count(0) }
     }
 
-    pub(super) fn successes(self) -> u32 {
-        (self.0 & COUNT_MASK) as u32
-    }
-
-    /// Of an open word: how long calls are still refused, `None` once they no longer are.
+    /// Of an open word: how long calls are still refused; of a ramping one: how long some still are.
+    /// `None` once they no longer are.
     pub(super) fn refused_for(self, now: Moment) -> Option<Duration> {
         let until = self.0 & PAYLOAD_MASK;
         let now_ms = (now.as_nanos() / NANOS_PER_MS) & PAYLOAD_MASK;
         let ahead = until.wrapping_sub(now_ms) & PAYLOAD_MASK;
-        // The far half of the circle is the past.
-        if ahead == 0 || ahead > PAYLOAD_MASK / 2 {
+        // Nothing is further ahead than the longest that can be asked for: all else is the past.
+        if ahead == 0 || ahead > LONGEST_MS {
             return None;
         }
         let into_ms = now.as_nanos() % NANOS_PER_MS;
         Some(Duration::from_nanos(ahead * NANOS_PER_MS - into_ms))
+    }
+}
+
+fn end(now: Moment, length: Duration) -> u64 {
+    now.as_nanos().saturating_add(nanos(length)).div_ceil(NANOS_PER_MS)
+}
+
+/// A half-open breaker's probes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Probes {
+    /// Let through and not heard of since.
+    pub(super) live: u32,
+    pub(super) successes: u32,
+    pub(super) failures: u32,
+}
+
+impl Probes {
+    /// Those that said something about the dependency.
+    pub(super) fn answered(self) -> u32 {
+        self.successes + self.failures
     }
 }

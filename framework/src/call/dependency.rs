@@ -66,7 +66,7 @@ impl Dependency {
     ) -> Self {
         let now = time.now();
         Self {
-            gate: Gate::new(&policy, now),
+            gate: Gate::new(&policy, now, entropy.fork(0)),
             budget: policy.retry().budget().map(Budget::new),
             name,
             time,
@@ -170,6 +170,12 @@ impl Dependency {
     /// Admits every call until [`Dependency::reset`].
     pub fn force_closed(&self) {
         let moved = self.gate.breaker().force_closed(self.now());
+        moved.into_iter().for_each(|transition| self.moved(transition));
+    }
+
+    /// Admits every call until [`Dependency::reset`], and says that the breaker is disabled.
+    pub fn disable(&self) {
+        let moved = self.gate.breaker().disable(self.now());
         moved.into_iter().for_each(|transition| self.moved(transition));
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::breaker::{Admission, CircuitBreaker, Refusal};
 use crate::clock::Moment;
+use crate::entropy::Entropy;
 use crate::error::RejectedBy;
 use crate::event::{State, Transition};
 use crate::limit::TokenBucket;
@@ -48,11 +49,12 @@ struct Written {
 }
 
 impl Gate {
-    /// The guards that `policy` asks for, all permits free and the breaker closed.
+    /// The guards that `policy` asks for, all permits free and the breaker closed. `entropy` jitters how
+    /// long that stays open.
     #[must_use]
-    pub fn new(policy: &Policy, now: Moment) -> Self {
+    pub fn new(policy: &Policy, now: Moment, entropy: Entropy) -> Self {
         Self {
-            breaker: CircuitBreaker::new(policy.breaker().clone(), now),
+            breaker: CircuitBreaker::new(policy.shared_breaker(), now).with_entropy(entropy),
             written: CachePadded(Written {
                 limiter: policy.rate_limit().map(TokenBucket::new),
                 room: Room::new(policy.bulkhead().max_concurrent(), policy.mailbox()),
@@ -146,7 +148,7 @@ impl Gate {
     /// What a move of the breaker means for those who wait.
     #[cold]
     fn settle(&self, moved: Transition) {
-        if moved.to == State::Open {
+        if moved.to == State::Open && !self.breaker.is_observing() {
             self.written.0.room.flush(TurnedAway::Flushed);
         }
     }
@@ -164,7 +166,7 @@ impl Gate {
     /// Returns the move, if one was made, and when the breaker wants to be looked at again.
     pub(crate) fn tick(&self, now: Moment) -> (Option<Transition>, Option<Moment>) {
         let (moved, next) = self.breaker.poll(now);
-        if self.breaker.state() == State::Open {
+        if self.breaker.check(now).is_err() && self.breaker.state() == State::Open {
             self.written.0.room.flush(TurnedAway::Flushed);
         } else if self.written.0.room.permits().waiters() > 0 {
             self.written.0.room.call_up(now);
@@ -186,7 +188,7 @@ mod tests {
             .mailbox(Config::builder().capacity(1).on_full(on_full).build())
             .build()
             .unwrap();
-        let gate = Gate::new(&policy, Moment::ZERO);
+        let gate = Gate::new(&policy, Moment::ZERO, Entropy::seeded(0));
         assert!(gate.room().try_enter());
         assert!(matches!(gate.join(Moment::ZERO, Moment::MAX, || false), Join::Waiting(_)));
         gate

@@ -26,6 +26,7 @@ use crate::backpressure::{self, Strategy};
 use crate::breaker::{self, Admission};
 use crate::bulkhead;
 use crate::clock::Moment;
+use crate::entropy::Entropy;
 use crate::event::State;
 use crate::outcome::Outcome;
 use crate::policy::Policy;
@@ -48,7 +49,11 @@ fn place(limit: u32, mailbox: backpressure::Builder) -> Arc<Place> {
         .mailbox(mailbox.build())
         .build()
         .unwrap();
-    Arc::new(Place { gate: Gate::new(&policy, NOW), limit, inside: AtomicU32::new(0) })
+    Arc::new(Place {
+        gate: Gate::new(&policy, NOW, Entropy::seeded(0)),
+        limit,
+        inside: AtomicU32::new(0),
+    })
 }
 
 fn blocking() -> backpressure::Builder {

@@ -1,5 +1,7 @@
 //! From layers of settings to a policy, and from what is wrong with it back to the key to blame.
 
+mod breaker;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
@@ -10,7 +12,7 @@ use super::diagnostic::{MAX_MISTAKES, Mistake};
 use super::settings::{MethodPolicy, Policy};
 use super::source::Source;
 use crate::setting::InvalidSettings;
-use crate::{backpressure, breaker, bulkhead, limit, retry};
+use crate::{backpressure, bulkhead, limit, retry};
 
 /// Keys that exclude others set in an earlier layer: whoever names the one has changed their mind
 /// about the rest.
@@ -31,6 +33,12 @@ const RIVALS: &[(&str, &str)] = &[
     ("breaker.min_calls", "breaker.failure_rate"),
     ("breaker.window", "breaker.failure_rate"),
     ("breaker.success_threshold", "breaker.half_open_calls"),
+    ("breaker.success_threshold", "breaker.half_open"),
+    ("breaker.half_open_calls", "breaker.half_open"),
+    ("breaker.half_open", "breaker.failure_rate"),
+    ("breaker.max_open_for", "breaker.open_for"),
+    ("breaker.healthy_after", "breaker.open_growth"),
+    ("breaker.ramp_from", "breaker.ramp_for"),
     ("retry.base_delay", "retry.max_delay"),
     ("retry.budget.ratio", "retry.budget.min_per_second"),
 ];
@@ -167,38 +175,6 @@ impl Merged {
         }
         for (name, method) in self.methods() {
             builder = builder.method(name, method);
-        }
-        builder
-    }
-
-    fn breaker(&self) -> breaker::Builder {
-        let mut builder = breaker::Config::builder();
-        if let Some(failures) = self.count("breaker.failures") {
-            builder = builder.failures(failures);
-        }
-        if let Some(rate) = self.number("breaker.failure_rate") {
-            builder = builder.failure_rate(rate);
-        }
-        if let Some(calls) = self.count("breaker.min_calls") {
-            builder = builder.min_calls(calls);
-        }
-        if let Some(Setting::Window(window)) = self.get("breaker.window") {
-            builder = builder.window(window);
-        }
-        if let Some(open_for) = self.duration("breaker.open_for") {
-            builder = builder.open_for(open_for);
-        }
-        if let Some(calls) = self.count("breaker.half_open_calls") {
-            builder = builder.half_open_calls(calls);
-        }
-        if let Some(successes) = self.count("breaker.success_threshold") {
-            builder = builder.success_threshold(successes);
-        }
-        if let Some(after) = self.duration("breaker.slow_call") {
-            builder = builder.slow_call(after);
-        }
-        if let Some(life) = self.duration("breaker.probe_life") {
-            builder = builder.probe_life(life);
         }
         builder
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::settings::{
@@ -172,7 +173,7 @@ impl Builder {
             fallback_timeout: self
                 .fallback_timeout
                 .unwrap_or(DEFAULT_FALLBACK_TIMEOUT.min(sound / 2)),
-            breaker: self.breaker,
+            breaker: Arc::new(self.breaker),
             retry: self.retry,
             bulkhead: self.bulkhead,
             mailbox: self.mailbox,

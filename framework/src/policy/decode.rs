@@ -11,7 +11,7 @@ use super::diagnostic::{MAX_MISTAKES, Mistake};
 use super::schema::{self, Field, Kind};
 use super::source::Source;
 use crate::backpressure::{DEFAULT_BLOCK_TIMEOUT, Strategy};
-use crate::breaker::Window;
+use crate::breaker::{Enforcement, HalfOpenMode, Window};
 use crate::retry::{Backoff, Jitter};
 
 /// A typed value.
@@ -24,6 +24,8 @@ pub(super) enum Setting {
     Flag(bool),
     Jitter(Jitter),
     Backoff(Backoff),
+    HalfOpen(HalfOpenMode),
+    Enforcement(Enforcement),
     OnFull(Strategy),
     Window(Window),
     /// Switched off, whatever an earlier layer says.
@@ -179,6 +181,12 @@ fn leaf(kind: Kind, value: &DeValue<'_>) -> Result<Setting, String> {
         }
         (Kind::Backoff, DeValue::String(name)) => {
             Backoff::ALL.into_iter().find(|backoff| backoff.as_str() == name).map(Setting::Backoff)
+        }
+        (Kind::HalfOpen, DeValue::String(name)) => {
+            HalfOpenMode::ALL.into_iter().find(|mode| mode.as_str() == name).map(Setting::HalfOpen)
+        }
+        (Kind::Enforcement, DeValue::String(name)) => {
+            Enforcement::ALL.into_iter().find(|it| it.as_str() == name).map(Setting::Enforcement)
         }
         (Kind::OnFull, value) => on_full(value)?.map(Setting::OnFull),
         (Kind::Window, DeValue::String(text)) => {

@@ -17,6 +17,10 @@ pub(super) enum Kind {
     Jitter,
     /// The name of a backoff.
     Backoff,
+    /// The name of a half-open mode.
+    HalfOpen,
+    /// The name of an enforcement.
+    Enforcement,
     /// The name of a strategy, or `{ block = { timeout } }`.
     OnFull,
     /// A duration, or a number of calls.
@@ -70,6 +74,14 @@ const BREAKER: &[Field] = &[
     field("success_threshold", Kind::Count),
     field("slow_call", Kind::Duration),
     field("probe_life", Kind::Duration),
+    field("half_open", Kind::HalfOpen),
+    field("open_growth", Kind::Number),
+    field("max_open_for", Kind::Duration),
+    field("open_jitter", Kind::Number),
+    field("healthy_after", Kind::Duration),
+    field("ramp_from", Kind::Number),
+    field("ramp_for", Kind::Duration),
+    field("mode", Kind::Enforcement),
 ];
 
 const RETRY: &[Field] = &[
@@ -132,6 +144,10 @@ impl Kind {
                 "one of \"none\", \"full\", \"equal\", \"plus_minus_half\", \"decorrelated\"".into()
             }
             Self::Backoff => "one of \"exponential\", \"constant\"".into(),
+            Self::HalfOpen => {
+                "one of \"first_failure\", \"one_probe\", \"all_probes\", \"early\"".into()
+            }
+            Self::Enforcement => "one of \"enforce\", \"observe\", \"disabled\"".into(),
             Self::OnFull => "one of \"block\", \"drop_oldest\", \"drop_newest\", \"error\", \
                              or { block = { timeout = \"5s\" } }"
                 .into(),

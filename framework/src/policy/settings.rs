@@ -1,9 +1,10 @@
 //! A dependency's settings, as a value.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::builder::Builder;
 use crate::{backpressure, breaker, bulkhead, limit, retry};
@@ -26,12 +27,18 @@ pub struct Policy {
     pub(super) deadline: Duration,
     pub(super) timeout: Duration,
     pub(super) fallback_timeout: Duration,
-    pub(super) breaker: breaker::Config,
+    /// Shared with the breaker itself, and among clones.
+    #[serde(serialize_with = "plainly")]
+    pub(super) breaker: Arc<breaker::Config>,
     pub(super) retry: retry::Config,
     pub(super) bulkhead: bulkhead::Config,
     pub(super) mailbox: backpressure::Config,
     pub(super) rate_limit: Option<limit::Config>,
     pub(super) methods: BTreeMap<String, MethodPolicy>,
+}
+
+fn plainly<S: Serializer>(config: &Arc<breaker::Config>, to: S) -> Result<S::Ok, S::Error> {
+    config.as_ref().serialize(to)
 }
 
 impl Policy {
@@ -60,6 +67,10 @@ impl Policy {
     #[must_use]
     pub fn breaker(&self) -> &breaker::Config {
         &self.breaker
+    }
+    /// The same, to be kept.
+    pub(crate) fn shared_breaker(&self) -> Arc<breaker::Config> {
+        Arc::clone(&self.breaker)
     }
     /// What is retried, how often and after how long.
     #[must_use]
@@ -99,7 +110,7 @@ impl Default for Policy {
             deadline: DEFAULT_DEADLINE,
             timeout: DEFAULT_TIMEOUT,
             fallback_timeout: DEFAULT_FALLBACK_TIMEOUT,
-            breaker: breaker::Config::default(),
+            breaker: Arc::default(),
             retry: retry::Config::default(),
             bulkhead: bulkhead::Config::default(),
             mailbox: backpressure::Config::default(),

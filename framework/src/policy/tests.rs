@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::backpressure::Strategy as OnFull;
-use crate::breaker::{Trip, Window};
+use crate::breaker::{Enforcement, Trip, Window};
 use crate::retry::{Backoff, Jitter};
 use crate::{backpressure, breaker, bulkhead, limit, retry};
 
@@ -21,7 +21,7 @@ retry = { max_attempts = 2, budget = 0.1 }
 deadline = "2s"                       # the whole call
 timeout  = "800ms"
 fallback_timeout = "50ms"
-breaker   = { failure_rate = 0.5, min_calls = 20, window = "30s", open_for = "60s", half_open_calls = 5, success_threshold = 2, slow_call = "500ms", probe_life = "10s" }
+breaker   = { failure_rate = 0.5, min_calls = 20, window = "30s", open_for = "60s", half_open_calls = 5, success_threshold = 2, slow_call = "500ms", probe_life = "10s", open_growth = 2, max_open_for = "5m", open_jitter = 0.1, healthy_after = "2m", ramp_from = 0.2, ramp_for = "15s", mode = "observe" }
 retry     = { max_attempts = 3, base_delay = "100ms", max_delay = "2s", factor = 1.5, backoff = "constant", jitter = "equal", retry_rejections = true }
 bulkhead  = { max_concurrent = 20, max_wait = "250ms" }
 mailbox   = { capacity = 50, on_full = { block = { timeout = "1s" } } }
@@ -96,7 +96,13 @@ fn every_key_of_a_file_arrives() {
                 .half_open_calls(5)
                 .success_threshold(2)
                 .slow_call(500 * MILLI)
-                .probe_life(10 * SECOND),
+                .probe_life(10 * SECOND)
+                .open_growth(2.0)
+                .max_open_for(300 * SECOND)
+                .open_jitter(0.1)
+                .healthy_after(120 * SECOND)
+                .ramp(0.2, 15 * SECOND)
+                .enforcement(Enforcement::Observe),
         )
         .retry(
             retry::Config::builder()
@@ -234,6 +240,23 @@ fn values_that_make_no_sense_are_refused_where_they_stand() {
         ("breaker = { min_calls = 5 }", "unless failure_rate"),
         ("breaker = { failures = 5, failure_rate = 0.5 }", "left out when failure_rate"),
         ("breaker = { slow_call = \"11s\" }", "at most timeout"),
+        ("breaker = { half_open = \"some\" }", "\"all_probes\""),
+        ("breaker = { half_open = \"early\" }", "only with a failure_rate"),
+        (
+            "breaker = { failure_rate = 0.5, half_open = \"early\", success_threshold = 2 }",
+            "the share of failures decides",
+        ),
+        ("breaker = { half_open = \"one_probe\", half_open_calls = 2 }", "half_open is one_probe"),
+        ("breaker = { half_open_calls = 4001 }", "from 1 to 4000"),
+        ("breaker = { open_growth = 0.5 }", "from 1 to 100"),
+        ("breaker = { open_growth = nan }", "from 1 to 100"),
+        ("breaker = { max_open_for = \"29s\" }", "from open_for to 30days"),
+        ("breaker = { open_jitter = 1.1 }", "from 0 to 1"),
+        ("breaker = { healthy_after = \"5s\" }", "unless open_growth"),
+        ("breaker = { ramp_from = 0.1 }", "unless ramp_for"),
+        ("breaker = { ramp_from = 1, ramp_for = \"5s\" }", "above 0 and below 1"),
+        ("breaker = { ramp_for = \"0s\" }", "from 1ms to 30days"),
+        ("breaker = { mode = \"off\" }", "\"observe\""),
         ("breaker = 5", "a table of `failures`"),
         ("retry = { max_attempts = 1001 }", "from 1 to 1000"),
         ("retry = { base_delay = \"2m\" }", "at most max_delay"),

@@ -61,6 +61,15 @@ impl DependencyHandle {
         self.tell(Control::ForceClosed).await
     }
 
+    /// Takes the breaker out of service until [`DependencyHandle::reset`]: as
+    /// [`DependencyHandle::force_closed`], but snapshots say that it is disabled.
+    ///
+    /// # Errors
+    /// As for [`DependencyHandle::tell`].
+    pub async fn disable(&self) -> Result<Snapshot, ControlError> {
+        self.tell(Control::Disable).await
+    }
+
     /// Closes the breaker with an empty window and lets it decide for itself again.
     ///
     /// # Errors

@@ -113,6 +113,12 @@ pub const STALE_RESULTS: Metric = counter(
     &[DEPENDENCY],
     "Answers to attempts that the circuit breaker had admitted before its last move, and so did not count.",
 );
+/// Attempts that an observing breaker would have refused.
+pub const REFUSALS_WITHHELD: Metric = counter(
+    "seawall_breaker_withheld_total",
+    &[DEPENDENCY],
+    "Attempts that the circuit breaker would have refused, had it not been told only to observe.",
+);
 /// Permits out.
 pub const BULKHEAD_ACTIVE: Metric =
     gauge("seawall_bulkhead_active", &[DEPENDENCY], "Attempts that are with the dependency now.");
@@ -157,7 +163,7 @@ pub const ACTOR_UNATTENDED: Metric = flag(
 );
 
 /// Every metric there is.
-pub static ALL: [Metric; 16] = [
+pub static ALL: [Metric; 17] = [
     CALLS,
     ATTEMPTS,
     CALL_DURATION,
@@ -166,6 +172,7 @@ pub static ALL: [Metric; 16] = [
     REJECTIONS,
     RETRIES,
     STALE_RESULTS,
+    REFUSALS_WITHHELD,
     BULKHEAD_ACTIVE,
     BULKHEAD_LIMIT,
     MAILBOX_DEPTH,

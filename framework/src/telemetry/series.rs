@@ -81,6 +81,7 @@ pub(super) struct Series {
     transitions: [Count; names::LEGAL_MOVES.len()],
     retries: Count,
     stale_results: Count,
+    refusals_withheld: Count,
     dropped: Count,
     blocked: Count,
     restarts: Count,
@@ -108,6 +109,7 @@ impl Series {
             }),
             retries: count(&names::RETRIES),
             stale_results: count(&names::STALE_RESULTS),
+            refusals_withheld: count(&names::REFUSALS_WITHHELD),
             dropped: count(&names::MAILBOX_DROPPED),
             blocked: count(&names::MAILBOX_BLOCKED),
             restarts: count(&names::ACTOR_RESTARTS),
@@ -165,6 +167,7 @@ impl Series {
         }
         self.retries.raise_to(snapshot.retries);
         self.stale_results.raise_to(breaker.stale_results);
+        self.refusals_withheld.raise_to(breaker.refusals_withheld);
         self.dropped.raise_to(snapshot.mailbox.dropped);
         self.blocked.raise_to(snapshot.mailbox.blocked);
         self.restarts.raise_to(snapshot.restarts);

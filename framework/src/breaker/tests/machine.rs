@@ -5,7 +5,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{at, millis, secs};
-use crate::breaker::{Admission, CircuitBreaker, Config, Mode, Refusal, Trip, Window as Over};
+use crate::breaker::{
+    Admission, CircuitBreaker, Config, Enforcement, HalfOpenMode, Mode, Refusal, Trip,
+    Window as Over,
+};
 use crate::clock::Moment;
 use crate::event::{State, Transition};
 use crate::outcome::{Class, Outcome};
@@ -14,15 +17,16 @@ use crate::outcome::{Class, Outcome};
 enum Is {
     Closed,
     Open { until: Moment },
-    HalfOpen { live: u32, successes: u32 },
+    HalfOpen { live: u32, successes: u32, failures: u32 },
     ForcedOpen,
     ForcedClosed,
+    Disabled,
 }
 
 impl Is {
     fn state(self) -> State {
         match self {
-            Self::Closed | Self::ForcedClosed => State::Closed,
+            Self::Closed | Self::ForcedClosed | Self::Disabled => State::Closed,
             Self::Open { .. } | Self::ForcedOpen => State::Open,
             Self::HalfOpen { .. } => State::HalfOpen,
         }
@@ -34,6 +38,7 @@ impl Is {
 struct Lease {
     generation: u64,
     probe: bool,
+    counted: bool,
 }
 
 struct Model {
@@ -45,19 +50,29 @@ struct Model {
     bucket: u64,
     last_probe: Moment,
     stale: u64,
+    withheld: u64,
+    /// When it opened since it was last well for long enough.
+    openings: Vec<Moment>,
+    closed_at: Option<Moment>,
     transitions: Vec<Transition>,
 }
 
 impl Model {
     fn new(config: Config) -> Self {
         Self {
+            is: match config.enforcement() {
+                Enforcement::Disabled => Is::Disabled,
+                _ => Is::Closed,
+            },
             config,
-            is: Is::Closed,
             generation: 0,
             list: Vec::new(),
             bucket: 0,
             last_probe: Moment::ZERO,
             stale: 0,
+            withheld: 0,
+            openings: Vec::new(),
+            closed_at: None,
             transitions: Vec::new(),
         }
     }
@@ -68,6 +83,7 @@ impl Model {
         self.generation += 1;
         if to == Is::Closed {
             self.list.clear();
+            self.closed_at = Some(now);
             self.bucket = self.bucket.max(self.bucket_of(now));
         }
         let transition = Transition { at: now, from, to: to.state() };
@@ -87,13 +103,51 @@ impl Model {
     }
 
     fn open(&mut self, now: Moment) -> Option<Transition> {
-        let until = (now + self.config.open_for()).as_nanos().next_multiple_of(1_000_000);
+        let spell = self.config.healthy_after();
+        let was_well = self.is == Is::Closed
+            && self.closed_at.is_some_and(|closed| now.since(closed) >= spell);
+        if was_well {
+            self.openings.clear();
+        }
+        let longest = self.config.max_open_for();
+        let mut open_for = self.config.open_for();
+        for _ in &self.openings {
+            // Rates of growth in this test are whole.
+            open_for = open_for.saturating_mul(self.config.open_growth() as u32).min(longest);
+        }
+        self.openings.push(now);
+        let until = (now + open_for).as_nanos().next_multiple_of(1_000_000);
         self.go(Is::Open { until: Moment::from_nanos(until) }, now)
     }
 
-    fn free(&self, live: u32, successes: u32) -> bool {
+    fn free(&self, live: u32, answered: u32) -> bool {
         let by_rate = matches!(self.config.trip(), Trip::Rate { .. });
-        live + if by_rate { successes } else { 0 } < self.config.half_open_calls()
+        live + if by_rate { answered } else { 0 } < self.config.half_open_calls()
+    }
+
+    /// Whether the probes would open it (`Some(true)`) or close it, all of them having answered.
+    fn opens(&self, successes: u32, failures: u32) -> Option<bool> {
+        let Trip::Rate { failure_rate, .. } = self.config.trip() else { return None };
+        let total = self.config.half_open_calls();
+        (successes + failures == total)
+            .then(|| f64::from(failures) / f64::from(total) >= failure_rate)
+    }
+
+    /// `Some(true)`: opens; `Some(false)`: closes.
+    fn verdict(&self, successes: u32, failures: u32) -> Option<bool> {
+        match self.config.half_open() {
+            HalfOpenMode::AllProbes => self.opens(successes, failures),
+            HalfOpenMode::Early => {
+                // Whatever the others say: every possible end is looked at.
+                let left = self.config.half_open_calls() - successes - failures;
+                let mut ends = (0..=left)
+                    .map(|failed| self.opens(successes + left - failed, failures + failed));
+                let first = ends.next().flatten();
+                if ends.all(|end| end == first) { first } else { None }
+            }
+            _ if failures > 0 => Some(true),
+            _ => (successes >= self.config.success_threshold()).then_some(false),
+        }
     }
 
     fn lost(&self, now: Moment) -> bool {
@@ -102,39 +156,55 @@ impl Model {
 
     fn check(&self, now: Moment) -> Result<(), Refusal> {
         match self.is {
-            Is::Closed | Is::ForcedClosed => Ok(()),
+            Is::Closed | Is::ForcedClosed | Is::Disabled => Ok(()),
             Is::Open { until } if now >= until => Ok(()),
             Is::Open { until } => Err(Refusal { retry_after: Some(until.since(now)) }),
-            Is::HalfOpen { live, successes } if self.free(live, successes) || self.lost(now) => {
+            Is::HalfOpen { live, successes, failures }
+                if self.free(live, successes + failures) || self.lost(now) =>
+            {
                 Ok(())
             }
             Is::HalfOpen { .. } | Is::ForcedOpen => Err(Refusal { retry_after: None }),
         }
     }
 
+    fn withholds(&self) -> bool {
+        self.config.enforcement() == Enforcement::Observe && self.is != Is::ForcedOpen
+    }
+
+    fn says(&self, now: Moment) -> Result<(), Refusal> {
+        if self.withholds() { Ok(()) } else { self.check(now) }
+    }
+
     fn admit(&mut self, now: Moment) -> (Result<Lease, Refusal>, Option<Transition>) {
         if let Err(refusal) = self.check(now) {
+            if self.withholds() {
+                self.withheld += 1;
+                let generation = self.generation;
+                return (Ok(Lease { generation, probe: false, counted: false }), None);
+            }
             return (Err(refusal), None);
         }
         let moved = self.poll(now);
         let mut probe = false;
-        if let Is::HalfOpen { live, successes } = self.is {
+        if let Is::HalfOpen { live, successes, failures } = self.is {
             let mut live = live;
-            if !self.free(live, successes) {
+            if !self.free(live, successes + failures) {
                 self.generation += 1;
                 live = 0;
             }
-            self.is = Is::HalfOpen { live: live + 1, successes };
+            self.is = Is::HalfOpen { live: live + 1, successes, failures };
             self.last_probe = self.last_probe.max(now);
             probe = true;
         }
-        (Ok(Lease { generation: self.generation, probe }), moved)
+        let counted = !matches!(self.is, Is::ForcedClosed | Is::Disabled);
+        (Ok(Lease { generation: self.generation, probe, counted }), moved)
     }
 
     fn poll(&mut self, now: Moment) -> Option<Transition> {
         match self.is {
             Is::Open { until } if now >= until => {
-                self.go(Is::HalfOpen { live: 0, successes: 0 }, now)
+                self.go(Is::HalfOpen { live: 0, successes: 0, failures: 0 }, now)
             }
             _ => None,
         }
@@ -142,7 +212,7 @@ impl Model {
 
     fn record(&mut self, lease: Lease, outcome: Outcome, now: Moment) -> Option<Transition> {
         let class = outcome.class();
-        if !lease.probe && class == Class::Ignored {
+        if !lease.counted || (!lease.probe && class == Class::Ignored) {
             return None;
         }
         if lease.generation != self.generation {
@@ -155,20 +225,19 @@ impl Model {
                 self.list.push((self.bucket, class == Class::Failure));
                 if self.is_too_much() { self.open(now) } else { None }
             }
-            (Is::HalfOpen { .. }, Class::Failure) => self.open(now),
-            (Is::HalfOpen { live, successes }, Class::Success)
-                if successes + 1 >= self.config.success_threshold() =>
-            {
-                assert!(live > 0);
-                self.go(Is::Closed, now)
-            }
-            (Is::HalfOpen { live, successes }, class) => {
+            (Is::HalfOpen { live, successes, failures }, class) => {
                 let successes = successes + u32::from(class == Class::Success);
-                self.is = Is::HalfOpen { live: live - 1, successes };
-                None
+                let failures = failures + u32::from(class == Class::Failure);
+                match self.verdict(successes, failures) {
+                    Some(true) => self.open(now),
+                    Some(false) => self.go(Is::Closed, now),
+                    None => {
+                        self.is = Is::HalfOpen { live: live - 1, successes, failures };
+                        None
+                    }
+                }
             }
-            (Is::ForcedClosed, _) => None,
-            (Is::Open { .. } | Is::ForcedOpen, _) => unreachable!("admits nobody"),
+            (_, _) => unreachable!("what is admitted there is not counted"),
         }
     }
 
@@ -211,6 +280,7 @@ enum Step {
     Poll,
     ForceOpen,
     ForceClosed,
+    Disable,
     Reset,
 }
 
@@ -232,6 +302,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => Just(Step::Poll),
         1 => Just(Step::ForceOpen),
         1 => Just(Step::ForceClosed),
+        1 => Just(Step::Disable),
         2 => Just(Step::Reset),
     ];
     prop::collection::vec(step, 0..400)
@@ -253,23 +324,43 @@ fn configs() -> impl Strategy<Value = Config> {
     ];
     let open_for = (1_000_000u64..2_000_000_000).prop_map(Duration::from_nanos);
     let life = (1u64..3_000).prop_map(millis);
-    (trip, open_for, 1u32..5, 1u32..5, life).prop_map(
-        |(trip, open_for, half_open_calls, successes, life)| {
+    let mode = prop::sample::select(&HalfOpenMode::ALL[..]);
+    let enforcement = prop_oneof![
+        6 => Just(Enforcement::Enforce),
+        2 => Just(Enforcement::Observe),
+        1 => Just(Enforcement::Disabled),
+    ];
+    let growth = (1u32..4, 1u32..10, 1u64..3_000);
+    (trip, open_for, (1u32..5, 1u32..5, mode), life, enforcement, growth).prop_map(
+        |(trip, open_for, (calls, successes, mode), life, enforcement, (growth, most, spell))| {
             let mut builder = Config::builder()
                 .open_for(open_for)
-                .half_open_calls(half_open_calls)
-                .probe_life(life);
+                .probe_life(life)
+                .enforcement(enforcement)
+                .open_growth(f64::from(growth))
+                .max_open_for(open_for * most)
+                .healthy_after(millis(spell));
+            let mut by_rate = false;
             builder = match trip {
-                Trip::Consecutive { failures } => {
-                    builder.failures(failures).success_threshold(successes)
+                Trip::Consecutive { failures } => builder.failures(failures),
+                Trip::Rate { failure_rate, min_calls, window } => {
+                    by_rate = true;
+                    builder.failure_rate(failure_rate).min_calls(min_calls).window(window)
                 }
-                Trip::Rate { failure_rate, min_calls, window } => builder
-                    .failure_rate(failure_rate)
-                    .min_calls(min_calls)
-                    .window(window)
-                    .success_threshold(successes.min(half_open_calls)),
             };
-            builder.build().unwrap()
+            match mode {
+                HalfOpenMode::OneProbe => builder.half_open(mode),
+                HalfOpenMode::AllProbes | HalfOpenMode::Early if by_rate => {
+                    builder.half_open(mode).half_open_calls(calls)
+                }
+                _ => builder.half_open_calls(calls).success_threshold(if by_rate {
+                    successes.min(calls)
+                } else {
+                    successes
+                }),
+            }
+            .build()
+            .unwrap()
         },
     )
 }
@@ -287,7 +378,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Admit => {
-                    prop_assert_eq!(breaker.check(now), model.check(now));
+                    prop_assert_eq!(breaker.check(now), model.says(now));
                     let mut moved = None;
                     let admitted = breaker.admit(now, &mut moved);
                     let (expected, move_expected) = model.admit(now);
@@ -319,7 +410,15 @@ proptest! {
                 Step::ForceClosed => {
                     prop_assert_eq!(breaker.force_closed(now), model.go(Is::ForcedClosed, now));
                 }
-                Step::Reset => prop_assert_eq!(breaker.reset(now), model.go(Is::Closed, now)),
+                Step::Disable => {
+                    prop_assert_eq!(breaker.disable(now), model.go(Is::Disabled, now));
+                }
+                Step::Reset => {
+                    let is_disabled = model.config.enforcement() == Enforcement::Disabled;
+                    let to = if is_disabled { Is::Disabled } else { Is::Closed };
+                    model.openings.clear();
+                    prop_assert_eq!(breaker.reset(now), model.go(to, now));
+                }
             }
             let report = breaker.report();
             prop_assert_eq!(report.state, model.is.state());
@@ -328,12 +427,15 @@ proptest! {
             prop_assert_eq!(report.mode, match model.is {
                 Is::ForcedOpen => Mode::ForcedOpen,
                 Is::ForcedClosed => Mode::ForcedClosed,
+                Is::Disabled => Mode::Disabled,
+                _ if model.config.enforcement() == Enforcement::Observe => Mode::Observing,
                 _ => Mode::Automatic,
             });
             let live = if let Is::HalfOpen { live, .. } = model.is { live } else { 0 };
             prop_assert_eq!(report.probes, live);
             prop_assert!(live <= breaker.config().half_open_calls());
             prop_assert_eq!(report.stale_results, model.stale);
+            prop_assert_eq!(report.refusals_withheld, model.withheld);
             if model.is == Is::Closed {
                 prop_assert_eq!((report.window_calls, report.window_failures), model.counts());
             }

@@ -104,7 +104,7 @@ fn without_failures_it_never_trips_though_it_is_reset_all_the_time() {
 }
 
 fn half_open(places: u32) -> (CircuitBreaker, Moment) {
-    let config = Config::builder().failures(1).half_open_calls(places).success_threshold(10_000);
+    let config = Config::builder().failures(1).half_open_calls(places).success_threshold(4_000);
     let breaker = CircuitBreaker::new(config.probe_life(millis(1)).build().unwrap(), Moment::ZERO);
     let call = breaker.admit(Moment::ZERO, &mut None).unwrap();
     breaker.record(call, Outcome::Failure, Moment::ZERO);

@@ -31,7 +31,7 @@ pub(super) enum Window {
 
 /// At or above which share of at least how many calls a breaker opens.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Threshold {
+pub(in crate::breaker) struct Threshold {
     min_calls: u64,
     /// In billionths, so that comparing is exact: 3 of 30 reaches 10 %.
     rate_e9: u64,
@@ -40,10 +40,16 @@ pub(super) struct Threshold {
 const BILLION: f64 = 1e9;
 
 impl Threshold {
-    fn new(failure_rate: f64, min_calls: u32) -> Self {
+    pub(in crate::breaker) fn new(failure_rate: f64, min_calls: u32) -> Self {
         // In (0, 1], so the product is in (0, 1e9]. Rounded down: 2 of 3 must reach two thirds.
         let rate_e9 = ((failure_rate * BILLION) as u64).max(1);
         Self { min_calls: u64::from(min_calls), rate_e9 }
+    }
+
+    /// The fewest failures of `calls` that reach the rate.
+    pub(in crate::breaker) fn fewest_failures(self, calls: u32) -> u32 {
+        // At most `calls`, for the rate is at most one.
+        (self.rate_e9 * u64::from(calls)).div_ceil(1_000_000_000) as u32
     }
 
     fn is_reached(self, tally: Tally) -> bool {
