@@ -45,13 +45,23 @@ impl<T: Default> Default for Mutex<T> {
     }
 }
 
+/// Runs somebody else's code on behalf of many, or on a thread that must survive it. False: it panicked.
+#[cfg_attr(seawall_loom, allow(dead_code, reason = "not everybody who needs it is modelled"))]
+pub(crate) fn quietly(code: impl FnOnce()) -> bool {
+    match catch_unwind(AssertUnwindSafe(code)) {
+        Ok(()) => true,
+        Err(payload) => {
+            std::mem::forget(payload); // Dropping it could panic again.
+            false
+        }
+    }
+}
+
 /// Wakes a task. A waker that panics is its task's trouble: whoever wakes has others to wake, and
 /// guards of its own to put down.
-#[cfg_attr(seawall_loom, allow(dead_code, reason = "some of those who wake are not modelled"))]
+#[cfg_attr(seawall_loom, allow(dead_code, reason = "not everybody who needs it is modelled"))]
 pub(crate) fn wake(waker: Waker) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-        std::mem::forget(payload); // Dropping it could panic again.
-    }
+    quietly(|| waker.wake());
 }
 
 /// Keeps two hot words off one cache line. 128 bytes: adjacent-line prefetch pulls pairs of 64.

@@ -13,14 +13,14 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::error::PoolError;
-use super::slot::{Task, quietly};
+use super::slot::Task;
 use super::{PoolCounts, PoolShutdown};
 use crate::backpressure::{Config, Key, Push, Queue, Strategy};
 use crate::call::timer::{Sleep, Time};
 use crate::clock::Moment;
 use crate::error::DependencyName;
 use crate::setting::InvalidSettings;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, quietly, wake};
 
 type Shared = Arc<dyn Task>;
 
@@ -80,7 +80,7 @@ impl TurnedAway {
     fn see_off(self) {
         for (task, waker) in self.0 {
             if let Some(waker) = waker {
-                quietly(|| waker.wake());
+                wake(waker);
             }
             quietly(|| task.discard());
         }
@@ -310,7 +310,7 @@ impl Drop for Badge {
             if state.alive == 0 { std::mem::take(&mut state.leaving) } else { Vec::new() };
         drop(state);
         for waker in leaving {
-            quietly(|| waker.wake());
+            wake(waker);
         }
     }
 }

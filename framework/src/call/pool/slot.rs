@@ -8,7 +8,7 @@ use std::task::Waker;
 use super::error::PoolError;
 use crate::clock::Moment;
 use crate::error::DependencyName;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, quietly, wake};
 
 /// A piece of work as the crew sees it.
 ///
@@ -163,7 +163,7 @@ where
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {
-            quietly(|| waker.wake());
+            wake(waker);
         }
     }
 
@@ -171,17 +171,6 @@ where
         let work = self.work.lock().take();
         let waker = self.state.lock().waker.take();
         drop((work, waker));
-    }
-}
-
-/// Runs somebody else's code on a thread that must survive it. False: it panicked.
-pub(super) fn quietly(code: impl FnOnce()) -> bool {
-    match catch_unwind(AssertUnwindSafe(code)) {
-        Ok(()) => true,
-        Err(payload) => {
-            mem::forget(payload); // Dropping it could panic again.
-            false
-        }
     }
 }
 
