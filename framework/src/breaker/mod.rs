@@ -2,7 +2,10 @@
 //!
 //! Closed, calls pass and their outcomes are counted. Open, they are refused. After `open_for` a few
 //! probes pass (half-open): enough successes close it, a failure opens it again. M. Nygard,
-//! "Release It!" (2007), chapter 5.
+//! "Release It!" (2007), chapter 5. See the [guide] for every setting and how to choose it.
+
+#[doc = include_str!("guide.md")]
+pub mod guide {}
 
 mod config;
 mod half_open;

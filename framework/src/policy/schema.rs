@@ -64,7 +64,7 @@ pub(super) const SECTION: &[Field] = &[
 /// The keys of `[defaults]`: those of a section without the last, for methods are a dependency's own.
 pub(super) const DEFAULTS: &[Field] = SECTION.split_at(SECTION.len() - 1).0;
 
-const BREAKER: &[Field] = &[
+pub(super) const BREAKER: &[Field] = &[
     field("failures", Kind::Count),
     field("failure_rate", Kind::Number),
     field("min_calls", Kind::Count),

@@ -80,6 +80,15 @@ fn the_built_in_policy_is_what_the_builder_gives() {
 }
 
 #[test]
+fn every_key_of_a_breaker_is_in_its_guide() {
+    let guide = include_str!("../breaker/guide.md");
+    for field in super::schema::BREAKER {
+        let row = format!("\n| `{}` |", field.name);
+        assert!(guide.contains(&row), "{} has no row under \"Every setting\"", field.name);
+    }
+}
+
+#[test]
 fn every_key_of_a_file_arrives() {
     let file = parse(FULL);
     assert_eq!(file.names().collect::<Vec<_>>(), ["inventory", "payments"]);
