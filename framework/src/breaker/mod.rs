@@ -5,6 +5,7 @@
 //! "Release It!" (2007), chapter 5.
 
 mod config;
+mod keyed;
 mod report;
 mod state;
 mod window;
@@ -12,6 +13,9 @@ mod word;
 
 pub use config::{
     Builder, Config, MAX_HALF_OPEN_CALLS, MAX_OPEN_FOR, MAX_WINDOW_CALLS, Trip, Window,
+};
+pub use keyed::{
+    Keyed, KeyedAdmission, KeyedBuilder, KeyedConfig, MAX_IDLE_AFTER, MAX_KEYS, Moved, Polled,
 };
 pub use report::{Mode, Refusal, Report};
 pub use state::{Admission, CircuitBreaker};
