@@ -23,10 +23,11 @@
 //! whose open time is over may be, after `idle_after` more without a call. A key with an attempt in
 //! flight is never evicted, so that every outcome reaches the breaker that admitted it.
 //!
-//! **When nothing may be evicted**, because the keys are all open or in use, new keys share one
-//! *overflow* breaker, counted in [`Keyed::overflowed_total`]. Whoever sends random keys thus neither
-//! exhausts memory nor flushes anybody's open state; they share the fate of one another, and of other
-//! new keys for as long as the bound is reached. Set `max_keys` above the number of real keys.
+//! **When nothing may be evicted**, because the keys are all open, or the 16 closed ones looked at are
+//! in use, the new key's call goes to one *overflow* breaker that all such keys share, counted in
+//! [`Keyed::overflowed_total`]. Whoever sends random keys thus neither exhausts memory nor flushes
+//! anybody's open state; they share the fate of one another, and of other new keys for as long as the
+//! bound is reached. Set `max_keys` above the number of real keys.
 //!
 //! A known key is found by one read lock on its shard of the map and without allocating; a new key,
 //! a breaker's move and a poll also take one mutex for all keys, for a bounded time.
