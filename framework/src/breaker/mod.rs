@@ -9,6 +9,7 @@ pub mod guide {}
 
 mod config;
 mod half_open;
+mod keyed;
 mod moves;
 mod open_time;
 mod ramp;
@@ -20,6 +21,9 @@ mod word;
 pub use config::{
     Builder, Config, Enforcement, HalfOpenMode, MAX_HALF_OPEN_CALLS, MAX_OPEN_FOR, MAX_OPEN_GROWTH,
     MAX_WINDOW_CALLS, Ramp, Trip, Window,
+};
+pub use keyed::{
+    Keyed, KeyedAdmission, KeyedBuilder, KeyedConfig, MAX_IDLE_AFTER, MAX_KEYS, Moved, Polled,
 };
 pub use report::{Mode, Refusal, Report};
 pub use state::{Admission, CircuitBreaker};
