@@ -54,13 +54,7 @@ fn policy() -> Policy {
         .bulkhead(bulkhead::Config::builder().max_concurrent(1_000).build().expect("valid"))
         .mailbox(backpressure::Config::default())
         .retry(retry::Config::builder().max_attempts(3).build().expect("valid"))
-        .rate_limit(
-            limit::Config::builder()
-                .capacity(1_000_000_000)
-                .refill_per_second(1e9)
-                .build()
-                .expect("valid"),
-        )
+        .rate_limit(limit::Config::token_bucket(1_000_000_000, 1e9).expect("valid"))
         .build()
         .expect("valid")
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
+use std::future::Future;
 use std::sync::Barrier;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use seawall::clock::Clock;
 /// One way of doing the thing that is measured.
 pub struct Contender<'a> {
     /// What it is called in the table.
-    pub name: &'static str,
+    pub name: String,
     /// Does it this many times, on one thread.
     pub run: Box<dyn Fn(u32) + Sync + 'a>,
 }
@@ -24,8 +25,8 @@ impl std::fmt::Debug for Contender<'_> {
 
 impl<'a> Contender<'a> {
     /// A contender of this name.
-    pub fn new(name: &'static str, run: impl Fn(u32) + Sync + 'a) -> Self {
-        Self { name, run: Box::new(run) }
+    pub fn new(name: impl Into<String>, run: impl Fn(u32) + Sync + 'a) -> Self {
+        Self { name: name.into(), run: Box::new(run) }
     }
 }
 
@@ -50,40 +51,87 @@ impl Effort {
     }
 }
 
+/// What a contender took, round by round.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    /// The contender's name.
+    pub name: String,
+    /// How many threads there were.
+    pub threads: usize,
+    /// A figure for each round: nanoseconds an operation, or what it was divided by.
+    pub rounds: Vec<f64>,
+}
+
+impl Figures {
+    /// The figure of the middle round.
+    #[must_use]
+    pub fn median(&self) -> f64 {
+        median(self.rounds.clone())
+    }
+
+    /// The figure of the quickest round.
+    #[must_use]
+    pub fn least(&self) -> f64 {
+        self.rounds.iter().copied().fold(f64::INFINITY, f64::min)
+    }
+
+    /// This divided by `other`, round by round.
+    #[must_use]
+    pub fn ratio_to(&self, other: &Self) -> Self {
+        let rounds = self.rounds.iter().zip(&other.rounds).map(|(this, other)| this / other);
+        Self { rounds: rounds.collect(), ..self.clone() }
+    }
+}
+
+/// A runtime for the calling thread, kept for all rounds.
+pub fn on_runtime<F: Future>(future: F) -> F::Output {
+    thread_local! {
+        static RUNTIME: std::io::Result<tokio::runtime::Runtime> =
+            tokio::runtime::Builder::new_current_thread().enable_all().build();
+    }
+    RUNTIME.with(|runtime| match runtime {
+        Ok(runtime) => runtime.block_on(future),
+        Err(error) => unreachable!("a bench without a runtime: {error}"),
+    })
+}
+
 /// Runs every contender with 1 and 2 threads and prints ns an operation (median of the rounds, least),
-/// the ratio to the first contender round by round (median), and allocations an operation.
+/// the ratio to the first contender round by round (median), and allocations an operation. Returns what was measured.
 ///
 /// `--only=PREFIX` on the command line leaves only those whose name begins so: for a profiler.
-pub fn compare(title: &str, effort: Effort, contenders: &[Contender<'_>]) {
+pub fn compare(title: &str, effort: Effort, contenders: &[Contender<'_>]) -> Vec<Figures> {
     let only = std::env::args().find_map(|a| a.strip_prefix("--only=").map(str::to_owned));
     let only = only.unwrap_or_default();
     let contenders: Vec<_> = contenders.iter().filter(|c| c.name.starts_with(&only)).collect();
     println!("\n{title}");
     println!("| threads | contender | ns/op median | ns/op min | first ÷ this | allocations/op |");
     println!("| --- | --- | --- | --- | --- | --- |");
+    let mut all = Vec::new();
     for threads in [1, 2] {
-        let mut times: Vec<Vec<f64>> = vec![Vec::new(); contenders.len()];
+        let blank = |c: &&Contender<'_>| Figures { name: c.name.clone(), threads, rounds: vec![] };
+        let mut figures: Vec<_> = contenders.iter().map(blank).collect();
         for contender in &contenders {
             (contender.run)(effort.operations / 10);
         }
         for _ in 0..effort.rounds {
-            for (contender, times) in contenders.iter().zip(&mut times) {
-                times.push(time(contender, threads, effort.operations));
+            for (contender, figures) in contenders.iter().zip(&mut figures) {
+                figures.rounds.push(time(contender, threads, effort.operations));
             }
         }
-        for (contender, own) in contenders.iter().zip(&times) {
-            let ratios = times[0].iter().zip(own).map(|(first, this)| first / this).collect();
+        for (contender, own) in contenders.iter().zip(&figures) {
             let allocated = allocation_counter::measure(|| (contender.run)(1_000)).count_total;
             println!(
                 "| {threads} | {} | {:.1} | {:.1} | {:.2}× | {:.3} |",
-                contender.name,
-                median(own.clone()),
-                own.iter().copied().fold(f64::INFINITY, f64::min),
-                median(ratios),
+                own.name,
+                own.median(),
+                own.least(),
+                figures[0].ratio_to(own).median(),
                 allocated as f64 / 1_000.0,
             );
         }
+        all.extend(figures);
     }
+    all
 }
 
 /// Wall-clock nanoseconds an operation, with each thread doing `operations` of them at once.

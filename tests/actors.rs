@@ -4,16 +4,18 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails with the test")]
 
 #[path = "pipeline/build.rs"]
-#[expect(dead_code, reason = "shared with the tests of one call, which use all of it")]
 mod build;
 
 mod actors {
     mod adopted;
     mod control;
+    mod events;
     mod growth;
+    mod history;
     mod life;
     mod load;
     mod places;
+    mod reload;
     mod shutdown;
     mod stalled;
 }

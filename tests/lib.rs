@@ -20,6 +20,8 @@ pub enum Trouble {
     Broken,
     /// Counts against the service; not worth another attempt.
     Final,
+    /// Counts against the service, which wants to be left alone for so long.
+    Busy(Duration),
     /// Is as good an answer as any.
     Expected,
     /// Says nothing about the service.
@@ -28,6 +30,8 @@ pub enum Trouble {
     BadClass,
     /// Reading it makes `retry_if` panic.
     BadRetry,
+    /// Reading it makes `retry_after` panic.
+    BadHint,
     /// Seawall's own answer.
     Fault(Fault),
 }
@@ -61,6 +65,18 @@ pub fn worth_it(trouble: &Trouble) -> bool {
     }
 }
 
+/// For how long the service wants to be left alone. Panics when told to, and when it is asked about an
+/// answer that is no failure.
+#[expect(clippy::panic, reason = "what happens then is tested")]
+pub fn asked_for(answer: &Answer) -> Option<Duration> {
+    match answer {
+        Err(Trouble::Busy(after)) => Some(*after),
+        Err(Trouble::BadHint) => panic!("retry_after panics"),
+        Ok(_) | Err(Trouble::Expected | Trouble::NotFound) => panic!("is asked without need"),
+        Err(_) => None,
+    }
+}
+
 /// The fallback; what it does is the key: `ready`, `later`, `never`, `error`, `panic`, `panic in body`.
 #[expect(clippy::panic, reason = "what happens then is tested")]
 fn spare<'a, S: Api>(
@@ -87,19 +103,18 @@ fn spare<'a, S: Api>(
 pub const SPARE: u64 = 4711;
 
 /// A service in a few shapes of method.
-#[resilient]
+#[resilient(classify = class_of, retry_after = asked_for)]
 pub trait Api {
     /// Never repeated.
-    #[call(classify = class_of)]
     async fn write(&self, key: &str) -> Answer;
     /// Safe to repeat.
-    #[call(idempotent, retry(when = worth_it), classify = class_of)]
+    #[call(idempotent, retry(when = worth_it))]
     async fn read(&self, key: &str) -> Answer;
     /// Has a fallback.
-    #[call(fallback = spare, classify = class_of)]
+    #[call(fallback = spare)]
     async fn cached(&self, key: &str) -> Answer;
     /// Has both.
-    #[call(idempotent, retry(when = worth_it), fallback = spare, classify = class_of)]
+    #[call(idempotent, retry(when = worth_it), fallback = spare)]
     async fn both(&self, key: &str) -> Answer;
 }
 
@@ -345,7 +360,8 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Passes every event on.
+/// Passes on what becomes of the breaker, the policy and the actor. Samples and orders would come between
+/// them: `Seawall::events` has those too.
 #[derive(Debug)]
 pub struct Tell(mpsc::Sender<Event>);
 
@@ -360,6 +376,9 @@ impl Tell {
 
 impl Observer for Tell {
     fn on_event(&self, event: &Event) {
+        if matches!(event, Event::Refused { .. } | Event::SlowCall { .. } | Event::Ordered { .. }) {
+            return;
+        }
         // A test that is over listens no more.
         let _ = self.0.send(event.clone());
     }

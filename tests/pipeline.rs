@@ -8,10 +8,15 @@ mod pipeline {
     mod allocation;
     mod breaker;
     mod cancel;
+    mod classify;
     mod crowd;
     mod fallback;
     mod guards;
+    mod keys;
     mod panics;
+    mod quota;
+    mod reqwest;
     mod retry;
+    mod shaping;
     mod waiting;
 }

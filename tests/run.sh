@@ -114,8 +114,13 @@ ended() {
 trap ended EXIT
 
 fetch() { cargo fetch --locked --target "$(rustc -vV | sed -n 's/^host: //p')"; }
-without_features() { cargo check -p seawall --no-default-features; }
-docs() { RUSTDOCFLAGS="-D warnings" cargo doc -p seawall -p seawall-macros --no-deps; }
+features() {
+  cargo check -p seawall --no-default-features
+  cargo check -p seawall --no-default-features --features http
+  cargo check -p seawall --no-default-features --features tower
+  cargo check -p seawall --all-features
+}
+docs() { RUSTDOCFLAGS="-D warnings" cargo doc -p seawall -p seawall-macros --no-deps --all-features; }
 storefront() {
   cargo run --release --example storefront -- --seconds 6 --json
 }
@@ -139,7 +144,7 @@ if has_clippy; then
 else
   skip "lints" "no clippy (rustup component add clippy)"
 fi
-step "no default features" "something needs a feature that it does not ask for" without_features
+step "features: none, some, all" "something needs a feature that it does not ask for" features
 step "documentation" "mend the link or the item named above" docs
 step "storefront, 6 seconds" "see it: cargo run --release --example storefront" storefront
 step "benches, a smoke test" "run it alone: cargo bench -p seawall-benches -- --quick" \

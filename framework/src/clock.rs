@@ -1,13 +1,14 @@
 //! The only reader of time.
 //!
 //! A policy never asks what time it is: it is told, as a [`Moment`]. Whoever does ask holds a
-//! [`Clock`], which is the system's, a hand-cranked one for tests, or somebody else's function.
+//! [`Clock`], which is the system's, a hand-cranked one for tests, or somebody else's function. The
+//! same clock tells the wall's time, for what follows the calendar.
 
 use std::fmt;
 use std::ops::Add;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A point on a monotonic clock: nanoseconds since that clock's origin.
 ///
@@ -89,8 +90,17 @@ pub struct Clock(Source);
 #[derive(Clone)]
 enum Source {
     System(&'static Origin),
-    Manual(Arc<AtomicU64>),
-    Function(fn() -> Moment),
+    Manual(Arc<Hands>),
+    /// And how far its origin is from the epoch, in nanoseconds, wrapping.
+    Function(fn() -> Moment, u64),
+}
+
+/// Where a manual clock stands.
+#[derive(Debug, Default)]
+struct Hands {
+    now: AtomicU64,
+    /// Nanoseconds from the epoch to the origin.
+    origin: AtomicU64,
 }
 
 impl Clock {
@@ -100,17 +110,19 @@ impl Clock {
         Self(Source::System(origin()))
     }
 
-    /// A clock that stands still until [`ManualClock`] moves it; starts at the origin.
+    /// A clock that stands still until [`ManualClock`] moves it; starts at the origin, which is the
+    /// epoch until [`ManualClock::set_epoch`] says otherwise.
     #[must_use]
     pub fn manual() -> (Self, ManualClock) {
-        let now = Arc::new(AtomicU64::new(0));
-        (Self(Source::Manual(Arc::clone(&now))), ManualClock(now))
+        let hands = Arc::<Hands>::default();
+        (Self(Source::Manual(Arc::clone(&hands))), ManualClock(hands))
     }
 
-    /// A clock that asks `function`, which must not go back.
+    /// A clock that asks `function`, which must not go back. Its wall's time is the system's as it is
+    /// now, moved on by that function.
     #[must_use]
     pub fn from_fn(function: fn() -> Moment) -> Self {
-        Self(Source::Function(function))
+        Self(Source::Function(function, wall_nanos().wrapping_sub(function().0)))
     }
 
     /// The present moment.
@@ -121,9 +133,28 @@ impl Clock {
             Source::System(origin) => {
                 Moment(origin.clock.delta_as_nanos(origin.start, origin.clock.raw()))
             }
-            Source::Manual(now) => Moment(now.load(Ordering::Acquire)),
-            Source::Function(function) => function(),
+            Source::Manual(hands) => Moment(hands.now.load(Ordering::Acquire)),
+            Source::Function(function, _) => function(),
         }
+    }
+
+    /// What the clock on the wall shows: time since the Unix epoch. Unlike [`Clock::now`] it may jump, both
+    /// ways, when somebody puts it right.
+    #[must_use]
+    pub fn since_epoch(&self) -> Duration {
+        self.both().1
+    }
+
+    /// [`Clock::now`] and [`Clock::since_epoch`] of one instant: a clock that is moved by another thread in
+    /// between would be taken for a wall clock that was put right.
+    pub(crate) fn both(&self) -> (Moment, Duration) {
+        let now = self.now();
+        let nanos = match &self.0 {
+            Source::System(_) => wall_nanos(),
+            Source::Manual(hands) => now.0.saturating_add(hands.origin.load(Ordering::Acquire)),
+            Source::Function(_, origin) => now.0.wrapping_add(*origin),
+        };
+        (now, Duration::from_nanos(nanos))
     }
 }
 
@@ -132,9 +163,21 @@ impl fmt::Debug for Clock {
         f.write_str(match self.0 {
             Source::System(_) => "Clock::system",
             Source::Manual(_) => "Clock::manual",
-            Source::Function(_) => "Clock::from_fn",
+            Source::Function(..) => "Clock::from_fn",
         })
     }
+}
+
+/// Zero before the epoch.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall's clock")]
+fn wall_nanos() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos)
+}
+
+/// How long after the Unix epoch that is; nothing, if it is before.
+#[cfg(feature = "http")]
+pub(crate) fn after_epoch(time: SystemTime) -> Option<Duration> {
+    time.duration_since(UNIX_EPOCH).ok()
 }
 
 struct Origin {
@@ -154,7 +197,7 @@ fn origin() -> &'static Origin {
 
 /// Moves a [`Clock::manual`] forward.
 #[derive(Clone, Debug)]
-pub struct ManualClock(Arc<AtomicU64>);
+pub struct ManualClock(Arc<Hands>);
 
 impl ManualClock {
     /// Moves the clock `by` ahead and returns the new present.
@@ -162,6 +205,7 @@ impl ManualClock {
         let by = nanos(by);
         let before = self
             .0
+            .now
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| Some(now.saturating_add(by)))
             .unwrap_or_else(|now| now);
         Moment(before.saturating_add(by))
@@ -169,6 +213,41 @@ impl ManualClock {
 
     /// Sets the clock, backwards too: what a stepped system clock does to a careless program.
     pub fn set(&self, to: Moment) {
-        self.0.store(to.0, Ordering::Release);
+        self.0.now.store(to.0, Ordering::Release);
+    }
+
+    /// Makes its origin this long after the Unix epoch: what [`Clock::since_epoch`] counts from.
+    pub fn set_epoch(&self, origin: Duration) {
+        self.0.origin.store(nanos(origin), Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    #[test]
+    fn a_manual_clocks_wall_time_is_its_own() {
+        let (clock, crank) = Clock::manual();
+        assert_eq!(clock.since_epoch(), Duration::ZERO);
+        crank.set_epoch(20_000 * DAY);
+        crank.advance(DAY);
+        assert_eq!(clock.since_epoch(), 20_001 * DAY);
+        crank.set_epoch(10_000 * DAY);
+        assert_eq!((clock.since_epoch(), clock.now()), (10_001 * DAY, Moment::ZERO + DAY));
+        crank.set_epoch(Duration::MAX);
+        assert_eq!(clock.since_epoch(), Duration::from_nanos(u64::MAX));
+    }
+
+    #[test]
+    fn the_others_follow_the_systems() {
+        // This was written in 2026.
+        let written = 56 * 365 * DAY;
+        assert!(Clock::system().since_epoch() > written);
+        let standing = Clock::from_fn(|| Moment::from_nanos(5));
+        assert!(standing.since_epoch() > written);
+        assert_eq!(standing.since_epoch(), standing.since_epoch(), "it stands");
     }
 }

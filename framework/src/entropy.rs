@@ -1,5 +1,6 @@
 //! The only reader of chance.
 
+use std::hash::{BuildHasher, DefaultHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A stream of random numbers that threads share without a lock.
@@ -41,6 +42,21 @@ impl Entropy {
     pub fn unit(&self) -> f64 {
         // 2^-53: the spacing of doubles just below one.
         (self.next_u64() >> 11) as f64 * (1.0 / 9_007_199_254_740_992.0)
+    }
+}
+
+/// Hashes by SipHash-1-3 under a key of its own from the operating system, so that whoever chooses
+/// what is hashed cannot choose what collides, even after watching for long (Aumasson, Bernstein,
+/// "SipHash: a fast short-input PRF", 2012). What std's maps do by default, under a name of ours.
+#[derive(Clone, Debug, Default)]
+pub struct SecretHash(RandomState);
+
+impl BuildHasher for SecretHash {
+    type Hasher = DefaultHasher;
+
+    #[inline]
+    fn build_hasher(&self) -> DefaultHasher {
+        self.0.build_hasher()
     }
 }
 

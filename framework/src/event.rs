@@ -1,11 +1,19 @@
 //! What happened, for whoever wants to know.
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::clock::Moment;
-use crate::error::DependencyName;
+use crate::error::{DependencyName, RejectedBy};
+use crate::outcome::Outcome;
+
+mod sampler;
+
+pub use sampler::SAMPLE_EVERY;
+pub(crate) use sampler::Sampler;
 
 /// A breaker's state. *Open* always means that calls are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -62,7 +70,50 @@ fn seconds<S: serde::Serializer>(at: &Moment, serializer: S) -> Result<S::Ok, S:
     serializer.serialize_f64(at.as_nanos() as f64 / 1e9)
 }
 
-/// Something that happened to a dependency. Calls are not events: they are counted.
+/// What an operator, or a test, has told a breaker by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Order {
+    /// Refuse every call until a reset.
+    ForceOpen,
+    /// Admit every call until a reset.
+    ForceClosed,
+    /// As forced closed, but reported as disabled.
+    Disable,
+    /// Go on judging, and refuse nothing, until a reset.
+    Observe,
+    /// Close, forget what was seen, and decide for itself again.
+    Reset,
+}
+
+impl Order {
+    /// Every order.
+    pub const ALL: [Self; 5] =
+        [Self::ForceOpen, Self::ForceClosed, Self::Disable, Self::Observe, Self::Reset];
+
+    /// As logs and data spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ForceOpen => "force_open",
+            Self::ForceClosed => "force_closed",
+            Self::Disable => "disable",
+            Self::Observe => "observe",
+            Self::Reset => "reset",
+        }
+    }
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Something that happened to a dependency. Calls are not events: they are counted. Of refusals and slow
+/// calls, which come by the thousand, some are told of as examples, at most one in [`SAMPLE_EVERY`] of
+/// each kind, with the number of those that were not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -73,18 +124,124 @@ pub enum Event {
         /// The move.
         transition: Transition,
     },
+    /// The breaker of one key moved. Sampled, for each dependency.
+    KeyMoved {
+        /// Whose.
+        dependency: DependencyName,
+        /// The key; `None` for the breaker that keys share for which there is no room.
+        key: Option<Arc<str>>,
+        /// The move.
+        transition: Transition,
+        /// Moves of this dependency's keys since the last one that was told of, this one not counted.
+        unreported: u64,
+    },
+    /// A guard refused an attempt. Sampled, for each dependency and guard.
+    Refused {
+        /// When.
+        at: Moment,
+        /// Who was to be called.
+        dependency: DependencyName,
+        /// Which guard refused.
+        by: RejectedBy,
+        /// When it is worth coming back, where that is known.
+        retry_after: Option<Duration>,
+        /// Refusals by this guard since the last one that was told of, this one not counted.
+        unreported: u64,
+    },
+    /// An attempt took as long as a slow call (`slow_call` of the breaker, else its timeout), or longer,
+    /// whatever became of it. Sampled, for each method.
+    SlowCall {
+        /// When it ended.
+        at: Moment,
+        /// Who was called.
+        dependency: DependencyName,
+        /// The method.
+        method: &'static str,
+        /// How long it took.
+        took: Duration,
+        /// How it ended.
+        outcome: Outcome,
+        /// Slow attempts of this method since the last one that was told of, this one not counted.
+        unreported: u64,
+    },
+    /// The breaker was told something by hand. What it does thereupon follows as a [`Event::Transition`],
+    /// if it moves.
+    Ordered {
+        /// When.
+        at: Moment,
+        /// Whose breaker.
+        dependency: DependencyName,
+        /// What it was told.
+        order: Order,
+    },
+    /// The dependency goes by another policy from now on.
+    Reloaded {
+        /// When.
+        at: Moment,
+        /// Whose.
+        dependency: DependencyName,
+    },
     /// The dependency's actor died and was rebuilt on the same gate.
     ActorRestarted {
+        /// When.
+        at: Moment,
         /// Whose actor.
         dependency: DependencyName,
         /// How often that has happened in all.
         restarts: u64,
     },
+    /// What the dependency's breaker has learned could not be read, or not be kept. It goes on with what it
+    /// has, and will be tried again.
+    HistoryTrouble {
+        /// When.
+        at: Moment,
+        /// Whose.
+        dependency: DependencyName,
+        /// What went wrong, and where, for people.
+        trouble: String,
+    },
     /// The dependency's actor kept failing and is left alone for a while. Calls go on under the last policy.
     ActorUnattended {
+        /// When.
+        at: Moment,
         /// Whose actor.
         dependency: DependencyName,
     },
+}
+
+impl Event {
+    /// When it happened, on the clock that [`Seawall::now`](crate::Seawall::now) reads.
+    #[must_use]
+    pub fn at(&self) -> Moment {
+        match self {
+            Self::Transition { transition, .. } | Self::KeyMoved { transition, .. } => {
+                transition.at
+            }
+            Self::Refused { at, .. }
+            | Self::SlowCall { at, .. }
+            | Self::Ordered { at, .. }
+            | Self::Reloaded { at, .. }
+            | Self::ActorRestarted { at, .. }
+            | Self::HistoryTrouble { at, .. }
+            | Self::ActorUnattended { at, .. } => *at,
+        }
+    }
+
+    /// Whom it happened to.
+    #[must_use]
+    pub fn dependency(&self) -> &DependencyName {
+        match self {
+            Self::Transition { dependency, .. }
+            | Self::KeyMoved { dependency, .. }
+            | Self::Refused { dependency, .. }
+            | Self::SlowCall { dependency, .. }
+            | Self::Ordered { dependency, .. }
+            | Self::Reloaded { dependency, .. }
+            | Self::ActorRestarted { dependency, .. }
+            | Self::HistoryTrouble { dependency, .. }
+            | Self::ActorUnattended { dependency, .. } => dependency,
+        }
+    }
 }
 
 /// Told of every [`Event`], in the task where it happened: be quick, do not block.

@@ -7,10 +7,12 @@
 extern crate self as seawall;
 
 // Row 0, ground: no tokio, no actix, no I/O.
+pub mod classify;
 pub mod clock;
 pub mod entropy;
 pub mod error;
 pub mod event;
+mod live;
 pub mod outcome;
 pub mod setting;
 mod sync;
@@ -33,6 +35,8 @@ pub mod actor;
 
 // Row 6: edges.
 pub mod client;
+#[cfg(feature = "tower")]
+pub mod layer;
 pub mod telemetry;
 
 // Row 7: the composition root.
@@ -43,7 +47,7 @@ pub mod prelude;
 pub use call::timer::{ManualTime, Time};
 pub use call::{MethodSnapshot, Snapshot};
 pub use error::{CallError, Fault, RejectedBy};
-pub use event::{Event, Observer, State, Transition};
+pub use event::{Event, Observer, Order, State, Transition};
 pub use outcome::{CallOutcome, Class, Outcome};
 pub use policy::Policy;
 pub use runtime::{DependencyHandle, Seawall, ShutdownReport, SpawnError, StartError};

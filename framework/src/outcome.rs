@@ -1,5 +1,7 @@
 //! What counts as what.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 /// How an attempt ended.
@@ -63,6 +65,33 @@ impl Outcome {
             Self::Failure | Self::TimedOut | Self::Panicked => Class::Failure,
             Self::Ignored | Self::Cancelled | Self::Expired => Class::Ignored,
         }
+    }
+}
+
+/// What a breaker learns from an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Lesson {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// It took as long as a slow call, or longer.
+    pub slow: bool,
+    /// For how long the server asked to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+impl Lesson {
+    /// A success in good time, with nothing more to say.
+    #[inline]
+    pub(crate) fn is_plain_success(&self) -> bool {
+        self.outcome == Outcome::Success && !self.slow && self.retry_after.is_none()
+    }
+}
+
+impl From<Outcome> for Lesson {
+    /// In good time, and with no wish of the server's.
+    #[inline]
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, slow: false, retry_after: None }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Atomics and a mutex behind one face, so that the model checker runs the real code.
+//! Atomics, a mutex and an `Arc` whose count is looked at, behind one face, so that the model checker runs the real code.
 //!
 //! Under `--cfg seawall_loom` these are loom's. A mutex here never poisons: what it guards is
 //! changed only by code of ours that leaves it whole, so a panic elsewhere must not lock callers out.
@@ -8,13 +8,13 @@ use std::task::Waker;
 
 #[cfg(seawall_loom)]
 pub(crate) use loom::sync::{
-    MutexGuard,
-    atomic::{AtomicU64, Ordering},
+    Arc, MutexGuard,
+    atomic::{AtomicU64, Ordering, fence},
 };
 #[cfg(not(seawall_loom))]
 pub(crate) use std::sync::{
-    MutexGuard,
-    atomic::{AtomicU64, Ordering},
+    Arc, MutexGuard,
+    atomic::{AtomicU64, Ordering, fence},
 };
 
 #[cfg(seawall_loom)]

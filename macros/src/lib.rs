@@ -83,6 +83,9 @@ use proc_macro::TokenStream;
 /// | --- | --- | --- |
 /// | `fault_with = path` | `fn(Fault) -> E`: makes your error of Seawall's own answers. For error types that are not yours; generic if the methods' errors differ. | `E: From<seawall::Fault>` |
 /// | `errors = "wrapped"` | The client does not implement the trait. It has inherent methods of the same names that return `Result<T, CallError<E>>`, which keeps faults and errors apart. Methods that are not async stay with `client.service()`. Not together with `fault_with`. | the client implements the trait |
+/// | `classify = path` | As the key of `#[call(…)]`, for every guarded method that names none of its own. Methods return different types, so it is generic: `fn class<T>(answer: &Result<T, E>) -> Class`. `seawall::classify` has some ready-made. | `Ok` is a success, `Err` a failure |
+/// | `retry_after = path` | Likewise: `fn<T>(answer: &Result<T, E>) -> Option<Duration>`. | nobody says when |
+/// | `quota = path` | Likewise: `fn<T>(answer: &Result<T, E>) -> Option<Report>`. `seawall::limit::headers` has some ready-made for HTTP. | answers say nothing |
 /// | `client = Name` | The client's name. | the trait's, with `Client` behind it |
 /// | `crate = "path"` | Where the `seawall` crate is found, if it was renamed. | `::seawall` |
 ///
@@ -94,11 +97,64 @@ use proc_macro::TokenStream;
 /// | --- | --- | --- |
 /// | `idempotent` | A second attempt does no harm. Without it nothing is ever retried, whatever a policy says. References are lent again to each attempt; values are cloned, and have to be `Clone`. | one attempt |
 /// | `timeout = "300ms"` | How long one attempt may take; read while compiling. Units as in policy files: `"1m 30s"`, `"1.5s"`. Above zero. | the policy's |
+/// | `slow_call = "200ms"` | From here on an attempt is slow, and counts for the breaker's `slow_call_rate`; one that its caller drops after it counts as a failure. Above zero; not longer than the `timeout`, which cuts it short where that comes from a policy. | the breaker's `slow_call` |
 /// | `retry = 3` | How many attempts at most, the first included; at least 1. Needs `idempotent`. | the policy's |
 /// | `retry(max_attempts = 3, when = path)` | The same, with `fn(&E) -> bool`: true for an error worth another attempt. Either can be left out. | every failure is worth it |
 /// | `fallback = path` | `async fn(&S, &CallError<E>, arguments…) -> R`: answers when the call ends in a fault or in an error that counts as a failure. Generic over the service (`S: Payments`), since the client is. Its errors are the call's. | the fault or error is the answer |
-/// | `classify = path` | `fn(&R) -> Class`: what an answer says about the dependency's health, `R` being what the method returns. | `Ok` is a success, `Err` a failure |
+/// | `classify = path` | `fn(&R) -> Class`: what an answer says about the dependency's health, `R` being what the method returns. What it ignores is neither counted, nor retried, nor replaced by a fallback. | the trait's |
+/// | `retry_after = path` | `fn(&R) -> Option<Duration>`: for how long the server wants to be left alone. Asked about failures only, as `classify` has them, so a success pays nothing for it. The breaker, when it opens, stays open for at least that long (at most `max_open_for`); a retry waits at least that long, and is not made if that ends past the deadline. | the trait's |
+/// | `quota = path` | `fn(&R) -> Option<Report>` (`seawall::limit::headers::Report`): what an answer says of the dependency's quota. Asked about every answer, failures and ignored ones too, if the policy has a `quota`, and about none without. Attempts, retries among them, are then slowed down before the dependency has to refuse; see `seawall::limit::guide`. | the trait's |
+/// | `key = argument` | A breaker for each value of this argument (shard, host, tenant), as text by `Display`, beside the dependency's own: one that fails is cut off alone. How many, and for how long, is the policy's `breaker.keyed`; see `seawall::breaker::guide`. | the dependency's breaker only |
+/// | `key = path` | The same, with a function from references to all arguments to something `Display`. | |
 /// | `skip` | Passed straight on to the service, unguarded. Not together with any other key. | guarded |
+///
+/// `classify`, `retry_after` and `quota` are quick and do not block: they run in the caller's task, once an attempt. A
+/// panic in one of them goes through to the caller, and counts as a panic of the attempt.
+///
+/// ```
+/// use std::io;
+/// use std::time::Duration;
+///
+/// use seawall::{Class, Fault, classify, resilient};
+///
+/// /// What the mail service offers.
+/// #[resilient(classify = class, retry_after = asked)]
+/// pub trait Mail {
+///     async fn send(&self, to: &str, text: &str) -> Result<(), MailError>;
+///     /// Answered out of an index: 50 ms are a long time for it.
+///     #[call(idempotent, slow_call = "50ms")]
+///     async fn unread(&self) -> Result<u32, MailError>;
+/// }
+///
+/// #[derive(Debug)]
+/// pub enum MailError {
+///     NoSuchAddress,
+///     TooMuch { come_back: Duration },
+///     Io(io::Error),
+///     Refused(Fault),
+/// }
+/// # impl From<Fault> for MailError {
+/// #     fn from(fault: Fault) -> Self {
+/// #         Self::Refused(fault)
+/// #     }
+/// # }
+///
+/// fn class<T>(answer: &Result<T, MailError>) -> Class {
+///     match answer {
+///         Ok(_) => Class::Success,
+///         Err(MailError::NoSuchAddress) => Class::Ignored, // the service is well, and says so
+///         Err(MailError::Io(error)) => classify::io_error(error),
+///         Err(MailError::TooMuch { .. } | MailError::Refused(_)) => Class::Failure,
+///     }
+/// }
+///
+/// fn asked<T>(answer: &Result<T, MailError>) -> Option<Duration> {
+///     match answer {
+///         Err(MailError::TooMuch { come_back }) => Some(*come_back),
+///         _ => None,
+///     }
+/// }
+/// ```
 ///
 /// # What is kept
 ///

@@ -135,6 +135,24 @@ fn disabled_by_hand_it_says_so_and_admits_until_reset() {
 }
 
 #[test]
+fn told_to_observe_it_refuses_nothing_and_counts_what_it_would_have() {
+    let world = world();
+    let told = block_on(world.handle.observe()).unwrap();
+    assert_eq!(told.breaker.mode, breaker::Mode::Observing);
+    trip(&world);
+    crash(&world);
+    assert!(matches!(world.event(), Event::ActorRestarted { .. }));
+    for _ in 0..3 {
+        assert_eq!(ready(world.client.write("")), Ok(7));
+    }
+    assert_eq!(world.snapshot().breaker.refusals_withheld, 3);
+    block_on(world.handle.reset()).unwrap();
+    world.moves_to(State::Closed);
+    trip(&world);
+    assert_eq!(refused(ready(world.client.write(""))).0, RejectedBy::Breaker);
+}
+
+#[test]
 fn a_snapshot_through_the_actor_is_the_one_read_directly() {
     let world = world();
     assert_eq!(ready(world.client.write("")), Ok(7));
@@ -158,7 +176,8 @@ fn a_crash_loses_neither_breaker_state_nor_permits_nor_waiters() {
     let mut waiting = Task::pending(world.client.write(""));
     for restarts in 1..=3 {
         crash(&world);
-        assert_eq!(world.event(), Event::ActorRestarted { dependency: "api".into(), restarts });
+        let (at, dependency) = (world.seawall.now(), "api".into());
+        assert_eq!(world.event(), Event::ActorRestarted { at, dependency, restarts });
         let now = hear_from_the_actor(&world);
         assert_eq!((now.active, now.mailbox.waiting, now.restarts), (2, 1, restarts));
         assert_eq!(now.breaker.window_failures, 2);
@@ -214,11 +233,13 @@ fn an_actor_that_keeps_failing_is_left_alone_for_a_while_and_then_tried_again() 
     let world = World::with(base().build().unwrap(), [], |builder| builder.restart(policy));
     for restarts in 1..=3 {
         crash(&world);
-        assert_eq!(world.event(), Event::ActorRestarted { dependency: "api".into(), restarts });
+        let (at, dependency) = (world.seawall.now(), "api".into());
+        assert_eq!(world.event(), Event::ActorRestarted { at, dependency, restarts });
     }
     assert!(!world.snapshot().unattended);
     crash(&world);
-    assert_eq!(world.event(), Event::ActorUnattended { dependency: "api".into() });
+    let (at, dependency) = (world.seawall.now(), "api".into());
+    assert_eq!(world.event(), Event::ActorUnattended { at, dependency });
     assert!(world.snapshot().unattended);
     assert_eq!(ready(world.client.write("")), Ok(7), "calls go on under the last policy");
     eventually("it is tried again", || {

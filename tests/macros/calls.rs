@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use seawall::client::Proxy;
-use seawall::{CallError, Class, Fault, resilient};
+use seawall::limit::headers::Report;
+use seawall::{CallError, Class, Fault, RejectedBy, Seawall, resilient};
 
 use crate::harness::{isolate, seawall, seawall_that_tries};
 
@@ -251,6 +252,48 @@ async fn a_client_shows_and_copies_itself_whatever_its_service_can() {
     let client = client(Bank::default()).await;
     assert!(format!("{:?}", client.clone()).starts_with("PaymentsClient(Link"));
     assert_eq!(size_of_val(&client), 2 * size_of::<usize>());
+}
+
+/// Answers with what is left, by this method's account or by the trait's.
+#[resilient(errors = "wrapped", quota = plainly)]
+trait Metered {
+    async fn left(&self, left: u64) -> io::Result<u64>;
+    #[call(quota = in_tens)]
+    async fn tens(&self, left: u64) -> io::Result<u64>;
+}
+
+fn plainly(answer: &io::Result<u64>) -> Option<Report> {
+    let remaining = Some(*answer.as_ref().ok()?);
+    Some(Report { remaining, reset_after: Some(Duration::from_secs(60)), ..Report::default() })
+}
+
+fn in_tens(answer: &io::Result<u64>) -> Option<Report> {
+    plainly(&Ok(answer.as_ref().ok()? * 10))
+}
+
+struct Meter;
+
+impl Metered for Meter {
+    async fn left(&self, left: u64) -> io::Result<u64> {
+        Ok(left)
+    }
+    async fn tens(&self, left: u64) -> io::Result<u64> {
+        Ok(left)
+    }
+}
+
+#[tokio::test]
+async fn what_answers_say_of_a_quota_is_read_in_the_users_way() {
+    let policy = "[defaults.quota]\nslow_below = 0\n";
+    let seawall = Seawall::builder().policy_text("test.toml", policy).start().unwrap();
+    let plain = MeteredClient::spawn(&seawall, "plain", Meter).await.unwrap();
+    let tens = MeteredClient::spawn(&seawall, "tens", Meter).await.unwrap();
+    assert!(plain.left(1).await.is_ok() && tens.tens(1).await.is_ok());
+    assert!(plain.left(0).await.is_ok());
+    let refused = plain.left(1).await;
+    let by = |fault: &Fault| matches!(fault, Fault::Rejected { by: RejectedBy::RateLimit, .. });
+    assert!(matches!(&refused, Err(CallError::Fault(fault)) if by(fault)), "{refused:?}");
+    assert!(tens.tens(1).await.is_ok() && tens.tens(1).await.is_ok());
 }
 
 #[resilient(errors = "wrapped")]

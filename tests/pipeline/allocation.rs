@@ -1,6 +1,8 @@
 //! What a call costs the allocator.
 
 use allocation_counter::measure;
+use seawall::clock::Moment;
+use seawall::limit;
 use seawall::prelude::*;
 use seawall::retry::BudgetConfig;
 use seawall_tests::{Answer, Api, ApiClient, Step, Trouble, World};
@@ -38,13 +40,21 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 
 /// Every guard there is.
 fn everything() -> seawall::policy::Builder {
+    everything_under(tokens(1_000_000).unwrap())
+}
+
+fn everything_under(limit: limit::Config) -> seawall::policy::Builder {
     let breaker = seawall::breaker::Config::builder().failure_rate(0.5).min_calls(20);
     let budget = BudgetConfig::default();
-    base().breaker(breaker).rate_limit(tokens(1_000_000)).retry(retries(3).budget(budget))
+    base().breaker(breaker).rate_limit(limit).retry(retries(3).budget(budget))
 }
 
 fn client(time: impl Into<Time>) -> (Seawall, ApiClient<Plain>) {
-    let policy = everything().build().unwrap();
+    client_under(tokens(1_000_000).unwrap(), time)
+}
+
+fn client_under(limit: limit::Config, time: impl Into<Time>) -> (Seawall, ApiClient<Plain>) {
+    let policy = everything_under(limit).build().unwrap();
     let seawall = Seawall::builder().time(time).policy("api", policy).start().unwrap();
     let client = now(seawall.spawn("api", Plain)).unwrap();
     (seawall, client)
@@ -70,6 +80,66 @@ fn an_admitted_call_allocates_nothing() {
 }
 
 #[test]
+fn nor_does_it_under_any_other_limit_that_is_one_word_or_two() {
+    let second = secs(1);
+    for limit in [
+        limit::Config::fixed_window(1_000_000, second),
+        limit::Config::sliding_window(1_000_000, second),
+        limit::Config::leaky_bucket(1_000_000, 1e6),
+    ] {
+        let limit = limit.unwrap();
+        let time = Time::manual();
+        let (_seawall, client) = client_under(limit, time.clone());
+        call_each(&client, 10);
+        let cost = measure(|| {
+            // Through some windows, and within them.
+            for _ in 0..500 {
+                time.advance(ms(7));
+                call_each(&client, 2);
+            }
+        });
+        assert_eq!((cost.count_total, cost.bytes_total), (0, 0), "{limit:?}: {cost:?}");
+    }
+}
+
+/// It remembers each call: so it allocates while a window has more calls in it than any before.
+#[test]
+fn under_a_sliding_log_it_allocates_only_while_a_window_holds_more_than_any_before() {
+    let limit = limit::Config::sliding_log(1_000_000, ms(100)).unwrap();
+    let time = Time::manual();
+    let (_seawall, client) = client_under(limit, time.clone());
+    let call = |times: u32| {
+        for _ in 0..times {
+            time.advance(ms(1));
+            call_each(&client, 1);
+        }
+    };
+    // A hundred moments in a window; all calls of a moment are one of 16 bytes.
+    let warmed = measure(|| call(200));
+    eprintln!("a sliding log's first window of 100 moments, and all that calls need: {warmed:?}");
+    assert!(warmed.bytes_current < 64 * 1024, "nothing for the million: {warmed:?}");
+    let steady = measure(|| call(1_000));
+    assert_eq!((steady.count_total, steady.bytes_total), (0, 0), "{steady:?}");
+    // By itself: nothing up front, and one allocation for each doubling.
+    let quota = limit::Quota::new(u64::MAX, ms(100)).unwrap();
+    let mut made = None;
+    let built = measure(|| {
+        made = Some(limit::RateLimiter::new(limit::SlidingLog::new(&quota), Moment::ZERO));
+    });
+    assert_eq!(built.count_total, 0, "{built:?}");
+    let log = made.unwrap();
+    let take = |from: u64, until: u64| {
+        for n in from..until {
+            assert!(log.try_take(Moment::from_nanos(n * 10_000), 1).is_ok());
+        }
+    };
+    let grown = measure(|| take(0, 10_000));
+    assert!(grown.count_total <= 14 && grown.bytes_current <= 16 * 16_384, "{grown:?}");
+    let steady = measure(|| take(10_000, 50_000));
+    assert_eq!(steady.count_total, 0, "{steady:?}");
+}
+
+#[test]
 fn nor_does_one_that_fails_or_is_refused() {
     let world =
         World::new(everything().build().unwrap(), vec![Step::Answer(Err(Trouble::Final)); 100]);
@@ -84,6 +154,45 @@ fn nor_does_one_that_fails_or_is_refused() {
         }
     });
     assert_eq!(cost.count_total, 0, "{cost:?}");
+}
+
+#[test]
+fn nor_does_one_that_goes_by_its_dependencys_quota() {
+    let policy = everything().quota(seawall::limit::PacerConfig::default()).build().unwrap();
+    let seawall = Seawall::builder().policy("api", policy).start().unwrap();
+    let client = now(seawall.spawn("api", Plain)).unwrap();
+    call_each(&client, 10);
+    let cost = measure(|| call_each(&client, 1_000));
+    assert_eq!(cost.count_total, 0, "{cost:?}");
+}
+
+#[test]
+fn telling_of_refusals_and_slow_calls_allocates_nothing_while_nobody_subscribes() {
+    let slow = trips_after(3).slow_call(std::time::Duration::from_nanos(1));
+    let policy = base().timeout(ms(1)).breaker(slow).build().unwrap();
+    let world = World::new(policy, vec![Step::Hang; 100]);
+    let hang = || {
+        let mut call = pin!(world.client.write(""));
+        let mut poll = || call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(poll().is_pending());
+        world.time.advance(ms(1));
+        assert!(poll().is_ready());
+        world.time.advance(ms(100));
+    };
+    let refuse = || {
+        for _ in 0..300 {
+            assert!(now(world.client.write("")).is_err());
+            world.time.advance(ms(1));
+        }
+    };
+    hang();
+    let slow = measure(hang);
+    hang();
+    assert_eq!(world.handle.state(), State::Open);
+    refuse();
+    let refused = measure(refuse);
+    assert_eq!((slow.count_total, refused.count_total), (0, 0), "{slow:?} {refused:?}");
+    assert_eq!(world.handle.state(), State::Open);
 }
 
 #[test]

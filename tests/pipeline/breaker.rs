@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use seawall::breaker;
 use seawall::prelude::*;
-use seawall_tests::{Answer, Api, Step, Task, Trouble, World, ready};
+use seawall_tests::{Answer, Api, Step, Task, Trouble, World, ready, refused};
 
 use super::build::*;
 
@@ -123,6 +123,44 @@ fn a_rate_over_a_window_opens_at_its_threshold_and_not_before_min_calls() {
     assert_eq!(world.handle.state(), State::Open);
 }
 
+/// How long the first of some failures, which asks for a time, keeps the breaker open.
+#[track_caller]
+fn stays_open(breaker: breaker::Builder, asked: Duration) -> Duration {
+    let policy = base().breaker(breaker).build().unwrap();
+    let world = World::new(policy, [Step::Answer(Err(Trouble::Busy(asked)))]);
+    ready(world.client.write("")).unwrap_err();
+    assert_eq!(world.handle.state(), State::Open);
+    let (by, after) = refused(ready(world.client.write("")));
+    assert_eq!(by, RejectedBy::Breaker);
+    let after = after.unwrap();
+    world.time.advance(after - ms(1));
+    assert_eq!(refused(ready(world.client.write(""))).1, Some(ms(1)), "of {after:?}");
+    world.time.advance(ms(1));
+    assert_eq!(ready(world.client.write("")), Ok(7));
+    assert_eq!(world.handle.state(), State::Closed);
+    after
+}
+
+#[test]
+fn a_breaker_stays_open_as_long_as_the_server_asked_but_only_longer_and_to_a_limit() {
+    assert_eq!(stays_open(trips_after(1), secs(7)), secs(7));
+    assert_eq!(stays_open(trips_after(1), secs(1)), secs(5), "a server cannot switch it off");
+    assert_eq!(stays_open(trips_after(1).max_open_for(secs(6)), secs(7)), secs(6));
+    assert_eq!(stays_open(trips_after(1), Duration::MAX), secs(600), "max_open_for");
+    assert_eq!(stays_open(trips_after(1).use_retry_after(false), secs(7)), secs(5));
+}
+
+#[test]
+fn a_probe_that_is_told_when_to_come_back_keeps_it_open_for_so_long() {
+    let busy = |after| Step::Answer(Err(Trouble::Busy(after)));
+    let policy = base().breaker(trips_after(1)).build().unwrap();
+    let world = World::new(policy, [Step::Answer(Err(Trouble::Broken)), busy(secs(9))]);
+    ready(world.client.write("")).unwrap_err();
+    world.time.advance(secs(5));
+    ready(world.client.write("")).unwrap_err();
+    assert_eq!(refused(ready(world.client.write(""))).1, Some(secs(9)));
+}
+
 #[test]
 fn an_observing_breaker_opens_and_nobody_notices_but_the_reports() {
     let observing = trips_after(1).enforcement(breaker::Enforcement::Observe);
@@ -152,4 +190,21 @@ fn after_closing_a_ramp_refuses_some_and_gives_back_what_they_had_taken() {
     assert_eq!(served, 10, "every other one, and a refused one burns no token");
     assert_eq!(world.snapshot().calls(CallOutcome::Rejected), 10);
     world.assert_idle(22, "at the end");
+}
+
+#[test]
+fn answers_that_take_too_long_open_it_well_as_they_are() {
+    let breaker = breaker::Config::builder().slow_call(ms(200)).slow_call_rate(0.5).min_calls(2);
+    let world = World::new(
+        base().breaker(breaker).build().unwrap(),
+        vec![Step::Later(1, Ok(1)), Step::Later(1, Ok(2))],
+    );
+    for (takes, state) in [(ms(199), State::Closed), (ms(200), State::Open)] {
+        let slow = call(&world);
+        world.time.advance(takes);
+        slow.ready().unwrap();
+        assert_eq!(world.handle.state(), state, "after {takes:?}");
+    }
+    let report = world.snapshot().breaker;
+    assert_eq!((report.window_failures, report.failures_in_a_row), (0, 0));
 }

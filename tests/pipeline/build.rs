@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use seawall::backpressure::{self, Strategy};
+use seawall::setting::InvalidSettings;
 use seawall::{Policy, breaker, bulkhead, limit, policy, retry};
 
 pub(crate) const fn ms(millis: u64) -> Duration {
@@ -46,6 +47,6 @@ pub(crate) fn retries(attempts: u32) -> retry::Builder {
 }
 
 /// As good as no refill.
-pub(crate) fn tokens(capacity: u64) -> limit::Builder {
-    limit::Config::builder().capacity(capacity).refill_per_second(1e-6)
+pub(crate) fn tokens(capacity: u64) -> Result<limit::Config, InvalidSettings> {
+    limit::Config::token_bucket(capacity, 1e-6)
 }

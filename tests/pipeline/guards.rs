@@ -51,7 +51,7 @@ fn an_open_breaker_burns_no_token_and_says_when_to_come_back() {
 
 #[test]
 fn the_limiter_says_exactly_when_the_next_token_comes() {
-    let limit = seawall::limit::Config::builder().capacity(2).refill_per_second(4.0);
+    let limit = seawall::limit::Config::token_bucket(2, 4.0);
     let world = World::new(base().rate_limit(limit).build().unwrap(), []);
     assert_eq!(ready(world.client.write("")), Ok(7));
     assert_eq!(ready(world.client.write("")), Ok(7));

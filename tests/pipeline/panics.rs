@@ -82,6 +82,13 @@ fn in_classify() {
 }
 
 #[test]
+fn in_retry_after() {
+    let bad = Step::Answer(Err(Trouble::BadHint));
+    is_the_services_fault(&panics(vec![bad.clone()], write, "retry_after panics"));
+    is_the_services_fault(&panics(vec![bad], read, "retry_after panics"));
+}
+
+#[test]
 fn in_retry_if() {
     let bad = Step::Answer(Err(Trouble::BadRetry));
     let after = panics(vec![bad], read, "retry_if panics");

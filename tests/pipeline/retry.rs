@@ -119,7 +119,7 @@ fn rejections_are_not_retried() {
 
 #[test]
 fn rejections_are_retried_when_asked_for_and_not_before_they_say() {
-    let limit = seawall::limit::Config::builder().capacity(1).refill_per_second(1.0);
+    let limit = seawall::limit::Config::token_bucket(1, 1.0);
     let policy = base().rate_limit(limit).retry(retries(3).retry_rejections(true));
     let world = World::new(policy.build().unwrap(), []);
     assert_eq!(ready(world.client.write("")), Ok(7));
@@ -130,6 +130,53 @@ fn rejections_are_retried_when_asked_for_and_not_before_they_say() {
     assert_eq!(now.rejected_calls(RejectedBy::RateLimit), 0, "the call itself was answered");
     assert_eq!(now.retries, 0, "the service saw one attempt");
     world.assert_idle(2, "at the end");
+}
+
+fn busy(after: Duration) -> Step {
+    Step::Answer(Err(Trouble::Busy(after)))
+}
+
+#[test]
+fn a_retry_waits_as_long_as_the_server_asked_and_no_longer_than_its_own_backoff_else() {
+    // The second of them asks for less than the backoff, the last does not ask.
+    let script = vec![busy(secs(2)), busy(ms(1)), Step::Hang, broken()];
+    let world = world(retries(5), script);
+    let (answer, waits) = drive(&world, &mut Task::new(world.client.read("")));
+    assert_eq!(answer, Ok(7));
+    // 2 s as asked, 200 ms of our own, a timeout of 1 s and 400 ms after it, 800 ms.
+    assert_eq!(waits, [ms(2000), ms(2200), ms(3200), ms(3600), ms(4400)]);
+    world.assert_idle(1, "at the end");
+}
+
+#[test]
+fn a_long_retry_after_does_not_make_the_backoffs_after_it_long() {
+    for seed in 0..20 {
+        let retry = retries(3).jitter(Jitter::Decorrelated).max_delay(secs(60));
+        let policy = base().breaker(trips_after(100)).retry(retry).deadline(secs(30));
+        let script = [busy(secs(8)), broken()];
+        let world = World::with(policy.build().unwrap(), script, |builder| builder.seed(seed));
+        let (answer, waits) = drive(&world, &mut Task::new(world.client.read("")));
+        // At most three times a backoff that was itself at most three times the first, 100 ms.
+        assert_eq!((answer, waits[0]), (Ok(7), secs(8)), "seed {seed}");
+        assert!(waits[1] - waits[0] <= ms(900), "seed {seed}: {waits:?}");
+    }
+}
+
+#[test]
+fn a_server_that_asks_for_longer_than_max_delay_has_it() {
+    let world = world(retries(2).max_delay(ms(150)), vec![busy(secs(8))]);
+    let (answer, waits) = drive(&world, &mut Task::new(world.client.read("")));
+    assert_eq!((answer, waits), (Ok(7), vec![secs(8)]));
+}
+
+#[test]
+fn a_server_that_asks_for_longer_than_there_is_time_is_not_asked_again() {
+    for after in [secs(10), secs(3600), Duration::MAX] {
+        let world = world(retries(5), vec![busy(after)]);
+        assert_eq!(ready(world.client.read("")), Err(Trouble::Busy(after)), "answers at once");
+        assert_eq!((world.service().seen(), world.snapshot().retries), (1, 0));
+        world.assert_idle(1, "at the end");
+    }
 }
 
 #[test]

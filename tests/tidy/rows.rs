@@ -7,7 +7,7 @@ use super::tree::{File, Tree};
 
 /// The framework's modules, lowest row first.
 const ROWS: [&[&str]; 8] = [
-    &["clock", "entropy", "error", "event", "outcome", "setting", "sync"],
+    &["classify", "clock", "entropy", "error", "event", "live", "outcome", "setting", "sync"],
     &["backpressure", "breaker", "bulkhead", "limit", "retry"],
     &["policy"],
     &["call"],

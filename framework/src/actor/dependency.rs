@@ -14,6 +14,7 @@ use actix::{
 
 use crate::call::timer::Sleep;
 use crate::call::{Dependency, Snapshot};
+use crate::event::Order;
 
 use super::supervise::Watcher;
 
@@ -32,6 +33,8 @@ pub enum Control {
     ForceClosed,
     /// As forced closed, but reported as disabled.
     Disable,
+    /// Lets it go on judging, and refuse nothing, until a reset.
+    Observe,
     /// Closes the breaker, forgets what it has seen, and lets it decide for itself.
     Reset,
     /// Panics, as a fault in the actor would. For tests of what happens then.
@@ -67,10 +70,11 @@ impl DependencyActor {
     fn obey(&self, control: Control) -> Snapshot {
         match control {
             Control::Snapshot => {}
-            Control::ForceOpen => self.0.force_open(),
-            Control::ForceClosed => self.0.force_closed(),
-            Control::Disable => self.0.disable(),
-            Control::Reset => self.0.reset(),
+            Control::ForceOpen => self.0.obey(Order::ForceOpen),
+            Control::ForceClosed => self.0.obey(Order::ForceClosed),
+            Control::Disable => self.0.obey(Order::Disable),
+            Control::Observe => self.0.obey(Order::Observe),
+            Control::Reset => self.0.obey(Order::Reset),
             #[expect(clippy::panic, reason = "this is what it is for")]
             Control::Crash => panic!("told to crash"),
         }

@@ -73,8 +73,8 @@ struct Slot<T> {
 ///
 /// The first `capacity` entries are *waiting*; those behind them, under [`Strategy::Block`] only,
 /// are *blocked*. When a waiting entry leaves, the first blocked one moves up. A doubly linked list
-/// in one growable slab: every operation but [`drain`](Self::drain) takes constant time, nothing is
-/// allocated before the first push, and memory is bounded by `capacity +` [`MAX_BLOCKED`] entries.
+/// in one growable slab: every operation takes constant time but for those that
+/// say otherwise, nothing is allocated before the first push, and memory is bounded by `capacity +` [`MAX_BLOCKED`] entries.
 ///
 /// It holds no lock and reads no clock: share it under a mutex, and remove by [`Key`] what has waited too long.
 #[derive(Debug)]
@@ -102,6 +102,25 @@ impl<T> Queue<T> {
             tail: NIL,
             first_blocked: NIL,
             counts: Counts::default(),
+        }
+    }
+
+    /// Goes by another capacity and strategy from now on. Everybody stays in line, in order: more than
+    /// the capacity may wait until enough of them have left, unless the strategy is `block`, under
+    /// which those behind the capacity are blocked. Takes time in proportion to the line.
+    pub fn reconfigure(&mut self, config: &Config) {
+        self.capacity = config.capacity();
+        self.strategy = config.on_full();
+        let all = self.counts.waiting + self.counts.blocked_now;
+        (self.counts.waiting, self.counts.blocked_now, self.first_blocked) = (all, 0, NIL);
+        if matches!(self.strategy, Strategy::Block { .. }) && all > self.capacity {
+            let mut at = self.head;
+            for _ in 0..self.capacity {
+                at = self.slot(at).map_or(NIL, |slot| slot.next);
+            }
+            self.first_blocked = at;
+            self.counts.waiting = self.capacity;
+            self.counts.blocked_now = all - self.capacity;
         }
     }
 
@@ -189,7 +208,24 @@ impl<T> Queue<T> {
         Some(self.slot(self.first_blocked).is_some_and(|first| slot.number >= first.number))
     }
 
+    /// Takes out of the line every entry that `leaves` says, oldest first: they count as dropped. Takes
+    /// time in proportion to the line.
+    pub fn remove_where(&mut self, mut leaves: impl FnMut(&T) -> bool) -> Vec<T> {
+        let mut items = Vec::new();
+        let mut at = self.head;
+        while let Some(slot) = self.slot(at) {
+            let next = slot.next;
+            if slot.item.as_ref().is_some_and(&mut leaves) {
+                items.extend(self.take(at));
+                self.counts.dropped += 1;
+            }
+            at = next;
+        }
+        items
+    }
+
     /// Empties the line, oldest first, and gives its memory back: all of it counts as dropped.
+    /// Takes time in proportion to the line.
     pub fn drain(&mut self) -> Vec<T> {
         let mut items =
             Vec::with_capacity((self.counts.waiting + self.counts.blocked_now) as usize);
@@ -202,7 +238,8 @@ impl<T> Queue<T> {
         items
     }
 
-    /// How many entries are waiting; never above the capacity. Blocked ones are not among them.
+    /// How many entries are waiting; above the capacity only after that was lowered. Blocked ones are not
+    /// among them.
     #[must_use]
     pub fn len(&self) -> u32 {
         self.counts.waiting
@@ -232,7 +269,7 @@ impl<T> Queue<T> {
         self.strategy
     }
 
-    /// Entries waiting as a share of the capacity, 0 to 1.
+    /// Entries waiting as a share of the capacity, 0 to 1; above 1 only after that was lowered.
     #[must_use]
     pub fn fill_ratio(&self) -> f64 {
         f64::from(self.counts.waiting) / f64::from(self.capacity)

@@ -135,8 +135,13 @@ impl Model {
         }
     }
 
+    /// How many stand in the line itself, not behind it.
+    fn may_wait(&self) -> usize {
+        if matches!(self.strategy, Strategy::Block { .. }) { self.capacity } else { usize::MAX }
+    }
+
     fn counts(&self) -> Counts {
-        let waiting = self.line.len().min(self.capacity);
+        let waiting = self.line.len().min(self.may_wait());
         Counts {
             waiting: waiting as u32,
             blocked_now: (self.line.len() - waiting) as u32,
@@ -152,8 +157,19 @@ enum Step {
     DropFront,
     /// The n-th key ever given out, stale or not.
     Remove(prop::sample::Index),
+    /// Every one that this divides.
+    RemoveMultiples(u64),
     Drain,
+    /// Another capacity, another strategy.
+    Reconfigure(u32, Strategy),
 }
+
+const STRATEGIES: [Strategy; 4] = [
+    Strategy::Block { timeout: Duration::from_secs(30) },
+    Strategy::DropOldest,
+    Strategy::DropNewest,
+    Strategy::Error,
+];
 
 fn step() -> impl proptest::strategy::Strategy<Value = Step> {
     prop_oneof![
@@ -161,7 +177,10 @@ fn step() -> impl proptest::strategy::Strategy<Value = Step> {
         3 => Just(Step::Pop),
         1 => Just(Step::DropFront),
         4 => any::<prop::sample::Index>().prop_map(Step::Remove),
+        1 => (1_u64..4).prop_map(Step::RemoveMultiples),
         1 => Just(Step::Drain),
+        1 => (1_u32..6, prop::sample::select(&STRATEGIES[..]))
+            .prop_map(|(capacity, strategy)| Step::Reconfigure(capacity, strategy)),
     ]
 }
 
@@ -173,9 +192,7 @@ proptest! {
         which in 0_usize..4,
         steps in prop::collection::vec(step(), 0..120),
     ) {
-        let strategies =
-            [Strategy::default(), Strategy::DropOldest, Strategy::DropNewest, Strategy::Error];
-        let strategy = strategies[which];
+        let strategy = STRATEGIES[which];
         let mut queue = queue(capacity, strategy);
         let mut model = Model {
             capacity: capacity as usize, strategy, line: VecDeque::new(), counts: Counts::default(),
@@ -210,6 +227,13 @@ proptest! {
                     model.counts.dropped += u64::from(expected.is_some());
                     prop_assert_eq!(queue.drop_front(), expected);
                 }
+                Step::RemoveMultiples(of) => {
+                    let goes = |item: &u64| item.is_multiple_of(of);
+                    let expected: Vec<_> = model.line.iter().copied().filter(goes).collect();
+                    model.line.retain(|item| !goes(item));
+                    model.counts.dropped += expected.len() as u64;
+                    prop_assert_eq!(queue.remove_where(goes), expected);
+                }
                 Step::Remove(index) if !keys.is_empty() => {
                     let (key, item) = *index.get(&keys);
                     let at = model.line.iter().position(|other| *other == item);
@@ -222,6 +246,11 @@ proptest! {
                     model.counts.dropped += model.line.len() as u64;
                     prop_assert_eq!(queue.drain(), model.line.drain(..).collect::<Vec<_>>());
                 }
+                Step::Reconfigure(capacity, strategy) => {
+                    let config = Config::builder().capacity(capacity).on_full(strategy);
+                    queue.reconfigure(&config.build().unwrap());
+                    (model.capacity, model.strategy) = (capacity as usize, strategy);
+                }
             }
             let counts = queue.counts();
             prop_assert_eq!(counts, model.counts());
@@ -233,7 +262,7 @@ proptest! {
             prop_assert_eq!(queue.is_empty(), model.line.is_empty());
             for (key, item) in &keys {
                 let at = model.line.iter().position(|other| other == item);
-                prop_assert_eq!(queue.is_blocked(*key), at.map(|at| at >= model.capacity));
+                prop_assert_eq!(queue.is_blocked(*key), at.map(|at| at >= model.may_wait()));
                 prop_assert_eq!(queue.get(*key).is_some(), at.is_some());
             }
         }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::adaptive;
+
 pub use builder::Builder;
 
 /// The longest a breaker may be told to stay open: 30 days.
@@ -13,14 +15,14 @@ pub const MAX_OPEN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The largest count of calls a window holds.
 pub const MAX_WINDOW_CALLS: u32 = 1_000_000;
 /// The most probes a half-open breaker may let through at once.
-pub const MAX_HALF_OPEN_CALLS: u32 = 4_000;
+pub const MAX_HALF_OPEN_CALLS: u32 = 500;
 /// The most that an open time may grow by from one opening to the next.
 pub const MAX_OPEN_GROWTH: f64 = 100.0;
 
 /// Where growing open times end, unless told otherwise.
 const MAX_GROWN: Duration = Duration::from_secs(600);
 
-/// What a failure rate is taken over.
+/// What a rate is taken over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Window {
@@ -30,24 +32,30 @@ pub enum Window {
     Time(Duration),
 }
 
-/// What opens a breaker.
+/// What opens a breaker: any of these is enough.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Trip {
+pub struct Trip {
     /// This many failures in a row; any success starts the count again.
-    Consecutive {
-        /// How many.
-        failures: u32,
-    },
-    /// A share of failures, once there have been enough calls to speak of a share.
-    Rate {
-        /// At or above this share, in `(0, 1]`, the breaker opens.
-        failure_rate: f64,
-        /// With fewer calls than this in the window it never does.
-        min_calls: u32,
-        /// What the share is taken over.
-        window: Window,
-    },
+    pub failures: Option<u32>,
+    /// Shares of bad calls among the latest.
+    pub rates: Option<Rates>,
+    /// A share of failures far above what is normal for the hour of the week.
+    pub adaptive: Option<adaptive::Config>,
+}
+
+/// Which shares of the latest calls are too much, once there have been enough calls to speak of a share.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Rates {
+    /// At or above this share of failures, in `(0, 1]`, the breaker opens.
+    pub failure_rate: Option<f64>,
+    /// At or above this share of slow calls, in `(0, 1]`, well answered or not, the breaker opens.
+    pub slow_call_rate: Option<f64>,
+    /// With fewer calls than this in a window it never does.
+    pub min_calls: u32,
+    /// The shares are taken over the last this many calls.
+    pub calls: Option<u32>,
+    /// And, or instead, over the last stretch of time, in ten buckets that slide as one.
+    pub time: Option<Duration>,
 }
 
 /// How a half-open breaker makes up its mind. The best libraries disagree, so it has a name.
@@ -141,6 +149,7 @@ pub struct Config {
     healthy_after: Duration,
     ramp: Option<Ramp>,
     enforcement: Enforcement,
+    use_retry_after: bool,
 }
 
 impl Config {
@@ -154,7 +163,7 @@ impl Config {
     pub fn trip(&self) -> Trip {
         self.trip
     }
-    /// How long it stays open before probes are let through. Default 30 s; 60 s by failure rate.
+    /// How long it stays open before probes are let through. Default 30 s; 60 s by failure rate, fixed or adaptive.
     #[must_use]
     pub fn open_for(&self) -> Duration {
         self.open_for
@@ -169,7 +178,7 @@ impl Config {
     pub fn success_threshold(&self) -> u32 {
         self.success_threshold
     }
-    /// From here on a call counts as slow: dropped after it, it counts as a failure. Default: the attempt's timeout.
+    /// From here on a call counts as slow, and dropped after it as a failure. Default: the attempt's timeout.
     #[must_use]
     pub fn slow_call(&self) -> Option<Duration> {
         self.slow_call
@@ -215,12 +224,41 @@ impl Config {
     pub fn enforcement(&self) -> Enforcement {
         self.enforcement
     }
+    /// Whether an opening lasts at least as long as the server asked for. Default: it does, at most `max_open_for`.
+    #[must_use]
+    pub fn use_retry_after(&self) -> bool {
+        self.use_retry_after
+    }
+
+    /// The same for the breaker of one key among many, which lives too short to learn a week: in the place
+    /// of an adaptive threshold that stands alone it has the highest one that this could come to.
+    pub(crate) fn for_key(&self) -> Self {
+        let mut config = self.clone();
+        if let Some(adaptive) = config.trip.adaptive.take()
+            && config.trip.failures.is_none()
+            && config.trip.rates.is_none()
+        {
+            config.trip.rates = Some(Rates {
+                failure_rate: Some(adaptive.max()),
+                slow_call_rate: None,
+                min_calls: adaptive.min_calls(),
+                calls: None,
+                time: Some(adaptive.window()),
+            });
+        }
+        config
+    }
+
+    /// Whether slow calls count towards opening.
+    pub(super) fn minds_slow_calls(&self) -> bool {
+        self.trip.rates.is_some_and(|rates| rates.slow_call_rate.is_some())
+    }
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
-            trip: Trip::Consecutive { failures: 5 },
+            trip: Trip { failures: Some(5), rates: None, adaptive: None },
             open_for: Duration::from_secs(30),
             half_open_calls: 5,
             success_threshold: 2,
@@ -233,6 +271,7 @@ impl Default for Config {
             healthy_after: Duration::from_secs(30),
             ramp: None,
             enforcement: Enforcement::Enforce,
+            use_retry_after: true,
         }
     }
 }

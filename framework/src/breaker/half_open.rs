@@ -1,7 +1,7 @@
 //! How probes decide. Pure: the counts in, the verdict out.
 
-use super::config::{Config, HalfOpenMode, Trip};
-use super::window::Threshold;
+use super::config::{Config, HalfOpenMode, Rates};
+use super::window::Share;
 use super::word::Probes;
 
 /// What the probes so far say.
@@ -16,29 +16,34 @@ pub(super) enum Verdict {
 /// What these probes say.
 pub(super) fn verdict(config: &Config, probes: Probes) -> Verdict {
     let mode = config.half_open();
-    let Trip::Rate { failure_rate, .. } = config.trip() else {
-        return by_count(config, probes);
-    };
-    if !mode.is_by_rate() {
-        return by_count(config, probes);
+    match config.trip().rates {
+        Some(rates) if mode.is_by_rate() => by_rate(config, &rates, probes),
+        _ => by_count(config, probes),
     }
+}
+
+fn by_rate(config: &Config, rates: &Rates, probes: Probes) -> Verdict {
     let total = config.half_open_calls();
     let left = total.saturating_sub(probes.answered());
-    if mode == HalfOpenMode::AllProbes && left > 0 {
+    if config.half_open() == HalfOpenMode::AllProbes && left > 0 {
         return Verdict::Wait;
     }
-    let too_many = Threshold::new(failure_rate, 1).fewest_failures(total);
-    if probes.failures >= too_many {
+    let bars = [
+        (probes.failures, Share::new(rates.failure_rate).fewest(total)),
+        (probes.slow, Share::new(rates.slow_call_rate).fewest(total)),
+    ];
+    if bars.iter().any(|(bad, bar)| bad >= bar) {
         Verdict::Open
-    } else if probes.failures + left < too_many {
+    } else if bars.iter().all(|(bad, bar)| bad + left < *bar) {
         Verdict::Close
     } else {
         Verdict::Wait
     }
 }
 
+/// A probe that is as slow as those calls that open the breaker is no better than one that fails.
 fn by_count(config: &Config, probes: Probes) -> Verdict {
-    if probes.failures > 0 {
+    if probes.failures > 0 || probes.slow > 0 {
         Verdict::Open
     } else if probes.successes >= config.success_threshold() {
         Verdict::Close
@@ -49,10 +54,7 @@ fn by_count(config: &Config, probes: Probes) -> Verdict {
 
 /// Whether one more probe may go out.
 pub(super) fn has_place(config: &Config, probes: Probes) -> bool {
-    let taken = match config.trip() {
-        Trip::Consecutive { .. } => probes.live,
-        // By rate the total of a generation is bounded too.
-        Trip::Rate { .. } => probes.live + probes.answered(),
-    };
-    taken < config.half_open_calls()
+    // By rate the total of a generation is bounded too.
+    let answered = if config.trip().rates.is_some() { probes.answered() } else { 0 };
+    probes.live + answered < config.half_open_calls()
 }

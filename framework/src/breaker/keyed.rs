@@ -36,24 +36,28 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::hash::Hash;
-use std::sync::Arc;
 
-use dashmap::DashMap;
+use arc_swap::ArcSwap;
 
 use crate::clock::Moment;
 use crate::entropy::Entropy;
 use crate::event::{State, Transition};
-use crate::outcome::Outcome;
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::outcome::Lesson;
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 
+use super::admission::Admission;
 use super::report::{Refusal, Report};
-use super::state::{Admission, CircuitBreaker};
+use super::state::CircuitBreaker;
+use map::Map;
 use order::{Entry, Order};
 
 mod config;
+mod held;
+mod map;
 mod order;
 
-pub use config::{KeyedBuilder, KeyedConfig, MAX_IDLE_AFTER, MAX_KEYS};
+pub use config::{KeyedBuilder, KeyedConfig, Keys, KeysBuilder, MAX_IDLE_AFTER, MAX_KEYS};
+pub(crate) use held::Held;
 
 #[cfg(all(test, not(seawall_loom)))]
 mod tests;
@@ -107,8 +111,8 @@ pub struct Polled<K> {
 /// Keys hash by SipHash with a seed of its own, so nobody can choose keys that collide. If a key's
 /// `Hash`, `Eq` or `Clone` panics, the panic reaches the caller, and nothing is broken.
 pub struct Keyed<K> {
-    config: KeyedConfig,
-    keys: DashMap<K, Arc<Entry<K>>>,
+    config: ArcSwap<KeyedConfig>,
+    keys: Map<K, Arc<Entry<K>>>,
     /// Locked before a shard of the map, never after.
     order: Mutex<Order<K>>,
     overflow: CircuitBreaker,
@@ -123,8 +127,8 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         let config = config.into();
         Self {
             overflow: CircuitBreaker::new(config.breaker().clone(), now),
-            config,
-            keys: DashMap::new(),
+            config: ArcSwap::from_pointee(config),
+            keys: Map::new(),
             order: Mutex::default(),
             evicted: AtomicU64::new(0),
             overflowed: AtomicU64::new(0),
@@ -138,10 +142,10 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         self
     }
 
-    /// Its settings.
+    /// Its settings, as they are now.
     #[must_use]
-    pub fn config(&self) -> &KeyedConfig {
-        &self.config
+    pub fn config(&self) -> std::sync::Arc<KeyedConfig> {
+        self.config.load_full()
     }
 
     /// Admits an attempt on `key`, as a probe if its breaker is not closed. A key seen for the first
@@ -161,8 +165,8 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        match self.keys.get(key) {
-            Some(entry) => admit_to(&entry, now, moved),
+        match self.keys.look(key, |entry| admit_to(entry, now, moved)) {
+            Some(admitted) => admitted,
             None => self.admit_new(key, now, moved),
         }
     }
@@ -194,22 +198,28 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        // Dropped after the lock: a user's key goes with it.
-        let _gone;
+        // Dropped after the lock: users' keys go with them.
+        let mut _gone = [None, None];
+        let config = self.config.load();
         let mut order = self.order.lock();
         // Somebody may have been quicker; from here on nobody else adds a key.
-        if let Some(entry) = self.keys.get(key) {
-            return Some(Arc::clone(&entry));
+        if let Some(entry) = self.keys.look(key, Arc::clone) {
+            return Some(entry);
         }
-        if order.len() >= self.config.max_keys() {
-            _gone = order.make_room(&self.keys, now, self.config.idle_after())?;
-            self.evicted.fetch_add(1, Ordering::Relaxed);
+        // Two for one, until those are gone that a lower bound has no room for.
+        for gone in &mut _gone {
+            if order.len() >= config.max_keys() {
+                *gone = order.make_room(&self.keys, now, config.idle_after());
+                self.evicted.fetch_add(u64::from(gone.is_some()), Ordering::Relaxed);
+            }
+        }
+        if order.len() >= config.max_keys() {
+            return None;
         }
         let key = key.to_owned();
         // The settings are shared; the chance is not, or all keys would jitter alike.
         let entropy = Entropy::seeded(self.overflow.entropy.next_u64());
-        let breaker =
-            CircuitBreaker::new(Arc::clone(&self.overflow.config), now).with_entropy(entropy);
+        let breaker = CircuitBreaker::new(self.overflow.config(), now).with_entropy(entropy);
         let entry = Arc::new(Entry::new(key.clone(), breaker, now));
         // First the map: it hashes, which is the user's code and may panic.
         self.keys.insert(key, Arc::clone(&entry));
@@ -223,14 +233,14 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
     pub fn record(
         &self,
         admission: KeyedAdmission<K>,
-        outcome: Outcome,
+        lesson: impl Into<Lesson>,
         now: Moment,
     ) -> Option<Transition> {
         let Some(entry) = &admission.entry else {
-            return self.overflow.record(admission.admission, outcome, now);
+            return self.overflow.record(admission.admission, lesson, now);
         };
         entry.touch(now);
-        let transition = entry.breaker.record(admission.admission, outcome, now)?;
+        let transition = entry.breaker.record(admission.admission, lesson, now)?;
         Some(self.settle(entry, transition))
     }
 
@@ -249,7 +259,7 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let entry = Arc::clone(self.keys.get(key)?.value());
+        let entry = self.keys.look(key, Arc::clone)?;
         let transition = entry.breaker.reset(now)?;
         Some(self.settle(&entry, transition))
     }
@@ -261,7 +271,7 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.keys.get(key).map(|entry| entry.breaker.state())
+        self.keys.look(key, |entry| entry.breaker.state())
     }
 
     /// Everything about a key's breaker, `None` if it has none of its own. Not a use of the key.
@@ -271,7 +281,7 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.keys.get(key).map(|entry| entry.breaker.report())
+        self.keys.look(key, |entry| entry.breaker.report())
     }
 
     /// Everything about the breaker that new keys share when there is no room.
@@ -317,7 +327,8 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
     /// evicts idle keys. Looks at the next 256 keys that are open or half-open and the next 256 closed
     /// ones; called every so often it comes round to all. Nothing but memory depends on it being called.
     pub fn poll(&self, now: Moment) -> Polled<K> {
-        let sweep = self.order.lock().sweep(&self.keys, now, self.config.idle_after());
+        let idle_after = self.config.load().idle_after();
+        let sweep = self.order.lock().sweep(&self.keys, now, idle_after);
         self.evicted.fetch_add(sweep.gone.len() as u64, Ordering::Relaxed);
         let mut moved: Vec<_> = sweep
             .moved
@@ -331,6 +342,14 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
             moved.push(Moved { key: None, transition });
         }
         Polled { moved, evicted: sweep.gone.len() }
+    }
+}
+
+#[cfg(test)]
+impl<K: Hash + Eq + Clone> Keyed<K> {
+    /// With nobody at work: map and order hold the same.
+    pub(in crate::breaker) fn assert_whole(&self) {
+        self.order.lock().assert_whole(&self.keys);
     }
 }
 

@@ -7,26 +7,33 @@
 #[doc = include_str!("guide.md")]
 pub mod guide {}
 
+pub mod adaptive;
+mod admission;
 mod config;
 mod half_open;
 mod keyed;
+mod learning;
 mod moves;
 mod open_time;
+mod outcomes;
 mod ramp;
 mod report;
 mod state;
 mod window;
 mod word;
 
+pub use admission::Admission;
 pub use config::{
     Builder, Config, Enforcement, HalfOpenMode, MAX_HALF_OPEN_CALLS, MAX_OPEN_FOR, MAX_OPEN_GROWTH,
-    MAX_WINDOW_CALLS, Ramp, Trip, Window,
+    MAX_WINDOW_CALLS, Ramp, Rates, Trip, Window,
 };
+pub(crate) use keyed::Held;
 pub use keyed::{
-    Keyed, KeyedAdmission, KeyedBuilder, KeyedConfig, MAX_IDLE_AFTER, MAX_KEYS, Moved, Polled,
+    Keyed, KeyedAdmission, KeyedBuilder, KeyedConfig, Keys, KeysBuilder, MAX_IDLE_AFTER, MAX_KEYS,
+    Moved, Polled,
 };
 pub use report::{Mode, Refusal, Report};
-pub use state::{Admission, CircuitBreaker};
+pub use state::CircuitBreaker;
 
 #[cfg(all(test, seawall_loom))]
 mod loom;

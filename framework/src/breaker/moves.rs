@@ -6,20 +6,23 @@
 //! | open | half-open | the open time has passed, and somebody looks |
 //! | half-open | closed | enough probes succeeded, see [`super::HalfOpenMode`] |
 //! | half-open | open | a probe failed, or too many did |
-//! | any | any | by hand: `force_open`, `force_closed`, `disable`, `reset` |
+//! | any | any | by hand: `force_open`, `force_closed`, `disable`, `observe`, `reset` |
 //!
 //! A move takes a mutex, looks again, and changes the word: there are few of them, and the window can
 //! then be cleared before anybody uses it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::clock::Moment;
 use crate::event::Transition;
 use crate::sync::Ordering;
 
-use super::config::Enforcement;
+use super::adaptive::Memory;
+use super::config::{Config, Enforcement};
 use super::open_time::OpenTime;
-use super::state::CircuitBreaker;
+use super::state::{CircuitBreaker, Settings};
+use super::window::Suspicion;
 use super::word::{Probes, Tag, Word};
 
 /// How many moves a breaker remembers.
@@ -30,10 +33,18 @@ const HISTORY: usize = 256;
 pub(super) struct Moves {
     pub(super) history: VecDeque<Transition>,
     pub(super) counts: [[u64; 3]; 3],
+    /// An order by hand stands: settings have no say in whether it refuses.
+    pub(super) is_by_hand: bool,
+    /// What an adaptive threshold goes by; kept while the settings have none.
+    pub(super) memory: Option<Arc<Memory>>,
     open_time: OpenTime,
 }
 
 impl Moves {
+    pub(super) fn remembering(memory: Option<Arc<Memory>>) -> Self {
+        Self { memory, ..Self::default() }
+    }
+
     fn note(&mut self, transition: Transition) {
         self.counts[transition.from.index()][transition.to.index()] += 1;
         if self.history.len() == HISTORY {
@@ -46,11 +57,12 @@ impl Moves {
 impl CircuitBreaker {
     /// Opens, if the window of the breaker that was `seen` closed really says so.
     #[cold]
-    pub(super) fn trip(&self, seen: Word, now: Moment) -> Option<Transition> {
+    pub(super) fn trip(&self, seen: Word, suspicion: Suspicion, now: Moment) -> Option<Transition> {
         let mut moves = self.moves.lock();
         let word = self.load();
         let is_same = word.tag().counts() && word.generation() == seen.generation();
-        if !is_same || !self.window.confirms() {
+        let confirms = |settings: &Settings| settings.window.confirms(suspicion, now);
+        if !is_same || !self.settings.with(confirms) {
             return None;
         }
         self.open(&mut moves, now)
@@ -67,7 +79,11 @@ impl CircuitBreaker {
 
     fn open(&self, moves: &mut Moves, now: Moment) -> Option<Transition> {
         let from_closed = self.load().tag().counts();
-        let open_for = moves.open_time.next(&self.config, from_closed, now, self.entropy.unit());
+        let config = self.config();
+        let own = moves.open_time.next(&config, from_closed, now, self.entropy.unit());
+        let asked = Moment::from_nanos(self.asked_until.load(Ordering::Acquire)).since(now);
+        // The server may ask for more time than it would be given, not for less.
+        let open_for = own.max(asked.min(config.max_open_for()));
         self.apply(moves, now, |word| Word::open(word.next_generation(), now, open_for))
     }
 
@@ -77,7 +93,7 @@ impl CircuitBreaker {
         if !self.is_still(seen) {
             return None;
         }
-        self.apply(&mut moves, now, |word| match self.config.ramp() {
+        self.apply(&mut moves, now, |word| match self.config().ramp() {
             Some(ramp) => Word::ramping(word.next_generation(), now, ramp.over),
             None => Word::closed(word.next_generation()),
         })
@@ -136,18 +152,67 @@ impl CircuitBreaker {
     }
 
     fn hold(&self, tag: Tag, now: Moment) -> Option<Transition> {
-        self.apply(&mut self.moves.lock(), now, |word| Word::held(tag, word.next_generation()))
+        let mut moves = self.moves.lock();
+        moves.is_by_hand = true;
+        self.apply(&mut moves, now, |word| Word::held(tag, word.next_generation()))
+    }
+
+    /// Lets it decide for itself, and refuse nothing, until [`CircuitBreaker::reset`] or another order by
+    /// hand. One that is held, or disabled, is closed with an empty window; otherwise no move is made.
+    pub fn observe(&self, now: Moment) -> Option<Transition> {
+        let mut moves = self.moves.lock();
+        moves.is_by_hand = true;
+        self.observing.swap(1, Ordering::AcqRel);
+        let is_held = self.load().tag().is_held();
+        if is_held {
+            return self.apply(&mut moves, now, |word| Word::closed(word.next_generation()));
+        }
+        None
     }
 
     /// Closes the breaker with an empty window and lets it decide for itself again; its open time
     /// forgets that it grew. One that its settings disable is disabled again.
     pub fn reset(&self, now: Moment) -> Option<Transition> {
-        if self.config.enforcement() == Enforcement::Disabled {
-            return self.disable(now);
-        }
         let mut moves = self.moves.lock();
         moves.open_time = OpenTime::default();
-        self.apply(&mut moves, now, |word| Word::closed(word.next_generation()))
+        moves.is_by_hand = false;
+        let enforcement = self.config().enforcement();
+        self.observing.swap(u64::from(enforcement == Enforcement::Observe), Ordering::AcqRel);
+        self.apply(&mut moves, now, |word| Word::free(enforcement, word.next_generation()))
+    }
+
+    /// Goes by other settings from now on, and loses nothing by that: an open breaker stays open for as
+    /// long as it was to, a window that the new settings have too keeps what it has counted, and an
+    /// order by hand stands; what an adaptive threshold has learned is kept, too. A half-open one begins its probes again. Returns the move, if disabling or
+    /// enabling it made one.
+    pub fn reconfigure(&self, config: impl Into<Arc<Config>>, now: Moment) -> Option<Transition> {
+        let config = config.into();
+        let enforcement = config.enforcement();
+        let mut moves = self.moves.lock();
+        let word = self.load();
+        let trip = config.trip();
+        match (&trip.adaptive, &moves.memory) {
+            (Some(adaptive), Some(memory)) => memory.adopt(*adaptive, now),
+            (Some(adaptive), None) => moves.memory = Some(Arc::new(Memory::new(*adaptive))),
+            (None, _) => {}
+        }
+        let memory = moves.memory.as_ref();
+        let window = self
+            .settings
+            .with(|settings| settings.window.for_trip(&trip, memory, word.generation(), now));
+        self.settings.replace(Settings::new(config, window));
+        if word.tag() == Tag::HalfOpen {
+            let fresh = |word: Word| Word::half_open(word.next_generation(), Probes::default());
+            self.apply(&mut moves, now, fresh);
+        }
+        if moves.is_by_hand {
+            return None;
+        }
+        self.observing.swap(u64::from(enforcement == Enforcement::Observe), Ordering::AcqRel);
+        if (word.tag() == Tag::Disabled) == (enforcement == Enforcement::Disabled) {
+            return None;
+        }
+        self.apply(&mut moves, now, |word| Word::free(enforcement, word.next_generation()))
     }
 
     pub(super) fn replace(&self, old: Word, new: Word) -> Result<(), Word> {
@@ -175,7 +240,7 @@ impl CircuitBreaker {
         let next = loop {
             let next = to(word);
             if next.tag().counts() {
-                self.window.start(next.generation(), now);
+                self.settings.with(|settings| settings.window.start(next.generation(), now));
             }
             match self.replace(word, next) {
                 Ok(()) => break next,
@@ -184,6 +249,8 @@ impl CircuitBreaker {
         };
         if next.tag().counts() {
             moves.open_time.closed(now);
+            // Whatever the server asked for, it is well again.
+            self.asked_until.swap(0, Ordering::AcqRel);
         }
         let (from, to) = (word.tag().state(), next.tag().state());
         if from == to {

@@ -38,10 +38,14 @@ pub struct Report {
     pub mode: Mode,
     /// Transitions since the start; wraps at 2^24.
     pub generation: u32,
-    /// Calls in the closed window; the run of failures in the consecutive mode.
+    /// Calls in the closed window: the one of calls, if there are two; the run of failures, if there is none.
     pub window_calls: u64,
     /// Failures among them.
     pub window_failures: u64,
+    /// Slow calls among them, if those count.
+    pub window_slow: u64,
+    /// Failures in a row, if those count.
+    pub failures_in_a_row: u64,
     /// Probes out.
     pub probes: u32,
     /// Calls that an observing breaker would have refused.

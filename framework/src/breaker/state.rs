@@ -1,6 +1,7 @@
-//! The breaker itself: who is admitted, and what an outcome changes.
+//! The breaker itself, and who is admitted.
 //!
-//! Admission and outcomes are a load or a CAS on one word. The moves from state to state are in `moves`.
+//! Admission is a load or a CAS on one word. What an outcome changes is in `outcomes`, the moves from state to
+//! state are in `moves`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,64 +9,62 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::entropy::Entropy;
 use crate::event::{State, Transition};
-use crate::outcome::{Class, Outcome};
+use crate::live::Live;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
+use super::adaptive::Memory;
+use super::admission::Admission;
 use super::config::{Config, Enforcement};
-use super::half_open::{self, Verdict};
+use super::half_open;
 use super::moves::Moves;
 use super::ramp::{self, Thinner};
 use super::report::{Mode, Refusal, Report};
-use super::window::Window;
+use super::window::{Lone, Noted, Window};
 use super::word::{Probes, Tag, Word};
 
-/// Leave for one attempt. Hand it back to [`CircuitBreaker::record`] exactly once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "an admission that is never recorded holds its probe place until the probe life is over"]
-pub struct Admission {
-    generation: u32,
-    kind: Kind,
+/// What it goes by, and what it counts by that.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) config: Arc<Config>,
+    pub(super) window: Window,
+    /// Whether slow calls count. Here, because every call asks.
+    pub(super) minds_slow: bool,
+    /// The window, if there is only this one. Here for the same reason.
+    pub(super) lone: Lone,
 }
 
-/// What an attempt's outcome is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// It goes into the closed window.
-    Counted,
-    /// It decides whether the breaker closes.
-    Probe,
-    /// Nothing: the breaker is told not to look, or would have refused it and only observes.
-    Uncounted,
-}
-
-impl Admission {
-    /// Whether this attempt finds out if the dependency has recovered.
-    #[must_use]
-    pub fn is_probe(&self) -> bool {
-        self.kind == Kind::Probe
+impl Settings {
+    pub(super) fn new(config: Arc<Config>, window: Window) -> Self {
+        Self { minds_slow: config.minds_slow_calls(), lone: window.lone(), window, config }
     }
 
-    fn counted(word: Word) -> Self {
-        Self { generation: word.generation(), kind: Kind::Counted }
-    }
-
-    fn uncounted(word: Word) -> Self {
-        Self { generation: word.generation(), kind: Kind::Uncounted }
+    /// Counts a good call, if that can be done at once.
+    #[inline]
+    pub(super) fn note_good(&self, generation: u32, now: Moment) -> Noted {
+        match &self.lone {
+            Lone::Calls(calls) => calls.note_good(generation),
+            Lone::Timed(timed) => timed.note_good(generation, now),
+            Lone::Run if self.window.has_no_run(generation) => Noted::Quietly,
+            Lone::Run | Lone::Not => Noted::Not,
+        }
     }
 }
 
 /// A circuit breaker. Shared by reference between threads; never waits; is told the time.
 #[derive(Debug)]
 pub struct CircuitBreaker {
-    pub(super) config: Arc<Config>,
     pub(super) word: AtomicU64,
-    pub(super) window: Window,
+    pub(super) settings: Live<Settings>,
     pub(super) moves: Mutex<Moves>,
+    /// Not zero while it refuses nothing, by its settings or by hand.
+    pub(super) observing: AtomicU64,
+    /// Until when the server has asked to be left alone; the past, if it has not.
+    pub(super) asked_until: AtomicU64,
     /// Jitters the open time.
     pub(super) entropy: Entropy,
     /// When the latest probe was let through.
     last_probe: AtomicU64,
-    stale: AtomicU64,
+    pub(super) stale: AtomicU64,
     /// Refusals that an observing breaker kept to itself.
     withheld: AtomicU64,
     thinner: Thinner,
@@ -76,15 +75,17 @@ impl CircuitBreaker {
     #[must_use]
     pub fn new(config: impl Into<Arc<Config>>, now: Moment) -> Self {
         let config = config.into();
-        let word = match config.enforcement() {
-            Enforcement::Enforce | Enforcement::Observe => Word::closed(0),
-            Enforcement::Disabled => Word::held(Tag::Disabled, 0),
-        };
+        let word = Word::free(config.enforcement(), 0);
+        let observing = config.enforcement() == Enforcement::Observe;
+        let trip = config.trip();
+        let memory = trip.adaptive.map(|adaptive| Arc::new(Memory::new(adaptive)));
+        let window = Window::new(&trip, now).remembering(&trip, memory.as_ref(), now);
         Self {
-            window: Window::new(config.trip(), now),
-            config,
             word: AtomicU64::new(word.0),
-            moves: Mutex::default(),
+            settings: Live::new(Settings::new(config, window)),
+            observing: AtomicU64::new(u64::from(observing)),
+            asked_until: AtomicU64::new(0),
+            moves: Mutex::new(Moves::remembering(memory)),
             entropy: Entropy::seeded(0),
             last_probe: AtomicU64::new(0),
             stale: AtomicU64::new(0),
@@ -100,10 +101,10 @@ impl CircuitBreaker {
         self
     }
 
-    /// Its settings.
+    /// Its settings, as they are now.
     #[must_use]
-    pub fn config(&self) -> &Config {
-        &self.config
+    pub fn config(&self) -> Arc<Config> {
+        self.settings.with(|settings| Arc::clone(&settings.config))
     }
 
     #[inline]
@@ -121,7 +122,12 @@ impl CircuitBreaker {
     /// Whether it refuses nothing that it is not told to refuse by hand.
     #[must_use]
     pub fn is_observing(&self) -> bool {
-        self.config.enforcement() == Enforcement::Observe
+        self.observing.load(Ordering::Acquire) != 0
+    }
+
+    /// Whether it lets every call through, whatever it has seen.
+    pub(crate) fn lets_all_through(&self) -> bool {
+        self.is_observing() || matches!(self.load().tag(), Tag::ForcedClosed | Tag::Disabled)
     }
 
     /// Whether a call would be admitted now. Takes nothing, moves nothing. Of a breaker that lets its
@@ -208,11 +214,10 @@ impl CircuitBreaker {
 
     /// The share of calls that a ramp has come to.
     fn admit_some(&self, word: Word, now: Moment) -> Result<Admission, Refusal> {
-        match (self.config.ramp(), word.refused_for(now)) {
+        match (self.config().ramp(), word.refused_for(now)) {
             (Some(ramp), Some(left)) if !self.thinner.admits(ramp::share(ramp, left)) => {
-                let admitted = self.refuse(word, None)?;
-                // It is let through all the same, by a closed breaker.
-                Ok(Admission { kind: Kind::Counted, ..admitted })
+                // If it is let through all the same, then by a closed breaker.
+                self.refuse(word, None).map(|_| Admission::counted(word))
             }
             (Some(_), Some(_)) => Ok(Admission::counted(word)),
             _ => {
@@ -251,7 +256,7 @@ impl CircuitBreaker {
                 Word::half_open(word.generation(), Probes { live: probes.live + 1, ..probes });
             match self.replace(word, next) {
                 Ok(()) => {
-                    return Some(Admission { generation: next.generation(), kind: Kind::Probe });
+                    return Some(Admission::probe(next));
                 }
                 Err(seen) => word = seen,
             }
@@ -259,81 +264,13 @@ impl CircuitBreaker {
     }
 
     fn has_place(&self, word: Word) -> bool {
-        half_open::has_place(&self.config, word.probes())
+        self.settings.with(|settings| half_open::has_place(&settings.config, word.probes()))
     }
 
     /// Whether even the latest probe has been out for longer than a probe may live.
     fn probes_are_lost(&self, now: Moment) -> bool {
         let latest = Moment::from_nanos(self.last_probe.load(Ordering::Acquire));
-        now.since(latest) >= self.config.probe_life()
-    }
-
-    /// Counts how an admitted attempt ended, and returns the move that this made, if any.
-    #[inline]
-    pub fn record(
-        &self,
-        admission: Admission,
-        outcome: Outcome,
-        now: Moment,
-    ) -> Option<Transition> {
-        match admission.kind {
-            Kind::Counted => {}
-            Kind::Probe => return self.record_probe(admission, outcome, now),
-            Kind::Uncounted => return None,
-        }
-        let failed = match outcome.class() {
-            Class::Success => false,
-            Class::Failure => true,
-            Class::Ignored => return None,
-        };
-        let word = self.load();
-        if word.generation() != admission.generation {
-            self.stale.fetch_add(1, Ordering::Relaxed);
-            return None;
-        }
-        if word.tag().counts() && self.window.record(admission.generation, failed, now) {
-            return self.trip(word, now);
-        }
-        None
-    }
-
-    #[cold]
-    fn record_probe(
-        &self,
-        admission: Admission,
-        outcome: Outcome,
-        now: Moment,
-    ) -> Option<Transition> {
-        let class = outcome.class();
-        let mut word = self.load();
-        loop {
-            if word.tag() != Tag::HalfOpen || word.generation() != admission.generation {
-                self.stale.fetch_add(1, Ordering::Relaxed);
-                return None;
-            }
-            let before = word.probes();
-            let probes = Probes {
-                live: before.live.saturating_sub(1),
-                successes: before.successes + u32::from(class == Class::Success),
-                failures: before.failures + u32::from(class == Class::Failure),
-            };
-            let moved = match half_open::verdict(&self.config, probes) {
-                Verdict::Open => self.reopen(word, now),
-                Verdict::Close => self.close(word, now),
-                Verdict::Wait => {
-                    let next = Word::half_open(admission.generation, probes);
-                    if self.replace(word, next).is_ok() {
-                        return None;
-                    }
-                    None
-                }
-            };
-            if moved.is_some() {
-                return moved;
-            }
-            // Somebody else was first, which may have made this answer stale.
-            word = self.load();
-        }
+        now.since(latest) >= self.settings.with(|settings| settings.config.probe_life())
     }
 
     /// Everything about it at one instant.
@@ -341,7 +278,7 @@ impl CircuitBreaker {
     pub fn report(&self) -> Report {
         let moves = self.moves.lock();
         let word = self.load();
-        let tally = self.window.tally();
+        let (tally, run) = self.settings.with(|it| (it.window.tally(), it.window.run()));
         Report {
             state: word.tag().state(),
             mode: match word.tag() {
@@ -354,6 +291,8 @@ impl CircuitBreaker {
             generation: word.generation(),
             window_calls: tally.calls,
             window_failures: tally.failures,
+            window_slow: tally.slow,
+            failures_in_a_row: run,
             probes: if word.tag() == Tag::HalfOpen { word.probes().live } else { 0 },
             refusals_withheld: self.withheld.load(Ordering::Relaxed),
             stale_results: self.stale.load(Ordering::Relaxed),

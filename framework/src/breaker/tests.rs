@@ -5,7 +5,6 @@
 
 mod machine;
 mod recovery;
-mod shipped;
 mod threads;
 mod windows;
 

@@ -4,7 +4,7 @@
 //! | --- | --- | --- | --- | --- |
 //! | 61..64 | state | state | state | state |
 //! | 37..61 | generation | generation | generation | generation |
-//! | 0..37 | 0 | refused until, ms | live probes, successes, failures (12 each) | all admitted from, ms |
+//! | 0..37 | 0 | refused until, ms | live, slow, failed, successful probes (9 each) | all admitted from, ms |
 //!
 //! The generation counts transitions and wraps after 16,777,216 of them: an answer would have to be
 //! late by exactly that many to be taken for a fresh one. A time wraps after 4.3 years and is
@@ -16,16 +16,17 @@ use std::time::Duration;
 use crate::clock::{Moment, nanos};
 use crate::event::State;
 
-use super::config::MAX_OPEN_FOR;
+use super::config::{Enforcement, MAX_OPEN_FOR};
 
 const STATE_SHIFT: u32 = 61;
 const GENERATION_SHIFT: u32 = 37;
 const GENERATION_MASK: u64 = (1 << 24) - 1;
 const PAYLOAD_MASK: u64 = (1 << GENERATION_SHIFT) - 1;
-const LIVE_SHIFT: u32 = 24;
-const FAILURES_SHIFT: u32 = 12;
+const LIVE_SHIFT: u32 = 27;
+const SLOW_SHIFT: u32 = 18;
+const FAILURES_SHIFT: u32 = 9;
 /// Holds `MAX_HALF_OPEN_CALLS`.
-const COUNT_MASK: u64 = 0xFFF;
+const COUNT_MASK: u64 = 0x1FF;
 const NANOS_PER_MS: u64 = 1_000_000;
 /// Rounded up twice: as a length, and as a point in time.
 const LONGEST_MS: u64 = MAX_OPEN_FOR.as_millis() as u64 + 2;
@@ -47,6 +48,11 @@ impl Tag {
     #[inline]
     pub(super) fn counts(self) -> bool {
         matches!(self, Self::Closed | Self::Ramping)
+    }
+
+    /// Whether somebody's order, or a setting, keeps it so.
+    pub(super) fn is_held(self) -> bool {
+        matches!(self, Self::ForcedOpen | Self::ForcedClosed | Self::Disabled)
     }
 
     /// As the outside knows it: isolation is an open breaker, forced closed a closed one.
@@ -75,6 +81,14 @@ impl Word {
         Self::new(Tag::Closed, generation, 0)
     }
 
+    /// Closed, unless the settings disable it.
+    pub(super) fn free(enforcement: Enforcement, generation: u32) -> Self {
+        match enforcement {
+            Enforcement::Enforce | Enforcement::Observe => Self::closed(generation),
+            Enforcement::Disabled => Self::held(Tag::Disabled, generation),
+        }
+    }
+
     /// Held by hand.
     pub(super) fn held(tag: Tag, generation: u32) -> Self {
         Self::new(tag, generation, 0)
@@ -96,6 +110,7 @@ impl Word {
             Tag::HalfOpen,
             generation,
             count(probes.live) << LIVE_SHIFT
+                | count(probes.slow) << SLOW_SHIFT
                 | count(probes.failures) << FAILURES_SHIFT
                 | count(probes.successes),
         )
@@ -125,7 +140,12 @@ impl Word {
     /// Of a half-open word.
     pub(super) fn probes(self) -> Probes {
         let count = |shift: u32| (self.0 >> shift & COUNT_MASK) as u32;
-        Probes { live: count(LIVE_SHIFT), failures: count(FAILURES_SHIFT), successes: count(0) }
+        Probes {
+            live: count(LIVE_SHIFT),
+            slow: count(SLOW_SHIFT),
+            failures: count(FAILURES_SHIFT),
+            successes: count(0),
+        }
     }
 
     /// Of an open word: how long calls are still refused; of a ramping one: how long some still are.
@@ -154,6 +174,8 @@ pub(super) struct Probes {
     pub(super) live: u32,
     pub(super) successes: u32,
     pub(super) failures: u32,
+    /// Of the successes and failures, those that took too long, if that matters.
+    pub(super) slow: u32,
 }
 
 impl Probes {

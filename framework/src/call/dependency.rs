@@ -1,23 +1,27 @@
 //! A dependency: its name, its policy, its gate, and what has come of it all.
 
+mod answers;
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
-use std::time::Duration;
+use std::sync::{Arc, Weak};
 
+use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::clock::Moment;
 use crate::entropy::Entropy;
-use crate::error::{DependencyName, Fault, RejectedBy, UnavailableCause};
-use crate::event::{Event, Observer, Transition};
+use crate::error::{DependencyName, RejectedBy};
+use crate::event::{Event, Observer, Order, Sampler, Transition};
+use crate::live::Live;
 use crate::policy::Policy;
 use crate::retry::Budget;
 use crate::sync::Mutex;
 
-use super::gate::{Gate, Refused};
+use super::core::Method;
+use super::gate::Gate;
 use super::room::TurnedAway;
 use super::signal::{Signal, Signals};
 use super::snapshot::{MethodSnapshot, Snapshot};
@@ -36,9 +40,9 @@ const CANCELLED: u32 = 2;
 pub struct Dependency {
     name: DependencyName,
     time: Time,
-    policy: Policy,
+    policy: ArcSwap<Policy>,
     gate: Gate,
-    budget: Option<Budget>,
+    budget: Live<Option<Budget>>,
     entropy: Entropy,
     signals: Signals,
     observer: Arc<dyn Observer>,
@@ -46,12 +50,14 @@ pub struct Dependency {
     /// Calls that have ever had to wait for something and have not ended yet.
     pending: AtomicU64,
     emptied: Notify,
-    rejections: [AtomicU64; RejectedBy::ALL.len()],
+    rejections: [Sampler; RejectedBy::ALL.len()],
     retries: AtomicU64,
     restarts: AtomicU64,
     unattended: AtomicBool,
     /// By name. A handful, so a list: a tree's first node is larger than all of it.
     methods: Mutex<Vec<(&'static str, Arc<MethodStats>)>>,
+    /// What each trait on it goes by; locked while the policy changes.
+    planned: Mutex<Vec<Weak<[Method]>>>,
 }
 
 impl Dependency {
@@ -65,23 +71,29 @@ impl Dependency {
         observer: Arc<dyn Observer>,
     ) -> Self {
         let now = time.now();
+        let gate = Gate::new(&policy, now, entropy.fork(0));
+        if gate.breaker().is_adaptive() {
+            let (now, since_epoch) = time.clock().both();
+            gate.breaker().tend(now, since_epoch);
+        }
         Self {
-            gate: Gate::new(&policy, now, entropy.fork(0)),
-            budget: policy.retry().budget().map(Budget::new),
+            gate,
+            budget: Live::new(policy.retry().budget().map(Budget::new)),
             name,
             time,
-            policy,
+            policy: ArcSwap::from_pointee(policy),
             entropy,
             signals: Signals::default(),
             observer,
             life: AtomicU32::new(SERVING),
             pending: AtomicU64::new(0),
             emptied: Notify::new(),
-            rejections: std::array::from_fn(|_| AtomicU64::new(0)),
+            rejections: Default::default(),
             retries: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
             unattended: AtomicBool::new(false),
             methods: Mutex::default(),
+            planned: Mutex::default(),
         }
     }
 
@@ -90,10 +102,10 @@ impl Dependency {
     pub fn name(&self) -> &DependencyName {
         &self.name
     }
-    /// Its settings.
+    /// Its settings, as they are now.
     #[must_use]
-    pub fn policy(&self) -> &Policy {
-        &self.policy
+    pub fn policy(&self) -> Arc<Policy> {
+        self.policy.load_full()
     }
     /// Its guards.
     #[must_use]
@@ -114,8 +126,9 @@ impl Dependency {
     pub(crate) fn now(&self) -> Moment {
         self.time.now()
     }
-    pub(crate) fn budget(&self) -> Option<&Budget> {
-        self.budget.as_ref()
+    #[inline]
+    pub(crate) fn budget(&self) -> &Live<Option<Budget>> {
+        &self.budget
     }
     pub(crate) fn entropy(&self) -> &Entropy {
         &self.entropy
@@ -154,48 +167,101 @@ impl Dependency {
 
     /// Looks after everything that callers normally do for themselves; returns when to do it again.
     pub fn tick(&self) -> Option<Moment> {
-        let (moved, next) = self.gate.tick(self.now());
+        let now = self.now();
+        let (moved, next) = self.gate.tick(now);
         if let Some(transition) = moved {
             self.moved(transition);
         }
-        next
+        next.into_iter().chain(self.tend_keys(now)).chain(self.learn()).min()
     }
 
-    /// Refuses every call until [`Dependency::reset`].
-    pub fn force_open(&self) {
-        let moved = self.gate.force_open(self.now());
+    /// Has an adaptive breaker learn what is over, by the clock on the wall; when to do so again.
+    fn learn(&self) -> Option<Moment> {
+        let breaker = self.gate.breaker();
+        if !breaker.is_adaptive() {
+            return None;
+        }
+        let (now, since_epoch) = self.time.clock().both();
+        breaker.tend(now, since_epoch)
+    }
+
+    /// Does with the breaker as it is told by hand.
+    pub fn obey(&self, order: Order) {
+        let at = self.now();
+        let breaker = self.gate.breaker();
+        let moved = match order {
+            Order::ForceOpen => self.gate.force_open(at),
+            Order::ForceClosed => breaker.force_closed(at),
+            Order::Disable => breaker.disable(at),
+            Order::Observe => breaker.observe(at),
+            Order::Reset => breaker.reset(at),
+        };
+        self.tell(&Event::Ordered { at, dependency: Arc::clone(&self.name), order });
         moved.into_iter().for_each(|transition| self.moved(transition));
     }
 
-    /// Admits every call until [`Dependency::reset`].
-    pub fn force_closed(&self) {
-        let moved = self.gate.breaker().force_closed(self.now());
+    /// Goes by another policy from now on, in every client. Breaker state and counts, orders by hand,
+    /// permits that are out and everybody in line are kept; calls under way go on by what they began with,
+    /// but for a timeout that has not begun to run. A retry budget or a rate limit that changes begins anew, the latter
+    /// with no more tokens than there were.
+    ///
+    /// False: it is the policy that it had.
+    pub fn reload(&self, policy: Policy) -> bool {
+        let mut planned = self.planned.lock();
+        let before = self.policy.load_full();
+        if *before == policy {
+            return false;
+        }
+        let policy = Arc::new(policy);
+        self.policy.store(Arc::clone(&policy));
+        if before.retry().budget() != policy.retry().budget() {
+            self.budget.replace(policy.retry().budget().map(Budget::new));
+        }
+        planned.retain(|methods| {
+            let Some(methods) = methods.upgrade() else { return false };
+            methods.iter().for_each(|method| method.replan(&policy));
+            true
+        });
+        let (moved, wakers) = self.gate.reconfigure(&before, &policy, self.now());
+        drop(planned);
+        // It may be adaptive from now on, and does not know the hour yet.
+        self.learn();
+        wakers.wake();
         moved.into_iter().for_each(|transition| self.moved(transition));
+        self.tell(&Event::Reloaded { at: self.now(), dependency: Arc::clone(&self.name) });
+        // Its actor may have to look at another time.
+        self.signals.raise(Signal::Moved);
+        true
     }
 
-    /// Admits every call until [`Dependency::reset`], and says that the breaker is disabled.
-    pub fn disable(&self) {
-        let moved = self.gate.breaker().disable(self.now());
-        moved.into_iter().for_each(|transition| self.moved(transition));
+    /// Shows the policy and the chance, with no reload coming in between.
+    pub(super) fn with_policy<R>(&self, show: impl FnOnce(&Policy, &Entropy) -> R) -> R {
+        let _planned = self.planned.lock();
+        show(&self.policy.load(), &self.entropy)
     }
 
-    /// Closes the breaker and lets it decide for itself again.
-    pub fn reset(&self) {
-        let moved = self.gate.breaker().reset(self.now());
-        moved.into_iter().for_each(|transition| self.moved(transition));
+    /// Lays the policy over these methods, now and whenever it changes.
+    pub(super) fn plan(&self, methods: &Arc<[Method]>) {
+        let mut planned = self.planned.lock();
+        planned.retain(|methods| methods.strong_count() > 0);
+        planned.push(Arc::downgrade(methods));
+        let policy = self.policy.load();
+        methods.iter().for_each(|method| method.replan(&policy));
     }
 
     /// Notes that its actor was rebuilt.
     pub fn note_restart(&self) {
         let restarts = self.restarts.fetch_add(1, Ordering::Relaxed) + 1;
         self.unattended.store(false, Ordering::Relaxed);
-        self.tell(&Event::ActorRestarted { dependency: Arc::clone(&self.name), restarts });
+        let (at, dependency) = (self.now(), Arc::clone(&self.name));
+        self.tell(&Event::ActorRestarted { at, dependency, restarts });
     }
 
     /// Notes that its actor keeps failing and is left alone.
     pub fn note_unattended(&self) {
         self.unattended.store(true, Ordering::Relaxed);
-        self.tell(&Event::ActorUnattended { dependency: Arc::clone(&self.name) });
+        let (at, dependency) = (self.now(), Arc::clone(&self.name));
+        self.tell(&Event::ActorUnattended { at, dependency });
     }
 
     /// Takes no new calls from now on; those in flight, waiting and backing off go on.
@@ -264,51 +330,25 @@ impl Dependency {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
-    #[cold]
-    pub(crate) fn refuse(&self, refused: Refused) -> Fault {
-        self.rejections[refused.by.index()].fetch_add(1, Ordering::Relaxed);
-        Fault::Rejected {
-            dependency: Arc::clone(&self.name),
-            by: refused.by,
-            retry_after: refused.retry_after,
-        }
-    }
-
-    #[cold]
-    pub(crate) fn shut_down(&self) -> Fault {
-        Fault::Unavailable {
-            dependency: Arc::clone(&self.name),
-            cause: UnavailableCause::ShutDown,
-            retry_after: None,
-        }
-    }
-
-    #[cold]
-    pub(crate) fn timed_out(&self, after: Duration) -> Fault {
-        Fault::TimedOut { dependency: Arc::clone(&self.name), after }
-    }
-
-    #[cold]
-    pub(crate) fn deadline_exceeded(&self, after: Duration) -> Fault {
-        Fault::DeadlineExceeded { dependency: Arc::clone(&self.name), after }
-    }
-
     /// Everything about it at one instant. Counters are read one by one: each only grows from one
     /// snapshot to the next, but calls in flight may show in one and not yet in another.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let breaker = self.gate.breaker().report();
+        let adaptive = self.gate.breaker().reading(self.now());
         let room = self.gate.room();
         let methods = self.methods.lock();
         Snapshot {
             dependency: self.name.to_string(),
             breaker,
+            keys: self.gate.keys().snapshot(),
+            adaptive,
             active: room.permits().active(),
             limit: room.permits().limit(),
             mailbox: room.counts(),
             capacity: room.capacity(),
             fill_ratio: room.fill_ratio(),
-            rejections: self.rejections.each_ref().map(|count| count.load(Ordering::Relaxed)),
+            rejections: self.rejections.each_ref().map(Sampler::seen),
             retries: self.retries.load(Ordering::Relaxed),
             restarts: self.restarts.load(Ordering::Relaxed),
             unattended: self.unattended.load(Ordering::Relaxed),

@@ -1,11 +1,14 @@
 //! A lease: one admitted attempt. It ends exactly once, whatever becomes of the future it belongs to.
 
+use std::time::Duration;
+
 use crate::breaker::Admission;
 use crate::clock::Moment;
-use crate::outcome::Outcome;
+use crate::outcome::{Lesson, Outcome};
 
 use super::core::Method;
 use super::dependency::Dependency;
+use super::keys::Key;
 use super::room::{Room, Ticket};
 use super::signal::Signal;
 
@@ -13,31 +16,48 @@ use super::signal::Signal;
 #[derive(Debug)]
 pub(super) struct Entry<'a> {
     dependency: &'a Dependency,
-    token: bool,
-    permit: bool,
+    /// For when the token was taken.
+    taken_for: Moment,
+    /// [`TOKEN`], [`PERMIT`]. A word, like everything else in here, because it is moved word by word: bytes
+    /// that were just written one by one make that wait.
+    held: u64,
 }
 
+const TOKEN: u64 = 1;
+const PERMIT: u64 = 2;
+
 impl<'a> Entry<'a> {
-    /// Holds a token.
+    /// Holds a token that was taken for this moment.
     #[inline]
-    pub(super) fn new(dependency: &'a Dependency) -> Self {
-        Self { dependency, token: true, permit: false }
+    pub(super) fn new(dependency: &'a Dependency, taken_for: Moment) -> Self {
+        Self { dependency, taken_for, held: TOKEN }
+    }
+
+    /// For when its token was taken.
+    pub(super) fn taken_for(&self) -> Moment {
+        self.taken_for
+    }
+
+    /// Holds no token, from now on.
+    #[inline]
+    pub(super) fn forget_token(&mut self) {
+        self.held &= !TOKEN;
     }
 
     /// Holds a permit too, from now on.
     #[inline]
     pub(super) fn take_permit(&mut self) {
-        self.permit = true;
+        self.held |= PERMIT;
     }
 }
 
 impl Drop for Entry<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.token {
-            self.dependency.gate().refund();
+        if self.held & TOKEN != 0 {
+            self.dependency.gate().refund(self.taken_for);
         }
-        if self.permit {
+        if self.held & PERMIT != 0 {
             self.dependency.gate().room().leave(|| self.dependency.now());
             self.dependency.left();
         }
@@ -83,10 +103,20 @@ pub(super) struct Lease<'a> {
     entry: Entry<'a>,
     method: &'a Method,
     admission: Admission,
+    /// The leave of its key's breaker, if it has one; it ends with the lease.
+    pub(super) key: Option<(&'a Key, Admission)>,
     started: Moment,
-    /// True while the user's code runs: a drop that finds it true is an unwind.
-    pub(super) in_user_code: bool,
-    over: bool,
+    stage: Stage,
+}
+
+/// How far a lease is. A word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+enum Stage {
+    Held,
+    /// The user's code runs: a drop that finds it so is an unwind.
+    InUserCode,
+    Over,
 }
 
 impl<'a> Lease<'a> {
@@ -97,7 +127,13 @@ impl<'a> Lease<'a> {
         admission: Admission,
         started: Moment,
     ) -> Self {
-        Self { entry, method, admission, started, in_user_code: false, over: false }
+        Self { entry, method, admission, key: None, started, stage: Stage::Held }
+    }
+
+    /// Whether the user's code runs from now on.
+    #[inline]
+    pub(super) fn in_user_code(&mut self, runs: bool) {
+        self.stage = if runs { Stage::InUserCode } else { Stage::Held };
     }
 
     /// When the attempt began.
@@ -109,24 +145,68 @@ impl<'a> Lease<'a> {
     /// The dependency is about to see the attempt, so its token is spent.
     #[inline]
     pub(super) fn dispatch(&mut self) {
-        self.entry.token = false;
+        self.entry.forget_token();
     }
 
-    /// Ends it: `outcome` is what the metrics say, `lesson` what the breaker learns.
+    /// Ends it well.
     #[inline]
-    pub(super) fn end(mut self, outcome: Outcome, lesson: Outcome, now: Moment) {
-        self.settle(outcome, lesson, now);
-    }
-
-    #[inline]
-    fn settle(&mut self, outcome: Outcome, lesson: Outcome, now: Moment) {
-        self.over = true;
+    pub(super) fn succeed(mut self, now: Moment) {
+        let took = now.nanos_since(self.started);
+        if self.key.is_some() || took >= self.method.plan.slow_nanos() {
+            return self.settle(Outcome::Success, Outcome::Success, None, now);
+        }
+        self.stage = Stage::Over;
         let dependency = self.entry.dependency;
+        if let Some(transition) = dependency.gate().record_good(self.admission, now) {
+            dependency.moved(transition);
+        }
+    }
+
+    /// Ends it: `outcome` is what the metrics say, `taught` what the breaker learns.
+    pub(super) fn end(mut self, outcome: Outcome, taught: Outcome, now: Moment) {
+        self.settle(outcome, taught, None, now);
+    }
+
+    /// Ends it, with how long the server wants to be left alone.
+    pub(super) fn end_with(mut self, outcome: Outcome, retry_after: Option<Duration>, now: Moment) {
+        self.settle(outcome, outcome, retry_after, now);
+    }
+
+    /// Ends it before the dependency has seen anything: another guard has refused the attempt.
+    pub(super) fn withdraw(&mut self, now: Moment) {
+        self.stage = Stage::Over;
+        let dependency = self.entry.dependency;
+        let nothing = Lesson::from(Outcome::Cancelled);
+        let moved = dependency.gate().record(self.admission, nothing, now);
+        moved.into_iter().for_each(|transition| dependency.moved(transition));
+    }
+
+    #[inline(never)]
+    fn settle(
+        &mut self,
+        outcome: Outcome,
+        taught: Outcome,
+        retry_after: Option<Duration>,
+        now: Moment,
+    ) {
+        self.stage = Stage::Over;
+        let dependency = self.entry.dependency;
+        let slow = now.nanos_since(self.started) >= self.method.plan.slow_nanos();
+        let mut lesson = Lesson { outcome: taught, slow, retry_after };
         if outcome != Outcome::Success {
             self.method.stats.attempt(outcome);
         }
+        if let Some((key, own)) = self.key {
+            let gate = dependency.gate();
+            let (for_all, moved) = gate.record_by_key(key, (own, self.admission), lesson, now);
+            lesson = for_all;
+            moved.into_iter().for_each(|transition| dependency.key_moved(key, transition));
+        }
         if let Some(transition) = dependency.gate().record(self.admission, lesson, now) {
             dependency.moved(transition);
+        }
+        if slow {
+            dependency.slow_call(self.method, now.since(self.started), outcome, now);
         }
     }
 }
@@ -134,7 +214,7 @@ impl<'a> Lease<'a> {
 impl Drop for Lease<'_> {
     #[inline]
     fn drop(&mut self) {
-        if !self.over {
+        if self.stage != Stage::Over {
             self.abandoned();
         }
     }
@@ -144,14 +224,14 @@ impl Lease<'_> {
     #[cold]
     fn abandoned(&mut self) {
         let now = self.entry.dependency.now();
-        if self.in_user_code {
-            self.settle(Outcome::Panicked, Outcome::Panicked, now);
+        if self.stage == Stage::InUserCode {
+            self.settle(Outcome::Panicked, Outcome::Panicked, None, now);
             self.entry.dependency.signals().raise(Signal::Panicked);
-        } else if now >= self.started + self.method.plan.slow_call {
+        } else if now.nanos_since(self.started) >= self.method.plan.slow_nanos() {
             // A black hole behind an impatient caller must still trip the breaker.
-            self.settle(Outcome::Cancelled, Outcome::TimedOut, now);
+            self.settle(Outcome::Cancelled, Outcome::TimedOut, None, now);
         } else {
-            self.settle(Outcome::Cancelled, Outcome::Cancelled, now);
+            self.settle(Outcome::Cancelled, Outcome::Cancelled, None, now);
         }
     }
 }

@@ -28,7 +28,7 @@ use crate::bulkhead;
 use crate::clock::Moment;
 use crate::entropy::Entropy;
 use crate::event::State;
-use crate::outcome::Outcome;
+use crate::outcome::{Lesson, Outcome};
 use crate::policy::Policy;
 use crate::sync::model;
 
@@ -36,6 +36,7 @@ const NOW: Moment = Moment::from_nanos(1_000_000_000);
 
 /// A gate and how many are inside.
 struct Place {
+    policy: Policy,
     gate: Gate,
     limit: u32,
     inside: AtomicU32,
@@ -51,6 +52,7 @@ fn place(limit: u32, mailbox: backpressure::Builder) -> Arc<Place> {
         .unwrap();
     Arc::new(Place {
         gate: Gate::new(&policy, NOW, Entropy::seeded(0)),
+        policy,
         limit,
         inside: AtomicU32::new(0),
     })
@@ -63,13 +65,13 @@ fn blocking() -> backpressure::Builder {
 impl Place {
     /// As the pipeline does: knock, a permit or a place in line.
     fn enter(&self) -> Result<Option<Ticket>, TurnedAway> {
-        if self.gate.knock(NOW).is_err() {
+        if self.gate.knock(None, NOW, Moment::MAX).is_err() {
             return Err(TurnedAway::Flushed);
         }
         if self.gate.room().try_enter() {
             return Ok(None);
         }
-        match self.gate.join(NOW, Moment::MAX, || false) {
+        match self.gate.join(None, NOW, Moment::MAX, || false) {
             Join::Acquired => Ok(None),
             Join::Waiting(ticket) => Ok(Some(ticket)),
             Join::Refused(end) => Err(end),
@@ -222,6 +224,45 @@ fn a_trip_turns_everybody_away_who_waits_or_comes() {
     });
 }
 
+/// Without the permit's coming back: whoever is forgotten in the line waits for ever.
+#[test]
+fn a_key_that_opens_turns_its_own_calls_away_and_nobody_else() {
+    model("flush: a key opens as a call on it and one on another join", || {
+        let place = place(1, blocking());
+        let key = |key: &str| place.gate.keys().hold(&place.policy, key, NOW);
+        let (opens, same, other) = (key("a"), key("a"), key("b"));
+        let whole = place.hold();
+        let own = place.gate.keys().admit(&opens, place.gate.breaker(), NOW, &mut None);
+        let own = own.unwrap().unwrap();
+        let turned_away = spawn(&place, move |place| {
+            if place.gate.knock(Some(&same), NOW, Moment::MAX).is_err() {
+                return;
+            }
+            match place.gate.join(Some(&same), NOW, Moment::MAX, || false) {
+                Join::Waiting(ticket) => {
+                    assert_eq!(place.wait(&ticket), Err(TurnedAway::Flushed));
+                }
+                joined => assert!(matches!(joined, Join::Refused(TurnedAway::Flushed))),
+            }
+        });
+        let waits = spawn(&place, move |place| {
+            match place.gate.join(Some(&other), NOW, Moment::MAX, || false) {
+                Join::Waiting(ticket) => assert_eq!(place.wait(&ticket), Ok(())),
+                joined => assert!(matches!(joined, Join::Acquired)),
+            }
+            place.gate.room().leave(|| NOW);
+        });
+        let lesson = Lesson::from(Outcome::Failure);
+        let (for_all, _) = place.gate.record_by_key(&opens, (own, whole), lesson, NOW);
+        turned_away.join().unwrap();
+        place.gate.record(whole, for_all, NOW);
+        place.gate.room().leave(|| NOW);
+        waits.join().unwrap();
+        assert_eq!(place.gate.breaker().state(), State::Closed);
+        place.is_empty();
+    });
+}
+
 #[test]
 fn a_trip_and_a_waiter_that_gives_up_leave_nobody_behind() {
     model("flush and cancel: the breaker opens as 1 joins and gives up", || {
@@ -278,7 +319,7 @@ fn forced_open_behind_a_breaker_whose_time_is_up_nobody_waits_on() {
             if place.gate.breaker().check(later).is_err() {
                 return;
             }
-            match place.gate.join(later, Moment::MAX, || false) {
+            match place.gate.join(None, later, Moment::MAX, || false) {
                 Join::Waiting(ticket) => assert!(place.wait(&ticket).is_err()),
                 Join::Acquired => place.gate.room().leave(|| later),
                 Join::Refused(end) => assert_eq!(end, TurnedAway::Flushed),

@@ -32,16 +32,15 @@ mod tests;
 
 use std::fmt;
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::backpressure::Key;
+use crate::call::park::block_on;
 use crate::call::timer::Sleep;
 use crew::{Crew, Entry, TakenBack};
 use slot::{Look, Slot, Task};
@@ -351,37 +350,5 @@ where
         {
             slot.abandon();
         }
-    }
-}
-
-/// Runs a future on this thread, which sleeps between its polls.
-fn block_on<O>(future: impl Future<Output = O>) -> O {
-    let mut future = pin!(future);
-    let parked = Arc::new(Parked { thread: thread::current(), woken: AtomicBool::new(false) });
-    let waker = Waker::from(Arc::clone(&parked));
-    let mut cx = Context::from_waker(&waker);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-            return output;
-        }
-        while !parked.woken.swap(false, Ordering::Acquire) {
-            thread::park();
-        }
-    }
-}
-
-struct Parked {
-    thread: Thread,
-    woken: AtomicBool,
-}
-
-impl Wake for Parked {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.woken.store(true, Ordering::Release);
-        self.thread.unpark();
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! While permits are free a call takes one with a CAS and never comes in here. When they are not, it
 //! joins the line under a short lock. Whoever gives a permit back calls up the next in line; whoever
-//! opens the breaker turns everybody away. Wakers are collected under the lock and woken after it.
+//! opens the breaker turns everybody away; whoever opens a key's, that key's calls. Wakers are collected under the lock and woken after it.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -40,6 +40,10 @@ pub(crate) enum Join {
     Refused(TurnedAway),
 }
 
+/// Tells one key from another, for as long as a call on it waits: then it is not evicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyId(pub(crate) usize);
+
 /// A place in the line.
 #[derive(Debug)]
 pub(crate) struct Ticket {
@@ -51,6 +55,7 @@ pub(crate) struct Ticket {
 
 #[derive(Debug)]
 pub(crate) struct Waiter {
+    of: Option<KeyId>,
     /// After this nobody calls it up any more.
     give_up_at: Moment,
     slot: Mutex<Slot>,
@@ -101,6 +106,23 @@ impl Room {
         &self.permits
     }
 
+    /// Goes by another limit and another line from now on. Permits that are out stay out, and whoever is
+    /// in line stays in line. Whoever may come in is still to be woken.
+    pub(crate) fn reconfigure(
+        &self,
+        max_concurrent: u32,
+        mailbox: &backpressure::Config,
+        now: Moment,
+    ) -> Wakers {
+        let mut wakers = Wakers::default();
+        let mut line = self.line.lock();
+        line.reconfigure(mailbox);
+        if self.permits.set_limit(max_concurrent) {
+            self.hand_over(&mut line, now, &mut wakers);
+        }
+        wakers
+    }
+
     /// Takes a permit if one is free and nobody is waiting. Its holder owes a [`Room::leave`].
     #[inline]
     pub(crate) fn try_enter(&self) -> bool {
@@ -115,10 +137,11 @@ impl Room {
         }
     }
 
-    /// Takes a permit or a place in the line. `turned_away` is asked with the line locked, so that a
+    /// Takes a permit or a place in the line, for a call on `of`. `turned_away` is asked with the line locked, so that a
     /// flush that has passed cannot be followed by a newcomer that has not heard of it.
     pub(crate) fn join(
         &self,
+        of: Option<KeyId>,
         give_up_at: Moment,
         blocked_until: Moment,
         turned_away: impl FnOnce() -> Option<TurnedAway>,
@@ -133,8 +156,9 @@ impl Room {
             Joined::Overflow => return Join::Refused(TurnedAway::Full),
             Joined::Waiting => {}
         }
-        let full = line.len() == line.capacity();
+        let full = line.len() >= line.capacity();
         let waiter = Arc::new(Waiter {
+            of,
             give_up_at: if full { give_up_at.min(blocked_until) } else { give_up_at },
             slot: Mutex::new(Slot::Waiting(None)),
         });
@@ -187,9 +211,22 @@ impl Room {
 
     /// Turns everybody away at once.
     pub(crate) fn flush(&self, end: TurnedAway) {
+        self.turn_out(Queue::drain, end);
+    }
+
+    /// Turns the calls on one key away at once; the others move up.
+    pub(crate) fn flush_key(&self, key: KeyId, end: TurnedAway) {
+        self.turn_out(|line| line.remove_where(|waiter| waiter.of == Some(key)), end);
+    }
+
+    fn turn_out(
+        &self,
+        take: impl FnOnce(&mut Queue<Arc<Waiter>>) -> Vec<Arc<Waiter>>,
+        end: TurnedAway,
+    ) {
         let mut wakers = Wakers::default();
         let mut line = self.line.lock();
-        let waiters = line.drain();
+        let waiters = take(&mut line);
         // A line is shorter than 2^21.
         self.permits.leave(waiters.len() as u32);
         for waiter in waiters {

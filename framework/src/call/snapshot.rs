@@ -6,10 +6,12 @@ use serde::Serialize;
 
 use crate::backpressure::Counts;
 use crate::breaker::Report;
+use crate::breaker::adaptive::Reading;
 use crate::error::RejectedBy;
 use crate::event::State;
 use crate::outcome::{CallOutcome, Outcome};
 
+use super::keys::KeysSnapshot;
 use super::latency::Latency;
 use super::stats::Totals;
 
@@ -21,6 +23,10 @@ pub struct Snapshot {
     pub dependency: String,
     /// Its breaker.
     pub breaker: Report,
+    /// The breakers of its keys; `None` before the first call with a key.
+    pub keys: Option<KeysSnapshot>,
+    /// What its breaker goes by at this hour, if it is adaptive.
+    pub adaptive: Option<Reading>,
     /// Calls that are with the dependency.
     pub active: u32,
     /// How many may be.

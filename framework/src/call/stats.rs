@@ -7,7 +7,9 @@ use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use crate::clock::Moment;
 use crate::error::RejectedBy;
+use crate::event::Sampler;
 use crate::outcome::{CallOutcome, Outcome};
 
 use super::latency::{BUCKETS, Latency, bucket};
@@ -50,6 +52,7 @@ impl Stripe {
 #[derive(Debug, Default)]
 pub(crate) struct MethodStats {
     stripes: OnceLock<Box<[Stripe]>>,
+    slow: Sampler,
 }
 
 fn stripe_count() -> usize {
@@ -113,6 +116,11 @@ impl MethodStats {
     /// An attempt ended, other than by a success that ends its call.
     pub(crate) fn attempt(&self, outcome: Outcome) {
         add(&self.stripe().attempts[outcome.index()], 1);
+    }
+
+    /// An attempt was slow. `Some`: it is to be told of, with the number of those that were not.
+    pub(crate) fn slow(&self, now: Moment) -> Option<u64> {
+        self.slow.count(now)
     }
 
     /// Everything summed up. Each figure only ever grows from one reading to the next.

@@ -3,8 +3,8 @@
 mod proxy;
 mod support;
 
-pub use crate::call::{Call, Core, MethodSpec, Rules};
+pub use crate::call::{Call, Core, Key, MethodSpec, Rules};
 pub use crate::error::{CallError, Fallible, Fault};
 pub use crate::outcome::Class;
 pub use proxy::{Link, Proxy};
-pub use support::{Resend, TakesFault, answer, answer_with, cloned};
+pub use support::{CallKey, Resend, TakesFault, answer, answer_with, cloned, key};

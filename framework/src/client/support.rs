@@ -1,6 +1,9 @@
 //! What the bodies of generated methods call, each kept small so that a mistake in the user's trait is
 //! reported in the user's words.
 
+use std::fmt::Display;
+
+use crate::call::{Core, Key};
 use crate::error::{CallError, Fallible, Fault};
 
 /// An error type that a [`Fault`] can be told as. Implemented for everything that is `From<Fault>`.
@@ -40,6 +43,30 @@ impl<T: Clone> Resend for T {
     fn again(&self) -> Self {
         self.clone()
     }
+}
+
+/// What a breaker can be kept for. Implemented for everything that is `Display`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a breaker's key: it is not `Display`",
+    label = "a key is text: two calls with the same text share a breaker",
+    note = "implement `Display` for `{Self}`, or name a function: `#[call(key = path)]`"
+)]
+pub trait CallKey {
+    /// The key of one call of this dependency.
+    fn key(&self, core: &Core) -> Option<Key>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Display + ?Sized> CallKey for T {
+    fn key(&self, core: &Core) -> Option<Key> {
+        core.key(self)
+    }
+}
+
+/// The key of one call, to be held until that has ended.
+#[must_use]
+pub fn key<K: CallKey + ?Sized>(core: &Core, key: &K) -> Option<Key> {
+    key.key(core)
 }
 
 /// An argument for one more attempt.

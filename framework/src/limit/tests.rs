@@ -1,235 +1,188 @@
-use std::time::Duration;
+//! What all algorithms have in common is here; each has a file of its own, named after it.
 
-use proptest::prelude::*;
+use std::time::Duration;
 
 use super::*;
 use crate::clock::Moment;
 
-fn bucket(capacity: u64, refill_per_second: f64) -> TokenBucket {
-    let config = Config::builder().capacity(capacity).refill_per_second(refill_per_second).build();
-    TokenBucket::new(&config.unwrap())
-}
+mod fixed_window;
+mod leaky_bucket;
+mod reference;
+mod sliding_log;
+mod sliding_window;
+mod token_bucket;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const YEAR: f64 = 365.0 * 24.0 * 3600.0;
 
 fn secs(seconds: f64) -> Moment {
     Moment::from_nanos((seconds * 1e9) as u64)
 }
 
-fn burst(bucket: &TokenBucket, now: Moment) -> usize {
-    (0..1_000_000).take_while(|_| bucket.try_take(now, 1).is_ok()).count()
+/// How many can be had one by one.
+fn burst<A: Algorithm>(limiter: &RateLimiter<A>, now: Moment) -> usize {
+    (0..1_000_000).take_while(|_| limiter.try_take(now, 1).is_ok()).count()
 }
 
-const YEAR: f64 = 365.0 * 24.0 * 3600.0;
+/// How many four threads get, taking one by one for as long as they can; each is told its number's time.
+fn race<A: Algorithm>(limiter: &RateLimiter<A>, at: impl Fn(u64) -> Moment) -> usize {
+    std::thread::scope(|scope| {
+        let start = |now| scope.spawn(move || burst(limiter, now));
+        let threads: Vec<_> = (0..4).map(|n| start(at(n))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    })
+}
+
+/// Used up at one second, after each of these it has its limit of 10 again, and no more.
+fn idle<A: Algorithm>(fresh: impl Fn() -> RateLimiter<A>, pauses: [f64; 4]) {
+    for pause in pauses {
+        let limiter = fresh();
+        assert_eq!(burst(&limiter, secs(1.0)), 10);
+        assert_eq!(limiter.remaining(secs(1.0 + pause)), 10);
+        assert_eq!(burst(&limiter, secs(1.0 + pause)), 10);
+    }
+}
 
 #[test]
 fn the_default_is_the_founding_texts_bucket() {
-    assert_eq!(Config::default(), Config::builder().build().unwrap());
-    assert_eq!((Config::default().capacity(), Config::default().refill_per_second()), (10, 1.0));
+    assert_eq!(Config::default(), Config::token_bucket(10, 1.0).unwrap());
+    assert_eq!((Rate::default().capacity(), Rate::default().per_second()), (10, 1.0));
 }
 
 #[test]
 fn settings_that_make_no_sense_are_told_at_once() {
-    let wrong = Config::builder().capacity(0).refill_per_second(0.0).build().unwrap_err();
+    let wrong = Config::token_bucket(0, 0.0).unwrap_err();
     assert_eq!(wrong.as_slice().len(), 2);
     for rate in [f64::NAN, f64::INFINITY, -1.0, 1e10, 1e-9] {
-        assert!(Config::builder().refill_per_second(rate).build().is_err(), "{rate}");
+        assert!(Config::token_bucket(1, rate).is_err(), "{rate}");
+        assert!(Config::leaky_bucket(1, rate).is_err(), "{rate}");
+    }
+    let too_short = Duration::from_nanos(999_999);
+    for window in [Duration::ZERO, too_short, MAX_WINDOW + Duration::from_nanos(1), Duration::MAX] {
+        let wrong = Config::fixed_window(0, window).unwrap_err();
+        let keys: Vec<_> = wrong.as_slice().iter().map(|wrong| wrong.key).collect();
+        assert_eq!(keys, ["fixed_window.limit", "fixed_window.window"]);
+        assert!(
+            Config::sliding_log(1, window).is_err() && Config::sliding_window(1, window).is_err()
+        );
     }
 }
 
 #[test]
-fn it_starts_full_and_refills_continuously() {
-    let bucket = bucket(10, 1.0);
-    assert_eq!(burst(&bucket, secs(5.0)), 10);
-    assert_eq!(bucket.available(secs(5.999)), 0);
-    assert_eq!(burst(&bucket, secs(6.0)), 1);
-    assert_eq!(burst(&bucket, secs(8.5)), 2);
-    assert_eq!(burst(&bucket, secs(9.0)), 1, "the half token from before counts");
+fn a_state_is_as_small_as_the_founding_text_says() {
+    assert_eq!(size_of::<<FixedWindow as Algorithm>::State>(), 8);
+    assert_eq!(size_of::<<TokenBucket as Algorithm>::State>(), 8);
+    assert_eq!(size_of::<<LeakyBucket as Algorithm>::State>(), 8);
+    assert_eq!(size_of::<<SlidingWindow as Algorithm>::State>(), 16);
+    assert!(size_of::<AnyState>() <= 24);
+}
+
+/// One of each: so much in a window, or at once and at that rate.
+pub(in crate::limit) fn five(limit: u64, window: Duration, per_second: f64) -> [AnyAlgorithm; 5] {
+    [
+        Config::fixed_window(limit, window),
+        Config::sliding_log(limit, window),
+        Config::sliding_window(limit, window),
+        Config::token_bucket(limit, per_second),
+        Config::leaky_bucket(limit, per_second),
+    ]
+    .map(|config| AnyAlgorithm::new(&config.unwrap()))
+}
+
+fn all() -> [AnyAlgorithm; 5] {
+    five(3, MINUTE, 0.05)
 }
 
 #[test]
-fn idling_never_gives_more_than_the_capacity() {
-    for idle in [10.0, 11.0, 1e6, YEAR] {
-        let bucket = bucket(10, 1.0);
-        assert_eq!(burst(&bucket, secs(1.0)), 10);
-        assert_eq!(bucket.available(secs(1.0 + idle)), 10);
-        assert_eq!(burst(&bucket, secs(1.0 + idle)), 10);
-    }
-}
-
-#[test]
-fn a_cost_above_the_capacity_is_never_allowed() {
-    let bucket = bucket(10, 1.0);
-    assert_eq!(bucket.try_take(secs(0.0), 11), Err(Refusal { retry_after: None }));
-    assert_eq!(bucket.try_take(secs(0.0), 10), Ok(()));
-    assert_eq!(
-        bucket.try_take(secs(0.0), 10),
-        Err(Refusal { retry_after: Some(Duration::from_secs(10)) })
-    );
-}
-
-#[test]
-fn a_refund_gives_back_and_never_overfills() {
-    let bucket = bucket(10, 1.0);
-    assert_eq!(burst(&bucket, secs(1.0)), 10);
-    bucket.refund(3);
-    assert_eq!(bucket.available(secs(1.0)), 3);
-    bucket.refund(u64::MAX);
-    assert_eq!(burst(&bucket, secs(1.0)), 10);
-}
-
-#[test]
-fn a_clock_that_goes_back_refills_nothing_and_does_not_lock_out() {
-    let bucket = bucket(10, 1.0);
-    assert_eq!(burst(&bucket, secs(YEAR)), 10);
-    assert_eq!(burst(&bucket, secs(YEAR - 5.0)), 0);
-    assert_eq!(burst(&bucket, secs(YEAR)), 0, "and coming back refills nothing either");
-    assert_eq!(burst(&bucket, secs(1000.0)), 0);
-    assert_eq!(burst(&bucket, secs(1003.0)), 3, "set back for good, it refills from there");
-}
-
-#[test]
-fn ten_million_a_second_come_out_to_the_token() {
-    for rate in [1e7, 3e6, 7e8, 1e9, 123_456_789.0] {
-        let bucket = bucket(1_000_000, rate);
-        assert_eq!(bucket.try_take(secs(10.0), 1_000_000), Ok(()));
-        let mut taken = 0;
-        for step in 1_u64..=1_000 {
-            // A microsecond at a time, so that rounding would add up if it could.
-            let now = Moment::from_nanos(10_000_000_000 + step * 1_000);
-            let available = bucket.available(now);
-            assert_eq!(bucket.try_take(now, available), Ok(()));
-            taken += available;
+fn whichever_it_is_a_refusal_and_a_look_change_nothing() {
+    for algorithm in all() {
+        let limiter = RateLimiter::new(algorithm, Moment::ZERO);
+        let now = secs(1000.0);
+        assert_eq!(limiter.check(now, 2).remaining, 1);
+        for _ in 0..100 {
+            assert!(limiter.try_take(now, 2).is_err() && !limiter.check(now, 4).allowed);
+            assert!(limiter.peek(now, 1).allowed && !limiter.peek(now, 2).allowed);
+            assert!(limiter.reserve(now, 2, Duration::from_nanos(1)).is_err());
+            assert_eq!(limiter.try_take(now, 4), Err(Refusal { retry_after: None }));
+            assert_eq!(limiter.try_take(now, 0), Ok(()));
         }
-        let expected = (rate / 1_000.0) as i64;
-        assert!((taken as i64 - expected).abs() <= 1, "{rate}: {taken} of {expected}");
+        assert_eq!(limiter.try_take(now, 1), Ok(()), "{algorithm:?}");
+        assert!(limiter.check(now, 0).allowed && limiter.peek(now, 0).allowed);
     }
 }
 
 #[test]
-fn a_thousandth_a_second_and_the_largest_capacity_do_not_overflow() {
-    let slow = bucket(1, 0.001);
-    assert_eq!(burst(&slow, secs(1.0)), 1);
-    let wait = slow.try_take(secs(1.0), 1).unwrap_err().retry_after.unwrap();
-    assert!((wait.as_secs_f64() - 1000.0).abs() < 1e-6, "{wait:?}");
-    for rate in [MIN_REFILL_PER_SECOND, 0.001, 1.0, MAX_REFILL_PER_SECOND] {
-        let huge = bucket(u64::MAX, rate);
-        for now in [Moment::ZERO, secs(1.0), secs(YEAR), Moment::MAX] {
-            assert_eq!(huge.try_take(now, 1), Ok(()));
-            assert!(huge.available(now) >= u64::MAX - 4);
+fn whichever_it_is_it_is_denied_before_the_stated_wait_and_allowed_exactly_at_it() {
+    for algorithm in all() {
+        for cost in 1..=3 {
+            let limiter = RateLimiter::new(algorithm, Moment::ZERO);
+            let now = secs(1007.0);
+            assert_eq!(limiter.try_take(now, 3), Ok(()));
+            let wait = limiter.try_take(now, cost).unwrap_err().retry_after.unwrap();
+            let due = now + wait;
+            assert!(limiter.try_take(due.before(Duration::from_nanos(1)), cost).is_err());
+            assert_eq!(limiter.try_take(due, cost), Ok(()), "{algorithm:?} {cost}");
         }
-        let huge = bucket(u64::MAX, rate);
-        assert_eq!(huge.try_take(Moment::ZERO, u64::MAX), Ok(()));
-        assert!(huge.try_take(Moment::ZERO, 1).unwrap_err().retry_after.is_some());
     }
 }
 
 #[test]
-fn racing_threads_take_no_token_twice() {
-    let bucket = bucket(10_000, 1.0);
-    let taken: usize = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| burst(&bucket, secs(3.0)))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
-    });
-    assert_eq!(taken, 10_000);
-}
-
-/// The founding text's `TokenBucket`, told the time.
-struct Model {
-    capacity: f64,
-    refill_rate: f64,
-    tokens: f64,
-    last_refill: f64,
-}
-
-impl Model {
-    fn refill(&mut self, now: f64) {
-        self.tokens = self.capacity.min(self.tokens + (now - self.last_refill) * self.refill_rate);
-        self.last_refill = now;
+fn whichever_it_is_after_its_reset_it_is_as_good_as_new() {
+    for algorithm in all() {
+        let limiter = RateLimiter::new(algorithm, Moment::ZERO);
+        let now = secs(1007.0);
+        let reset = limiter.check(now, 2).reset_after;
+        assert!(!reset.is_zero(), "{algorithm:?}");
+        assert_eq!(limiter.remaining(now + reset), 3, "{algorithm:?}");
+        assert_eq!(burst(&limiter, now + reset), 3, "{algorithm:?}: never one more");
+        let state = algorithm.start(now);
+        assert!(algorithm.is_fresh(&state, now));
+        assert_eq!(algorithm.try_take(&state, now, 2), Ok(()));
+        let reset = algorithm.peek(&state, now, 0).reset_after;
+        assert!(!algorithm.is_fresh(&state, (now + reset).before(Duration::from_nanos(1))));
+        assert!(algorithm.is_fresh(&state, now + reset), "{algorithm:?}");
     }
 }
 
-fn rate() -> impl Strategy<Value = f64> {
-    (-30_i32..=90).prop_map(|tenths| 10.0_f64.powf(f64::from(tenths) / 10.0))
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-    #[test]
-    fn the_founding_texts_bucket_allows_the_same(
-        capacity in 1_u64..50,
-        rate in rate(),
-        steps in prop::collection::vec((0.0_f64..3.0, 0_u64..60), 1..200),
-    ) {
-        let ours = bucket(capacity, rate);
-        let mut model = Model {
-            capacity: capacity as f64, refill_rate: rate, tokens: capacity as f64, last_refill: 0.0,
-        };
-        let mut now = Moment::ZERO;
-        for (tokens, cost) in steps {
-            // Steps of up to three tokens' time, whatever the rate.
-            now = now + Duration::from_nanos((tokens / rate * 1e9) as u64);
-            model.refill(now.as_nanos() as f64 / 1e9);
-            // What a few nanoseconds and a double's rounding are worth.
-            let hair = rate * 1e-8 + 1e-6;
-            prop_assert!((ours.available(now) as f64) <= model.tokens + hair);
-            prop_assert!((ours.available(now) as f64) > model.tokens - 1.0 - hair);
-            let allowed = ours.try_take(now, cost).is_ok();
-            if (model.tokens - cost as f64).abs() > hair {
-                prop_assert_eq!(allowed, model.tokens >= cost as f64, "{} for {}", model.tokens, cost);
-            }
-            if allowed {
-                model.tokens -= cost as f64;
+#[test]
+fn any_clock_and_any_cost_are_survived_by_all() {
+    for seed in 0..2_000 {
+        let chance = reference::Chance::seeded(seed);
+        let (limit, nanos) = (chance.any().max(1), 1_000_000 + chance.below(2_591_000_000_000_000));
+        let window = Duration::from_nanos(nanos);
+        let rate = 10.0_f64.powi(chance.below(16) as i32 - 6);
+        for algorithm in five(limit, window, rate) {
+            let limiter = RateLimiter::new(algorithm, Moment::ZERO);
+            for _ in 0..20 {
+                let (now, cost) = (Moment::from_nanos(chance.any()), chance.any());
+                match chance.below(5) {
+                    0 => limiter.refund(now, cost),
+                    1 => drop(limiter.reserve(now, cost, Duration::MAX)),
+                    2 => drop(limiter.check(now, cost)),
+                    _ => drop(limiter.try_take(now, cost)),
+                }
+                assert!(limiter.remaining(now) <= limit);
             }
         }
     }
+}
 
-    #[test]
-    fn it_is_refused_just_before_retry_after_and_allowed_at_it(
-        capacity in prop_oneof![1_u64..100, any::<u64>().prop_map(|n| n.max(1))],
-        rate in rate(),
-        start in 0_u64..u64::MAX / 4,
-        spend in any::<prop::sample::Index>(),
-        cost in any::<prop::sample::Index>(),
-    ) {
-        let bucket = bucket(capacity, rate);
-        let start = Moment::from_nanos(start);
-        let pick = |index: prop::sample::Index| 1 + index.index(usize::try_from(capacity).unwrap()) as u64;
-        prop_assert_eq!(bucket.try_take(start, pick(spend)), Ok(()));
-        let cost = pick(cost).min(capacity);
-        if let Err(refusal) = bucket.try_take(start, cost) {
-            let wait = refusal.retry_after.unwrap();
-            if start.as_nanos().checked_add(wait.as_nanos() as u64).is_some_and(|at| at < u64::MAX) {
-                let before = (start + wait).before(Duration::from_nanos(1));
-                prop_assert!(bucket.try_take(before, cost).is_err(), "a nanosecond before {wait:?}");
-                prop_assert_eq!(bucket.try_take(start + wait, cost), Ok(()));
-            }
-        }
-    }
+#[test]
+fn asked_with_the_state_of_another_it_has_nothing_to_give() {
+    let [one, .., other] = all();
+    let state = one.start(Moment::ZERO);
+    assert_eq!(other.try_take(&state, Moment::ZERO, 1), Err(Refusal { retry_after: None }));
+    assert!(!other.check(&state, Moment::ZERO, 0).allowed && !other.is_fresh(&state, Moment::ZERO));
+}
 
-    #[test]
-    fn a_second_brings_exactly_a_seconds_tokens(rate in 1_u64..=1_000_000_000, start in 0_u64..u64::MAX / 4) {
-        let bucket = bucket(rate, rate as f64);
-        let start = Moment::from_nanos(start);
-        prop_assert_eq!(bucket.try_take(start, rate), Ok(()));
-        let second = Duration::from_secs(1);
-        prop_assert_eq!(bucket.available(start + second), rate);
-        prop_assert!(bucket.available(start + second.saturating_sub(Duration::from_nanos(8))) < rate);
-    }
-
-    #[test]
-    fn any_clock_and_any_cost_are_survived(
-        capacity in 1_u64..=u64::MAX,
-        rate in rate(),
-        steps in prop::collection::vec((any::<u64>(), any::<u64>(), any::<bool>()), 0..60),
-    ) {
-        let bucket = bucket(capacity, rate);
-        for (now, cost, refund) in steps {
-            let now = Moment::from_nanos(now);
-            if refund {
-                bucket.refund(cost);
-            } else {
-                let _ = bucket.try_take(now, cost);
-            }
-            prop_assert!(bucket.available(now) <= capacity);
+#[test]
+fn at_the_end_of_time_there_is_no_next_window_to_reserve() {
+    let [fixed, log, sliding, ..] = all();
+    for algorithm in [fixed, log, sliding] {
+        let limiter = RateLimiter::new(algorithm, Moment::ZERO);
+        assert_eq!(burst(&limiter, Moment::MAX), 3);
+        for _ in 0..10 {
+            assert!(limiter.reserve(Moment::MAX, 1, MAX_RESERVATION).is_err(), "{algorithm:?}");
         }
     }
 }

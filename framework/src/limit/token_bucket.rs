@@ -2,20 +2,18 @@
 
 use std::time::Duration;
 
-use super::quota::{Config, Refusal};
+use super::algorithm::{Algorithm, Decision, MAX_RESERVATION, Refusal};
+use super::flow::Flow;
+use super::quota::Rate;
 use crate::clock::Moment;
 use crate::sync::{AtomicU64, Ordering};
 
-/// A clock further back than this, in nanoseconds, has been set back; anything less is a thread
-/// that read the clock and was then held up.
-const SET_BACK_NANOS: u64 = 10_000_000_000;
-
-/// Fractional bits of [`TokenBucket::units_per_nano`].
-const FRACTION: u32 = 63;
-
-/// A token bucket in one atomic word (J. Turner, "New Directions in Communications", 1986; in this
-/// form the Generic Cell Rate Algorithm, ITU-T I.371): starts full, refills continuously, never
-/// holds more than its capacity.
+/// A token bucket (J. Turner, "New Directions in Communications", 1986; in this form the Generic Cell
+/// Rate Algorithm, ITU-T I.371): starts full, refills continuously, never holds more than its capacity.
+///
+/// | mechanism | bursts | memory | best for | time | space | accuracy | distributed |
+/// | --- | --- | --- | --- | --- | --- | --- | --- |
+/// | tokens refill at a fixed rate | excellent: up to the capacity | O(1) | APIs with burst tolerance | O(1) | two values in one word | exact to the clock's grain, see below | medium (compare and swap) |
 ///
 /// Time is told in *units* of `2^-unit_bits` tokens, the time in which that much flows in, so costs
 /// and capacity are whole numbers of units, and only the reading of the clock is rounded: down, to a
@@ -24,149 +22,180 @@ const FRACTION: u32 = 63;
 /// the bucket would be full again.
 ///
 /// A clock that goes back refills nothing: the bucket is as full as it would have been then, or
-/// emptier. Set back by more than 10 s beyond that, the bucket is empty and refills from there on,
-/// instead of refusing until the old time comes round.
-#[derive(Debug)]
+/// emptier. Set back by more than an hour and 10 s beyond that, the bucket is empty and refills from
+/// there on, instead of refusing until the old time comes round.
+#[derive(Clone, Copy, Debug)]
 pub struct TokenBucket {
-    full_at: AtomicU64,
-    /// The capacity, in units.
-    span: u64,
-    /// How far ahead of the clock `full_at` may lie before the clock must have been set back.
-    farthest: u64,
-    /// Units that flow in each nanosecond, at most 1, times `2^FRACTION`.
-    units_per_nano: u64,
-    /// The reverse, for the first guess at a wait.
-    nanos_per_unit: f64,
-    unit_bits: u32,
+    flow: Flow,
     capacity: u64,
 }
 
+/// How full a [`TokenBucket`] is: when it would be full again.
+#[derive(Debug, Default)]
+pub struct Bucket {
+    full_at: AtomicU64,
+}
+
 impl TokenBucket {
-    /// A full bucket.
+    /// What these settings ask for.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
-        let capacity = config.capacity();
-        let tokens_per_nano = config.refill_per_second() / 1e9;
-        // As fine as the clock can tell: at most half a unit flows in each nanosecond, so that time
-        // stays below 2^63 units; and the capacity stays at or below 2^63 of them.
-        let by_rate = (0.5 / tokens_per_nano).log2().floor().max(0.0) as u32;
-        let by_capacity = capacity.leading_zeros().saturating_sub(1);
-        let unit_bits = by_rate.min(by_capacity);
-        let exact =
-            tokens_per_nano * 2.0_f64.powi(unit_bits as i32) * 2.0_f64.powi(FRACTION as i32);
-        // Rounded up, so that what should be there after exactly one second is there, and not a
-        // unit short of it.
-        let units_per_nano = (exact.next_up().ceil() as u64).clamp(1, 1 << FRACTION);
-        let span = capacity << unit_bits;
-        Self {
-            full_at: AtomicU64::new(0),
-            span,
-            farthest: span.saturating_add(units(SET_BACK_NANOS, units_per_nano)),
-            units_per_nano,
-            nanos_per_unit: 2.0_f64.powi(FRACTION as i32) / units_per_nano as f64,
-            unit_bits,
-            capacity,
-        }
+    pub fn new(rate: &Rate) -> Self {
+        Self { flow: Flow::new(rate.capacity(), rate.per_second(), 0), capacity: rate.capacity() }
     }
 
-    /// Takes `cost` tokens, or none. One load and one compare-and-swap when nobody interferes.
-    ///
-    /// # Errors
-    /// There are not enough of them: when there will be. A refusal changes nothing.
+    /// Moves `full_at` on by `cost` units, unless that would be beyond what `allow` allows. What it was before.
     #[inline]
-    pub fn try_take(&self, now: Moment, cost: u64) -> Result<(), Refusal> {
-        if cost > self.capacity {
-            return Err(Refusal { retry_after: None });
+    fn advance(
+        &self,
+        bucket: &Bucket,
+        now: Moment,
+        cost: u64,
+        allow: impl Fn(u64) -> Result<Duration, Refusal>,
+    ) -> (u64, Result<Duration, Refusal>) {
+        let present = self.flow.units(now);
+        let mut full_at = bucket.full_at.load(Ordering::Relaxed);
+        if cost == 0 {
+            return (full_at, Ok(Duration::ZERO));
         }
-        let present = units(now.as_nanos(), self.units_per_nano);
-        let cost = cost << self.unit_bits;
-        let mut full_at = self.full_at.load(Ordering::Relaxed);
         loop {
             let missing = full_at.saturating_sub(present);
-            let Some(after) = missing.checked_add(cost).filter(|after| *after <= self.span) else {
-                if missing > self.farthest {
-                    full_at = self.set_back(full_at, present);
+            let wait = match missing.checked_add(cost) {
+                Some(after) if after <= self.flow.span => Duration::ZERO,
+                _ if missing > self.flow.farthest => {
+                    full_at = self.set_back(bucket, full_at, present);
                     continue;
                 }
-                return Err(Refusal { retry_after: Some(self.wait(now, full_at, cost)) });
+                _ => match allow(full_at) {
+                    Ok(wait) => wait,
+                    refused => return (full_at, refused),
+                },
             };
             // The word stands for itself and publishes nothing else, so relaxed will do.
-            match self.full_at.compare_exchange_weak(
+            match bucket.full_at.compare_exchange_weak(
                 full_at,
                 // Saturates only for capacities of about 2^63 tokens or after 292 years.
-                present.saturating_add(after),
+                full_at.max(present).saturating_add(cost),
                 Ordering::Relaxed,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return Ok(()),
+                Ok(_) => return (full_at, Ok(wait)),
                 Err(seen) => full_at = seen,
             }
         }
     }
 
-    /// Gives `cost` tokens back that were taken and not used. Never fills the bucket beyond its capacity.
-    pub fn refund(&self, cost: u64) {
-        let cost = cost.min(self.capacity) << self.unit_bits;
-        // The closure always has a value, so this always succeeds.
-        let _ = self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
-            Some(full_at.saturating_sub(cost))
-        });
-    }
-
-    /// Whole tokens in the bucket.
-    #[must_use]
-    pub fn available(&self, now: Moment) -> u64 {
-        let present = units(now.as_nanos(), self.units_per_nano);
-        let missing = self.full_at.load(Ordering::Relaxed).saturating_sub(present);
-        self.span.saturating_sub(missing) >> self.unit_bits
-    }
-
-    /// How many tokens the bucket holds when full.
-    #[must_use]
-    pub fn capacity(&self) -> u64 {
-        self.capacity
+    /// How things are with a bucket that will be full at `full_at`.
+    fn decision(&self, now: Moment, full_at: u64, retry_after: Option<Duration>) -> Decision {
+        let missing = full_at.saturating_sub(self.flow.units(now));
+        Decision {
+            allowed: true,
+            limit: self.capacity,
+            remaining: self.flow.span.saturating_sub(missing) >> self.flow.unit_bits,
+            reset_after: self.wait(now, full_at, self.flow.span),
+            retry_after,
+        }
     }
 
     /// The clock was set back: starts again from an empty bucket. Returns the word as it is now.
     #[cold]
-    fn set_back(&self, full_at: u64, present: u64) -> u64 {
-        let empty = present.saturating_add(self.span);
-        match self.full_at.compare_exchange(full_at, empty, Ordering::Relaxed, Ordering::Relaxed) {
+    fn set_back(&self, bucket: &Bucket, full_at: u64, present: u64) -> u64 {
+        let empty = present.saturating_add(self.flow.span);
+        match bucket.full_at.compare_exchange(full_at, empty, Ordering::Relaxed, Ordering::Relaxed)
+        {
             Ok(_) => empty,
             Err(seen) => seen,
         }
     }
 
-    /// The exact wait until `cost` units are there: guessed by a multiplication, then put right by
-    /// the same arithmetic that will judge the next attempt. No division: refusing must be cheap.
+    /// The exact wait until `cost` units are there.
     fn wait(&self, now: Moment, full_at: u64, cost: u64) -> Duration {
-        let now = now.as_nanos();
         // Ordered so that nothing overflows: cost <= span.
-        let due = full_at.saturating_sub(self.span - cost);
-        let reached = |wait: u64| units(now.saturating_add(wait), self.units_per_nano) >= due;
-        let missing = due.saturating_sub(units(now, self.units_per_nano));
-        // A float cast saturates. The guess is off by a unit, and by 2^-52 of itself.
-        let mut wait = (missing as f64 * self.nanos_per_unit) as u64;
-        let step = 1 + (wait >> 50) + self.nanos_per_unit as u64;
-        while !reached(wait) && now.checked_add(wait).is_some() {
-            wait = wait.saturating_add(step);
-        }
-        // The first nanosecond that will do lies in (low, wait]; a few halvings find it.
-        let mut low = wait.saturating_sub(step.saturating_mul(2));
-        while low > 0 && reached(low) {
-            low = low.saturating_sub(step.saturating_mul(2));
-        }
-        while low + 1 < wait {
-            let middle = low + (wait - low) / 2;
-            if reached(middle) { wait = middle } else { low = middle }
-        }
-        Duration::from_nanos(wait)
+        self.flow.wait(now, full_at.saturating_sub(self.flow.span - cost))
     }
 }
 
-/// `nanos` in units, rounded down. Monotonic in `nanos`.
-#[inline]
-fn units(nanos: u64, units_per_nano: u64) -> u64 {
-    // At most 2^64 · 2^63 >> 63, so nothing is cut off.
-    ((u128::from(nanos) * u128::from(units_per_nano)) >> FRACTION) as u64
+impl Algorithm for TokenBucket {
+    type State = Bucket;
+
+    fn start(&self, _: Moment) -> Bucket {
+        Bucket::default()
+    }
+
+    fn limit(&self) -> u64 {
+        self.capacity
+    }
+
+    /// One load and one compare-and-swap when nobody interferes.
+    #[inline]
+    fn try_take(&self, bucket: &Bucket, now: Moment, cost: u64) -> Result<(), Refusal> {
+        if cost > self.capacity {
+            return Err(Refusal { retry_after: None });
+        }
+        let cost = cost << self.flow.unit_bits;
+        let refuse = |full_at| Err(Refusal { retry_after: Some(self.wait(now, full_at, cost)) });
+        self.advance(bucket, now, cost, refuse).1.map(|_| ())
+    }
+
+    fn check(&self, bucket: &Bucket, now: Moment, cost: u64) -> Decision {
+        if cost > self.capacity {
+            return self.peek(bucket, now, cost);
+        }
+        let units = cost << self.flow.unit_bits;
+        let refuse = |full_at| Err(Refusal { retry_after: Some(self.wait(now, full_at, units)) });
+        match self.advance(bucket, now, units, refuse) {
+            (before, Ok(_)) => {
+                let full_at = before.max(self.flow.units(now)).saturating_add(units);
+                self.decision(now, full_at, None)
+            }
+            (full_at, Err(refusal)) => {
+                Decision { allowed: false, ..self.decision(now, full_at, refusal.retry_after) }
+            }
+        }
+    }
+
+    fn peek(&self, bucket: &Bucket, now: Moment, cost: u64) -> Decision {
+        let full_at = bucket.full_at.load(Ordering::Relaxed);
+        if cost > self.capacity {
+            return Decision { allowed: false, ..self.decision(now, full_at, None) };
+        }
+        let wait = if cost == 0 {
+            Duration::ZERO
+        } else {
+            self.wait(now, full_at, cost << self.flow.unit_bits)
+        };
+        let allowed = wait.is_zero();
+        let retry_after = (!allowed).then_some(wait);
+        Decision { allowed, ..self.decision(now, full_at, retry_after) }
+    }
+
+    fn reserve(
+        &self,
+        bucket: &Bucket,
+        now: Moment,
+        cost: u64,
+        max_wait: Duration,
+    ) -> Result<Duration, Refusal> {
+        if cost > self.capacity {
+            return Err(Refusal { retry_after: None });
+        }
+        let cost = cost << self.flow.unit_bits;
+        let longest = max_wait.min(MAX_RESERVATION);
+        let ahead = |full_at| {
+            let wait = self.wait(now, full_at, cost);
+            if wait <= longest { Ok(wait) } else { Err(Refusal { retry_after: Some(wait) }) }
+        };
+        self.advance(bucket, now, cost, ahead).1
+    }
+
+    fn refund(&self, bucket: &Bucket, _: Moment, cost: u64) {
+        let cost = cost.min(self.capacity) << self.flow.unit_bits;
+        // The closure always has a value, so this always succeeds.
+        let _ = bucket.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
+            Some(full_at.saturating_sub(cost))
+        });
+    }
+
+    fn is_fresh(&self, bucket: &Bucket, now: Moment) -> bool {
+        bucket.full_at.load(Ordering::Relaxed) <= self.flow.units(now)
+    }
 }

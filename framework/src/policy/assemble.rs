@@ -1,6 +1,7 @@
 //! From layers of settings to a policy, and from what is wrong with it back to the key to blame.
 
 mod breaker;
+mod limit;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -12,13 +13,23 @@ use super::diagnostic::{MAX_MISTAKES, Mistake};
 use super::settings::{MethodPolicy, Policy};
 use super::source::Source;
 use crate::setting::InvalidSettings;
-use crate::{backpressure, bulkhead, limit, retry};
+use crate::{backpressure, bulkhead, retry};
 
 /// Keys that exclude others set in an earlier layer: whoever names the one has changed their mind
 /// about the rest.
 const REPLACES: &[(&str, &[&str])] = &[
-    ("breaker.failures", &["breaker.failure_rate", "breaker.min_calls", "breaker.window"]),
+    (
+        "breaker.failures",
+        &[
+            "breaker.failure_rate",
+            "breaker.slow_call_rate",
+            "breaker.min_calls",
+            "breaker.window",
+            "breaker.adaptive",
+        ],
+    ),
     ("breaker.failure_rate", &["breaker.failures"]),
+    ("breaker.adaptive", &["breaker.failures"]),
 ];
 
 /// Keys that can contradict each other. What a builder says about the first names the second.
@@ -26,12 +37,15 @@ const RIVALS: &[(&str, &str)] = &[
     ("timeout", "deadline"),
     ("fallback_timeout", "deadline"),
     ("bulkhead.max_wait", "deadline"),
+    ("rate_limit.max_wait", "deadline"),
+    ("quota.max_wait", "deadline"),
     ("mailbox.on_full.block.timeout", "deadline"),
     ("breaker.slow_call", "timeout"),
-    ("breaker.failures", "breaker.failure_rate"),
+    ("breaker.slow_call_rate", "breaker.slow_call"),
     ("breaker.min_calls", "breaker.window"),
     ("breaker.min_calls", "breaker.failure_rate"),
     ("breaker.window", "breaker.failure_rate"),
+    ("breaker.adaptive.min", "breaker.adaptive.max"),
     ("breaker.success_threshold", "breaker.half_open_calls"),
     ("breaker.success_threshold", "breaker.half_open"),
     ("breaker.half_open_calls", "breaker.half_open"),
@@ -53,9 +67,12 @@ pub(super) struct Merged {
 impl Merged {
     /// `upper` laid over what is there.
     pub(super) fn over(mut self, upper: &Layer) -> Self {
+        self.replace_algorithm(upper);
         for (path, entry) in &upper.entries {
-            for (_, replaced) in REPLACES.iter().filter(|(by, _)| by == path) {
-                self.entries.retain(|path, _| !replaced.contains(&path.as_str()));
+            for (_, replaced) in REPLACES.iter().filter(|(by, _)| is_within(path, by)) {
+                let is_replaced =
+                    |path: &String| replaced.iter().any(|replaced| is_within(path, replaced));
+                self.entries.retain(|path, _| !is_replaced(path));
             }
             // `false` puts out what is below it, and is put out by it.
             self.entries.retain(|lower, below| match (entry.setting, below.setting) {
@@ -133,12 +150,17 @@ impl Merged {
     /// The key that `key` contradicts, if it is that what is wrong with it.
     fn rival(&self, key: &str, allowed: &str) -> Option<String> {
         let named = |rival: &str| allowed.contains(rival.rsplit('.').next().unwrap_or(rival));
-        if let Some(method) =
-            key.strip_prefix("methods.").and_then(|key| key.strip_suffix(".timeout"))
-        {
-            let own = format!("methods.{method}.deadline");
+        // A method's key contradicts the method's own other key, or else the dependency's.
+        let of_method = key.strip_prefix("methods.").and_then(|key| key.rsplit_once('.'));
+        if let Some((method, last)) = of_method {
+            let rival = match last {
+                "timeout" => "deadline",
+                "slow_call" => "timeout",
+                _ => return None,
+            };
+            let own = format!("methods.{method}.{rival}");
             let said = self.entries.contains_key(&own) || self.broken.contains(&own);
-            return named("deadline").then(|| if said { own } else { "deadline".to_owned() });
+            return named(rival).then(|| if said { own } else { rival.to_owned() });
         }
         let mut rivals = RIVALS.iter().filter(|(one, _)| *one == key).map(|(_, rival)| *rival);
         rivals.find(|rival| named(rival)).map(str::to_owned)
@@ -157,7 +179,7 @@ impl Merged {
 
     fn builder(&self, wrong: &mut Vec<PolicyMistake>) -> Builder {
         let mut builder = Policy::builder()
-            .breaker(self.breaker())
+            .breaker(self.breaker(wrong))
             .retry(self.retry(wrong))
             .bulkhead(self.bulkhead())
             .mailbox(self.mailbox());
@@ -173,6 +195,13 @@ impl Merged {
         if let Some(limit) = self.rate_limit(wrong) {
             builder = builder.rate_limit(limit);
         }
+        if let Some(wait) = self.duration("rate_limit.max_wait") {
+            builder = builder.rate_limit_max_wait(wait);
+        }
+        if let Some(pacer) = self.quota(wrong) {
+            builder = builder.quota(pacer);
+        }
+        builder = self.keyed(builder);
         for (name, method) in self.methods() {
             builder = builder.method(name, method);
         }
@@ -244,35 +273,6 @@ impl Merged {
         builder
     }
 
-    /// A limit has no defaults: half of one is a mistake.
-    fn rate_limit(&self, wrong: &mut Vec<PolicyMistake>) -> Option<limit::Builder> {
-        const BUCKET: &str = "rate_limit.token_bucket";
-        if !self.has_any("rate_limit") {
-            return None;
-        }
-        let mut builder = limit::Config::builder();
-        let (capacity, refill) =
-            (format!("{BUCKET}.capacity"), format!("{BUCKET}.refill_per_second"));
-        for path in [&capacity, &refill] {
-            if !self.entries.contains_key(path) && !self.broken.contains(path) {
-                wrong.push(PolicyMistake {
-                    key: path.clone(),
-                    value: String::new(),
-                    allowed:
-                        "given too: a token bucket needs both `capacity` and `refill_per_second`"
-                            .into(),
-                });
-            }
-        }
-        if let Some(Setting::BigCount(tokens)) = self.get(&capacity) {
-            builder = builder.capacity(tokens);
-        }
-        if let Some(tokens) = self.number(&refill) {
-            builder = builder.refill_per_second(tokens);
-        }
-        Some(builder)
-    }
-
     fn methods(&self) -> BTreeMap<String, MethodPolicy> {
         let mut methods: BTreeMap<String, MethodPolicy> = BTreeMap::new();
         for (path, entry) in &self.entries {
@@ -285,6 +285,7 @@ impl Merged {
             *method = match (key, entry.setting) {
                 ("timeout", Setting::Duration(timeout)) => method.with_timeout(timeout),
                 ("deadline", Setting::Duration(deadline)) => method.with_deadline(deadline),
+                ("slow_call", Setting::Duration(after)) => method.with_slow_call(after),
                 ("max_attempts", Setting::Count(attempts)) => method.with_max_attempts(attempts),
                 _ => *method,
             };

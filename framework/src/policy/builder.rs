@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::parts::IntoConfig;
 use super::settings::{
     DEFAULT_DEADLINE, DEFAULT_FALLBACK_TIMEOUT, DEFAULT_TIMEOUT, MAX_DURATION, MIN_DURATION,
     MethodPolicy, Policy,
@@ -55,38 +56,6 @@ impl fmt::Display for InvalidPolicy {
 
 impl std::error::Error for InvalidPolicy {}
 
-/// Settings of type `C`, or a builder of them: [`Builder`] takes either, so that a builder's
-/// mistakes are told together with all others.
-pub trait IntoConfig<C> {
-    /// The checked settings.
-    ///
-    /// # Errors
-    /// Every setting that is out of range or contradicts another.
-    fn into_config(self) -> Result<C, InvalidSettings>;
-}
-
-impl<C> IntoConfig<C> for Result<C, InvalidSettings> {
-    fn into_config(self) -> Self {
-        self
-    }
-}
-
-macro_rules! into_config {
-    ($($row:ident),*) => {$(
-        impl IntoConfig<$row::Config> for $row::Config {
-            fn into_config(self) -> Result<Self, InvalidSettings> {
-                Ok(self)
-            }
-        }
-        impl IntoConfig<$row::Config> for $row::Builder {
-            fn into_config(self) -> Result<$row::Config, InvalidSettings> {
-                self.build()
-            }
-        }
-    )*};
-}
-into_config!(backpressure, breaker, bulkhead, limit, retry);
-
 /// Builds a [`Policy`], checking every setting.
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
@@ -94,10 +63,13 @@ pub struct Builder {
     timeout: Option<Duration>,
     fallback_timeout: Option<Duration>,
     breaker: breaker::Config,
+    keyed: Keying,
     retry: retry::Config,
     bulkhead: bulkhead::Config,
     mailbox: backpressure::Config,
     rate_limit: Option<limit::Config>,
+    rate_limit_max_wait: Duration,
+    quota: Option<limit::PacerConfig>,
     methods: BTreeMap<String, MethodPolicy>,
     mistakes: Mistakes,
 }
@@ -127,6 +99,18 @@ impl Builder {
         self.breaker = self.mistakes.group("breaker", breaker);
         self
     }
+    /// How many keys get a breaker of their own, and for how long. It matters to methods that name a key.
+    #[must_use]
+    pub fn keyed(mut self, keys: impl IntoConfig<breaker::Keys>) -> Self {
+        self.keyed = Keying::Checked(keys.into_config());
+        self
+    }
+    /// No breakers by key: methods that name a key pass the dependency's own breaker alone.
+    #[must_use]
+    pub fn without_keys(mut self) -> Self {
+        self.keyed = Keying::Off;
+        self
+    }
     /// What is retried, how often and after how long.
     #[must_use]
     pub fn retry(mut self, retry: impl IntoConfig<retry::Config>) -> Self {
@@ -148,7 +132,20 @@ impl Builder {
     /// How many attempts the dependency is sent.
     #[must_use]
     pub fn rate_limit(mut self, limit: impl IntoConfig<limit::Config>) -> Self {
-        self.rate_limit = Some(self.mistakes.group("rate_limit.token_bucket", limit));
+        self.rate_limit = Some(self.mistakes.group("rate_limit", limit));
+        self
+    }
+    /// How long an attempt may wait for its turn under the rate limit; at most an hour and the deadline. Zero, the
+    /// default: whatever is above the limit is refused at once.
+    #[must_use]
+    pub fn rate_limit_max_wait(mut self, max_wait: Duration) -> Self {
+        self.rate_limit_max_wait = max_wait;
+        self
+    }
+    /// Goes by the quota that answers tell of, through the methods' `quota`: slows down before the dependency has to refuse.
+    #[must_use]
+    pub fn quota(mut self, pacer: impl IntoConfig<limit::PacerConfig>) -> Self {
+        self.quota = Some(self.mistakes.group("quota", pacer));
         self
     }
     /// What is different for one method.
@@ -164,6 +161,12 @@ impl Builder {
     /// Every setting, of every part, that is out of range or contradicts another.
     pub fn build(self) -> Result<Policy, InvalidPolicy> {
         let deadline = self.deadline.unwrap_or(DEFAULT_DEADLINE);
+        let mut mistakes = self.mistakes;
+        let keyed = match self.keyed {
+            Keying::Usual => Some(breaker::Keys::default()),
+            Keying::Off => None,
+            Keying::Checked(keys) => Some(mistakes.group("breaker.keyed", keys)),
+        };
         // A deadline out of range is one mistake; what is derived from it must not make more.
         let sound = deadline.clamp(MIN_DURATION, MAX_DURATION);
         let policy = Policy {
@@ -174,13 +177,15 @@ impl Builder {
                 .fallback_timeout
                 .unwrap_or(DEFAULT_FALLBACK_TIMEOUT.min(sound / 2)),
             breaker: Arc::new(self.breaker),
+            keyed,
             retry: self.retry,
             bulkhead: self.bulkhead,
             mailbox: self.mailbox,
             rate_limit: self.rate_limit,
+            rate_limit_max_wait: self.rate_limit_max_wait,
+            quota: self.quota,
             methods: self.methods,
         };
-        let mut mistakes = self.mistakes;
         mistakes.times(&policy);
         mistakes.waits(&policy);
         if deadline == sound {
@@ -191,6 +196,14 @@ impl Builder {
         }
         if mistakes.0.is_empty() { Ok(policy) } else { Err(InvalidPolicy(mistakes.0)) }
     }
+}
+
+#[derive(Clone, Debug, Default)]
+enum Keying {
+    #[default]
+    Usual,
+    Off,
+    Checked(Result<breaker::Keys, InvalidSettings>),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -254,6 +267,8 @@ impl Mistakes {
     fn waits(&mut self, policy: &Policy) {
         let wait = policy.bulkhead.max_wait();
         self.require(wait <= MAX_DURATION, "bulkhead.max_wait", wait, "at most 30days");
+        let turn = policy.rate_limit_max_wait;
+        self.require(turn <= limit::MAX_RESERVATION, "rate_limit.max_wait", turn, "at most 1h");
     }
 
     /// What ends with the deadline at the latest, so that more of it was asked for in vain. Default
@@ -274,6 +289,20 @@ impl Mistakes {
                 || wait == bulkhead::Config::default().max_wait(),
             "bulkhead.max_wait",
             wait,
+            at_most("deadline", deadline),
+        );
+        let turn = policy.rate_limit_max_wait;
+        self.require(
+            turn <= deadline || turn > limit::MAX_RESERVATION,
+            "rate_limit.max_wait",
+            turn,
+            at_most("deadline", deadline),
+        );
+        let pace = policy.quota.unwrap_or_default().max_wait();
+        self.require(
+            pace <= deadline || pace == limit::PacerConfig::default().max_wait(),
+            "quota.max_wait",
+            pace,
             at_most("deadline", deadline),
         );
         let block = policy.mailbox.on_full().block_timeout().unwrap_or_default();
@@ -298,6 +327,16 @@ impl Mistakes {
                 key("timeout"),
                 timeout,
                 at_most("deadline", deadline),
+            );
+        }
+        if let Some(slow_call) = method.slow_call() {
+            let timeout = method.timeout().unwrap_or(policy.timeout);
+            self.require(!slow_call.is_zero(), key("slow_call"), slow_call, "longer than zero");
+            self.require(
+                slow_call <= timeout,
+                key("slow_call"),
+                slow_call,
+                at_most("timeout", timeout),
             );
         }
         if let Some(attempts) = method.max_attempts() {

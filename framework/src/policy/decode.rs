@@ -11,6 +11,7 @@ use super::diagnostic::{MAX_MISTAKES, Mistake};
 use super::schema::{self, Field, Kind};
 use super::source::Source;
 use crate::backpressure::{DEFAULT_BLOCK_TIMEOUT, Strategy};
+use crate::breaker::adaptive::UtcOffset;
 use crate::breaker::{Enforcement, HalfOpenMode, Window};
 use crate::retry::{Backoff, Jitter};
 
@@ -27,7 +28,9 @@ pub(super) enum Setting {
     HalfOpen(HalfOpenMode),
     Enforcement(Enforcement),
     OnFull(Strategy),
-    Window(Window),
+    /// One of a kind, or one of each.
+    Windows([Option<Window>; 2]),
+    UtcOffset(UtcOffset),
     /// Switched off, whatever an earlier layer says.
     Off,
 }
@@ -113,14 +116,18 @@ impl<'a> Decoder<'a> {
     fn value(&mut self, path: &str, kind: Kind, value: &Value<'_>) {
         match (kind, value.get_ref()) {
             (Kind::Methods, DeValue::Table(methods)) => self.methods(path, methods),
-            (Kind::Optional(_) | Kind::Shorthand(_), DeValue::Boolean(false)) => {
-                self.set(path, value, Setting::Off);
+            (Kind::Optional(_) | Kind::Shorthand(_) | Kind::Switch(_), DeValue::Boolean(false)) => {
+                self.set(path, value, Setting::Off)
+            }
+            (Kind::Switch(_), DeValue::Boolean(true)) => {
+                self.set(path, value, Setting::Flag(true));
             }
             (
                 Kind::Table(fields)
                 | Kind::Filled(fields)
                 | Kind::Optional(fields)
-                | Kind::Shorthand(fields),
+                | Kind::Shorthand(fields)
+                | Kind::Switch(fields),
                 DeValue::Table(table),
             ) => {
                 if table.is_empty() && !matches!(kind, Kind::Table(_)) {
@@ -188,16 +195,38 @@ fn leaf(kind: Kind, value: &DeValue<'_>) -> Result<Setting, String> {
         (Kind::Enforcement, DeValue::String(name)) => {
             Enforcement::ALL.into_iter().find(|it| it.as_str() == name).map(Setting::Enforcement)
         }
+        (Kind::UtcOffset, DeValue::String(text)) => text.parse().ok().map(Setting::UtcOffset),
         (Kind::OnFull, value) => on_full(value)?.map(Setting::OnFull),
-        (Kind::Window, DeValue::String(text)) => {
-            Some(Setting::Window(Window::Time(duration(text)?)))
-        }
-        (Kind::Window, DeValue::Integer(number)) => whole(number)
-            .and_then(|n| u32::try_from(n).ok())
-            .map(|calls| Setting::Window(Window::Calls(calls))),
+        (Kind::Window, value) => windows(value)?.map(Setting::Windows),
         _ => None,
     };
     setting.ok_or_else(|| format!("must be {}", kind.expected()))
+}
+
+/// One window, or a list of one of calls and one of time.
+fn windows(value: &DeValue<'_>) -> Result<Option<[Option<Window>; 2]>, String> {
+    let DeValue::Array(values) = value else {
+        return Ok(window(value)?.map(|window| [Some(window), None]));
+    };
+    let [first, second] = &values[..] else { return Ok(None) };
+    let both = [window(first.get_ref())?, window(second.get_ref())?];
+    let is_one_of_each = matches!(
+        both,
+        [Some(Window::Calls(_)), Some(Window::Time(_))]
+            | [Some(Window::Time(_)), Some(Window::Calls(_))]
+    );
+    Ok(is_one_of_each.then_some(both))
+}
+
+fn window(value: &DeValue<'_>) -> Result<Option<Window>, String> {
+    match value {
+        DeValue::String(text) => Ok(Some(Window::Time(duration(text)?))),
+        DeValue::Integer(number) => {
+            let calls = whole(number).and_then(|calls| u32::try_from(calls).ok());
+            Ok(calls.map(Window::Calls))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn whole(number: &DeInteger<'_>) -> Option<i128> {

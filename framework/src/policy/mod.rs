@@ -5,13 +5,15 @@ mod builder;
 mod decode;
 mod diagnostic;
 mod file;
+mod parts;
 mod schema;
 mod settings;
 mod source;
 
-pub use builder::{Builder, IntoConfig, InvalidPolicy, PolicyMistake};
+pub use builder::{Builder, InvalidPolicy, PolicyMistake};
 pub use diagnostic::{Mistake, PolicyFileError};
 pub use file::{MAX_FILE_BYTES, PolicyFile};
+pub use parts::IntoConfig;
 pub use settings::{
     DEFAULT_DEADLINE, DEFAULT_FALLBACK_TIMEOUT, DEFAULT_TIMEOUT, MAX_DURATION, MIN_DURATION,
     MethodPolicy, Policy,

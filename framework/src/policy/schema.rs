@@ -25,6 +25,8 @@ pub(super) enum Kind {
     OnFull,
     /// A duration, or a number of calls.
     Window,
+    /// A string like `"+02:00"`.
+    UtcOffset,
     /// A table of these keys.
     Table(&'static [Field]),
     /// As a table, but not an empty one.
@@ -33,6 +35,8 @@ pub(super) enum Kind {
     Optional(&'static [Field]),
     /// As optional, but a bare number stands for a table with its first key alone.
     Shorthand(&'static [Field]),
+    /// As optional, but `true` stands for a table of defaults.
+    Switch(&'static [Field]),
     /// A table by method name.
     Methods,
 }
@@ -58,6 +62,7 @@ pub(super) const SECTION: &[Field] = &[
     field("bulkhead", Kind::Table(BULKHEAD)),
     field("mailbox", Kind::Table(MAILBOX)),
     field("rate_limit", Kind::Optional(RATE_LIMIT)),
+    field("quota", Kind::Switch(PACER)),
     field("methods", Kind::Methods),
 ];
 
@@ -67,8 +72,10 @@ pub(super) const DEFAULTS: &[Field] = SECTION.split_at(SECTION.len() - 1).0;
 pub(super) const BREAKER: &[Field] = &[
     field("failures", Kind::Count),
     field("failure_rate", Kind::Number),
+    field("slow_call_rate", Kind::Number),
     field("min_calls", Kind::Count),
     field("window", Kind::Window),
+    field("adaptive", Kind::Switch(ADAPTIVE)),
     field("open_for", Kind::Duration),
     field("half_open_calls", Kind::Count),
     field("success_threshold", Kind::Count),
@@ -82,6 +89,25 @@ pub(super) const BREAKER: &[Field] = &[
     field("ramp_from", Kind::Number),
     field("ramp_for", Kind::Duration),
     field("mode", Kind::Enforcement),
+    field("use_retry_after", Kind::Flag),
+    field("keyed", Kind::Optional(KEYED)),
+];
+
+const KEYED: &[Field] = &[
+    field("max_keys", Kind::Count),
+    field("idle_after", Kind::Duration),
+    field("count_for_dependency", Kind::Flag),
+];
+
+const ADAPTIVE: &[Field] = &[
+    field("min", Kind::Number),
+    field("max", Kind::Number),
+    field("spreads", Kind::Number),
+    field("alpha", Kind::Number),
+    field("min_calls", Kind::Count),
+    field("window", Kind::Duration),
+    field("half_life", Kind::Duration),
+    field("utc_offset", Kind::UtcOffset),
 ];
 
 const RETRY: &[Field] = &[
@@ -106,15 +132,36 @@ const BULKHEAD: &[Field] =
 
 const MAILBOX: &[Field] = &[field("capacity", Kind::Count), field("on_full", Kind::OnFull)];
 
-const RATE_LIMIT: &[Field] = &[field("token_bucket", Kind::Filled(TOKEN_BUCKET))];
+/// One of the tables, and how long a call may wait for its turn.
+pub(super) const RATE_LIMIT: &[Field] = &[
+    field("fixed_window", Kind::Filled(QUOTA)),
+    field("sliding_log", Kind::Filled(QUOTA)),
+    field("sliding_window", Kind::Filled(QUOTA)),
+    field("token_bucket", Kind::Filled(TOKEN_BUCKET)),
+    field("leaky_bucket", Kind::Filled(LEAKY_BUCKET)),
+    field("max_wait", Kind::Duration),
+];
+
+/// What a dependency's own quota is gone by.
+pub(super) const PACER: &[Field] = &[
+    field("slow_below", Kind::Number),
+    field("max_wait", Kind::Duration),
+    field("horizon", Kind::Duration),
+];
+
+const QUOTA: &[Field] = &[field("limit", Kind::BigCount), field("window", Kind::Duration)];
 
 const TOKEN_BUCKET: &[Field] =
     &[field("capacity", Kind::BigCount), field("refill_per_second", Kind::Number)];
+
+const LEAKY_BUCKET: &[Field] =
+    &[field("capacity", Kind::BigCount), field("leak_per_second", Kind::Number)];
 
 /// The keys of `[name.methods.method]`.
 pub(super) const METHOD: &[Field] = &[
     field("timeout", Kind::Duration),
     field("deadline", Kind::Duration),
+    field("slow_call", Kind::Duration),
     field("max_attempts", Kind::Count),
 ];
 
@@ -125,7 +172,8 @@ impl Kind {
             Self::Table(fields)
             | Self::Filled(fields)
             | Self::Optional(fields)
-            | Self::Shorthand(fields) => fields,
+            | Self::Shorthand(fields)
+            | Self::Switch(fields) => fields,
             _ => &[],
         }
     }
@@ -151,12 +199,23 @@ impl Kind {
             Self::OnFull => "one of \"block\", \"drop_oldest\", \"drop_newest\", \"error\", \
                              or { block = { timeout = \"5s\" } }"
                 .into(),
-            Self::Window => "a duration, like \"30s\", or a number of calls, like 100".into(),
+            Self::Window => {
+                "a duration, like \"30s\", a number of calls, like 100, or one of each, \
+                             like [100, \"30s\"]"
+                    .into()
+            }
             Self::Table(fields) | Self::Filled(fields) => format!("a table of {}", names(fields)),
             Self::Optional(fields) => format!("a table of {}, or false for none", names(fields)),
             Self::Shorthand(fields) => {
                 let first = fields.first().map_or("", |field| field.name);
                 format!("a number (its {first}), a table of {}, or false for none", names(fields))
+            }
+            Self::Switch(fields) => {
+                format!("true for the defaults, a table of {}, or false for none", names(fields))
+            }
+            Self::UtcOffset => {
+                "local time ahead of UTC in quotes, like \"+02:00\", from \"-14:00\" to \"+14:00\""
+                    .into()
             }
             Self::Methods => "a table for each method, like [name.methods.charge]".into(),
         }

@@ -30,10 +30,13 @@ pub struct Policy {
     /// Shared with the breaker itself, and among clones.
     #[serde(serialize_with = "plainly")]
     pub(super) breaker: Arc<breaker::Config>,
+    pub(super) keyed: Option<breaker::Keys>,
     pub(super) retry: retry::Config,
     pub(super) bulkhead: bulkhead::Config,
     pub(super) mailbox: backpressure::Config,
     pub(super) rate_limit: Option<limit::Config>,
+    pub(super) rate_limit_max_wait: Duration,
+    pub(super) quota: Option<limit::PacerConfig>,
     pub(super) methods: BTreeMap<String, MethodPolicy>,
 }
 
@@ -72,6 +75,12 @@ impl Policy {
     pub(crate) fn shared_breaker(&self) -> Arc<breaker::Config> {
         Arc::clone(&self.breaker)
     }
+    /// How many of the keys that methods name get a breaker of their own, with the breaker's settings, and for
+    /// how long; `None`: none. Default 10,000 keys, each forgotten after 10 minutes without use.
+    #[must_use]
+    pub fn keyed(&self) -> Option<breaker::Keys> {
+        self.keyed
+    }
     /// What is retried, how often and after how long.
     #[must_use]
     pub fn retry(&self) -> &retry::Config {
@@ -92,6 +101,17 @@ impl Policy {
     pub fn rate_limit(&self) -> Option<&limit::Config> {
         self.rate_limit.as_ref()
     }
+    /// How long an attempt may wait for its turn under the rate limit; one that would have to wait longer
+    /// is refused at once. Default zero: whatever is above the limit is refused.
+    #[must_use]
+    pub fn rate_limit_max_wait(&self) -> Duration {
+        self.rate_limit_max_wait
+    }
+    /// How attempts are paced by the quota that the dependency's answers tell of. Default: they are not.
+    #[must_use]
+    pub fn quota(&self) -> Option<limit::PacerConfig> {
+        self.quota
+    }
     /// What was said about single methods, by name. It goes over what the trait's author said in `#[call]`.
     #[must_use]
     pub fn methods(&self) -> &BTreeMap<String, MethodPolicy> {
@@ -111,10 +131,13 @@ impl Default for Policy {
             timeout: DEFAULT_TIMEOUT,
             fallback_timeout: DEFAULT_FALLBACK_TIMEOUT,
             breaker: Arc::default(),
+            keyed: Some(breaker::Keys::default()),
             retry: retry::Config::default(),
             bulkhead: bulkhead::Config::default(),
             mailbox: backpressure::Config::default(),
             rate_limit: None,
+            rate_limit_max_wait: Duration::ZERO,
+            quota: None,
             methods: BTreeMap::new(),
         }
     }
@@ -126,6 +149,7 @@ impl Default for Policy {
 pub struct MethodPolicy {
     timeout: Option<Duration>,
     deadline: Option<Duration>,
+    slow_call: Option<Duration>,
     max_attempts: Option<u32>,
 }
 
@@ -139,6 +163,12 @@ impl MethodPolicy {
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         self.deadline
+    }
+    /// From when on an attempt is slow, in place of the breaker's `slow_call`. One that is inherited from
+    /// elsewhere is cut short by the timeout.
+    #[must_use]
+    pub fn slow_call(&self) -> Option<Duration> {
+        self.slow_call
     }
     /// How many attempts a call gets at most, the first one included.
     #[must_use]
@@ -155,6 +185,13 @@ impl MethodPolicy {
     #[must_use]
     pub fn with_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
+        self
+    }
+    /// With attempts slow from here on; above zero, at most the timeout: this method's, if it is said here
+    /// too, or else the dependency's.
+    #[must_use]
+    pub fn with_slow_call(mut self, after: Duration) -> Self {
+        self.slow_call = Some(after);
         self
     }
     /// With this many attempts; 1 to 1,000.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::backpressure::Strategy as OnFull;
-use crate::breaker::{Enforcement, Trip, Window};
+use crate::breaker::{Enforcement, Trip, Window, adaptive};
 use crate::retry::{Backoff, Jitter};
 use crate::{backpressure, breaker, bulkhead, limit, retry};
 
@@ -21,14 +21,16 @@ retry = { max_attempts = 2, budget = 0.1 }
 deadline = "2s"                       # the whole call
 timeout  = "800ms"
 fallback_timeout = "50ms"
-breaker   = { failure_rate = 0.5, min_calls = 20, window = "30s", open_for = "60s", half_open_calls = 5, success_threshold = 2, slow_call = "500ms", probe_life = "10s", open_growth = 2, max_open_for = "5m", open_jitter = 0.1, healthy_after = "2m", ramp_from = 0.2, ramp_for = "15s", mode = "observe" }
+breaker   = { failures = 9, failure_rate = 0.5, slow_call_rate = 0.8, min_calls = 20, window = ["30s", 50], use_retry_after = false, open_for = "60s", half_open_calls = 5, success_threshold = 2, slow_call = "500ms", adaptive = { min = 0.1, max = 0.7, spreads = 4, alpha = 1e-5, min_calls = 30, window = "20s", half_life = "14days", utc_offset = "+02:00" }, probe_life = "10s", open_growth = 2, max_open_for = "5m", open_jitter = 0.1, healthy_after = "2m", ramp_from = 0.2, ramp_for = "15s", mode = "observe", keyed = { max_keys = 1000, idle_after = "1h", count_for_dependency = true } }
 retry     = { max_attempts = 3, base_delay = "100ms", max_delay = "2s", factor = 1.5, backoff = "constant", jitter = "equal", retry_rejections = true }
 bulkhead  = { max_concurrent = 20, max_wait = "250ms" }
 mailbox   = { capacity = 50, on_full = { block = { timeout = "1s" } } }
-rate_limit = { token_bucket = { capacity = 200, refill_per_second = 100 } }
+rate_limit = { token_bucket = { capacity = 200, refill_per_second = 100 }, max_wait = "1500ms" }
+quota = { slow_below = 0.25, max_wait = "400ms", horizon = "10m" }
 
 [payments.methods.balance]
 timeout = "300ms"
+slow_call = "200ms"
 max_attempts = 5
 
 [payments.methods."get history"]
@@ -85,6 +87,118 @@ fn every_key_of_a_breaker_is_in_its_guide() {
     for field in super::schema::BREAKER {
         let row = format!("\n| `{}` |", field.name);
         assert!(guide.contains(&row), "{} has no row under \"Every setting\"", field.name);
+        for inner in field.kind.fields() {
+            let row = format!("\n| `{}.{}` |", field.name, inner.name);
+            assert!(guide.contains(&row), "{} has no row: {row}", inner.name);
+        }
+    }
+}
+
+#[test]
+fn every_key_of_a_rate_limit_is_in_its_guide() {
+    fn each(fields: &[schema::Field], guide: &str) {
+        for field in fields {
+            let row = format!("\n| `{}` |", field.name);
+            assert!(guide.contains(&row), "{} has no row under \"Every setting\"", field.name);
+            each(field.kind.fields(), guide);
+        }
+    }
+    let guide = include_str!("../limit/guide.md");
+    each(schema::RATE_LIMIT, guide);
+    for field in schema::PACER {
+        let row = format!("\n| `quota.{}` |", field.name);
+        assert!(guide.contains(&row), "{} has no row: {row}", field.name);
+    }
+}
+
+#[test]
+fn a_quota_is_gone_by_when_it_is_named_and_any_layer_can_say_otherwise() {
+    let file = parse(
+        "[defaults]\nquota = { max_wait = \"1s\", slow_below = 1 }\n[a]\nquota.slow_below = 0.1\n\
+         [b]\nquota = false\n[c]\nquota = true\n",
+    );
+    let quota = |name: &str| file.policy(name).quota();
+    let pacer = limit::PacerConfig::builder().max_wait(SECOND);
+    assert_eq!(quota("a"), Some(pacer.clone().slow_below(0.1).build().unwrap()));
+    assert_eq!((quota("b"), Policy::default().quota()), (None, None));
+    let by_defaults = Some(pacer.slow_below(1.0).build().unwrap());
+    assert_eq!((quota("c"), quota("d")), (by_defaults, by_defaults));
+    let switched_on = parse("[defaults]\nquota = false\n[a]\nquota = true\n").policy("a");
+    assert_eq!(switched_on.quota(), Some(limit::PacerConfig::default()));
+    let mistake = one("[a]\ndeadline = \"2s\"\n[a.quota]\nmax_wait = \"3s\"\n");
+    assert_eq!((mistake.key(), mistake.line()), ("a.quota.max_wait", 4));
+    assert!(parse("[a]\ndeadline = \"100ms\"\nquota = true\n").policy("a").quota().is_some());
+}
+
+#[test]
+fn every_algorithm_of_a_rate_limit_arrives() {
+    let limit = |line: &str| {
+        *parse(&format!("[a]\nrate_limit = {{ {line} }}\n")).policy("a").rate_limit().unwrap()
+    };
+    let minute = 60 * SECOND;
+    for (line, expected) in [
+        (
+            "fixed_window = { limit = 100, window = \"1m\" }",
+            limit::Config::fixed_window(100, minute),
+        ),
+        ("sliding_log = { limit = 100, window = \"1m\" }", limit::Config::sliding_log(100, minute)),
+        (
+            "sliding_window = { limit = 9, window = \"1m\" }",
+            limit::Config::sliding_window(9, minute),
+        ),
+        (
+            "token_bucket = { capacity = 20, refill_per_second = 1.5 }",
+            limit::Config::token_bucket(20, 1.5),
+        ),
+        (
+            "leaky_bucket = { capacity = 10, leak_per_second = 5 }",
+            limit::Config::leaky_bucket(10, 5.0),
+        ),
+    ] {
+        assert_eq!(limit(line), expected.unwrap(), "{line}");
+        assert_eq!(line.split_once(' ').unwrap().0, limit(line).name());
+    }
+}
+
+#[test]
+fn two_algorithms_are_a_mistake_that_names_both_and_another_section_replaces_the_first() {
+    let mistake = one("[a.rate_limit]\nfixed_window = { limit = 1, window = \"1s\" }\n\
+         leaky_bucket = { capacity = 1, leak_per_second = 1 }");
+    assert_eq!(mistake.line(), 3);
+    assert!(mistake.key().starts_with("a.rate_limit.leaky_bucket"), "{}", mistake.key());
+    for named in ["`fixed_window`", "`leaky_bucket`", "one algorithm"] {
+        assert!(mistake.message().contains(named), "{}", mistake.message());
+    }
+    let file = parse(
+        "[defaults]\n\
+         rate_limit = { fixed_window = { limit = 1, window = \"1s\" }, max_wait = \"1s\" }\n\
+         [a]\nrate_limit = { leaky_bucket = { capacity = 1, leak_per_second = 1 } }\n[b]\n\
+         [c]\nrate_limit = { fixed_window = { limit = 7 } }\n",
+    );
+    let a = file.policy("a");
+    assert_eq!(*a.rate_limit().unwrap(), limit::Config::leaky_bucket(1, 1.0).unwrap());
+    assert_eq!(a.rate_limit_max_wait(), SECOND, "how long to wait is another matter");
+    assert_eq!(
+        *file.policy("b").rate_limit().unwrap(),
+        limit::Config::fixed_window(1, SECOND).unwrap()
+    );
+    assert_eq!(
+        *file.policy("c").rate_limit().unwrap(),
+        limit::Config::fixed_window(7, SECOND).unwrap()
+    );
+}
+
+#[test]
+fn half_of_any_algorithm_and_a_wait_without_one_are_mistakes() {
+    for (line, missing) in [
+        ("fixed_window = { limit = 1 }", "fixed_window.window"),
+        ("sliding_log = { window = \"1s\" }", "sliding_log.limit"),
+        ("sliding_window = { limit = 1 }", "sliding_window.window"),
+        ("leaky_bucket = { capacity = 1 }", "leaky_bucket.leak_per_second"),
+        ("max_wait = \"1s\"", "max_wait"),
+    ] {
+        let mistake = one(&format!("[a]\nrate_limit = {{ {line} }}\n"));
+        assert_eq!(mistake.key(), format!("a.rate_limit.{missing}"), "{line}");
     }
 }
 
@@ -98,9 +212,26 @@ fn every_key_of_a_file_arrives() {
         .fallback_timeout(50 * MILLI)
         .breaker(
             breaker::Config::builder()
+                .failures(9)
                 .failure_rate(0.5)
+                .slow_call_rate(0.8)
                 .min_calls(20)
                 .window(Window::Time(30 * SECOND))
+                .window(Window::Calls(50))
+                .use_retry_after(false)
+                .adaptive(
+                    adaptive::Config::builder()
+                        .min(0.1)
+                        .max(0.7)
+                        .spreads(4.0)
+                        .alpha(1e-5)
+                        .min_calls(30)
+                        .window(20 * SECOND)
+                        .half_life(14 * 24 * 3600 * SECOND)
+                        .utc_offset("+02:00".parse().unwrap())
+                        .build()
+                        .unwrap(),
+                )
                 .open_for(60 * SECOND)
                 .half_open_calls(5)
                 .success_threshold(2)
@@ -112,6 +243,12 @@ fn every_key_of_a_file_arrives() {
                 .healthy_after(120 * SECOND)
                 .ramp(0.2, 15 * SECOND)
                 .enforcement(Enforcement::Observe),
+        )
+        .keyed(
+            breaker::Keys::builder()
+                .max_keys(1_000)
+                .idle_after(3_600 * SECOND)
+                .count_for_dependency(true),
         )
         .retry(
             retry::Config::builder()
@@ -128,8 +265,21 @@ fn every_key_of_a_file_arrives() {
         .mailbox(
             backpressure::Config::builder().capacity(50).on_full(OnFull::Block { timeout: SECOND }),
         )
-        .rate_limit(limit::Config::builder().capacity(200).refill_per_second(100.0))
-        .method("balance", MethodPolicy::default().with_timeout(300 * MILLI).with_max_attempts(5))
+        .rate_limit(limit::Config::token_bucket(200, 100.0))
+        .rate_limit_max_wait(1500 * MILLI)
+        .quota(
+            limit::PacerConfig::builder()
+                .slow_below(0.25)
+                .max_wait(400 * MILLI)
+                .horizon(600 * SECOND),
+        )
+        .method(
+            "balance",
+            MethodPolicy::default()
+                .with_timeout(300 * MILLI)
+                .with_slow_call(200 * MILLI)
+                .with_max_attempts(5),
+        )
         .method(
             "get history",
             MethodPolicy::default().with_deadline(10 * SECOND).with_timeout(9 * SECOND),
@@ -139,7 +289,7 @@ fn every_key_of_a_file_arrives() {
     assert_eq!(file.policy("payments"), expected);
     let inventory = file.policy("inventory");
     assert_eq!(inventory.deadline(), 5 * SECOND);
-    assert_eq!(inventory.breaker().trip(), Trip::Consecutive { failures: 7 });
+    assert_eq!(inventory.breaker().trip(), Trip { failures: Some(7), rates: None, adaptive: None });
     let budget = inventory.retry().budget().unwrap();
     assert_eq!((budget.ratio(), budget.min_per_second(), budget.window()), (0.6, 1.5, 60 * SECOND));
     assert_eq!(file.policy("nobody").retry().max_attempts(), 2);
@@ -148,17 +298,19 @@ fn every_key_of_a_file_arrives() {
 
 #[test]
 fn the_full_file_leaves_no_known_key_out() {
-    fn each(fields: &[schema::Field]) {
-        for field in fields {
+    let others = ["fixed_window", "sliding_log", "sliding_window", "leaky_bucket"];
+    fn each(fields: &[schema::Field], others: &[&str]) {
+        // Of the algorithms there can be one only: a test of their own tries the others.
+        for field in fields.iter().filter(|field| !others.contains(&field.name)) {
             let written = [" ", ".", "\n"]
                 .iter()
                 .any(|before| FULL.contains(&format!("{before}{}", field.name)));
             assert!(written, "`{}` is known but not tried", field.name);
-            each(field.kind.fields());
+            each(field.kind.fields(), others);
         }
     }
-    each(schema::SECTION);
-    each(schema::METHOD);
+    each(schema::SECTION, &others);
+    each(schema::METHOD, &others);
 }
 
 #[test]
@@ -183,7 +335,7 @@ fn a_section_goes_over_the_defaults_key_by_key() {
     let (a, b) = (file.policy("a"), file.policy("b"));
     assert_eq!(
         a.breaker().trip(),
-        Trip::Consecutive { failures: 3 },
+        Trip { failures: Some(3), rates: None, adaptive: None },
         "one mode replaces the other"
     );
     assert_eq!(a.breaker().open_for(), 5 * SECOND);
@@ -192,13 +344,50 @@ fn a_section_goes_over_the_defaults_key_by_key() {
     let budget = a.retry().budget().unwrap();
     assert_eq!((budget.ratio(), budget.window()), (0.3, SECOND));
     let limit = b.rate_limit().unwrap();
-    assert_eq!((limit.capacity(), limit.refill_per_second()), (9, 1.0));
+    assert_eq!(*limit, limit::Config::token_bucket(9, 1.0).unwrap());
     assert_eq!(b.retry().budget(), None);
     assert_eq!(b.mailbox().on_full(), OnFull::DropOldest);
     let switched_on = parse(
         "[defaults]\nretry.budget = false\n[a]\nretry.budget.ratio = 0.4\nrate_limit = false",
     );
     assert_eq!(switched_on.policy("a").retry().budget().unwrap().ratio(), 0.4);
+}
+
+#[test]
+fn an_adaptive_threshold_takes_the_place_of_failures_in_a_row_and_the_other_way_round() {
+    let file = parse(
+        r#"
+        [defaults]
+        breaker = { adaptive = { min = 0.1, max = 0.5 } }
+        [a]
+        breaker = { adaptive = { max = 0.4 } }
+        [b]
+        breaker = { adaptive = false }
+        [c]
+        breaker = { failures = 3 }
+        [d]
+        breaker = { failures = 3, adaptive = true }
+        [e]
+        breaker = { failure_rate = 0.8 }
+        "#,
+    );
+    let trip = |name: &str| file.policy(name).breaker().trip();
+    let a = trip("a").adaptive.unwrap();
+    assert_eq!((a.min(), a.max(), trip("a").failures), (0.1, 0.4, None));
+    assert_eq!((trip("b").adaptive, trip("b").failures), (None, Some(5)));
+    assert_eq!((trip("c").adaptive, trip("c").failures), (None, Some(3)));
+    let d = trip("d");
+    let named_anew = (Some(adaptive::Config::default()), Some(3));
+    assert_eq!((d.adaptive, d.failures), named_anew, "both, and nothing of the defaults'");
+    let e = trip("e");
+    assert!(e.rates.is_some() && e.adaptive.is_some(), "either can open it");
+    let other_way = parse("[defaults]\nbreaker.failures = 3\n[a]\nbreaker.adaptive.min = 0.1\n");
+    assert_eq!(other_way.policy("a").breaker().trip().failures, None);
+    assert_eq!(file.policy("a").breaker().open_for(), 60 * SECOND, "as by any rate");
+    let plain = parse("[a]\nbreaker.adaptive = true").policy("a");
+    assert_eq!(plain.breaker().trip().adaptive, Some(adaptive::Config::default()));
+    let mistake = one("[defaults]\nbreaker.adaptive.min = 0.3\n[a]\nbreaker.adaptive.max = 0.2\n");
+    assert_eq!((mistake.key(), mistake.line()), ("a.breaker.adaptive.max", 4));
 }
 
 #[test]
@@ -247,7 +436,11 @@ fn values_that_make_no_sense_are_refused_where_they_stand() {
         ("breaker = { failure_rate = 0.5, window = true }", "a number of calls"),
         ("breaker = { failure_rate = 0.5, window = 10 , min_calls = 11 }", "at most the window"),
         ("breaker = { min_calls = 5 }", "unless failure_rate"),
-        ("breaker = { failures = 5, failure_rate = 0.5 }", "left out when failure_rate"),
+        ("breaker = { slow_call_rate = 0.5 }", "given only with slow_call"),
+        ("breaker = { slow_call_rate = 1.5, slow_call = \"1s\" }", "above 0 and at most 1"),
+        ("breaker = { failure_rate = 0.5, window = [10, 20] }", "one of each"),
+        ("breaker = { failure_rate = 0.5, window = [10] }", "one of each"),
+        ("breaker = { failure_rate = 0.5, window = [10, \"20\"] }", "time unit needed"),
         ("breaker = { slow_call = \"11s\" }", "at most timeout"),
         ("breaker = { half_open = \"some\" }", "\"all_probes\""),
         ("breaker = { half_open = \"early\" }", "only with a failure_rate"),
@@ -256,7 +449,7 @@ fn values_that_make_no_sense_are_refused_where_they_stand() {
             "the share of failures decides",
         ),
         ("breaker = { half_open = \"one_probe\", half_open_calls = 2 }", "half_open is one_probe"),
-        ("breaker = { half_open_calls = 4001 }", "from 1 to 4000"),
+        ("breaker = { half_open_calls = 501 }", "from 1 to 500"),
         ("breaker = { open_growth = 0.5 }", "from 1 to 100"),
         ("breaker = { open_growth = nan }", "from 1 to 100"),
         ("breaker = { max_open_for = \"29s\" }", "from open_for to 30days"),
@@ -265,6 +458,25 @@ fn values_that_make_no_sense_are_refused_where_they_stand() {
         ("breaker = { ramp_from = 0.1 }", "unless ramp_for"),
         ("breaker = { ramp_from = 1, ramp_for = \"5s\" }", "above 0 and below 1"),
         ("breaker = { ramp_for = \"0s\" }", "from 1ms to 30days"),
+        ("breaker = { adaptive = {} }", "true for the defaults"),
+        ("quota = {}", "true for the defaults"),
+        ("quota = { slow_below = 2 }", "from 0 to 1"),
+        ("quota = { max_wait = \"8days\" }", "7 days"),
+        ("quota = { horizon = \"1ms\" }", "from 1 s to 7 days"),
+        ("quota = { slow = 1 }", "unknown key"),
+        ("breaker = { adaptive = 0.5 }", "true for the defaults"),
+        ("breaker = { adaptive = { min = 0 } }", "above 0 and at most 1"),
+        ("breaker = { adaptive = { max = nan } }", "above 0 and at most 1"),
+        ("breaker = { adaptive = { min = 0.7 } }", "at most max (0.6)"),
+        ("breaker = { adaptive = { spreads = -1 } }", "from 0 to 100"),
+        ("breaker = { adaptive = { alpha = 0.5 } }", "from 1e-15 to 0.01"),
+        ("breaker = { adaptive = { min_calls = 0 } }", "from 1 to 1000000"),
+        ("breaker = { adaptive = { window = \"2h\" } }", "from 100ms to 1h"),
+        ("breaker = { adaptive = { window = 30 } }", "a duration"),
+        ("breaker = { adaptive = { half_life = \"1h\" } }", "from 1day to 3650days"),
+        ("breaker = { adaptive = { utc_offset = \"02:00\" } }", "like \"+02:00\""),
+        ("breaker = { adaptive = { utc_offset = 2 } }", "like \"+02:00\""),
+        ("breaker = { adaptive = { minimum = 2 } }", "unknown key"),
         ("breaker = { mode = \"off\" }", "\"observe\""),
         ("breaker = 5", "a table of `failures`"),
         ("retry = { max_attempts = 1001 }", "from 1 to 1000"),
@@ -284,7 +496,18 @@ fn values_that_make_no_sense_are_refused_where_they_stand() {
         ("mailbox = { on_full = { block = { timeout = \"0s\" } } }", "from 1ms"),
         ("mailbox = { on_full = { block = { timeout = \"5s\", more = 1 } } }", "one of"),
         ("rate_limit = true", "or false for none"),
-        ("rate_limit = {}", "a table of `token_bucket`"),
+        ("rate_limit = { fixed_window = { limit = 0, window = \"1s\" } }", "at least 1"),
+        ("rate_limit = { sliding_log = { limit = 1, window = \"31days\" } }", "30days"),
+        ("rate_limit = { leaky_bucket = { capacity = 1, leak_per_second = 0 } }", "from 0.0000001"),
+        (
+            "rate_limit = { leaky_bucket = { capacity = 1, leak_per_second = 1 }, max_wait = \"2h\" }",
+            "at most 1h",
+        ),
+        (
+            "rate_limit = { leaky_bucket = { capacity = 1, leak_per_second = 1 }, max_wait = \"31s\" }",
+            "at most deadline (30s)",
+        ),
+        ("rate_limit = {}", "a table of `fixed_window`"),
         ("rate_limit = { token_bucket = {} }", "a table of `capacity`"),
         ("rate_limit = { token_bucket = { capacity = 0, refill_per_second = 1 } }", "at least 1"),
         (
@@ -300,6 +523,9 @@ fn values_that_make_no_sense_are_refused_where_they_stand() {
         ("methods.get.timeout = \"40s\"", "at most deadline"),
         ("methods.get = { timeout = \"2s\", deadline = \"1s\" }", "at most deadline"),
         ("methods.get.max_attempts = 0", "from 1 to 1000"),
+        ("methods.get.slow_call = \"0s\"", "longer than zero"),
+        ("methods.get.slow_call = \"11s\"", "at most timeout (10s)"),
+        ("methods.get = { slow_call = \"2s\", timeout = \"1s\" }", "at most timeout (1s)"),
     ] {
         refused(line, reason);
     }
@@ -358,6 +584,11 @@ fn a_contradiction_between_layers_points_at_the_key_that_was_set_last() {
     assert_eq!(mistake.help(), Some("deadline is set in [defaults], line 2"));
     let mistake = one("[a]\ndeadline = \"2s\"\n[a.methods.get]\ntimeout = \"5s\"\n");
     assert_eq!(mistake.help(), Some("deadline is set in [a], line 2"));
+    let mistake = one("[a]\ntimeout = \"2s\"\n[a.methods.get]\nslow_call = \"5s\"\n");
+    assert_eq!((mistake.key(), mistake.line()), ("a.methods.get.slow_call", 4));
+    assert_eq!(mistake.help(), Some("timeout is set in [a], line 2"));
+    let mistake = one("[a.methods.get]\ntimeout = 3\nslow_call = \"50s\"\n");
+    assert_eq!(mistake.key(), "a.methods.get.timeout", "what it would be compared with is broken");
     let mistake = one("[defaults]\ntimeout = \"0s\"\n[a]\n[b]\n");
     assert_eq!(mistake.key(), "defaults.timeout", "a mistake in the defaults is told once");
     let mistake = one("[a]\ndeadline = \"2 parsecs\"\ntimeout = \"40s\"\n");
@@ -414,7 +645,7 @@ fn a_builder_tells_the_mistakes_of_every_part_at_once() {
         .retry(retry::Config::builder().max_attempts(0))
         .bulkhead(bulkhead::Config::builder().max_wait(2 * SECOND))
         .mailbox(backpressure::Config::builder().capacity(0).build())
-        .rate_limit(limit::Config::builder().capacity(0))
+        .rate_limit(limit::Config::token_bucket(0, 1.0))
         .method("get", MethodPolicy::default().with_timeout(3 * SECOND))
         .build()
         .unwrap_err();
@@ -481,7 +712,7 @@ proptest! {
 
     #[test]
     fn any_value_of_any_key_never_panics(
-        key in "(deadline|breaker\\.(window|failures|open_for)|retry\\.budget|mailbox\\.on_full|rate_limit\\.token_bucket\\.capacity|methods\\.a)",
+        key in "(deadline|breaker\\.(window|failures|open_for)|retry\\.budget|breaker\\.adaptive(\\.(alpha|window|utc_offset))?|mailbox\\.on_full|rate_limit\\.token_bucket\\.capacity|methods\\.a)",
         value in prop_oneof![
             "-?[0-9]{1,40}", "-?[0-9]{1,20}\\.[0-9]{1,9}", "\"-?[0-9 .]{1,25}(ns|ms|s|m|h|d|y|years)?\"",
             "0x[0-9a-f]{1,40}", "\\[1, 2\\]", "1979-05-27", "true", "inf", "1e[0-9]{1,5}",

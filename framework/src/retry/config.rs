@@ -48,7 +48,7 @@ impl Config {
     pub fn base_delay(&self) -> Duration {
         self.base_delay
     }
-    /// No delay is longer than this, jitter included. Default 60 s.
+    /// No backoff is longer than this, jitter included; a wait is, if the server has asked for more. Default 60 s.
     #[must_use]
     pub fn max_delay(&self) -> Duration {
         self.max_delay
@@ -117,7 +117,7 @@ impl Builder {
         self.base_delay = Some(delay);
         self
     }
-    /// No delay is longer than this; at most 30 days.
+    /// No backoff is longer than this; at most 30 days. A wait that the server asked for may be.
     #[must_use]
     pub fn max_delay(mut self, delay: Duration) -> Self {
         self.config.max_delay = delay;

@@ -8,14 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actor::{RestartPolicy, Supervision, SupervisionError};
+use crate::breaker::adaptive::HistoryStore;
 use crate::call::timer::Time;
 use crate::entropy::Entropy;
 use crate::event::{Event, Observer};
 use crate::policy::{Policy, PolicyFile, PolicyFileError};
-use crate::telemetry::{Publisher, Tracing};
+use crate::setting::InvalidSettings;
+use crate::telemetry::{DEFAULT_CAPACITY, Events, Publisher, Tracing};
 
+use super::events::Broadcast;
 use super::exporting::Exporting;
+use super::history::{FileStore, KEPT_EVERY, Keeper};
 use super::registry::Registry;
+use super::reload::Policies;
 use super::seawall::{Parts, Seawall};
 
 /// Seawall could not be started. Nothing was.
@@ -34,9 +39,25 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// Something that the builder was told is out of range.
+    #[error(transparent)]
+    Settings(#[from] InvalidSettings),
+    /// The directory that what is learned shall be kept in cannot be used, or its thread cannot be had.
+    #[error("cannot keep history{}", in_directory(.directory.as_deref()))]
+    History {
+        /// The directory, if it was one.
+        directory: Option<PathBuf>,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
     /// Supervision could not be started.
     #[error(transparent)]
     Supervision(#[from] SupervisionError),
+}
+
+fn in_directory(directory: Option<&Path>) -> String {
+    directory.map(|directory| format!(" in `{}`", directory.display())).unwrap_or_default()
 }
 
 /// Gathers what a Seawall is to be like; nothing happens before [`Builder::start`].
@@ -48,8 +69,10 @@ pub struct Builder {
     seed: Option<u64>,
     restart: RestartPolicy,
     observers: Vec<Arc<dyn Observer>>,
+    event_capacity: usize,
     metrics: Option<String>,
     publishing: Option<Publishing>,
+    history: Option<HistorySource>,
     on_this_runtime: bool,
 }
 
@@ -57,6 +80,26 @@ enum PolicySource {
     BuiltIn,
     File(PathBuf),
     Text { name: String, text: String },
+}
+
+enum HistorySource {
+    Directory(PathBuf),
+    Store(Arc<dyn HistoryStore>),
+}
+
+impl HistorySource {
+    fn start(self, registry: &Arc<Registry>) -> Result<Keeper, StartError> {
+        let (directory, store) = match self {
+            Self::Store(store) => (None, Ok(store)),
+            Self::Directory(directory) => {
+                let store = FileStore::new(&directory);
+                (Some(directory), store.map(|store| Arc::new(store) as Arc<dyn HistoryStore>))
+            }
+        };
+        store
+            .and_then(|store| Keeper::start(store, Arc::clone(registry)))
+            .map_err(|source| StartError::History { directory, source })
+    }
 }
 
 impl Default for Builder {
@@ -68,8 +111,10 @@ impl Default for Builder {
             seed: None,
             restart: RestartPolicy::default(),
             observers: Vec::new(),
+            event_capacity: DEFAULT_CAPACITY,
             metrics: None,
             publishing: None,
+            history: None,
             on_this_runtime: false,
         }
     }
@@ -119,6 +164,13 @@ impl Builder {
         self
     }
 
+    /// How many events are kept for subscribers of [`Seawall::events`] that are slow; from 1 to 1,048,576,
+    /// default 1,024. They take room only while somebody subscribes, some 100 bytes each.
+    pub fn event_capacity(mut self, events: usize) -> Self {
+        self.event_capacity = events;
+        self
+    }
+
     /// Serves metrics to Prometheus at this address, under `/metrics`, from a thread and a recorder of
     /// Seawall's own. Port 0 picks a free one: [`Seawall::metrics_address`]. An address that is not
     /// loopback can be read by whoever reaches it.
@@ -148,6 +200,20 @@ impl Builder {
         self
     }
 
+    /// Keeps what adaptive breakers learn in files in this directory, which is made if it is not there, and
+    /// reads it when a dependency is spawned: see [`FileStore`]. Written every five minutes and at shutdown, by
+    /// a thread that it has to itself. Without this, or [`Builder::history_store`], every run begins anew.
+    pub fn history_dir(mut self, directory: impl AsRef<Path>) -> Self {
+        self.history = Some(HistorySource::Directory(directory.as_ref().to_owned()));
+        self
+    }
+
+    /// The same in a store of another kind.
+    pub fn history_store(mut self, store: impl HistoryStore) -> Self {
+        self.history = Some(HistorySource::Store(Arc::new(store)));
+        self
+    }
+
     /// Runs the actors on the runtime that starts Seawall, not on a thread of their own: with
     /// [`Time::tokio`] a test's paused clock then drives them too. Needs a runtime that runs local
     /// tasks: `#[actix::main]`, `#[actix::test]`, or a tokio `LocalSet`.
@@ -160,17 +226,22 @@ impl Builder {
     /// the clock is calibrated.
     ///
     /// # Errors
-    /// [`StartError`]: a policy is wrong, an address cannot be listened on, a thread cannot be had.
+    /// [`StartError`]: a policy or a setting is wrong, an address cannot be listened on, a thread cannot be had.
     pub fn start(self) -> Result<Seawall, StartError> {
-        let policies = match self.policy {
-            PolicySource::BuiltIn => PolicyFile::default(),
-            PolicySource::File(path) => PolicyFile::load(path)?,
-            PolicySource::Text { name, text } => PolicyFile::parse(&text, &name)?,
+        let (path, file) = match self.policy {
+            PolicySource::BuiltIn => (None, PolicyFile::default()),
+            PolicySource::File(path) => {
+                let file = PolicyFile::load(&path)?;
+                (Some(path), file)
+            }
+            PolicySource::Text { name, text } => (None, PolicyFile::parse(&text, &name)?),
         };
+        let events = Arc::new(Events::new(self.event_capacity)?);
         let time = self.time.unwrap_or_else(Time::system);
         let registry = Arc::new(Registry::default());
         // Before any thread but its own: the one step that fails for reasons outside.
         let mut exporting = Exporting::start(self.metrics, &registry)?;
+        let keeper = self.history.map(|history| history.start(&registry)).transpose()?;
         let supervision = if self.on_this_runtime {
             Supervision::on_this_runtime(time.clone(), self.restart)?
         } else {
@@ -182,17 +253,24 @@ impl Builder {
                 supervision.repeat("metrics publisher", period, move || publish(&registry));
             exporting.publisher = Some(handle);
         }
+        let keeping = keeper
+            .clone()
+            .map(|keeper| supervision.repeat("history", KEPT_EVERY, move || keeper.keep_all()));
         let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::new(Tracing)];
         observers.extend(self.observers);
+        observers.push(Arc::clone(&events) as Arc<dyn Observer>);
         Ok(Seawall::new(Parts {
             time,
             supervision,
             registry,
             exporting,
-            policies,
-            own_policies: self.own_policies,
+            keeper,
+            keeping,
+            unspawned: file.names().map(str::to_owned).collect(),
+            policies: Policies::new(path, self.own_policies, file),
             entropy: self.seed.map_or_else(Entropy::system, Entropy::seeded),
             observer: Arc::new(All(observers)),
+            events: Broadcast(events),
         }))
     }
 }

@@ -1,9 +1,12 @@
 //! A dependency as an operator sees it.
 
+use std::sync::Arc;
+
 use crate::actor::{Control, ControlError};
 use crate::call::Snapshot;
 use crate::call::timer::Time;
 use crate::event::State;
+use crate::policy::Policy;
 
 use super::registry::Registered;
 
@@ -37,6 +40,18 @@ impl DependencyHandle {
         self.registered.dependency.snapshot()
     }
 
+    /// Puts it under another policy while calls go on, until the next [`Seawall::reload`](super::Seawall::reload),
+    /// which says what is kept. False: it is the policy that it had.
+    pub fn set_policy(&self, policy: Policy) -> bool {
+        self.registered.dependency.reload(policy)
+    }
+
+    /// The policy that it goes by now.
+    #[must_use]
+    pub fn policy(&self) -> Arc<Policy> {
+        self.registered.dependency.policy()
+    }
+
     /// Tells its actor something; the answer is how things are afterwards.
     ///
     /// # Errors
@@ -68,6 +83,15 @@ impl DependencyHandle {
     /// As for [`DependencyHandle::tell`].
     pub async fn disable(&self) -> Result<Snapshot, ControlError> {
         self.tell(Control::Disable).await
+    }
+
+    /// Lets the breaker open and close, count what it would have refused, and refuse nothing, until
+    /// [`DependencyHandle::reset`].
+    ///
+    /// # Errors
+    /// As for [`DependencyHandle::tell`].
+    pub async fn observe(&self) -> Result<Snapshot, ControlError> {
+        self.tell(Control::Observe).await
     }
 
     /// Closes the breaker with an empty window and lets it decide for itself again.

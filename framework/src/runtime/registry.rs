@@ -10,6 +10,8 @@ use crate::actor::{Attendance, DependencyActor};
 use crate::call::Dependency;
 use crate::error::DependencyName;
 
+use super::history::Keeper;
+
 /// Every dependency that somebody holds a client of. Read by every scrape, so it is shared with the
 /// exporter, which keeps nothing else of Seawall alive.
 #[derive(Default)]
@@ -25,6 +27,8 @@ struct Place {
 pub(super) struct Registered {
     pub(super) dependency: Arc<Dependency>,
     pub(super) attendance: Arc<Attendance<DependencyActor>>,
+    /// Whoever keeps what its breaker learns, if anybody does.
+    pub(super) keeper: Option<Keeper>,
 }
 
 impl Registry {
@@ -97,5 +101,8 @@ impl Drop for Tenancy {
             .0
             .remove_if(mine.name(), |_, other| Arc::ptr_eq(&other.registered.dependency, mine));
         self.registered.attendance.dismiss();
+        if let Some(keeper) = &self.registered.keeper {
+            keeper.keep(mine);
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! A running Seawall.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::actor::{ActorHandle, Supervision, actix};
+use crate::actor::{ActorHandle, Job, Supervision, actix};
 use crate::call::timer::Time;
 use crate::call::{Core, Dependency, Snapshot};
 use crate::client::{Link, Proxy};
@@ -15,13 +15,17 @@ use crate::clock::Moment;
 use crate::entropy::Entropy;
 use crate::error::DependencyName;
 use crate::event::Observer;
-use crate::policy::{Policy, PolicyFile};
+use crate::policy::PolicyFile;
 use crate::sync::Mutex;
+use crate::telemetry::EventStream;
 
 use super::builder::Builder;
 use super::dependency::DependencyHandle;
+use super::events::Broadcast;
 use super::exporting::Exporting;
+use super::history::{Keeper, patiently};
 use super::registry::{Registered, Registry, Tenancy};
+use super::reload::{Policies, ReloadError, Reloaded};
 use super::shutdown::ShutdownReport;
 
 /// Longest name a dependency may have, in bytes: names become metric labels.
@@ -75,11 +79,14 @@ pub(super) struct Inner {
     pub(super) supervision: Supervision,
     pub(super) registry: Arc<Registry>,
     pub(super) exporting: Exporting,
-    policies: PolicyFile,
-    own_policies: BTreeMap<String, Policy>,
+    pub(super) keeper: Option<Keeper>,
+    /// Held so that it goes on, on supervision's thread.
+    _keeping: Option<ActorHandle<Job>>,
+    policies: Policies,
     entropy: Entropy,
     forks: AtomicU64,
     observer: Arc<dyn Observer>,
+    pub(super) events: Broadcast,
     pub(super) closed: AtomicBool,
     /// Sections of the policy file that nobody has spawned yet.
     pub(super) unspawned: Mutex<BTreeSet<String>>,
@@ -92,10 +99,13 @@ pub(super) struct Parts {
     pub(super) supervision: Supervision,
     pub(super) registry: Arc<Registry>,
     pub(super) exporting: Exporting,
-    pub(super) policies: PolicyFile,
-    pub(super) own_policies: BTreeMap<String, Policy>,
+    pub(super) keeper: Option<Keeper>,
+    pub(super) keeping: Option<ActorHandle<Job>>,
+    pub(super) policies: Policies,
+    pub(super) unspawned: BTreeSet<String>,
     pub(super) entropy: Entropy,
     pub(super) observer: Arc<dyn Observer>,
+    pub(super) events: Broadcast,
 }
 
 impl Seawall {
@@ -110,12 +120,14 @@ impl Seawall {
             supervision: parts.supervision,
             registry: parts.registry,
             exporting: parts.exporting,
-            unspawned: Mutex::new(parts.policies.names().map(str::to_owned).collect()),
+            keeper: parts.keeper,
+            _keeping: parts.keeping,
+            unspawned: Mutex::new(parts.unspawned),
             policies: parts.policies,
-            own_policies: parts.own_policies,
             entropy: parts.entropy,
             forks: AtomicU64::new(0),
             observer: parts.observer,
+            events: parts.events,
             closed: AtomicBool::new(false),
             finished: tokio::sync::OnceCell::new(),
         }))
@@ -125,14 +137,11 @@ impl Seawall {
     /// picks the client: `let payments: PaymentsClient<_> = seawall.spawn("payments", service).await?`.
     ///
     /// The dependency lives as long as any clone of the client. Does not wait for the actor, nor for
-    /// the dependency to be reachable.
+    /// the dependency to be reachable; for what its breaker has learned in earlier runs, if that is kept,
+    /// at most 5 s.
     ///
     /// # Errors
     /// [`SpawnError`]: the name is taken or cannot be one, or Seawall is shutting down.
-    #[expect(
-        clippy::unused_async,
-        reason = "a factory that builds the client will be awaited here"
-    )]
     pub async fn spawn<P: Proxy>(&self, name: &str, service: P::Service) -> Result<P, SpawnError> {
         if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
             return Err(SpawnError::BadName { name: name.escape_debug().to_string() });
@@ -147,25 +156,26 @@ impl Seawall {
         let Some(tenancy) = settled else {
             return Err(SpawnError::AlreadySpawned { name: name.to_string() });
         };
-        // A shutdown that began meanwhile may have missed it.
+        // A reload that was under way may have missed it, and so may a shutdown that began meanwhile.
+        tenancy.dependency().reload(self.0.policies.of(tenancy.dependency().name()));
         if self.0.closed.load(Ordering::Acquire) {
             tenancy.dependency().cancel();
+        }
+        if let Some(read) = self.0.keeper.as_ref().and_then(|it| it.read(tenancy.dependency())) {
+            patiently(read, &self.0.time).await;
         }
         Ok(link::<P>(service, tenancy))
     }
 
     fn register(&self, name: DependencyName) -> Registered {
         self.0.unspawned.lock().remove(&*name);
-        let policy = match self.0.own_policies.get(&*name) {
-            Some(policy) => policy.clone(),
-            None => self.0.policies.policy(&name),
-        };
+        let policy = self.0.policies.of(&name);
         let entropy = self.0.entropy.fork(self.0.forks.fetch_add(1, Ordering::Relaxed));
         let observer = Arc::clone(&self.0.observer);
         let dependency =
             Arc::new(Dependency::new(name, policy, self.0.time.clone(), entropy, observer));
         let attendance = self.0.supervision.attend(Arc::clone(&dependency));
-        Registered { dependency, attendance }
+        Registered { dependency, attendance, keeper: self.0.keeper.clone() }
     }
 
     /// A client of another trait on a dependency that is already spawned: both share its breaker, its
@@ -180,6 +190,27 @@ impl Seawall {
         }
     }
 
+    /// Reads the policy file again, and puts every dependency under what it says now, while calls go on.
+    /// Blocks while it reads.
+    ///
+    /// Breaker state and counts, orders by hand, permits that are out and calls that wait are all kept.
+    /// Calls under way go on by what they began with, but for a timeout that has not begun to run. A rate
+    /// limit that changes has no more tokens than it had; a retry budget that changes begins anew. Policies built in code stay.
+    ///
+    /// # Errors
+    /// [`ReloadError`]: there is no file, it cannot be read, or something in it is wrong. Nothing has
+    /// changed then.
+    pub fn reload(&self) -> Result<Reloaded, ReloadError> {
+        Ok(self.reload_from(self.0.policies.read()?))
+    }
+
+    /// As [`Seawall::reload`], with policies from elsewhere.
+    pub fn reload_from(&self, policies: PolicyFile) -> Reloaded {
+        let reloaded = self.0.policies.replace(policies, &self.0.registry);
+        *self.0.unspawned.lock() = reloaded.unspawned.iter().cloned().collect();
+        reloaded
+    }
+
     /// A hold on a dependency for operators: what it has seen, and its breaker by hand.
     #[must_use]
     pub fn dependency(&self, name: &str) -> Option<DependencyHandle> {
@@ -190,6 +221,44 @@ impl Seawall {
     #[must_use]
     pub fn snapshots(&self) -> Vec<Snapshot> {
         self.0.registry.all().iter().map(|found| found.dependency.snapshot()).collect()
+    }
+
+    /// Everything that happens from now on, for whoever wants to hear it in a task of their own. Each
+    /// stream gets every event; how many it may fall behind is [`Builder::event_capacity`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use seawall::prelude::*;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), seawall::StartError> {
+    /// let seawall = Seawall::builder().start()?;
+    /// let mut events = seawall.events();
+    /// let listening = tokio::spawn(async move {
+    ///     while let Some(received) = events.recv().await {
+    ///         if received.lost > 0 {
+    ///             println!("too slow for {} events", received.lost);
+    ///         }
+    ///         match received.event {
+    ///             Event::Transition { dependency, transition } => {
+    ///                 println!("{dependency}: {} to {}", transition.from, transition.to);
+    ///             }
+    ///             Event::Refused { dependency, by, unreported, .. } => {
+    ///                 println!("{dependency}: {} calls refused by {by}", unreported + 1);
+    ///             }
+    ///             other => println!("{other:?}"),
+    ///         }
+    ///     }
+    /// });
+    /// seawall.shutdown(Duration::from_secs(5)).await;
+    /// // The stream has ended.
+    /// assert!(listening.await.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn events(&self) -> EventStream {
+        self.0.events.0.subscribe()
     }
 
     /// Runs any actix actor under the same root: it is built by the factory on the supervision thread,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::call::Dependency;
 use crate::call::timer::Sleep;
 
+use super::history::patiently;
 use super::seawall::Inner;
 
 /// How a dependency's calls ended at shutdown.
@@ -69,8 +70,12 @@ impl Inner {
             registered.dependency.cancel();
             registered.attendance.dismiss();
         }
+        if let Some(keeper) = &self.keeper {
+            patiently(keeper.flush(), &self.time).await;
+        }
         self.supervision.stop();
         self.exporting.stop();
+        self.events.0.end();
         for section in self.unspawned.lock().iter() {
             tracing::warn!(section, "the policy file has a section that nobody spawned");
         }

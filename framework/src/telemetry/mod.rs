@@ -3,7 +3,7 @@
 //! Calls pay for none of this: they add to counters of their dependency's own, and whoever wants to know
 //! reads those. [`Publisher`] brings them into any recorder of the `metrics` facade; `Exporter` has a
 //! recorder of its own and makes Prometheus text of it; `Server` serves that text over HTTP;
-//! [`Tracing`] logs what is rare enough to be told of at once.
+//! [`Tracing`] logs what is rare enough to be told of at once; an [`EventStream`] hands it to whoever subscribes.
 //!
 //! [`names`] is the contract: every series, its kind, unit, labels and meaning. Labels hold what the
 //! configuration and the code name (dependencies, methods, states), never what comes in with a call.
@@ -18,6 +18,7 @@ mod series;
 #[cfg(feature = "prometheus")]
 mod server;
 mod spans;
+mod stream;
 
 #[cfg(feature = "prometheus")]
 pub use prometheus::Exporter;
@@ -25,6 +26,8 @@ pub use publish::{GlobalRecorder, Publisher};
 #[cfg(feature = "prometheus")]
 pub use server::Server;
 pub use spans::Tracing;
+pub(crate) use stream::Events;
+pub use stream::{DEFAULT_CAPACITY, EventStream, MAX_CAPACITY, Received, TryRecvError};
 
 #[cfg(test)]
 mod tests;

@@ -119,6 +119,39 @@ pub const REFUSALS_WITHHELD: Metric = counter(
     &[DEPENDENCY],
     "Attempts that the circuit breaker would have refused, had it not been told only to observe.",
 );
+/// Keys with a breaker of their own. Keys are never labels: they come in with calls.
+pub const BREAKER_KEYS: Metric =
+    gauge("seawall_breaker_keys", &[DEPENDENCY], "Keys that have a circuit breaker of their own.");
+/// Keys that are cut off, or being tried again.
+pub const BREAKER_KEYS_OPEN: Metric = gauge(
+    "seawall_breaker_keys_open",
+    &[DEPENDENCY],
+    "Keys whose own circuit breaker is open or half-open.",
+);
+/// Keys that were forgotten.
+pub const BREAKER_KEYS_EVICTED: Metric = counter(
+    "seawall_breaker_keys_evicted_total",
+    &[DEPENDENCY],
+    "Keys whose circuit breaker was given up, as idle or for room.",
+);
+/// Attempts on keys that found no room.
+pub const BREAKER_KEYS_OVERFLOWED: Metric = counter(
+    "seawall_breaker_keys_overflowed_total",
+    &[DEPENDENCY],
+    "Attempts that went to the circuit breaker shared by keys that find no room: raise max_keys.",
+);
+/// The share of failures at which an adaptive breaker opens at this hour; other breakers have no such series.
+pub const BREAKER_THRESHOLD: Metric = flag(
+    "seawall_breaker_threshold",
+    &[DEPENDENCY],
+    "The share of failures at which an adaptive circuit breaker opens at this hour of the week, from 0 to 1.",
+);
+/// The share of failures that is normal at this hour, to an adaptive breaker; others have no such series.
+pub const BREAKER_BASELINE: Metric = flag(
+    "seawall_breaker_baseline",
+    &[DEPENDENCY],
+    "The share of failures that an adaptive circuit breaker has learned to be normal at this hour of the week, from 0 to 1.",
+);
 /// Permits out.
 pub const BULKHEAD_ACTIVE: Metric =
     gauge("seawall_bulkhead_active", &[DEPENDENCY], "Attempts that are with the dependency now.");
@@ -163,7 +196,7 @@ pub const ACTOR_UNATTENDED: Metric = flag(
 );
 
 /// Every metric there is.
-pub static ALL: [Metric; 17] = [
+pub static ALL: [Metric; 23] = [
     CALLS,
     ATTEMPTS,
     CALL_DURATION,
@@ -173,6 +206,12 @@ pub static ALL: [Metric; 17] = [
     RETRIES,
     STALE_RESULTS,
     REFUSALS_WITHHELD,
+    BREAKER_KEYS,
+    BREAKER_KEYS_OPEN,
+    BREAKER_KEYS_EVICTED,
+    BREAKER_KEYS_OVERFLOWED,
+    BREAKER_THRESHOLD,
+    BREAKER_BASELINE,
     BULKHEAD_ACTIVE,
     BULKHEAD_LIMIT,
     MAILBOX_DEPTH,

@@ -131,8 +131,8 @@ impl<R: Recorder> Publisher<R> {
                 .entry(Arc::clone(name))
                 .or_insert_with(|| Series::register(&registrar(), dependency)),
         };
-        if series.lacks_a_method(snapshot) {
-            series.add_methods(&registrar(), snapshot, self.label, self.latency);
+        if series.lacks(snapshot) {
+            series.add(&registrar(), snapshot, self.label, self.latency);
         }
         series.update(snapshot);
     }

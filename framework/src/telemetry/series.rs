@@ -82,6 +82,10 @@ pub(super) struct Series {
     retries: Count,
     stale_results: Count,
     refusals_withheld: Count,
+    keys: Gauge,
+    keys_open: Gauge,
+    keys_evicted: Count,
+    keys_overflowed: Count,
     dropped: Count,
     blocked: Count,
     restarts: Count,
@@ -91,6 +95,7 @@ pub(super) struct Series {
     depth: Gauge,
     fill_ratio: Gauge,
     unattended: Gauge,
+    adaptive: Option<Adaptive>,
     /// In the order of their names, as in a snapshot.
     methods: Vec<Method>,
 }
@@ -110,6 +115,10 @@ impl Series {
             retries: count(&names::RETRIES),
             stale_results: count(&names::STALE_RESULTS),
             refusals_withheld: count(&names::REFUSALS_WITHHELD),
+            keys: gauge(&names::BREAKER_KEYS),
+            keys_open: gauge(&names::BREAKER_KEYS_OPEN),
+            keys_evicted: count(&names::BREAKER_KEYS_EVICTED),
+            keys_overflowed: count(&names::BREAKER_KEYS_OVERFLOWED),
             dropped: count(&names::MAILBOX_DROPPED),
             blocked: count(&names::MAILBOX_BLOCKED),
             restarts: count(&names::ACTOR_RESTARTS),
@@ -121,6 +130,7 @@ impl Series {
             depth: gauge(&names::MAILBOX_DEPTH),
             fill_ratio: gauge(&names::MAILBOX_FILL_RATIO),
             unattended: gauge(&names::ACTOR_UNATTENDED),
+            adaptive: None,
             methods: Vec::new(),
         }
     }
@@ -135,19 +145,26 @@ impl Series {
         self.of.strong_count() > 0
     }
 
-    /// Whether a method has come since the series were last brought up to date.
-    pub(super) fn lacks_a_method(&self, snapshot: &Snapshot) -> bool {
+    /// Whether anything has come since the series were last brought up to date: a method, or a threshold.
+    pub(super) fn lacks(&self, snapshot: &Snapshot) -> bool {
         self.methods.len() < snapshot.methods.len()
+            || (self.adaptive.is_none() && snapshot.adaptive.is_some())
     }
 
-    /// Registers what methods have come. A dependency never loses one.
-    pub(super) fn add_methods(
+    /// Registers what has come. A dependency never loses a method.
+    pub(super) fn add(
         &mut self,
         registrar: &Registrar<'_>,
         snapshot: &Snapshot,
         label: fn(&str) -> SharedString,
         latency: bool,
     ) {
+        if snapshot.adaptive.is_some() && self.adaptive.is_none() {
+            self.adaptive = Some(Adaptive {
+                threshold: registrar.gauge(&names::BREAKER_THRESHOLD),
+                baseline: registrar.gauge(&names::BREAKER_BASELINE),
+            });
+        }
         for (at, method) in snapshot.methods.iter().enumerate() {
             if self.methods.get(at).is_none_or(|known| known.name != method.name) {
                 let registrar = registrar.with(names::METHOD, label(method.name));
@@ -168,6 +185,11 @@ impl Series {
         self.retries.raise_to(snapshot.retries);
         self.stale_results.raise_to(breaker.stale_results);
         self.refusals_withheld.raise_to(breaker.refusals_withheld);
+        let keys = snapshot.keys.as_ref();
+        self.keys.set(keys.map_or(0.0, |keys| keys.keys as f64));
+        self.keys_open.set(keys.map_or(0.0, |keys| keys.open as f64));
+        self.keys_evicted.raise_to(keys.map_or(0, |keys| keys.evicted));
+        self.keys_overflowed.raise_to(keys.map_or(0, |keys| keys.overflowed));
         self.dropped.raise_to(snapshot.mailbox.dropped);
         self.blocked.raise_to(snapshot.mailbox.blocked);
         self.restarts.raise_to(snapshot.restarts);
@@ -179,6 +201,9 @@ impl Series {
         self.depth.set(snapshot.mailbox.waiting);
         self.fill_ratio.set(snapshot.fill_ratio);
         self.unattended.set(f64::from(u8::from(snapshot.unattended)));
+        if let Some(adaptive) = &self.adaptive {
+            adaptive.update(snapshot);
+        }
         for (series, method) in self.methods.iter_mut().zip(&snapshot.methods) {
             series.update(method);
         }
@@ -186,10 +211,28 @@ impl Series {
 
     /// For a recorder that cannot forget a series: nothing is there any more.
     pub(super) fn clear_gauges(&self) {
-        let others = [&self.active, &self.limit, &self.depth, &self.fill_ratio, &self.unattended];
-        for gauge in self.state.iter().chain(others) {
+        let bulkhead = [&self.active, &self.limit, &self.depth, &self.fill_ratio];
+        let others = bulkhead.into_iter().chain([&self.unattended, &self.keys, &self.keys_open]);
+        let adaptive = self.adaptive.iter().flat_map(|it| [&it.threshold, &it.baseline]);
+        for gauge in self.state.iter().chain(others).chain(adaptive) {
             gauge.set(0.0);
         }
+    }
+}
+
+/// What only an adaptive breaker has.
+struct Adaptive {
+    threshold: Gauge,
+    baseline: Gauge,
+}
+
+impl Adaptive {
+    /// Zero, both of them, once it is no longer adaptive: a recorder cannot forget a series.
+    fn update(&self, snapshot: &Snapshot) {
+        let reading = snapshot.adaptive.map(|reading| (reading.threshold, reading.baseline));
+        let (threshold, baseline) = reading.unwrap_or_default();
+        self.threshold.set(threshold);
+        self.baseline.set(baseline);
     }
 }
 

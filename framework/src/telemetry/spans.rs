@@ -2,10 +2,12 @@
 
 use crate::event::{Event, Observer, State};
 
-/// An observer that tells `tracing`, under the target `seawall`, with the fields `dependency`, `from`, `to`, `restarts`.
+/// An observer that tells `tracing`, under the target `seawall`, with the fields `dependency`, `key`, `from`, `to`,
+/// `order`, `by`, `method`, `outcome`, `took_seconds`, `retry_after_seconds`, `unreported`, `restarts`, `trouble`.
 ///
-/// A breaker that opens is a warning, any other move of it information; a rebuilt actor is a warning, one
-/// that is left unattended an error. It costs nothing when nobody subscribes.
+/// A breaker that opens is a warning, any other move of it information, and so is an order by hand; a rebuilt
+/// actor and a history that cannot be read or kept are warnings, an actor that is left unattended an error.
+/// Refusals and slow calls, of which a few are told, are for debugging. It costs nothing when nobody subscribes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tracing;
 
@@ -27,10 +29,35 @@ impl Observer for Tracing {
                     }
                 }
             }
-            Event::ActorRestarted { dependency, restarts } => {
+            Event::KeyMoved { dependency, key, transition, unreported } => {
+                let (from, to) = (transition.from.as_str(), transition.to.as_str());
+                let (dependency, key) = (&**dependency, key.as_deref());
+                tracing::info!(target: "seawall", dependency, key, from, to, unreported, "circuit breaker of a key moved");
+            }
+            Event::Refused { dependency, by, retry_after, unreported, .. } => {
+                let (dependency, by) = (&**dependency, by.as_str());
+                let retry_after_seconds = retry_after.map(|after| after.as_secs_f64());
+                tracing::debug!(target: "seawall", dependency, by, retry_after_seconds, unreported, "a call was refused");
+            }
+            Event::SlowCall { dependency, method, took, outcome, unreported, .. } => {
+                let (dependency, outcome) = (&**dependency, outcome.as_str());
+                let took_seconds = took.as_secs_f64();
+                tracing::debug!(target: "seawall", dependency, method, outcome, took_seconds, unreported, "a call was slow");
+            }
+            Event::Ordered { dependency, order, .. } => {
+                let (dependency, order) = (&**dependency, order.as_str());
+                tracing::info!(target: "seawall", dependency, order, "circuit breaker told by hand");
+            }
+            Event::Reloaded { dependency, .. } => {
+                tracing::info!(target: "seawall", dependency = &**dependency, "goes by another policy from now on");
+            }
+            Event::ActorRestarted { dependency, restarts, .. } => {
                 tracing::warn!(target: "seawall", dependency = &**dependency, restarts, "actor failed and was rebuilt");
             }
-            Event::ActorUnattended { dependency } => {
+            Event::HistoryTrouble { dependency, trouble, .. } => {
+                tracing::warn!(target: "seawall", dependency = &**dependency, trouble, "trouble with what the breaker has learned");
+            }
+            Event::ActorUnattended { dependency, .. } => {
                 tracing::error!(target: "seawall", dependency = &**dependency, "actor keeps failing and is left alone; calls go on under the last policy");
             }
         }

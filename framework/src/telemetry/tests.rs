@@ -7,6 +7,7 @@ mod parser;
 mod publishing;
 #[cfg(feature = "prometheus")]
 mod serving;
+mod streams;
 mod tracing_events;
 
 use std::pin::pin;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use crate::breaker;
 use crate::call::timer::{ManualTime, Time};
 use crate::call::{Call, Core, Dependency, MethodSpec, Rules};
 use crate::entropy::Entropy;
@@ -29,7 +31,14 @@ struct Driven {
 }
 
 const fn method(name: &'static str) -> MethodSpec {
-    MethodSpec { name, idempotent: true, timeout: None, max_attempts: None, fallback: false }
+    MethodSpec {
+        name,
+        idempotent: true,
+        timeout: None,
+        slow_call: None,
+        max_attempts: None,
+        fallback: false,
+    }
 }
 
 impl Driven {
@@ -38,10 +47,21 @@ impl Driven {
     }
 
     fn with_methods(name: &str, methods: &[MethodSpec]) -> Self {
+        Self::under(Policy::default(), name, methods)
+    }
+
+    /// With a breaker that has every metric.
+    fn adaptive(name: &str) -> Self {
+        let breaker = breaker::Config::builder().adaptive(breaker::adaptive::Config::default());
+        let policy = Policy::builder().breaker(breaker).build().unwrap();
+        Self::under(policy, name, &[method("charge"), method("balance")])
+    }
+
+    fn under(policy: Policy, name: &str, methods: &[MethodSpec]) -> Self {
         let time = Time::manual();
         let dependency = Dependency::new(
             name.into(),
-            Policy::default(),
+            policy,
             Time::from(&time),
             Entropy::system(),
             Arc::new(Tracing),

@@ -25,6 +25,12 @@ pub(crate) struct Options {
     pub(crate) wrapped: Option<Span>,
     /// `fault_with = path`, at its key.
     pub(crate) fault_with: Option<(Span, ExprPath)>,
+    /// `classify = path`, for every method that names none of its own.
+    pub(crate) classify: Option<ExprPath>,
+    /// `retry_after = path`, likewise.
+    pub(crate) retry_after: Option<ExprPath>,
+    /// `quota = path`, likewise.
+    pub(crate) quota: Option<ExprPath>,
     /// `client = Name`.
     pub(crate) client: Option<Ident>,
     /// Where `seawall` is found: `::seawall`, or what `crate = "…"` says.
@@ -93,9 +99,15 @@ pub(crate) struct CallOptions {
     pub(crate) keys: Vec<Ident>,
     pub(crate) idempotent: bool,
     pub(crate) timeout: Option<Duration>,
+    /// `slow_call = "200ms"`, at its key.
+    pub(crate) slow_call: Option<(Span, Duration)>,
     pub(crate) retry: Option<Retry>,
     pub(crate) fallback: Option<ExprPath>,
     pub(crate) classify: Option<ExprPath>,
+    /// `key = argument` or `key = path`: what a breaker is kept for.
+    pub(crate) key: Option<ExprPath>,
+    pub(crate) retry_after: Option<ExprPath>,
+    pub(crate) quota: Option<ExprPath>,
     pub(crate) skip: bool,
 }
 
@@ -123,6 +135,12 @@ impl Method {
     /// Whether its arguments must outlive an attempt: for the next one, or for the fallback.
     pub(crate) fn keeps_arguments(&self) -> bool {
         self.call.idempotent || self.call.fallback.is_some()
+    }
+
+    /// The argument that `key` names; if it names none, it is a function's path.
+    pub(crate) fn key_argument(&self) -> Option<&Arg> {
+        let name = self.call.key.as_ref()?.path.get_ident()?;
+        self.args.iter().find(|arg| arg.name == *name)
     }
 
     /// Its `cfg`s, to be repeated on everything made for it.

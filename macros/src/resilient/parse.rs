@@ -17,6 +17,13 @@ use super::errors::Errors;
 use super::model::{Arg, CallOptions, Method, Model, Options, Passing, Receiver, Retry, cfgs};
 use super::replace::mentions;
 
+const CLASSIFY: &str = "a function from a reference to what the method returns to `Class`";
+const RETRY_AFTER: &str =
+    "a function from a reference to what the method returns to `Option<Duration>`";
+const QUOTA: &str = "a function from a reference to what the method returns to `Option<Report>`";
+const NO_TIME: &str = "a timeout of zero would end every attempt before it starts";
+const ALL_SLOW: &str = "with a slow_call of zero every attempt would be slow";
+
 /// Reads `#[resilient(args)] definition`.
 pub(crate) fn parse(args: TokenStream, mut definition: ItemTrait, errors: &mut Errors) -> Model {
     let candidates = ["S", "Service", "__Service"];
@@ -40,9 +47,17 @@ pub(crate) fn parse(args: TokenStream, mut definition: ItemTrait, errors: &mut E
 }
 
 fn options(args: TokenStream, errors: &mut Errors) -> Options {
-    let mut options =
-        Options { wrapped: None, fault_with: None, client: None, root: parse_quote!(::seawall) };
-    let mut keys = Keys::new("resilient", &["errors", "fault_with", "client", "crate"]);
+    let mut options = Options {
+        wrapped: None,
+        fault_with: None,
+        classify: None,
+        retry_after: None,
+        quota: None,
+        client: None,
+        root: parse_quote!(::seawall),
+    };
+    let known = &["errors", "fault_with", "classify", "retry_after", "quota", "client", "crate"];
+    let mut keys = Keys::new("resilient", known);
     for meta in metas(args, errors) {
         let Some(key) = keys.admit(&meta, errors) else { continue };
         let span = key.span();
@@ -62,6 +77,9 @@ fn options(args: TokenStream, errors: &mut Errors) -> Options {
                     .take(path(&meta, "a function from `Fault` to your error type"))
                     .map(|path| (span, path));
             }
+            "classify" => options.classify = errors.take(path(&meta, CLASSIFY)),
+            "retry_after" => options.retry_after = errors.take(path(&meta, RETRY_AFTER)),
+            "quota" => options.quota = errors.take(path(&meta, QUOTA)),
             "client" => {
                 let name = errors.take(path(&meta, "the name of the client to generate"));
                 match name.map(|path| path.path.require_ident().cloned()) {
@@ -141,7 +159,18 @@ fn passing(ty: &Type) -> Passing {
 /// Takes every `#[call(…)]` out of `attrs` and reads it.
 fn call(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> CallOptions {
     let mut call = CallOptions::default();
-    let known = &["idempotent", "timeout", "retry", "fallback", "classify", "skip"];
+    let known = &[
+        "idempotent",
+        "timeout",
+        "slow_call",
+        "retry",
+        "retry_after",
+        "quota",
+        "fallback",
+        "classify",
+        "key",
+        "skip",
+    ];
     let mut keys = Keys::new("call", known);
     let (ours, theirs) = std::mem::take(attrs)
         .into_iter()
@@ -191,17 +220,27 @@ fn call_key(call: &mut CallOptions, key: &Ident, meta: &Meta, errors: &mut Error
         "timeout" => {
             call.timeout = errors
                 .take(string(meta, "timeout = \"300ms\""))
-                .and_then(|value| errors.take(duration(&value)));
+                .and_then(|value| errors.take(duration(&value, NO_TIME)));
+        }
+        "slow_call" => {
+            call.slow_call = errors
+                .take(string(meta, "slow_call = \"200ms\""))
+                .and_then(|value| errors.take(duration(&value, ALL_SLOW)))
+                .map(|after| (key.span(), after));
         }
         "retry" => call.retry = Some(retry(key.span(), meta, errors)),
+        "key" => {
+            let wanted =
+                "an argument, or a function from references to all of them to something `Display`";
+            call.key = errors.take(path(meta, wanted));
+        }
         "fallback" => {
             let wanted = "an async function `(&service, &CallError<E>, arguments…)` with the method's return type";
             call.fallback = errors.take(path(meta, wanted));
         }
-        _ => {
-            let wanted = "a function from a reference to what the method returns to `Class`";
-            call.classify = errors.take(path(meta, wanted));
-        }
+        "retry_after" => call.retry_after = errors.take(path(meta, RETRY_AFTER)),
+        "quota" => call.quota = errors.take(path(meta, QUOTA)),
+        _ => call.classify = errors.take(path(meta, CLASSIFY)),
     }
 }
 
@@ -325,13 +364,11 @@ fn attempts(value: &Expr) -> syn::Result<u32> {
     }
 }
 
-fn duration(text: &LitStr) -> syn::Result<Duration> {
+/// A length of time; `why_not` says what is wrong with none at all.
+fn duration(text: &LitStr, why_not: &str) -> syn::Result<Duration> {
     match humantime::parse_duration(&text.value()) {
-        Ok(Duration::ZERO) => Err(syn::Error::new(
-            text.span(),
-            "a timeout of zero would end every attempt before it starts",
-        )),
-        Ok(timeout) => Ok(timeout),
+        Ok(Duration::ZERO) => Err(syn::Error::new(text.span(), why_not)),
+        Ok(length) => Ok(length),
         Err(error) => Err(syn::Error::new(
             text.span(),
             format!("not a length of time such as \"300ms\" or \"1m 30s\": {error}"),

@@ -115,6 +115,14 @@ fn check_call(method: &Method, errors: &mut Errors) {
             "`retry` needs `idempotent`: only you can say that a second attempt does no harm",
         );
     }
+    if let (Some((span, slow)), Some(timeout)) = (call.slow_call, call.timeout)
+        && slow > timeout
+    {
+        errors.push(
+            span,
+            format!("`slow_call` is at most the `timeout` ({timeout:?}), which ends every attempt"),
+        );
+    }
     if method.keeps_arguments() {
         for arg in &method.args {
             check_kept(method, arg, errors);

@@ -10,10 +10,12 @@ mod fault_with;
 mod generic_methods;
 mod generic_trait;
 mod hygiene;
+mod keyed;
 mod nothing_guarded;
 mod renamed_crate;
 mod result_aliases;
 mod strict_lints;
+mod trait_wide;
 mod wrapped_errors;
 
 macro_rules! programs {
@@ -32,9 +34,11 @@ programs! {
     generic_methods,
     generic_trait,
     hygiene,
+    keyed,
     nothing_guarded,
     renamed_crate,
     result_aliases,
     strict_lints,
+    trait_wide,
     wrapped_errors,
 }

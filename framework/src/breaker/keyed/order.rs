@@ -6,16 +6,14 @@
 //! LRU by sampling, as Redis has (<https://redis.io/docs/latest/develop/reference/eviction/>).
 
 use std::hash::Hash;
-use std::sync::Arc;
-use std::sync::atomic::fence;
 use std::time::Duration;
-
-use dashmap::DashMap;
 
 use crate::breaker::CircuitBreaker;
 use crate::clock::Moment;
 use crate::event::{State, Transition};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicU64, Ordering, fence};
+
+use super::map::Map;
 
 /// How many keys one insertion looks at, of each list.
 pub(super) const LOOKS: usize = 16;
@@ -137,6 +135,14 @@ impl<K> Order<K> {
         self.tripped.entries.iter().take(limit).cloned().collect()
     }
 
+    pub(super) fn tripped_len(&self) -> usize {
+        self.tripped.entries.len()
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Entry<K>>> {
+        self.closed.entries.iter().chain(&self.tripped.entries).cloned().collect()
+    }
+
     fn list(&mut self, kind: Kind) -> &mut List<K> {
         match kind {
             Kind::Closed => &mut self.closed,
@@ -201,7 +207,7 @@ impl<K: Hash + Eq> Order<K> {
     /// been used nor refused anything for `idle_after`.
     pub(super) fn make_room(
         &mut self,
-        keys: &DashMap<K, Arc<Entry<K>>>,
+        keys: &Map<K, Arc<Entry<K>>>,
         now: Moment,
         idle_after: Duration,
     ) -> Option<Gone<K>> {
@@ -223,12 +229,12 @@ impl<K: Hash + Eq> Order<K> {
         &mut self,
         kind: Kind,
         at: usize,
-        keys: &DashMap<K, Arc<Entry<K>>>,
+        keys: &Map<K, Arc<Entry<K>>>,
         now: Moment,
     ) -> Option<Gone<K>> {
         let entry = &self.list(kind).entries[at];
         // The closure runs with the key's shard locked: no lookup comes between.
-        let gone = keys.remove_if(&entry.key, |_, held| {
+        let gone = keys.remove_if(&entry.key, |held| {
             !is_in_use(held) && Kind::of(held.breaker.state()) == kind && !held.still_refuses(now)
         })?;
         self.take(kind, at);
@@ -239,7 +245,7 @@ impl<K: Hash + Eq> Order<K> {
     /// among as many closed ones.
     pub(super) fn sweep(
         &mut self,
-        keys: &DashMap<K, Arc<Entry<K>>>,
+        keys: &Map<K, Arc<Entry<K>>>,
         now: Moment,
         idle_after: Duration,
     ) -> Sweep<K> {
@@ -281,17 +287,17 @@ pub(super) struct Sweep<K> {
     pub(super) gone: Vec<Gone<K>>,
 }
 
-#[cfg(all(test, not(seawall_loom)))]
+#[cfg(test)]
 impl<K: Hash + Eq> Order<K> {
     /// With nobody at work, map and order hold the same, and each entry knows its place.
-    pub(super) fn assert_whole(&self, keys: &DashMap<K, Arc<Entry<K>>>) {
+    pub(super) fn assert_whole(&self, keys: &Map<K, Arc<Entry<K>>>) {
         assert_eq!(self.len(), keys.len());
         for (kind, list) in [(Kind::Closed, &self.closed), (Kind::Tripped, &self.tripped)] {
             for (at, entry) in list.entries.iter().enumerate() {
                 let place = entry.place.load(Ordering::Relaxed);
                 assert_eq!(place, (at as u64) << 1 | kind as u64);
                 assert_eq!(Kind::of(entry.breaker.state()), kind);
-                assert!(keys.get(&entry.key).is_some_and(|held| Arc::ptr_eq(&held, entry)));
+                assert!(keys.look(&entry.key, |held| Arc::ptr_eq(held, entry)) == Some(true));
                 assert_eq!(Arc::strong_count(entry), 2);
             }
         }

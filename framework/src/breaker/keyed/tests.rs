@@ -88,7 +88,7 @@ fn memory_is_bounded_under_any_stream_of_keys() {
         assert!(keyed.len() <= 100 && keyed.keys.len() <= 100);
     }
     assert_eq!(keyed.len(), 100);
-    keyed.order.lock().assert_whole(&keyed.keys);
+    keyed.assert_whole();
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_key_with_a_call_in_flight_is_not_evicted_and_its_late_failure_counts() {
     }
     assert_eq!(keyed.open_keys(1).len(), 1, "no more than asked for");
     assert_eq!(keyed.open_keys(9).len(), 2);
-    keyed.order.lock().assert_whole(&keyed.keys);
+    keyed.assert_whole();
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_reset_by_hand_closes_the_key() {
     assert_eq!(keyed.reset(&2, at(1)), None);
     assert!(call(&keyed, 1, Outcome::Success, at(1)));
     assert_eq!(keyed.open_keys(2), []);
-    keyed.order.lock().assert_whole(&keyed.keys);
+    keyed.assert_whole();
 }
 
 /// Handing an admission to the wrong `Keyed` is a mistake, but must not break either.
@@ -242,6 +242,18 @@ fn an_admission_of_another_map_breaks_nothing() {
     call(&ours, 1, Outcome::Success, at(0));
     let foreign = theirs.admit(&1, at(0), &mut None).unwrap();
     ours.record(foreign, Outcome::Failure, at(0));
-    ours.order.lock().assert_whole(&ours.keys);
+    ours.assert_whole();
     assert_eq!((ours.state(&1), theirs.state(&1)), (Some(State::Closed), Some(State::Open)));
+}
+
+#[test]
+fn the_keys_of_an_adaptive_breaker_go_by_the_highest_it_could_come_to() {
+    let adaptive = crate::breaker::adaptive::Config::builder().max(0.4).min_calls(12).build();
+    let config = Config::builder().adaptive(adaptive.ok()).build().unwrap();
+    let rates = config.for_key().trip().rates.unwrap();
+    assert_eq!((rates.failure_rate, rates.min_calls), (Some(0.4), 12));
+    assert_eq!(rates.time, Some(config.trip().adaptive.unwrap().window()));
+    assert_eq!(config.for_key().trip().adaptive, None);
+    let with_run = Config::builder().adaptive(config.trip().adaptive).failures(3).build().unwrap();
+    assert_eq!(with_run.for_key().trip().rates, None, "what else was asked for is enough");
 }

@@ -6,21 +6,34 @@ use proptest::prelude::*;
 
 use super::{at, millis, secs};
 use crate::breaker::{
-    Admission, CircuitBreaker, Config, Enforcement, HalfOpenMode, Mode, Refusal, Trip,
-    Window as Over,
+    Admission, CircuitBreaker, Config, Enforcement, HalfOpenMode, Mode, Refusal, Window as Over,
 };
 use crate::clock::Moment;
 use crate::event::{State, Transition};
-use crate::outcome::{Class, Outcome};
+use crate::outcome::{Class, Lesson, Outcome};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Is {
     Closed,
     Open { until: Moment },
-    HalfOpen { live: u32, successes: u32, failures: u32 },
+    HalfOpen { live: u32, answers: Answers },
     ForcedOpen,
     ForcedClosed,
     Disabled,
+}
+
+/// What the probes that have answered said.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Answers {
+    successes: u32,
+    failures: u32,
+    slow: u32,
+}
+
+impl Answers {
+    fn all(self) -> u32 {
+        self.successes + self.failures
+    }
 }
 
 impl Is {
@@ -45,8 +58,11 @@ struct Model {
     config: Config,
     is: Is,
     generation: u64,
-    /// Outcomes of this generation, each in the bucket of its time.
-    list: Vec<(u64, bool)>,
+    /// Outcomes of this generation, each in the bucket of its time: whether it failed, and was slow.
+    list: Vec<(u64, bool, bool)>,
+    /// Where in the list the window of calls, the one of time and the run begin.
+    since: [usize; 3],
+    is_by_hand: bool,
     bucket: u64,
     last_probe: Moment,
     stale: u64,
@@ -54,27 +70,36 @@ struct Model {
     /// When it opened since it was last well for long enough.
     openings: Vec<Moment>,
     closed_at: Option<Moment>,
+    /// Until when the server has asked to be left alone.
+    asked: Moment,
+    observing: bool,
     transitions: Vec<Transition>,
 }
 
 impl Model {
     fn new(config: Config) -> Self {
-        Self {
+        let mut model = Self {
             is: match config.enforcement() {
                 Enforcement::Disabled => Is::Disabled,
                 _ => Is::Closed,
             },
-            config,
             generation: 0,
             list: Vec::new(),
+            since: [0; 3],
+            is_by_hand: false,
             bucket: 0,
             last_probe: Moment::ZERO,
             stale: 0,
             withheld: 0,
             openings: Vec::new(),
             closed_at: None,
+            asked: Moment::ZERO,
+            observing: false,
             transitions: Vec::new(),
-        }
+            config,
+        };
+        model.observing = model.config.enforcement() == Enforcement::Observe;
+        model
     }
 
     fn go(&mut self, to: Is, now: Moment) -> Option<Transition> {
@@ -83,7 +108,9 @@ impl Model {
         self.generation += 1;
         if to == Is::Closed {
             self.list.clear();
+            self.since = [0; 3];
             self.closed_at = Some(now);
+            self.asked = Moment::ZERO;
             self.bucket = self.bucket.max(self.bucket_of(now));
         }
         let transition = Transition { at: now, from, to: to.state() };
@@ -94,12 +121,8 @@ impl Model {
     }
 
     fn bucket_of(&self, now: Moment) -> u64 {
-        match self.config.trip() {
-            Trip::Rate { window: Over::Time(length), .. } => {
-                now.as_nanos() / (length.as_nanos() as u64).div_ceil(10)
-            }
-            _ => 0,
-        }
+        let time = self.config.trip().rates.and_then(|rates| rates.time);
+        time.map_or(0, |length| now.as_nanos() / (length.as_nanos() as u64).div_ceil(10))
     }
 
     fn open(&mut self, now: Moment) -> Option<Transition> {
@@ -116,37 +139,50 @@ impl Model {
             open_for = open_for.saturating_mul(self.config.open_growth() as u32).min(longest);
         }
         self.openings.push(now);
+        let open_for = open_for.max(self.asked.since(now).min(longest));
         let until = (now + open_for).as_nanos().next_multiple_of(1_000_000);
         self.go(Is::Open { until: Moment::from_nanos(until) }, now)
     }
 
-    fn free(&self, live: u32, answered: u32) -> bool {
-        let by_rate = matches!(self.config.trip(), Trip::Rate { .. });
-        live + if by_rate { answered } else { 0 } < self.config.half_open_calls()
+    fn free(&self, live: u32, answers: Answers) -> bool {
+        let by_rate = self.config.trip().rates.is_some();
+        live + if by_rate { answers.all() } else { 0 } < self.config.half_open_calls()
     }
 
     /// Whether the probes would open it (`Some(true)`) or close it, all of them having answered.
-    fn opens(&self, successes: u32, failures: u32) -> Option<bool> {
-        let Trip::Rate { failure_rate, .. } = self.config.trip() else { return None };
+    fn opens(&self, answers: Answers) -> Option<bool> {
+        let rates = self.config.trip().rates?;
         let total = self.config.half_open_calls();
-        (successes + failures == total)
-            .then(|| f64::from(failures) / f64::from(total) >= failure_rate)
+        let reached = |rate: Option<f64>, bad: u32| {
+            rate.is_some_and(|rate| f64::from(bad) / f64::from(total) >= rate)
+        };
+        (answers.all() == total).then(|| {
+            reached(rates.failure_rate, answers.failures)
+                || reached(rates.slow_call_rate, answers.slow)
+        })
     }
 
     /// `Some(true)`: opens; `Some(false)`: closes.
-    fn verdict(&self, successes: u32, failures: u32) -> Option<bool> {
+    fn verdict(&self, answers: Answers) -> Option<bool> {
         match self.config.half_open() {
-            HalfOpenMode::AllProbes => self.opens(successes, failures),
+            HalfOpenMode::AllProbes => self.opens(answers),
             HalfOpenMode::Early => {
                 // Whatever the others say: every possible end is looked at.
-                let left = self.config.half_open_calls() - successes - failures;
-                let mut ends = (0..=left)
-                    .map(|failed| self.opens(successes + left - failed, failures + failed));
-                let first = ends.next().flatten();
-                if ends.all(|end| end == first) { first } else { None }
+                let left = self.config.half_open_calls() - answers.all();
+                let mut ends = Vec::new();
+                for failed in 0..=left {
+                    for slow in 0..=left {
+                        ends.push(self.opens(Answers {
+                            successes: answers.successes + left - failed,
+                            failures: answers.failures + failed,
+                            slow: answers.slow + slow,
+                        }));
+                    }
+                }
+                ends.iter().all(|end| *end == ends[0]).then_some(ends[0])?
             }
-            _ if failures > 0 => Some(true),
-            _ => (successes >= self.config.success_threshold()).then_some(false),
+            _ if answers.failures > 0 || answers.slow > 0 => Some(true),
+            _ => (answers.successes >= self.config.success_threshold()).then_some(false),
         }
     }
 
@@ -159,17 +195,13 @@ impl Model {
             Is::Closed | Is::ForcedClosed | Is::Disabled => Ok(()),
             Is::Open { until } if now >= until => Ok(()),
             Is::Open { until } => Err(Refusal { retry_after: Some(until.since(now)) }),
-            Is::HalfOpen { live, successes, failures }
-                if self.free(live, successes + failures) || self.lost(now) =>
-            {
-                Ok(())
-            }
+            Is::HalfOpen { live, answers } if self.free(live, answers) || self.lost(now) => Ok(()),
             Is::HalfOpen { .. } | Is::ForcedOpen => Err(Refusal { retry_after: None }),
         }
     }
 
     fn withholds(&self) -> bool {
-        self.config.enforcement() == Enforcement::Observe && self.is != Is::ForcedOpen
+        self.observing && self.is != Is::ForcedOpen
     }
 
     fn says(&self, now: Moment) -> Result<(), Refusal> {
@@ -187,13 +219,12 @@ impl Model {
         }
         let moved = self.poll(now);
         let mut probe = false;
-        if let Is::HalfOpen { live, successes, failures } = self.is {
-            let mut live = live;
-            if !self.free(live, successes + failures) {
+        if let Is::HalfOpen { mut live, answers } = self.is {
+            if !self.free(live, answers) {
                 self.generation += 1;
                 live = 0;
             }
-            self.is = Is::HalfOpen { live: live + 1, successes, failures };
+            self.is = Is::HalfOpen { live: live + 1, answers };
             self.last_probe = self.last_probe.max(now);
             probe = true;
         }
@@ -204,14 +235,14 @@ impl Model {
     fn poll(&mut self, now: Moment) -> Option<Transition> {
         match self.is {
             Is::Open { until } if now >= until => {
-                self.go(Is::HalfOpen { live: 0, successes: 0, failures: 0 }, now)
+                self.go(Is::HalfOpen { live: 0, answers: Answers::default() }, now)
             }
             _ => None,
         }
     }
 
-    fn record(&mut self, lease: Lease, outcome: Outcome, now: Moment) -> Option<Transition> {
-        let class = outcome.class();
+    fn record(&mut self, lease: Lease, lesson: Lesson, now: Moment) -> Option<Transition> {
+        let class = lesson.outcome.class();
         if !lease.counted || (!lease.probe && class == Class::Ignored) {
             return None;
         }
@@ -219,20 +250,25 @@ impl Model {
             self.stale += 1;
             return None;
         }
+        if self.config.use_retry_after() {
+            self.asked = self.asked.max(now + lesson.retry_after.unwrap_or_default());
+        }
+        let slow = lesson.slow && self.config.minds_slow_calls();
         match (self.is, class) {
             (Is::Closed, _) => {
                 self.bucket = self.bucket.max(self.bucket_of(now));
-                self.list.push((self.bucket, class == Class::Failure));
+                self.list.push((self.bucket, class == Class::Failure, slow));
                 if self.is_too_much() { self.open(now) } else { None }
             }
-            (Is::HalfOpen { live, successes, failures }, class) => {
-                let successes = successes + u32::from(class == Class::Success);
-                let failures = failures + u32::from(class == Class::Failure);
-                match self.verdict(successes, failures) {
+            (Is::HalfOpen { live, mut answers }, class) => {
+                answers.successes += u32::from(class == Class::Success);
+                answers.failures += u32::from(class == Class::Failure);
+                answers.slow += u32::from(slow && class != Class::Ignored);
+                match self.verdict(answers) {
                     Some(true) => self.open(now),
                     Some(false) => self.go(Is::Closed, now),
                     None => {
-                        self.is = Is::HalfOpen { live: live - 1, successes, failures };
+                        self.is = Is::HalfOpen { live: live - 1, answers };
                         None
                     }
                 }
@@ -242,60 +278,119 @@ impl Model {
     }
 
     fn run(&self) -> u64 {
-        self.list.iter().rev().take_while(|(_, failed)| *failed).count() as u64
+        let since = self.list[self.since[2]..].iter().rev();
+        since.take_while(|(_, failed, _)| *failed).count() as u64
     }
 
-    /// Calls and failures in the window.
-    fn counts(&self) -> (u64, u64) {
-        let inside: Vec<bool> = match self.config.trip() {
-            Trip::Consecutive { .. } => return (self.run(), self.run()),
-            Trip::Rate { window: Over::Calls(size), .. } => {
-                self.list.iter().rev().take(size as usize).map(|(_, failed)| *failed).collect()
-            }
-            Trip::Rate { window: Over::Time(_), .. } => {
-                let inside = self.list.iter().filter(|(bucket, _)| bucket + 10 > self.bucket);
-                inside.map(|(_, failed)| *failed).collect()
-            }
+    fn last(&self, calls: u32) -> [u64; 3] {
+        count(self.list[self.since[0]..].iter().rev().take(calls as usize))
+    }
+
+    fn latest(&self) -> [u64; 3] {
+        let since = self.list[self.since[1]..].iter();
+        count(since.filter(|(bucket, ..)| bucket + 10 > self.bucket))
+    }
+
+    /// Calls, failures and slow calls in each window.
+    fn windows(&self) -> Vec<[u64; 3]> {
+        let rates = self.config.trip().rates;
+        let calls = rates.and_then(|rates| rates.calls).map(|calls| self.last(calls));
+        let time = rates.and_then(|rates| rates.time).map(|_| self.latest());
+        calls.into_iter().chain(time).collect()
+    }
+
+    fn reconfigure(&mut self, config: Config, now: Moment) -> Option<Transition> {
+        let old = std::mem::replace(&mut self.config, config);
+        let parts = |config: &Config| {
+            let trip = config.trip();
+            let calls = trip.rates.and_then(|rates| rates.calls);
+            let time = trip.rates.and_then(|rates| rates.time);
+            (calls, time.map(|time| time.as_nanos().div_ceil(10)), trip.failures.is_some())
         };
-        (inside.len() as u64, inside.iter().filter(|failed| **failed).count() as u64)
+        let (before, after) = (parts(&old), parts(&self.config));
+        if before.0 != after.0 {
+            self.since[0] = self.list.len();
+        }
+        if before.1 != after.1 {
+            self.since[1] = self.list.len();
+            self.bucket = self.bucket_of(now);
+        }
+        if before.2 != after.2 {
+            self.since[2] = self.list.len();
+        }
+        if let Is::HalfOpen { .. } = self.is {
+            self.go(Is::HalfOpen { live: 0, answers: Answers::default() }, now);
+        }
+        if self.is_by_hand {
+            return None;
+        }
+        self.observing = self.config.enforcement() == Enforcement::Observe;
+        match (self.is, self.config.enforcement()) {
+            (Is::Disabled, Enforcement::Disabled) => None,
+            (Is::Disabled, _) => self.go(Is::Closed, now),
+            (_, Enforcement::Disabled) => self.go(Is::Disabled, now),
+            _ => None,
+        }
     }
 
     fn is_too_much(&self) -> bool {
-        let (calls, failures) = self.counts();
-        match self.config.trip() {
-            Trip::Consecutive { failures: most } => failures >= u64::from(most),
-            Trip::Rate { failure_rate, min_calls, .. } => {
-                calls >= u64::from(min_calls) && failures as f64 / calls as f64 >= failure_rate
-            }
+        let trip = self.config.trip();
+        if trip.failures.is_some_and(|most| self.run() >= u64::from(most)) {
+            return true;
         }
+        let Some(rates) = trip.rates else { return false };
+        self.windows().into_iter().any(|[calls, failures, slow]| {
+            let reached =
+                |rate: Option<f64>, bad| rate.is_some_and(|rate| bad as f64 / calls as f64 >= rate);
+            calls >= u64::from(rates.min_calls)
+                && (reached(rates.failure_rate, failures) || reached(rates.slow_call_rate, slow))
+        })
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+fn count<'a>(calls: impl Iterator<Item = &'a (u64, bool, bool)>) -> [u64; 3] {
+    calls.fold([0; 3], |[calls, failures, slow], (_, failed, was_slow)| {
+        [calls + 1, failures + u64::from(*failed), slow + u64::from(*was_slow)]
+    })
+}
+
+#[derive(Clone, Debug)]
 enum Step {
     Admit,
     /// Ends any lease that is out, a late one too.
-    Record(prop::sample::Index, Outcome),
+    Record(prop::sample::Index, Lesson),
     Advance(Duration),
     Poll,
     ForceOpen,
     ForceClosed,
     Disable,
+    Observe,
     Reset,
+    /// Other settings, of which windows may be the old ones.
+    Reconfigure(Box<Config>),
 }
 
-fn outcomes() -> impl Strategy<Value = Outcome> {
-    prop_oneof![
+fn lessons() -> impl Strategy<Value = Lesson> {
+    let outcome = prop_oneof![
         4 => Just(Outcome::Success),
         6 => Just(Outcome::Failure),
         1 => prop::sample::select(&Outcome::ALL[..]),
-    ]
+    ];
+    let asked = prop_oneof![
+        9 => Just(None),
+        1 => prop_oneof![(0u64..5_000).prop_map(millis), Just(Duration::MAX)].prop_map(Some),
+    ];
+    (outcome, prop::bool::weighted(0.3), asked).prop_map(|(outcome, slow, retry_after)| Lesson {
+        outcome,
+        slow,
+        retry_after,
+    })
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         40 => Just(Step::Admit),
-        36 => (any::<prop::sample::Index>(), outcomes()).prop_map(|(at, end)| Step::Record(at, end)),
+        36 => (any::<prop::sample::Index>(), lessons()).prop_map(|(at, end)| Step::Record(at, end)),
         8 => (0u64..30_000_000).prop_map(|n| Step::Advance(Duration::from_nanos(n))),
         6 => (0u64..3_000).prop_map(|ms| Step::Advance(millis(ms))),
         1 => Just(Step::Advance(secs(365 * 24 * 3600))),
@@ -303,25 +398,48 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::ForceOpen),
         1 => Just(Step::ForceClosed),
         1 => Just(Step::Disable),
+        1 => Just(Step::Observe),
         2 => Just(Step::Reset),
+        1 => configs().prop_map(|config| Step::Reconfigure(Box::new(config))),
     ];
     prop::collection::vec(step, 0..400)
 }
 
-fn configs() -> impl Strategy<Value = Config> {
-    let trip = prop_oneof![
-        (1u32..6).prop_map(|failures| Trip::Consecutive { failures }),
-        (1u32..30, 1u32..=10, 0.0f64..=1.0).prop_map(|(size, rate, min)| Trip::Rate {
-            failure_rate: f64::from(rate) / 10.0,
-            min_calls: ((f64::from(size) * min) as u32).max(1),
-            window: Over::Calls(size),
-        }),
-        (10u64..2_000, 1u32..=10, 1u32..10).prop_map(|(ms, rate, min_calls)| Trip::Rate {
-            failure_rate: f64::from(rate) / 10.0,
-            min_calls,
-            window: Over::Time(millis(ms)),
-        }),
+/// What opens it: any of failures in a row, and shares of failures and slow calls over calls and time.
+fn trips() -> impl Strategy<Value = (crate::breaker::Builder, bool, bool)> {
+    let rate = || prop::option::of((1u32..=10).prop_map(|rate| f64::from(rate) / 10.0));
+    // Some sizes come often, so that a breaker is given the ones that it has.
+    let calls = || prop_oneof![1u32..30, Just(7)];
+    let time = || prop_oneof![(10u64..2_000).prop_map(millis), Just(millis(100))];
+    let windows = prop_oneof![
+        calls().prop_map(|calls| (Some(calls), None)),
+        time().prop_map(|time| (None, Some(time))),
+        (calls(), time()).prop_map(|(calls, time)| (Some(calls), Some(time))),
     ];
+    (prop::option::of(1u32..6), rate(), rate(), windows, 1u32..10).prop_map(
+        |(failures, failure_rate, slow_rate, (calls, time), min_calls)| {
+            let mut builder = Config::builder().slow_call(secs(1));
+            if let Some(failures) = failures {
+                builder = builder.failures(failures);
+            }
+            if let Some(rate) = failure_rate {
+                builder = builder.failure_rate(rate);
+            }
+            if let Some(rate) = slow_rate {
+                builder = builder.slow_call_rate(rate);
+            }
+            let has_rates = failure_rate.is_some() || slow_rate.is_some();
+            if has_rates {
+                builder = builder.min_calls(calls.map_or(min_calls, |calls| min_calls.min(calls)));
+                let windows = [calls.map(Over::Calls), time.map(Over::Time)];
+                builder = windows.into_iter().flatten().fold(builder, |it, over| it.window(over));
+            }
+            (builder, failure_rate.is_some(), has_rates)
+        },
+    )
+}
+
+fn configs() -> impl Strategy<Value = Config> {
     let open_for = (1_000_000u64..2_000_000_000).prop_map(Duration::from_nanos);
     let life = (1u64..3_000).prop_map(millis);
     let mode = prop::sample::select(&HalfOpenMode::ALL[..]);
@@ -330,30 +448,30 @@ fn configs() -> impl Strategy<Value = Config> {
         2 => Just(Enforcement::Observe),
         1 => Just(Enforcement::Disabled),
     ];
-    let growth = (1u32..4, 1u32..10, 1u64..3_000);
-    (trip, open_for, (1u32..5, 1u32..5, mode), life, enforcement, growth).prop_map(
-        |(trip, open_for, (calls, successes, mode), life, enforcement, (growth, most, spell))| {
-            let mut builder = Config::builder()
+    let growth = (1u32..4, 1u32..10, 1u64..3_000, any::<bool>());
+    (trips(), open_for, (1u32..5, 1u32..5, mode), life, enforcement, growth).prop_map(
+        |(
+            (builder, by_rate, has_rates),
+            open_for,
+            (calls, successes, mode),
+            life,
+            enforcement,
+            (growth, most, spell, heed),
+        )| {
+            let builder = builder
                 .open_for(open_for)
                 .probe_life(life)
                 .enforcement(enforcement)
                 .open_growth(f64::from(growth))
                 .max_open_for(open_for * most)
-                .healthy_after(millis(spell));
-            let mut by_rate = false;
-            builder = match trip {
-                Trip::Consecutive { failures } => builder.failures(failures),
-                Trip::Rate { failure_rate, min_calls, window } => {
-                    by_rate = true;
-                    builder.failure_rate(failure_rate).min_calls(min_calls).window(window)
-                }
-            };
+                .healthy_after(millis(spell))
+                .use_retry_after(heed);
             match mode {
                 HalfOpenMode::OneProbe => builder.half_open(mode),
                 HalfOpenMode::AllProbes | HalfOpenMode::Early if by_rate => {
                     builder.half_open(mode).half_open_calls(calls)
                 }
-                _ => builder.half_open_calls(calls).success_threshold(if by_rate {
+                _ => builder.half_open_calls(calls).success_threshold(if has_rates {
                     successes.min(calls)
                 } else {
                     successes
@@ -391,10 +509,10 @@ proptest! {
                         (admitted, expected) => prop_assert_eq!(admitted.err(), expected.err()),
                     }
                 }
-                Step::Record(index, outcome) if !out.is_empty() => {
+                Step::Record(index, lesson) if !out.is_empty() => {
                     let (admission, lease) = out.swap_remove(index.index(out.len()));
-                    let moved = breaker.record(admission, outcome, now);
-                    prop_assert_eq!(moved, model.record(lease, outcome, now));
+                    let moved = breaker.record(admission, lesson, now);
+                    prop_assert_eq!(moved, model.record(lease, lesson, now));
                 }
                 Step::Record(..) => {}
                 Step::Advance(by) => now = now + by,
@@ -405,15 +523,31 @@ proptest! {
                     prop_assert_eq!(next, until);
                 }
                 Step::ForceOpen => {
+                    model.is_by_hand = true;
                     prop_assert_eq!(breaker.force_open(now), model.go(Is::ForcedOpen, now));
                 }
                 Step::ForceClosed => {
+                    model.is_by_hand = true;
                     prop_assert_eq!(breaker.force_closed(now), model.go(Is::ForcedClosed, now));
                 }
                 Step::Disable => {
+                    model.is_by_hand = true;
                     prop_assert_eq!(breaker.disable(now), model.go(Is::Disabled, now));
                 }
+                Step::Observe => {
+                    model.observing = true;
+                    model.is_by_hand = true;
+                    let held = matches!(model.is, Is::ForcedOpen | Is::ForcedClosed | Is::Disabled);
+                    let expected = if held { model.go(Is::Closed, now) } else { None };
+                    prop_assert_eq!(breaker.observe(now), expected);
+                }
+                Step::Reconfigure(config) => {
+                    let moved = breaker.reconfigure((*config).clone(), now);
+                    prop_assert_eq!(moved, model.reconfigure(*config, now));
+                }
                 Step::Reset => {
+                    model.is_by_hand = false;
+                    model.observing = model.config.enforcement() == Enforcement::Observe;
                     let is_disabled = model.config.enforcement() == Enforcement::Disabled;
                     let to = if is_disabled { Is::Disabled } else { Is::Closed };
                     model.openings.clear();
@@ -428,7 +562,7 @@ proptest! {
                 Is::ForcedOpen => Mode::ForcedOpen,
                 Is::ForcedClosed => Mode::ForcedClosed,
                 Is::Disabled => Mode::Disabled,
-                _ if model.config.enforcement() == Enforcement::Observe => Mode::Observing,
+                _ if model.observing => Mode::Observing,
                 _ => Mode::Automatic,
             });
             let live = if let Is::HalfOpen { live, .. } = model.is { live } else { 0 };
@@ -437,7 +571,10 @@ proptest! {
             prop_assert_eq!(report.stale_results, model.stale);
             prop_assert_eq!(report.refusals_withheld, model.withheld);
             if model.is == Is::Closed {
-                prop_assert_eq!((report.window_calls, report.window_failures), model.counts());
+                let window = [report.window_calls, report.window_failures, report.window_slow];
+                let run = model.run();
+                let expected = model.windows().first().copied().unwrap_or([run, run, 0]);
+                prop_assert_eq!(window, expected);
             }
             let latest = model.transitions.len().saturating_sub(256);
             prop_assert_eq!(&report.transitions[..], &model.transitions[latest..]);

@@ -9,7 +9,7 @@ use crate::breaker::{
 use crate::clock::Moment;
 use crate::entropy::Entropy;
 use crate::event::State;
-use crate::outcome::Outcome;
+use crate::outcome::{Lesson, Outcome};
 
 fn breaker(builder: Builder) -> CircuitBreaker {
     CircuitBreaker::new(builder.build().unwrap(), Moment::ZERO)
@@ -249,4 +249,154 @@ fn a_disabled_breaker_counts_nothing_and_a_reset_leaves_it_so() {
         (report.state, report.mode, report.window_failures),
         (State::Closed, Mode::Disabled, 0)
     );
+}
+
+/// A failure with which the server said when to come back.
+fn asked(breaker: &CircuitBreaker, after: std::time::Duration, now: Moment) {
+    let admission = breaker.admit(now, &mut None).unwrap();
+    let retry_after = Some(after);
+    breaker.record(admission, Lesson { retry_after, ..Outcome::Failure.into() }, now);
+}
+
+#[test]
+fn it_stays_open_for_as_long_as_the_server_asked_but_not_for_ever() {
+    let config = || Config::builder().failures(2).open_for(secs(10)).max_open_for(secs(100));
+    let now = at(secs(1));
+    for (after, expected) in [(secs(60), 60), (secs(3), 10), (secs(3600), 100)] {
+        let breaker = breaker(config());
+        call(&breaker, Outcome::Failure, now).unwrap();
+        asked(&breaker, after, now);
+        assert_eq!(open_for(&breaker, now), secs(expected), "asked for {after:?}");
+    }
+    let breaker = breaker(config().use_retry_after(false));
+    asked(&breaker, secs(60), now);
+    asked(&breaker, secs(60), now);
+    assert_eq!(open_for(&breaker, now), secs(10), "told not to listen");
+}
+
+#[test]
+fn what_the_server_asked_for_is_remembered_from_the_answers_before_and_forgotten_when_it_is_well() {
+    let breaker = breaker(Config::builder().failures(2).success_threshold(1).open_for(secs(10)));
+    asked(&breaker, secs(60), at(secs(1)));
+    // A timeout says nothing, but the server has said something a moment ago.
+    call(&breaker, Outcome::TimedOut, at(secs(2))).unwrap();
+    assert_eq!(open_for(&breaker, at(secs(2))), secs(59));
+    // A probe's answer counts too.
+    asked(&breaker, secs(120), at(secs(61)));
+    assert_eq!(open_for(&breaker, at(secs(61))), secs(120));
+    call(&breaker, Outcome::Success, at(secs(181))).unwrap();
+    assert_eq!(breaker.state(), State::Closed);
+    for _ in 0..2 {
+        call(&breaker, Outcome::Failure, at(secs(181))).unwrap();
+    }
+    assert_eq!(open_for(&breaker, at(secs(181))), secs(10));
+}
+
+#[test]
+fn told_to_observe_it_judges_and_refuses_nothing_until_reset() {
+    let breaker = breaker(Config::builder().failures(2).success_threshold(1));
+    let now = at(secs(1));
+    breaker.force_open(now);
+    assert_eq!(breaker.observe(now).map(|moved| moved.to), Some(State::Closed));
+    assert_eq!(breaker.observe(now), None, "it is not held any more");
+    for n in 0..4 {
+        call(&breaker, Outcome::Failure, now).unwrap();
+        assert_eq!(breaker.state() == State::Open, n >= 1);
+    }
+    let report = breaker.report();
+    assert_eq!((report.mode, report.refusals_withheld), (Mode::Observing, 2));
+    breaker.reset(now);
+    assert_eq!(breaker.report().mode, Mode::Automatic);
+    call(&breaker, Outcome::Failure, now).unwrap();
+    call(&breaker, Outcome::Failure, now).unwrap();
+    assert!(breaker.check(now).is_err());
+}
+
+/// One call of a breaker that minds latency.
+fn take(breaker: &CircuitBreaker, slow: bool, now: Moment) -> State {
+    let admission = breaker.admit(now, &mut None).unwrap();
+    breaker.record(admission, Lesson { slow, ..Outcome::Success.into() }, now);
+    breaker.state()
+}
+
+#[test]
+fn slow_answers_open_it_however_good_they_are_and_a_slow_probe_opens_it_again() {
+    let config = || {
+        let rate = Config::builder().slow_call(secs(1)).slow_call_rate(0.5);
+        rate.min_calls(4).window(Over::Calls(4)).success_threshold(1)
+    };
+    let slow_ones = breaker(config());
+    let now = at(secs(1));
+    for (slow, state) in [(false, State::Closed), (true, State::Closed), (false, State::Closed)] {
+        assert_eq!(take(&slow_ones, slow, now), state);
+    }
+    assert_eq!(take(&slow_ones, true, now), State::Open, "two of four");
+    let now = at(secs(31));
+    assert_eq!(take(&slow_ones, true, now), State::Open, "the probe was no faster");
+    let now = at(secs(61));
+    assert_eq!(take(&slow_ones, false, now), State::Closed);
+
+    // Failures in a row count beside it, as long as there is no failure rate.
+    let failing = breaker(config());
+    for _ in 0..5 {
+        call(&failing, Outcome::Failure, now).unwrap();
+    }
+    assert_eq!(failing.state(), State::Open);
+}
+
+#[test]
+fn half_slow_probes_open_it_where_their_share_decides() {
+    for (slow, end) in [(1, State::Closed), (2, State::Open)] {
+        let config = Config::builder().slow_call(secs(1)).slow_call_rate(0.5).failure_rate(0.5);
+        let config = config.min_calls(1).half_open_calls(4).half_open(HalfOpenMode::AllProbes);
+        let breaker = breaker(config);
+        call(&breaker, Outcome::Failure, at(secs(1))).unwrap();
+        let now = at(secs(61));
+        for n in 0..4 {
+            take(&breaker, n < slow, now);
+        }
+        assert_eq!(breaker.state(), end, "{slow} of 4");
+    }
+}
+
+#[test]
+fn other_settings_lose_nothing() {
+    let breaker = breaker(Config::builder().failure_rate(0.5).min_calls(10));
+    let now = at(secs(1));
+    for n in 0..8 {
+        let outcome = if n % 2 == 0 { Outcome::Success } else { Outcome::Failure };
+        call(&breaker, outcome, now).unwrap();
+    }
+    // The same window with another bar: what it has counted so far counts.
+    let stricter = Config::builder().failure_rate(0.4).min_calls(9).open_for(secs(7));
+    assert_eq!(breaker.reconfigure(stricter.build().unwrap(), now), None);
+    assert_eq!(breaker.report().window_calls, 8);
+    call(&breaker, Outcome::Success, now).unwrap();
+    assert_eq!(open_for(&breaker, now), secs(7), "four of nine");
+    // Open it stays, as long as it was to; in whatever window, and whoever loosens the bar.
+    let looser = Config::builder().failures(100).open_for(secs(1)).build().unwrap();
+    assert_eq!(breaker.reconfigure(looser, now), None);
+    assert_eq!(open_for(&breaker, now), secs(7));
+}
+
+#[test]
+fn an_order_by_hand_outlives_other_settings() {
+    let now = at(secs(1));
+    let settings = |enforcement| Config::builder().enforcement(enforcement).build().unwrap();
+    for enforcement in Enforcement::ALL {
+        let held = breaker(Config::builder());
+        held.force_open(now);
+        assert_eq!(held.reconfigure(settings(enforcement), now), None);
+        assert_eq!(held.report().mode, Mode::ForcedOpen);
+        held.observe(now);
+        assert_eq!(held.reconfigure(settings(enforcement), now), None);
+        assert_eq!(held.report().mode, Mode::Observing);
+        held.reset(now);
+        let mode = match enforcement {
+            Enforcement::Enforce => Mode::Automatic,
+            Enforcement::Observe => Mode::Observing,
+            Enforcement::Disabled => Mode::Disabled,
+        };
+        assert_eq!(held.report().mode, mode, "a reset asks the settings of now");
+    }
 }

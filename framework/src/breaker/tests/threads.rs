@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread;
 
 use super::{at, millis, secs};
-use crate::breaker::window::Window;
-use crate::breaker::{CircuitBreaker, Config, Trip, Window as Over};
+use crate::breaker::window::{Mark, Window};
+use crate::breaker::{CircuitBreaker, Config, Window as Over};
 use crate::clock::Moment;
 use crate::event::State;
 use crate::outcome::Outcome;
@@ -28,19 +28,22 @@ fn by_rate(window: Over) -> Config {
 #[test]
 fn the_count_that_writers_keep_is_the_count_of_the_slots() {
     for size in [1, 2, 7, 100] {
-        let trip = Trip::Rate { failure_rate: 1.0, min_calls: 1, window: Over::Calls(size) };
-        let window = Window::new(trip, Moment::ZERO);
+        let config = Config::builder().failure_rate(1.0).slow_call(secs(1)).slow_call_rate(1.0);
+        let config = config.min_calls(1).window(Over::Calls(size)).build().unwrap();
+        let window = Window::new(&config.trip(), Moment::ZERO);
         for generation in 0..20 {
             on_threads(|thread| {
                 let mut random = fastrand::Rng::with_seed(thread << 32 | u64::from(generation));
                 for _ in 0..2_000 {
-                    window.record(generation, random.bool(), Moment::ZERO);
+                    let mark = Mark { failed: random.bool(), slow: random.bool() };
+                    window.record(generation, mark, Moment::ZERO);
                 }
             });
             let tally = window.tally();
             assert_eq!(tally.calls, u64::from(size));
-            let Window::Calls { window: calls, .. } = &window else { unreachable!() };
-            assert_eq!(calls.running(), tally.failures, "size {size}, generation {generation}");
+            let running = window.calls().unwrap().running();
+            let slots = (tally.failures, tally.slow);
+            assert_eq!(running, slots, "size {size}, generation {generation}");
             window.start(generation + 1, Moment::ZERO);
         }
     }
@@ -49,11 +52,9 @@ fn the_count_that_writers_keep_is_the_count_of_the_slots() {
 #[test]
 fn the_last_of_racing_failures_trips_it() {
     for _ in 0..2_000 {
-        let config = by_rate(Over::Calls(40)).trip();
-        let Trip::Rate { failure_rate, window, .. } = config else { unreachable!() };
-        let min_calls = THREADS as u32;
-        let config = Config::builder().failure_rate(failure_rate).min_calls(min_calls);
-        let breaker = CircuitBreaker::new(config.window(window).build().unwrap(), Moment::ZERO);
+        let config = Config::builder().failure_rate(0.5).min_calls(THREADS as u32);
+        let config = config.window(Over::Calls(40)).build().unwrap();
+        let breaker = CircuitBreaker::new(config, Moment::ZERO);
         let opened = AtomicU32::new(0);
         on_threads(|_| {
             let call = breaker.admit(Moment::ZERO, &mut None).unwrap();
@@ -104,7 +105,7 @@ fn without_failures_it_never_trips_though_it_is_reset_all_the_time() {
 }
 
 fn half_open(places: u32) -> (CircuitBreaker, Moment) {
-    let config = Config::builder().failures(1).half_open_calls(places).success_threshold(4_000);
+    let config = Config::builder().failures(1).half_open_calls(places).success_threshold(500);
     let breaker = CircuitBreaker::new(config.probe_life(millis(1)).build().unwrap(), Moment::ZERO);
     let call = breaker.admit(Moment::ZERO, &mut None).unwrap();
     breaker.record(call, Outcome::Failure, Moment::ZERO);
@@ -122,7 +123,7 @@ fn callers_at_once_are_never_more_probes_than_there_are_places() {
                 let Ok(probe) = breaker.admit(now, &mut None) else { continue };
                 assert!(live.fetch_add(1, Ordering::SeqCst) < places);
                 live.fetch_sub(1, Ordering::SeqCst);
-                let answer = n % 100 == 0 && answered.fetch_add(1, Ordering::Relaxed) < 9_000;
+                let answer = n % 100 == 0 && answered.fetch_add(1, Ordering::Relaxed) < 499;
                 let outcome = if answer { Outcome::Success } else { Outcome::Cancelled };
                 assert_eq!(breaker.record(probe, outcome, now), None);
             }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{at, millis};
-use crate::breaker::window::{Tally, Window};
-use crate::breaker::{Config, Trip, Window as Over};
+use crate::breaker::window::{Mark, Suspicion, Tally, Window};
+use crate::breaker::{Config, Rates, Trip, Window as Over};
 use crate::clock::Moment;
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -22,8 +22,8 @@ impl Share {
     fn rate(self) -> f64 {
         self.of as f64 / self.out_of as f64
     }
-    fn is_reached(self, tally: Tally, min_calls: u32) -> bool {
-        tally.calls >= u64::from(min_calls) && tally.failures * self.out_of >= self.of * tally.calls
+    fn is_reached(self, bad: u64, calls: u64) -> bool {
+        bad * self.out_of >= self.of * calls
     }
 }
 
@@ -31,36 +31,86 @@ fn shares() -> impl Strategy<Value = Share> {
     (1u64..=24).prop_flat_map(|out_of| (1..=out_of).prop_map(move |of| Share { of, out_of }))
 }
 
-fn tally(outcomes: impl IntoIterator<Item = bool>) -> Tally {
-    outcomes.into_iter().fold(Tally::default(), |tally, failed| Tally {
+/// What opens a breaker, as the list understands it.
+#[derive(Clone, Copy, Debug)]
+struct Rule {
+    failures: Option<Share>,
+    slow: Option<Share>,
+    min_calls: u32,
+}
+
+impl Rule {
+    fn is_reached(self, tally: Tally) -> bool {
+        let reached = |share: Option<Share>, bad| {
+            share.is_some_and(|share| share.is_reached(bad, tally.calls))
+        };
+        tally.calls >= u64::from(self.min_calls)
+            && (reached(self.failures, tally.failures) || reached(self.slow, tally.slow))
+    }
+
+    fn over(self, calls: Option<u32>, time: Option<Duration>) -> Rates {
+        Rates {
+            failure_rate: self.failures.map(Share::rate),
+            slow_call_rate: self.slow.map(Share::rate),
+            min_calls: self.min_calls,
+            calls,
+            time,
+        }
+    }
+
+    fn window(self, calls: Option<u32>, time: Option<Duration>) -> Window {
+        let trip = Trip { failures: None, rates: Some(self.over(calls, time)), adaptive: None };
+        Window::new(&trip, Moment::ZERO)
+    }
+}
+
+fn rules(min_calls: impl Strategy<Value = u32>) -> impl Strategy<Value = Rule> {
+    let shares = prop_oneof![
+        shares().prop_map(|share| (Some(share), None)),
+        shares().prop_map(|share| (None, Some(share))),
+        (shares(), shares()).prop_map(|(failures, slow)| (Some(failures), Some(slow))),
+    ];
+    (shares, min_calls).prop_map(|((failures, slow), min_calls)| Rule { failures, slow, min_calls })
+}
+
+fn tally(marks: impl IntoIterator<Item = Mark>) -> Tally {
+    marks.into_iter().fold(Tally::default(), |tally, mark| Tally {
         calls: tally.calls + 1,
-        failures: tally.failures + u64::from(failed),
+        failures: tally.failures + u64::from(mark.failed),
+        slow: tally.slow + u64::from(mark.slow),
     })
 }
 
 fn by_rate(share: Share, min_calls: u32, window: Over) -> Window {
-    let trip = Trip::Rate { failure_rate: share.rate(), min_calls, window };
-    Window::new(trip, Moment::ZERO)
+    let rule = Rule { failures: Some(share), slow: None, min_calls };
+    match window {
+        Over::Calls(calls) => rule.window(Some(calls), None),
+        Over::Time(time) => rule.window(None, Some(time)),
+    }
+}
+
+const FINE: Mark = Mark { failed: false, slow: false };
+const FAILED: Mark = Mark { failed: true, slow: false };
+
+fn trips(window: &Window, generation: u32, mark: Mark, now: Moment) -> bool {
+    window.record(generation, mark, now).is_some_and(|suspicion| window.confirms(suspicion, now))
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Record {
-        failed: bool,
-    },
+    Record(Mark),
     /// By a call that an earlier generation admitted.
-    RecordLate {
-        failed: bool,
-    },
+    RecordLate(Mark),
     Start,
     Advance(Duration),
     Rewind(Duration),
 }
 
 fn steps(length: Duration, most: usize) -> impl Strategy<Value = Vec<Step>> {
+    let mark = || (any::<bool>(), any::<bool>()).prop_map(|(failed, slow)| Mark { failed, slow });
     let step = prop_oneof![
-        30 => any::<bool>().prop_map(|failed| Step::Record { failed }),
-        2 => any::<bool>().prop_map(|failed| Step::RecordLate { failed }),
+        30 => mark().prop_map(Step::Record),
+        2 => mark().prop_map(Step::RecordLate),
         1 => Just(Step::Start),
         6 => (0..length.as_nanos() as u64 / 4).prop_map(|n| Step::Advance(Duration::from_nanos(n))),
         2 => (0..length.as_nanos() as u64 * 3).prop_map(|n| Step::Advance(Duration::from_nanos(n))),
@@ -70,112 +120,139 @@ fn steps(length: Duration, most: usize) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..most)
 }
 
+/// Every outcome of this generation, each in the bucket of its time.
+#[derive(Default)]
+struct List {
+    marks: Vec<(u64, Mark)>,
+    generation: u32,
+    now: Moment,
+    bucket: u64,
+    bucket_nanos: u64,
+}
+
+impl List {
+    fn new(time: Duration) -> Self {
+        Self { bucket_nanos: (time.as_nanos() as u64).div_ceil(10).max(1), ..Self::default() }
+    }
+
+    /// Takes a step, and has the window take it. The outcome that counts, if it is one.
+    fn step(&mut self, step: Step, window: &Window) -> Option<Mark> {
+        match step {
+            Step::Record(mark) => {
+                self.look();
+                self.marks.push((self.bucket, mark));
+                return Some(mark);
+            }
+            Step::RecordLate(mark) if self.generation > 0 => {
+                assert_eq!(window.record(self.generation - 1, mark, self.now), None);
+            }
+            Step::RecordLate(_) => {}
+            Step::Start => {
+                self.generation += 1;
+                window.start(self.generation, self.now);
+                self.look();
+                self.marks.clear();
+            }
+            Step::Advance(by) => self.now = self.now + by,
+            Step::Rewind(by) => self.now = self.now.before(by),
+        }
+        None
+    }
+
+    fn look(&mut self) {
+        self.bucket = self.bucket.max(self.now.as_nanos() / self.bucket_nanos);
+    }
+
+    fn last(&self, calls: u32) -> Tally {
+        tally(self.marks.iter().rev().take(calls as usize).map(|(_, mark)| *mark))
+    }
+
+    fn latest(&self) -> Tally {
+        let inside = self.marks.iter().filter(|(bucket, _)| bucket + 10 > self.bucket);
+        tally(inside.map(|(_, mark)| *mark))
+    }
+
+    fn run(&self) -> u64 {
+        self.marks.iter().rev().take_while(|(_, mark)| mark.failed).count() as u64
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
     fn the_last_n_calls_are_the_last_n_of_the_list(
-        size in prop_oneof![1u32..=50, Just(100)],
-        share in shares(),
-        min_share in 0.0f64..=1.0,
-        steps in steps(millis(10), 500),
+        (size, rule) in prop_oneof![1u32..=50, Just(100)].prop_flat_map(|size| (Just(size), rules(1..=size))),
+        steps in steps(millis(10), 100),
     ) {
-        let min_calls = ((f64::from(size) * min_share) as u32).max(1);
-        let window = by_rate(share, min_calls, Over::Calls(size));
-        let (mut list, mut generation) = (Vec::new(), 0);
+        let window = rule.window(Some(size), None);
+        let mut list = List::new(YEAR);
         for step in steps {
-            let failed = match step {
-                Step::Record { failed } => failed,
-                Step::RecordLate { failed } => {
-                    prop_assert!(generation == 0 || !window.record(generation - 1, failed, Moment::ZERO));
-                    continue;
-                }
-                Step::Start => {
-                    generation += 1;
-                    window.start(generation, Moment::ZERO);
-                    list.clear();
-                    continue;
-                }
-                Step::Advance(_) | Step::Rewind(_) => continue,
-            };
-            list.push(failed);
-            let expected = tally(list.iter().rev().take(size as usize).copied());
-            let trips = window.record(generation, failed, Moment::ZERO) && window.confirms();
-            prop_assert_eq!(trips, share.is_reached(expected, min_calls));
+            let Some(mark) = list.step(step, &window) else { continue };
+            let trips = trips(&window, list.generation, mark, list.now);
+            let expected = list.last(size);
+            prop_assert_eq!(trips, rule.is_reached(expected));
             prop_assert_eq!(window.tally(), expected);
-            let Window::Calls { window, .. } = &window else { unreachable!() };
-            prop_assert_eq!(window.running(), expected.failures);
+            let running = window.calls().unwrap().running();
+            prop_assert_eq!(running, (expected.failures, expected.slow));
         }
     }
 
     #[test]
     fn the_last_stretch_of_time_is_ten_buckets_of_the_list(
         length in (10u64..5_000).prop_map(millis),
-        share in shares(),
-        min_calls in 1u32..20,
-        steps in steps(millis(500), 300),
+        rule in rules(1u32..20),
+        steps in steps(millis(500), 100),
     ) {
-        let window = by_rate(share, min_calls, Over::Time(length));
-        let bucket_nanos = (length.as_nanos() as u64).div_ceil(10);
-        let (mut list, mut generation) = (Vec::new(), 0);
-        let mut now = Moment::ZERO;
-        let mut current = 0;
+        let window = rule.window(None, Some(length));
+        let mut list = List::new(length);
         for step in steps {
-            let failed = match step {
-                Step::Record { failed } => failed,
-                Step::RecordLate { failed } => {
-                    prop_assert!(generation == 0 || !window.record(generation - 1, failed, now));
-                    continue;
-                }
-                Step::Start => {
-                    generation += 1;
-                    window.start(generation, now);
-                    current = current.max(now.as_nanos() / bucket_nanos);
-                    list.clear();
-                    continue;
-                }
-                Step::Advance(by) => { now = now + by; continue }
-                Step::Rewind(by) => { now = now.before(by); continue }
-            };
-            current = current.max(now.as_nanos() / bucket_nanos);
-            list.push((current, failed));
-            let inside = list.iter().filter(|(bucket, _)| bucket + 10 > current);
-            let expected = tally(inside.map(|(_, failed)| *failed));
-            let trips = window.record(generation, failed, now) && window.confirms();
-            prop_assert_eq!(trips, share.is_reached(expected, min_calls));
-            prop_assert_eq!(window.tally(), expected);
+            let Some(mark) = list.step(step, &window) else { continue };
+            let trips = trips(&window, list.generation, mark, list.now);
+            prop_assert_eq!(trips, rule.is_reached(list.latest()));
+            prop_assert_eq!(window.tally(), list.latest());
         }
     }
 
     #[test]
     fn failures_in_a_row_are_the_end_of_the_list(
         failures in 1u32..8,
-        steps in steps(millis(10), 200),
+        steps in steps(millis(10), 100),
     ) {
-        let window = Window::new(Trip::Consecutive { failures }, Moment::ZERO);
-        let (mut list, mut generation) = (Vec::new(), 0);
+        let window = Window::new(&Trip { failures: Some(failures), rates: None, adaptive: None }, Moment::ZERO);
+        let mut list = List::new(YEAR);
         for step in steps {
-            let failed = match step {
-                Step::Record { failed } => failed,
-                Step::RecordLate { failed } => {
-                    prop_assert!(generation == 0 || !window.record(generation - 1, failed, Moment::ZERO));
-                    continue;
-                }
-                Step::Start => {
-                    generation += 1;
-                    window.start(generation, Moment::ZERO);
-                    list.clear();
-                    continue;
-                }
-                Step::Advance(_) | Step::Rewind(_) => continue,
-            };
-            list.push(failed);
-            let run = list.iter().rev().take_while(|failed| **failed).count() as u64;
-            let trips = window.record(generation, failed, Moment::ZERO) && window.confirms();
-            prop_assert_eq!(trips, run >= u64::from(failures));
-            prop_assert_eq!(window.tally(), Tally { calls: run, failures: run });
+            let Some(mark) = list.step(step, &window) else { continue };
+            let trips = trips(&window, list.generation, mark, list.now);
+            prop_assert_eq!(trips, list.run() >= u64::from(failures));
+            prop_assert_eq!(window.run(), list.run());
         }
     }
+
+    #[test]
+    fn all_of_them_together_are_any_of_them(
+        failures in 1u32..8,
+        rule in rules(1u32..10),
+        size in 10u32..30,
+        length in (10u64..5_000).prop_map(millis),
+        steps in steps(millis(500), 100),
+    ) {
+        let rates = Some(rule.over(Some(size), Some(length)));
+        let window = Window::new(&Trip { failures: Some(failures), rates, adaptive: None }, Moment::ZERO);
+        let mut list = List::new(length);
+        for step in steps {
+            let Some(mark) = list.step(step, &window) else { continue };
+            let trips = trips(&window, list.generation, mark, list.now);
+            let expected = list.run() >= u64::from(failures)
+                || rule.is_reached(list.last(size))
+                || rule.is_reached(list.latest());
+            prop_assert_eq!(trips, expected);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     /// Every share of up to 1,000 calls, given as the double that a user would write.
     #[test]
@@ -185,24 +262,25 @@ proptest! {
         let window = by_rate(share, calls, Over::Calls(calls));
         for n in 0..u64::from(calls) {
             let failed = n < of - 1;
-            prop_assert!(!window.record(0, failed, Moment::ZERO) || !window.confirms());
+            let mark = Mark { failed, slow: false };
+            prop_assert!(!trips(&window, 0, mark, Moment::ZERO));
         }
         // The oldest outcome, a failure, or a success if there is none, makes room for a failure.
         for _ in 0..of {
-            window.record(0, true, Moment::ZERO);
+            window.record(0, FAILED, Moment::ZERO);
         }
         prop_assert_eq!(window.tally().failures, of);
-        prop_assert!(window.confirms());
+        prop_assert!(window.confirms(Suspicion::Rates, Moment::ZERO));
     }
 }
 
 #[test]
 fn three_of_thirty_are_ten_percent() {
     let config = Config::builder().failure_rate(0.1).min_calls(30).window(Over::Calls(30));
-    let window = Window::new(config.build().unwrap().trip(), Moment::ZERO);
+    let window = Window::new(&config.build().unwrap().trip(), Moment::ZERO);
     for n in 0..30 {
         let failed = n < 3;
-        let trips = window.record(0, failed, Moment::ZERO) && window.confirms();
+        let trips = trips(&window, 0, Mark { failed, slow: false }, Moment::ZERO);
         assert_eq!(trips, n == 29, "only the thirtieth makes it thirty");
     }
 }
@@ -210,23 +288,64 @@ fn three_of_thirty_are_ten_percent() {
 #[test]
 fn a_bucket_ten_buckets_old_is_out_of_the_window_however_late_its_writer() {
     let window = by_rate(Share { of: 1, out_of: 2 }, 2, Over::Time(millis(100)));
-    assert!(!window.record(0, true, at(millis(5))));
-    assert!(window.record(0, true, at(millis(99))), "nine buckets later it is still in");
-    assert_eq!(window.tally(), Tally { calls: 2, failures: 2 });
-    window.record(0, true, at(millis(100)));
-    assert_eq!(window.tally(), Tally { calls: 2, failures: 2 }, "the first has left");
+    assert!(!trips(&window, 0, FAILED, at(millis(5))));
+    assert!(trips(&window, 0, FAILED, at(millis(99))), "nine buckets later it is still in");
+    let of = |calls| Tally { calls, failures: calls, slow: 0 };
+    assert_eq!(window.tally(), of(2));
+    window.record(0, FAILED, at(millis(100)));
+    assert_eq!(window.tally(), of(2), "the first has left");
     // Told a time that is past, it counts now: the past is closed.
-    window.record(0, true, at(millis(5)));
-    assert_eq!(window.tally(), Tally { calls: 3, failures: 3 });
+    window.record(0, FAILED, at(millis(5)));
+    assert_eq!(window.tally(), of(3));
 }
 
 #[test]
-fn the_largest_window_is_allocated_with_the_first_call_and_counts_to_its_end() {
+fn the_largest_window_is_allocated_with_the_first_bad_call_and_counts_to_its_end() {
     let size = crate::breaker::MAX_WINDOW_CALLS;
-    let window = by_rate(Share { of: 1, out_of: 1 }, size, Over::Calls(size));
+    let rule = Rule {
+        failures: Some(Share { of: 1, out_of: 1 }),
+        slow: Some(Share { of: 1, out_of: 1 }),
+        min_calls: size,
+    };
+    let window = rule.window(Some(size), None);
     assert_eq!(window.tally(), Tally::default());
-    for _ in 0..size - 1 {
-        assert!(!window.record(0, true, Moment::ZERO));
+    for n in 0..size - 1 {
+        let mark = Mark { failed: n != 0, slow: true };
+        assert!(!trips(&window, 0, mark, Moment::ZERO));
     }
-    assert!(window.record(0, true, Moment::ZERO) && window.confirms());
+    assert!(trips(&window, 0, Mark { failed: true, slow: true }, Moment::ZERO), "all of them slow");
+    let size = u64::from(size);
+    assert_eq!(window.calls().unwrap().running(), (size - 1, size));
+}
+
+/// What users of other breakers saw: their windows never slide.
+#[test]
+fn a_million_successes_do_not_have_to_be_outweighed() {
+    let config = Config::builder().failure_rate(0.5).min_calls(10);
+    for (window, needed) in [(Over::Calls(100), 50), (Over::Time(millis(1_000)), 1_000)] {
+        let config = config.clone().window(window).build().unwrap();
+        let window = Window::new(&config.trip(), Moment::ZERO);
+        // A thousand calls a second.
+        let mut list = List::new(millis(1_000));
+        for n in 0..1_000_000 {
+            list.now = at(millis(n));
+            assert_eq!(window.record(0, FINE, list.now), None);
+            if n >= 998_000 {
+                list.step(Step::Record(FINE), &window);
+            }
+        }
+        let mut failures = 0;
+        loop {
+            failures += 1;
+            list.now = list.now + millis(1);
+            list.step(Step::Record(FAILED), &window);
+            let by_list = if needed == 50 { list.last(100) } else { list.latest() };
+            let tripped = trips(&window, 0, FAILED, list.now);
+            assert_eq!(tripped, by_list.failures * 2 >= by_list.calls, "{failures}");
+            if tripped {
+                break;
+            }
+        }
+        assert!(failures <= needed, "{failures}");
+    }
 }

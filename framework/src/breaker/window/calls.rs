@@ -1,36 +1,43 @@
 //! The last N calls: a ring of words that any number of threads write without a lock.
 //!
-//! A writer takes a sequence number. A failure leaves it in its slot and adds one to the count; and
-//! whoever it is looks at the slot of the call that just left the window, N before its own, and if a
-//! failure stands there takes it out and subtracts one. So a success among successes writes nothing
-//! but the sequence number, and reads a line that nobody writes.
+//! A writer takes a sequence number. A bad call is added to the counts and leaves its number in its slot,
+//! with what was bad about it; and while anything is counted, whoever it is looks at the slot of the call
+//! that just left the window, N before its own, and if a bad one stands there takes it out and
+//! subtracts it. So a good call among good ones writes nothing but the sequence number, and reads a line
+//! that nobody writes.
 //!
-//! A writer that slept until its failure had left the window takes it out itself. The count is signed:
-//! a failure may be taken out before the sleeper that wrote it has added it; and it is a suspicion
-//! only: a recount by sequence numbers decides.
+//! A writer that slept until its call had left the window takes it out itself. The counts are never
+//! less than what stands in the slots, and a suspicion only: a recount by sequence numbers decides.
 
 use std::sync::OnceLock;
 
 use crate::sync::{AtomicU64, CachePadded, Ordering};
 
-use super::Tally;
+use super::{Mark, Noted, Tally};
 
-/// Sequence numbers and counts have 48 bits: nine years at a million calls a second.
+/// Sequence numbers have 48 bits: nine years at a million calls a second.
 const LOW: u64 = (1 << 48) - 1;
 const TAG_SHIFT: u32 = 48;
+/// What stands in a slot below the sequence number.
+const FAILED: u64 = 1;
+const SLOW: u64 = 2;
+const KIND_BITS: u32 = 2;
+/// One slow call, in the word of both counts: each has 24 bits, enough for eight times the largest window.
+const ONE_SLOW: i64 = 1 << 24;
 
 #[derive(Debug)]
 pub(in crate::breaker) struct Calls {
     size: u64,
     /// Generation (16 bits) and the next sequence number (48). Written by every call.
     head: CachePadded<AtomicU64>,
-    /// Sequence number plus one of the failure in this place, zero for none: a power of two of them,
-    /// at least `size`. Allocated at the first record.
+    /// Sequence number plus one of the bad call in this place, and what was bad about it (2 bits);
+    /// zero for none. A power of two of them, at least `size`. Allocated for the first bad call.
     slots: OnceLock<Box<[AtomicU64]>>,
     /// The first sequence number of this generation.
     base: AtomicU64,
-    /// Generation (16 bits) and failures in the window (48, signed). Written when the count changes.
-    failures: AtomicU64,
+    /// Generation (16 bits) and the sum of what is bad in the window (48): failures + slow calls × 2^24.
+    /// Written when it changes.
+    bad: AtomicU64,
 }
 
 fn tag(generation: u32) -> u64 {
@@ -44,47 +51,107 @@ impl Calls {
             head: CachePadded(AtomicU64::new(0)),
             slots: OnceLock::new(),
             base: AtomicU64::new(0),
-            failures: AtomicU64::new(0),
+            bad: AtomicU64::new(0),
         }
     }
 
-    /// What the window holds with this outcome in it; `None` for another generation's.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// What the window holds with this outcome in it, if any of that is bad; `None` for another
+    /// generation's, too.
     #[inline]
-    pub(super) fn record(&self, generation: u32, failed: bool) -> Option<Tally> {
+    pub(super) fn record(&self, generation: u32, mark: Mark) -> Option<Tally> {
+        if !mark.is_bad() {
+            return self.record_good(generation);
+        }
+        let tag = tag(generation);
+        let sequence = self.take_sequence(tag)?;
+        self.record_among_bad(tag, sequence, mark)
+    }
+
+    /// The same for a good one.
+    #[inline]
+    pub(super) fn record_good(&self, generation: u32) -> Option<Tally> {
+        match self.note_good(generation) {
+            Noted::AmongBad(sequence) => self.record_good_among_bad(generation, sequence),
+            Noted::Quietly | Noted::Not => None,
+        }
+    }
+
+    /// Counts a good one; among bad ones it has to go on to [`Calls::record_good_among_bad`], else there is
+    /// nothing to take out of the window, and nothing to trip over.
+    #[inline]
+    pub(in crate::breaker) fn note_good(&self, generation: u32) -> Noted {
+        let tag = tag(generation);
+        match self.take_sequence(tag) {
+            Some(sequence) if self.bad.load(Ordering::Acquire) != tag => Noted::AmongBad(sequence),
+            // Of another generation it is none of ours.
+            Some(_) | None => Noted::Quietly,
+        }
+    }
+
+    /// The rest of it, once something is bad.
+    pub(in crate::breaker) fn record_good_among_bad(
+        &self,
+        generation: u32,
+        sequence: u64,
+    ) -> Option<Tally> {
+        self.record_among_bad(tag(generation), sequence, Mark::default())
+    }
+
+    /// The rest of any.
+    #[inline(never)]
+    fn record_among_bad(&self, tag: u64, sequence: u64, mark: Mark) -> Option<Tally> {
         let slots = self.slots.get_or_init(|| {
             (0..self.size.next_power_of_two()).map(|_| AtomicU64::new(0)).collect()
         });
-        let tag = tag(generation);
-        let sequence = self.take_sequence(tag)?;
         let base = self.base.load(Ordering::Acquire);
         let mut delta = 0;
+        if mark.is_bad() {
+            delta += self.put_in(slots, tag, sequence, base, mark)?;
+        }
         if let Some(left) = sequence.checked_sub(self.size) {
             delta -= take_out(slot(slots, left), left, base);
         }
-        if failed {
-            let slot = slot(slots, sequence);
-            let displaced = slot.fetch_max(sequence + 1, Ordering::AcqRel);
-            if displaced <= sequence {
-                // Stored plus one, so `displaced > base` is one of this generation, counted before.
-                delta += 1 - i64::from(displaced > base);
-            }
-            // Whoever follows N calls later took its number either before this look at the head, and is
-            // seen here, or after it, and sees what was just written: both are read-modify-writes of
-            // one word. (Loads would do, all of them SeqCst, but the model checker knows no SeqCst.)
-            let next = self.head.0.fetch_add(0, Ordering::AcqRel) & LOW;
-            if next.saturating_sub(self.size) > sequence {
-                delta -= take_out(slot, sequence, base);
-            }
-        }
-        let failures = self.add(tag, delta)?;
-        if failures == 0 {
-            // Nothing to trip over, whatever the length.
-            return Some(Tally::default());
-        }
-        // Looked at again, after the count: of several writers the one that counts last sees all of
-        // them, even if its own sequence number was the first.
+        // Looked at only now: of several writers the one that is done last sees all of them, even if its
+        // own sequence number was the first.
+        let bad = self.add(tag, delta)?;
         let next = self.head.0.load(Ordering::Acquire) & LOW;
-        Some(Tally { calls: next.saturating_sub(base).min(self.size), failures })
+        Some(tally(next.saturating_sub(base).min(self.size), bad))
+    }
+
+    /// Counts a bad call and leaves it in its slot; what that changes in the counts besides.
+    ///
+    /// Counted first, so that the counts are never less than what stands in the slots: whoever finds
+    /// them at zero need not look there.
+    fn put_in(
+        &self,
+        slots: &[AtomicU64],
+        tag: u64,
+        sequence: u64,
+        base: u64,
+        mark: Mark,
+    ) -> Option<i64> {
+        let kinds = if mark.failed { FAILED } else { 0 } | if mark.slow { SLOW } else { 0 };
+        self.add(tag, weight(kinds))?;
+        let slot = slot(slots, sequence);
+        let displaced = slot.fetch_max((sequence + 1) << KIND_BITS | kinds, Ordering::AcqRel);
+        if displaced >> KIND_BITS > sequence {
+            // Somebody a lap ahead has this place: the call left the window long ago.
+            return Some(-weight(kinds));
+        }
+        // Whatever it displaced was counted before.
+        let mut delta = -weight_since(displaced, base);
+        // Whoever follows N calls later took its number either before this look at the head, and is
+        // seen here, or after it, and sees what was just counted: both are read-modify-writes of
+        // one word. (Loads would do, all of them SeqCst, but the model checker knows no SeqCst.)
+        let next = self.head.0.fetch_add(0, Ordering::AcqRel) & LOW;
+        if next.saturating_sub(self.size) > sequence {
+            delta -= take_out(slot, sequence, base);
+        }
+        Some(delta)
     }
 
     #[inline]
@@ -103,25 +170,20 @@ impl Calls {
         }
     }
 
-    /// Adds to the count and returns it, never below zero; `None` if the generation is over.
+    /// Adds to the counts and returns their sum; `None` if the generation is over.
     #[inline]
-    fn add(&self, tag: u64, delta: i64) -> Option<u64> {
-        let mut word = self.failures.load(Ordering::Acquire);
+    fn add(&self, tag: u64, delta: i64) -> Option<i64> {
+        let mut word = self.bad.load(Ordering::Acquire);
         loop {
             if word & !LOW != tag {
                 return None;
             }
             let next = tag | word.wrapping_add_signed(delta) & LOW;
             if delta == 0 {
-                return Some(unsigned(word));
+                return Some(signed(word));
             }
-            match self.failures.compare_exchange_weak(
-                word,
-                next,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => return Some(unsigned(next)),
+            match self.bad.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Some(signed(next)),
                 Err(seen) => word = seen,
             }
         }
@@ -129,29 +191,36 @@ impl Calls {
 
     /// Counts the slots themselves: the window as it stood at one sequence number.
     ///
-    /// Never more failures than there were: an outcome still on its way counts as a success (its
+    /// Never more that is bad than there was: an outcome still on its way counts as good (its
     /// writer will look again), and so does one that is overwritten meanwhile. Oldest first, because
     /// that is where writers overwrite.
     pub(super) fn recount(&self) -> Tally {
-        let Some(slots) = self.slots.get() else { return Tally::default() };
+        let slots = self.slots.get();
         let next = self.head.0.load(Ordering::Acquire) & LOW;
         let oldest = self.base.load(Ordering::Acquire).max(next.saturating_sub(self.size));
-        let failures = (oldest..next)
-            .filter(|&sequence| slot(slots, sequence).load(Ordering::Acquire) == sequence + 1)
-            .count();
-        Tally { calls: next.saturating_sub(oldest), failures: failures as u64 }
+        // Without slots nothing bad has ever come.
+        let bad = slots.map_or(0, |slots| {
+            (oldest..next)
+                .map(|sequence| {
+                    let found = slot(slots, sequence).load(Ordering::Acquire);
+                    if found >> KIND_BITS == sequence + 1 { weight(found) } else { 0 }
+                })
+                .sum()
+        });
+        tally(next.saturating_sub(oldest), bad)
     }
 
-    /// The count that writers keep.
+    /// The counts that writers keep: failures and slow calls.
     #[cfg(test)]
-    pub(in crate::breaker) fn running(&self) -> u64 {
-        unsigned(self.failures.load(Ordering::Acquire))
+    pub(in crate::breaker) fn running(&self) -> (u64, u64) {
+        let tally = tally(0, signed(self.bad.load(Ordering::Acquire)));
+        (tally.failures, tally.slow)
     }
 
     pub(super) fn start(&self, generation: u32) {
         let tag = tag(generation);
         // Nobody of the new generation is about yet, and the old one's writers are shut out by the
-        // head's tag first, so what they still hold in hand meets a `failures` of another tag.
+        // head's tag first, so what they still hold in hand meets counts of another tag.
         let mut head = self.head.0.load(Ordering::Acquire);
         while let Err(seen) = self.head.0.compare_exchange_weak(
             head,
@@ -162,7 +231,7 @@ impl Calls {
             head = seen;
         }
         self.base.store(head & LOW, Ordering::Release);
-        self.failures.swap(tag, Ordering::AcqRel);
+        self.bad.swap(tag, Ordering::AcqRel);
     }
 }
 
@@ -173,21 +242,41 @@ fn slot(slots: &[AtomicU64], sequence: u64) -> &AtomicU64 {
     &slots[sequence as usize & (slots.len() - 1)]
 }
 
-/// Takes the failure of `sequence`, or one before it, out of its slot; how many that were counted.
+/// Takes the bad call of `sequence`, or one before it, out of its slot; what it had added to the counts.
 #[inline]
 fn take_out(slot: &AtomicU64, sequence: u64, base: u64) -> i64 {
     let mut found = slot.load(Ordering::Acquire);
-    while found != 0 && found <= sequence + 1 {
+    while found != 0 && found >> KIND_BITS <= sequence + 1 {
         match slot.compare_exchange_weak(found, 0, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return i64::from(found > base),
+            Ok(_) => return weight_since(found, base),
             Err(seen) => found = seen,
         }
     }
     0
 }
 
-/// The 48-bit signed count, never below zero.
-fn unsigned(word: u64) -> u64 {
-    let count = (word << 16) as i64 >> 16;
-    u64::try_from(count).unwrap_or(0)
+/// What a slot's call adds to the counts.
+fn weight(slot: u64) -> i64 {
+    let failed = i64::from(slot & FAILED != 0);
+    let slow = if slot & SLOW != 0 { ONE_SLOW } else { 0 };
+    failed + slow
+}
+
+/// The same, if it is one of this generation.
+fn weight_since(slot: u64, base: u64) -> i64 {
+    // Stored plus one, so above the base is at or after it.
+    if slot >> KIND_BITS > base { weight(slot) } else { 0 }
+}
+
+/// The 48-bit signed sum.
+fn signed(word: u64) -> i64 {
+    (word << 16) as i64 >> 16
+}
+
+/// The sum taken apart: a count that is below zero for a moment has borrowed from the other.
+fn tally(calls: u64, bad: i64) -> Tally {
+    let failures = bad << 40 >> 40;
+    let slow = (bad - failures) >> 24;
+    let count = |signed: i64| u64::try_from(signed).unwrap_or(0);
+    Tally { calls, failures: count(failures), slow: count(slow) }
 }

@@ -2,8 +2,6 @@
 
 use crate::sync::{AtomicU64, Ordering};
 
-use super::Tally;
-
 const COUNT_MASK: u64 = (1 << 40) - 1;
 
 #[derive(Debug)]
@@ -12,6 +10,11 @@ pub(in crate::breaker) struct Consecutive(AtomicU64);
 impl Consecutive {
     pub(super) fn new() -> Self {
         Self(AtomicU64::new(0))
+    }
+
+    /// One that goes on from here.
+    pub(super) fn copy(&self) -> Self {
+        Self(AtomicU64::new(self.0.load(Ordering::Acquire)))
     }
 
     /// The length of the run that this outcome leaves, zero for another generation's.
@@ -38,14 +41,19 @@ impl Consecutive {
         }
     }
 
+    /// Whether there is no run, in this generation.
+    #[inline]
+    pub(super) fn is_none(&self, generation: u32) -> bool {
+        self.0.load(Ordering::Acquire) == u64::from(generation) << 40
+    }
+
     pub(super) fn start(&self, generation: u32) {
         // A swap, not a store, though the old value is of no use: it stands after every count that
         // was added before it, which the model checker does not know of a store.
         self.0.swap(u64::from(generation) << 40, Ordering::AcqRel);
     }
 
-    pub(super) fn tally(&self) -> Tally {
-        let run = self.0.load(Ordering::Acquire) & COUNT_MASK;
-        Tally { calls: run, failures: run }
+    pub(super) fn count(&self) -> u64 {
+        self.0.load(Ordering::Acquire) & COUNT_MASK
     }
 }

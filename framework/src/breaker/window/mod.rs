@@ -3,124 +3,242 @@
 //! Every window is tagged with the generation it belongs to. A record of another generation changes
 //! nothing, however late its writer wakes up.
 
+mod adaptive;
 mod calls;
 mod consecutive;
+mod share;
 mod timed;
+
+use std::sync::Arc;
 
 use crate::clock::Moment;
 
-use super::config::{Trip, Window as Over};
+use super::adaptive::Memory;
+use super::config::Trip;
+use adaptive::Adaptive;
 use calls::Calls;
 use consecutive::Consecutive;
 use timed::Timed;
 
-/// Failures out of calls.
+pub(super) use share::Share;
+use share::Thresholds;
+
+/// Failures and slow calls out of calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) calls: u64,
     pub(super) failures: u64,
+    pub(super) slow: u64,
 }
 
+/// What is held against a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) failed: bool,
+    /// Never set where slow calls do not count.
+    pub(super) slow: bool,
+}
+
+impl Mark {
+    #[inline]
+    fn is_bad(self) -> bool {
+        self.failed || self.slow
+    }
+}
+
+/// Why a breaker may have to open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Suspicion {
+    Run,
+    Rates,
+    Adaptive,
+}
+
+/// Everything that can open a breaker: each part is there if it is asked for.
 #[derive(Debug)]
-pub(super) enum Window {
-    Consecutive { window: Consecutive, failures: u32 },
-    // Boxed: padded against false sharing, they are ten times the size of a run of failures.
-    Calls { window: Box<Calls>, threshold: Threshold },
-    Timed { window: Box<Timed>, threshold: Threshold },
+pub(super) struct Window {
+    run: Option<(Consecutive, u32)>,
+    // Shared with the window that takes this one's place, if its settings leave them as they are.
+    calls: Option<Arc<Calls>>,
+    timed: Option<Arc<Timed>>,
+    thresholds: Thresholds,
+    // Apart, because hardly any breaker has one.
+    adaptive: Option<Box<Adaptive>>,
 }
 
-/// At or above which share of at least how many calls a breaker opens.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::breaker) struct Threshold {
-    min_calls: u64,
-    /// In billionths, so that comparing is exact: 3 of 30 reaches 10 %.
-    rate_e9: u64,
+/// What came of counting a good call in a hurry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Noted {
+    /// It is counted, and changes nothing else.
+    Quietly,
+    /// It is counted, under this number, and may be the one that completes the window.
+    AmongBad(u64),
+    /// It is not counted.
+    Not,
 }
 
-const BILLION: f64 = 1e9;
-
-impl Threshold {
-    pub(in crate::breaker) fn new(failure_rate: f64, min_calls: u32) -> Self {
-        // In (0, 1], so the product is in (0, 1e9]. Rounded down: 2 of 3 must reach two thirds.
-        let rate_e9 = ((failure_rate * BILLION) as u64).max(1);
-        Self { min_calls: u64::from(min_calls), rate_e9 }
-    }
-
-    /// The fewest failures of `calls` that reach the rate.
-    pub(in crate::breaker) fn fewest_failures(self, calls: u32) -> u32 {
-        // At most `calls`, for the rate is at most one.
-        (self.rate_e9 * u64::from(calls)).div_ceil(1_000_000_000) as u32
-    }
-
-    fn is_reached(self, tally: Tally) -> bool {
-        tally.calls >= self.min_calls
-            && u128::from(tally.failures) * 1_000_000_000
-                >= u128::from(self.rate_e9) * u128::from(tally.calls)
-    }
+/// The window of those that have only one, of a kind that can be written in a hurry.
+#[derive(Debug)]
+pub(super) enum Lone {
+    Calls(Arc<Calls>),
+    Timed(Arc<Timed>),
+    Run,
+    Not,
 }
 
 impl Window {
-    pub(super) fn new(trip: Trip, now: Moment) -> Self {
-        match trip {
-            Trip::Consecutive { failures } => {
-                Self::Consecutive { window: Consecutive::new(), failures }
-            }
-            Trip::Rate { failure_rate, min_calls, window } => {
-                let threshold = Threshold::new(failure_rate, min_calls);
-                match window {
-                    Over::Calls(size) => {
-                        Self::Calls { window: Box::new(Calls::new(size)), threshold }
-                    }
-                    Over::Time(length) => {
-                        Self::Timed { window: Box::new(Timed::new(length, now)), threshold }
-                    }
-                }
-            }
+    pub(super) fn new(trip: &Trip, now: Moment) -> Self {
+        let rates = trip.rates.as_ref();
+        Self {
+            run: trip.failures.map(|failures| (Consecutive::new(), failures)),
+            calls: rates.and_then(|rates| rates.calls).map(|size| Arc::new(Calls::new(size))),
+            timed: rates.and_then(|rates| rates.time).map(|time| Arc::new(Timed::new(time, now))),
+            thresholds: Thresholds::new(rates),
+            adaptive: None,
         }
     }
 
-    /// Counts an outcome. True if the breaker of that generation may have to open: the caller then
-    /// asks [`Window::confirms`] with every other transition locked out.
-    #[inline]
-    pub(super) fn record(&self, generation: u32, failed: bool, now: Moment) -> bool {
-        match self {
-            Self::Consecutive { window, failures } => {
-                window.record(generation, failed) >= *failures
-            }
-            Self::Calls { window, threshold } => {
-                window.record(generation, failed).is_some_and(|tally| threshold.is_reached(tally))
-            }
-            Self::Timed { window, threshold } => window
-                .record(generation, failed, now)
-                .is_some_and(|tally| threshold.is_reached(tally)),
+    /// The same, with a threshold that follows what `memory` has learned, if the settings want one.
+    pub(super) fn remembering(
+        self,
+        trip: &Trip,
+        memory: Option<&Arc<Memory>>,
+        now: Moment,
+    ) -> Self {
+        let adaptive = trip.adaptive.as_ref().zip(memory);
+        let adaptive =
+            adaptive.map(|(config, memory)| Box::new(Adaptive::new(config, memory, now)));
+        Self { adaptive, ..self }
+    }
+
+    /// One for other settings, with what is counted here where that counts there too; the rest belongs
+    /// to `generation`. Transitions are locked out.
+    pub(super) fn for_trip(
+        &self,
+        trip: &Trip,
+        memory: Option<&Arc<Memory>>,
+        generation: u32,
+        now: Moment,
+    ) -> Self {
+        let mut next = Self::new(trip, now).remembering(trip, memory, now);
+        next.start(generation, now);
+        if let (Some((old, _)), Some((new, _))) = (&self.run, &mut next.run) {
+            // A failure that is being counted just now is not in the copy: the run is one short.
+            *new = old.copy();
         }
+        if let (Some(old), Some(new)) = (&self.calls, &mut next.calls)
+            && old.size() == new.size()
+        {
+            *new = Arc::clone(old);
+        }
+        if let (Some(old), Some(new)) = (&self.timed, &mut next.timed)
+            && old.bucket_nanos() == new.bucket_nanos()
+        {
+            *new = Arc::clone(old);
+        }
+        if let (Some(old), Some(new)) = (&self.adaptive, &mut next.adaptive) {
+            new.follow(old);
+        }
+        next
+    }
+
+    /// The one window that there is.
+    pub(super) fn lone(&self) -> Lone {
+        match (&self.calls, &self.timed, &self.run, &self.adaptive) {
+            (Some(calls), None, None, None) => Lone::Calls(Arc::clone(calls)),
+            (None, Some(timed), None, None) => Lone::Timed(Arc::clone(timed)),
+            (None, None, Some(_), None) => Lone::Run,
+            // Among bad ones it completes nothing: one success more only makes what was seen more probable.
+            (None, None, None, Some(adaptive)) => Lone::Timed(adaptive.timed()),
+            _ => Lone::Not,
+        }
+    }
+
+    /// Counts an outcome. If the breaker of that generation may have to open, why: the caller then
+    /// asks [`Window::confirms`] with every other transition locked out.
+    pub(super) fn record(&self, generation: u32, mark: Mark, now: Moment) -> Option<Suspicion> {
+        let calls = self.calls.as_ref().and_then(|window| window.record(generation, mark));
+        let timed = self.timed.as_ref().and_then(|window| window.record(generation, mark, now));
+        let record = |window: &Adaptive| window.record(generation, mark.failed, now);
+        let adaptive = self.adaptive.as_deref().is_some_and(record);
+        if let Some((window, failures)) = &self.run
+            && window.record(generation, mark.failed) >= *failures
+        {
+            return Some(Suspicion::Run);
+        }
+        self.suspect(calls, timed).or(adaptive.then_some(Suspicion::Adaptive))
+    }
+
+    /// The rest of counting a good one that was noted among bad ones, by the lone window.
+    pub(super) fn go_on_among_bad(&self, generation: u32, sequence: u64) -> Option<Suspicion> {
+        let rest = |window: &Arc<Calls>| window.record_good_among_bad(generation, sequence);
+        let calls = self.calls.as_ref().and_then(rest);
+        self.suspect(calls, self.timed.as_ref().map(|window| window.among_bad()))
+    }
+
+    fn suspect(&self, calls: Option<Tally>, timed: Option<Tally>) -> Option<Suspicion> {
+        let mut tallies = [calls, timed].into_iter().flatten();
+        tallies.any(|tally| self.thresholds.are_reached(tally)).then_some(Suspicion::Rates)
     }
 
     /// Counts again, slowly and exactly: a count that other writers are changing can be off by those
     /// in flight. A run of failures needs no second count, its one word was right when it was written.
-    pub(super) fn confirms(&self) -> bool {
-        match self {
-            Self::Consecutive { .. } => true,
-            Self::Calls { window, threshold } => threshold.is_reached(window.recount()),
-            Self::Timed { window, threshold } => threshold.is_reached(window.recount()),
-        }
+    pub(super) fn confirms(&self, suspicion: Suspicion, now: Moment) -> bool {
+        let reached = |tally| self.thresholds.are_reached(tally);
+        suspicion == Suspicion::Run
+            || self.tallies().into_iter().flatten().any(reached)
+            || self.adaptive.as_ref().is_some_and(|window| window.confirms(now))
+    }
+
+    /// Moves on what nobody's calls do.
+    pub(super) fn tend(&self, now: Moment) -> Option<Moment> {
+        self.adaptive.as_ref().map(|window| window.tend(now))
     }
 
     /// Forgets everything and belongs to `generation` from now on. Transitions are locked out.
     pub(super) fn start(&self, generation: u32, now: Moment) {
-        match self {
-            Self::Consecutive { window, .. } => window.start(generation),
-            Self::Calls { window, .. } => window.start(generation),
-            Self::Timed { window, .. } => window.start(generation, now),
+        if let Some((window, _)) = &self.run {
+            window.start(generation);
+        }
+        if let Some(window) = &self.calls {
+            window.start(generation);
+        }
+        if let Some(window) = &self.timed {
+            window.start(generation, now);
+        }
+        if let Some(window) = &self.adaptive {
+            window.start(generation, now);
         }
     }
 
-    /// What is in the window; for the consecutive mode, the run of failures.
+    fn tallies(&self) -> [Option<Tally>; 2] {
+        [
+            self.calls.as_ref().map(|window| window.recount()),
+            self.timed.as_ref().map(|window| window.recount()),
+        ]
+    }
+
+    /// What is in the first window; the run of failures, if there is none.
     pub(super) fn tally(&self) -> Tally {
-        match self {
-            Self::Consecutive { window, .. } => window.tally(),
-            Self::Calls { window, .. } => window.recount(),
-            Self::Timed { window, .. } => window.recount(),
-        }
+        let [calls, timed] = self.tallies();
+        let adaptive = self.adaptive.as_ref().map(|window| window.tally());
+        let run = self.run();
+        calls.or(timed).or(adaptive).unwrap_or(Tally { calls: run, failures: run, slow: 0 })
+    }
+
+    /// Whether the run, in this generation, is none: then a good one does not change it.
+    #[inline]
+    pub(super) fn has_no_run(&self, generation: u32) -> bool {
+        self.run.as_ref().is_some_and(|(window, _)| window.is_none(generation))
+    }
+
+    /// Failures in a row, if they count.
+    pub(super) fn run(&self) -> u64 {
+        self.run.as_ref().map_or(0, |(window, _)| window.count())
+    }
+
+    #[cfg(test)]
+    pub(in crate::breaker) fn calls(&self) -> Option<&Calls> {
+        self.calls.as_deref()
     }
 }

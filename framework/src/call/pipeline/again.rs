@@ -17,7 +17,7 @@ impl Call<'_> {
         rules: &Rules<R>,
         made: u32,
     ) -> bool {
-        if made >= self.method.plan.max_attempts || self.class != Class::Failure {
+        if made >= self.method.plan.max_attempts() || self.class != Class::Failure {
             return false;
         }
         match answer {
@@ -37,28 +37,34 @@ impl Call<'_> {
         }
     }
 
-    /// How long to wait before the next attempt; `None` if it would end past the deadline, or the
-    /// budget has nothing left. A wait counts against the budget from its beginning.
+    /// How long to wait before the next attempt: the backoff, and at least as long as the server, or
+    /// the guard that refused, has asked for. `None` if it would end past the deadline, or the budget
+    /// has nothing left. A wait counts against the budget from its beginning. `previous` is the backoff
+    /// before, and becomes this one: what others have asked for is no part of it, or one long
+    /// `Retry-After` would push every later backoff to its limit.
     #[cold]
     pub(super) fn backoff<R>(
         &self,
         answer: &Result<R, Fault>,
         made: u32,
-        previous: Duration,
+        previous: &mut Duration,
     ) -> Option<Duration> {
-        let retry = self.dependency.policy().retry();
+        let policy = self.dependency.policy();
+        let retry = policy.retry();
         let unit = self.dependency.entropy().unit();
-        let mut delay = retry.delay(made - 1, previous, unit);
-        if let Err(fault) = answer {
-            delay = delay.max(fault.retry_after().unwrap_or_default());
-        }
+        let asked = match answer {
+            Ok(_) => self.asked,
+            Err(fault) => fault.retry_after(),
+        };
+        *previous = retry.delay(made - 1, *previous, unit);
+        let delay = (*previous).max(asked.unwrap_or_default());
         if self.now + delay >= self.deadline {
             return None;
         }
-        match self.dependency.budget() {
+        self.dependency.budget().with(|budget| match budget {
             Some(budget) if !budget.try_retry(self.now) => None,
             _ => Some(delay),
-        }
+        })
     }
 
     #[cold]
@@ -76,7 +82,7 @@ impl Call<'_> {
         paused?;
         // The backoff was to end before the deadline, but on a busy machine it ended when it did.
         if self.now >= self.deadline {
-            return Err(dependency.deadline_exceeded(self.method.plan.deadline));
+            return Err(dependency.deadline_exceeded(self.method.plan.deadline()));
         }
         Ok(())
     }

@@ -4,7 +4,8 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
-use crate::call::gate::Refused;
+use crate::call::gate::{Knock, Refused};
+use crate::call::keys::Key;
 use crate::call::lease::{Entry, Lease, Place};
 use crate::call::room::{Join, Room, TurnedAway};
 use crate::call::signal::Signal;
@@ -17,6 +18,10 @@ use super::{Call, Rules};
 
 /// What keeps an attempt from its lease.
 enum Held<'a> {
+    /// Its turn under the rate limit comes later: what it has so far, and whose turn it is.
+    Early(Entry<'a>, u64),
+    /// The dependency's own quota is asked first: what it has so far.
+    Paced(Entry<'a>),
     /// No permit is free: what it has so far.
     InLine(Entry<'a>),
     /// A guard's refusal.
@@ -37,10 +42,14 @@ impl<'a> Call<'a> {
         rules: &Rules<R>,
     ) -> Result<R, Fault> {
         // A future of its own only for those who have to wait: the others are through in one go.
-        let mut lease = match self.admit() {
-            Ok(lease) => lease,
-            Err(held) => self.admit_later(held).await?,
+        let entry = match self.enter() {
+            Ok(entry) => entry,
+            Err(held) => self.enter_later(held).await?,
         };
+        let mut lease = self.lease(entry)?;
+        if let Some(key) = self.key {
+            self.lease_by_key(&mut lease, key)?;
+        }
         let ended = {
             self.dispatch(&mut lease);
             self.enter_user_code(&mut lease);
@@ -66,13 +75,13 @@ impl<'a> Call<'a> {
         match ended {
             Ok(answer) => {
                 self.class = (rules.classify)(&answer);
-                self.leave_user_code(&mut lease);
-                let outcome = match self.class {
-                    Class::Success => Outcome::Success,
-                    Class::Failure => Outcome::Failure,
-                    Class::Ignored => Outcome::Ignored,
-                };
-                lease.end(outcome, outcome, self.now);
+                // Both at once, by one jump.
+                if (self.class == Class::Success) & self.turn.is_none() {
+                    self.leave_user_code(&mut lease);
+                    lease.succeed(self.now);
+                } else {
+                    self.end_otherwise(lease, rules, &answer);
+                }
                 Ok(answer)
             }
             Err(ended) => {
@@ -82,31 +91,68 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Admission, in the caller's own task.
+    /// An answer that is no success, or one that may tell of the quota. Still the user's code; apart, so that
+    /// other successes pay nothing for it.
+    #[cold]
+    fn end_otherwise<R: Fallible>(&mut self, mut lease: Lease<'_>, rules: &Rules<R>, answer: &R) {
+        let (outcome, asked) = match self.class {
+            Class::Success => (Outcome::Success, None),
+            Class::Ignored => (Outcome::Ignored, None),
+            Class::Failure => (Outcome::Failure, (rules.retry_after)(answer)),
+        };
+        let report = self.turn.and_then(|_| (rules.quota)(answer));
+        self.leave_user_code(&mut lease);
+        self.asked = asked;
+        if let (Some(turn), Some(report)) = (self.turn.take(), report) {
+            self.dependency.gate().quota().learn(self.now, turn, &report);
+        }
+        lease.end_with(outcome, asked, self.now);
+    }
+
+    /// A token and a permit, in the caller's own task.
     #[inline(always)]
-    fn admit(&mut self) -> Result<Lease<'a>, Held<'a>> {
+    fn enter(&mut self) -> Result<Entry<'a>, Held<'a>> {
         let dependency = self.dependency;
         self.class = Class::Failure;
         self.still_served().map_err(Held::Out)?;
         let gate = dependency.gate();
-        gate.knock(self.now).map_err(|refused| Held::Out(dependency.refuse(refused)))?;
-        let mut entry = Entry::new(dependency);
+        let mut entry = match gate.knock(self.key, self.now, self.deadline) {
+            Ok(Knock::Open) => Entry::new(dependency, self.now),
+            Ok(Knock::At(turn, number)) => {
+                return Err(Held::Early(Entry::new(dependency, turn), number));
+            }
+            Ok(Knock::Paced) => return Err(Held::Paced(Entry::new(dependency, self.now))),
+            Err(refused) => return Err(Held::Out(dependency.refuse(refused, self.now))),
+        };
         if !gate.room().try_enter() {
             return Err(Held::InLine(entry));
         }
         entry.take_permit();
-        self.lease(entry).map_err(Held::Out)
+        Ok(entry)
     }
 
-    /// Admission after a wait.
+    /// The same after a wait, or by the dependency's own quota.
     #[cold]
-    async fn admit_later(&mut self, held: Held<'a>) -> Result<Lease<'a>, Fault> {
-        let mut entry = match held {
-            Held::InLine(entry) => entry,
+    async fn enter_later(&mut self, held: Held<'a>) -> Result<Entry<'a>, Fault> {
+        let (mut entry, turn) = match held {
+            Held::Early(entry, number) => {
+                let entry = self.await_turn(entry, number).await?;
+                (entry, self.pace().await?)
+            }
+            Held::Paced(entry) => (entry, self.pace().await?),
+            Held::InLine(mut entry) => {
+                self.wait(&mut entry).await?;
+                return Ok(entry);
+            }
             Held::Out(fault) => return Err(fault),
         };
-        self.wait(&mut entry).await?;
-        self.lease(entry)
+        if self.dependency.gate().room().try_enter() {
+            entry.take_permit();
+        } else {
+            self.wait(&mut entry).await?;
+        }
+        self.turn = turn.take();
+        Ok(entry)
     }
 
     /// The breaker's leave, with the permit in hand.
@@ -115,16 +161,52 @@ impl<'a> Call<'a> {
         let dependency = self.dependency;
         // Again, because a shutdown waits for whoever has a permit: it has seen this call, or is seen
         // here.
-        self.still_served()?;
+        if let Err(fault) = self.still_served() {
+            self.give_turn_back();
+            return Err(fault);
+        }
         let mut moved = None;
         // A lease before anything else happens, so that nothing can come between it and its end.
-        let admitted = dependency.gate().admit(self.now, &mut moved);
-        let admitted =
-            admitted.map(|admission| Lease::new(entry, self.method, admission, self.now));
+        let admitted = match dependency.gate().admit(self.now, &mut moved) {
+            Ok(admission) => Ok(Lease::new(entry, self.method, admission, self.now)),
+            Err(refused) => Err(refused),
+        };
         if let Some(transition) = moved {
             dependency.moved(transition);
         }
-        admitted.map_err(|refused| dependency.refuse(refused))
+        admitted.map_err(|refused| self.turned_out(refused))
+    }
+
+    /// The leave of the key's breaker, beside the dependency's.
+    #[inline(never)]
+    fn lease_by_key(&mut self, lease: &mut Lease<'a>, key: &'a Key) -> Result<(), Fault> {
+        let dependency = self.dependency;
+        let gate = dependency.gate();
+        let mut moved = None;
+        let refused = match gate.keys().admit(key, gate.breaker(), self.now, &mut moved) {
+            Ok(admission) => {
+                lease.key = admission.map(|admission| (key, admission));
+                None
+            }
+            Err(refusal) => Some(refusal),
+        };
+        if let Some(transition) = moved {
+            dependency.key_moved(key, transition);
+        }
+        match refused {
+            None => Ok(()),
+            Some(refusal) => {
+                lease.withdraw(self.now);
+                Err(self.turned_out(refusal.into()))
+            }
+        }
+    }
+
+    /// Refused with everything else in hand.
+    #[cold]
+    fn turned_out(&mut self, refused: Refused) -> Fault {
+        self.give_turn_back();
+        self.dependency.refuse(refused, self.now)
     }
 
     /// A shutdown lets calls that are under way go on, until it ends them.
@@ -141,7 +223,8 @@ impl<'a> Call<'a> {
     #[cold]
     async fn wait(&mut self, entry: &mut Entry<'a>) -> Result<(), Fault> {
         let dependency = self.dependency;
-        let joined = dependency.gate().join(self.now, self.deadline, || dependency.is_cancelled());
+        let gate = dependency.gate();
+        let joined = gate.join(self.key, self.now, self.deadline, || dependency.is_cancelled());
         let ticket = match joined {
             Join::Acquired => {
                 entry.take_permit();
@@ -170,17 +253,17 @@ impl<'a> Call<'a> {
         }
         entry.take_permit();
         if self.now >= self.deadline {
-            return Err(dependency.deadline_exceeded(self.method.plan.deadline));
+            return Err(dependency.deadline_exceeded(self.method.plan.deadline()));
         }
         Ok(())
     }
 
     #[cold]
-    fn turned_away(&self, end: TurnedAway) -> Fault {
+    pub(super) fn turned_away(&self, end: TurnedAway) -> Fault {
         let by = match end {
             TurnedAway::ShutDown => return self.dependency.shut_down(),
             TurnedAway::Expired | TurnedAway::ExpiredBlocked if self.now >= self.deadline => {
-                return self.dependency.deadline_exceeded(self.method.plan.deadline);
+                return self.dependency.deadline_exceeded(self.method.plan.deadline());
             }
             TurnedAway::Expired => RejectedBy::Bulkhead,
             TurnedAway::ExpiredBlocked | TurnedAway::Full => RejectedBy::QueueFull,
@@ -188,12 +271,12 @@ impl<'a> Call<'a> {
             TurnedAway::Flushed => RejectedBy::Breaker,
         };
         let retry_after = if by == RejectedBy::Breaker {
-            let refusal = self.dependency.gate().breaker().check(self.now).err();
-            refusal.and_then(|refusal| refusal.retry_after)
+            let refused = self.dependency.gate().check(self.key, self.now).err();
+            refused.and_then(|refused| refused.retry_after)
         } else {
             None
         };
-        self.dependency.refuse(Refused { by, retry_after })
+        self.dependency.refuse(Refused { by, retry_after }, self.now)
     }
 
     /// Whether an attempt that pends has run out of time.
@@ -204,7 +287,7 @@ impl<'a> Call<'a> {
         started: Moment,
         cx: &mut Context<'_>,
     ) -> Poll<Ended> {
-        let ends_at = (started + self.method.plan.timeout).min(self.deadline);
+        let ends_at = (started + self.method.plan.timeout()).min(self.deadline);
         self.poll_end(sleep, ends_at, cx)
     }
 
@@ -229,33 +312,35 @@ impl<'a> Call<'a> {
 
     #[cold]
     fn end_unanswered(&mut self, lease: Lease<'_>, ended: &Ended) -> Fault {
+        // The dependency has seen it, and may have counted it.
+        self.turn = None;
         let plan = &self.method.plan;
         if matches!(ended, Ended::Cancelled) {
             lease.end(Outcome::Cancelled, Outcome::Cancelled, self.now);
             return self.dependency.shut_down();
         }
-        let given = self.deadline.since(lease.started());
-        if given >= plan.timeout {
+        let (given, timeout) = (self.deadline.since(lease.started()), plan.timeout());
+        if given >= timeout {
             lease.end(Outcome::TimedOut, Outcome::TimedOut, self.now);
-            return self.dependency.timed_out(plan.timeout);
+            return self.dependency.timed_out(timeout);
         }
         // The deadline ended it. With under a tenth of its timeout left it never had a chance, and
         // says nothing about the dependency.
-        let lesson = if given < plan.timeout / 10 { Outcome::Cancelled } else { Outcome::TimedOut };
+        let lesson = if given < timeout / 10 { Outcome::Cancelled } else { Outcome::TimedOut };
         lease.end(Outcome::TimedOut, lesson, self.now);
-        self.dependency.deadline_exceeded(plan.deadline)
+        self.dependency.deadline_exceeded(plan.deadline())
     }
 
     #[inline]
     fn enter_user_code(&mut self, lease: &mut Lease<'_>) {
         self.in_user_code = true;
-        lease.in_user_code = true;
+        lease.in_user_code(true);
     }
 
     #[inline]
     fn leave_user_code(&mut self, lease: &mut Lease<'_>) {
         self.in_user_code = false;
-        lease.in_user_code = false;
+        lease.in_user_code(false);
     }
 
     /// The dependency is about to see an attempt; if it has seen one of this call before, that is a retry.

@@ -5,10 +5,11 @@
 //! The breaker is looked at first, then a token is taken, then a permit or a place in line; the
 //! breaker's lease comes last and counts. Everything taken is a guard: a call that is dropped, at any
 //! await, gives all of it back. A call that finds its way free and its answer ready allocates
-//! nothing, locks nothing, and reads the clock twice.
+//! nothing, locks nothing, and reads the clock twice. (A dependency's `quota` locks, briefly.)
 
 mod again;
 mod attempt;
+mod turn;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -17,10 +18,13 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::error::{CallError, Fallible, Fault, RejectedBy};
+use crate::limit::Turn;
+use crate::limit::headers::Report;
 use crate::outcome::{CallOutcome, Class};
 
 use super::core::{Core, Method};
 use super::dependency::Dependency;
+use super::keys::Key;
 use super::timer::Sleep;
 
 /// How a method's answers are read.
@@ -30,10 +34,15 @@ pub struct Rules<R: Fallible> {
     pub classify: fn(&R) -> Class,
     /// Whether an error is worth another attempt.
     pub retry_if: fn(&R::Err) -> bool,
+    /// For how long the server wants to be left alone. Asked of failures only: nobody else's answer
+    /// opens a breaker or is retried.
+    pub retry_after: fn(&R) -> Option<Duration>,
+    /// What an answer says of the dependency's quota. Asked of every answer, if the policy has a `quota`.
+    pub quota: fn(&R) -> Option<Report>,
 }
 
 impl<R: Fallible> Default for Rules<R> {
-    /// An error is a failure, and worth another attempt.
+    /// An error is a failure, worth another attempt, and does not say when. No answer tells of a quota.
     fn default() -> Self {
         Self {
             classify: |answer| match answer.as_result() {
@@ -41,6 +50,8 @@ impl<R: Fallible> Default for Rules<R> {
                 Err(_) => Class::Failure,
             },
             retry_if: |_| true,
+            retry_after: |_| None,
+            quota: |_| None,
         }
     }
 }
@@ -50,6 +61,8 @@ impl<R: Fallible> Default for Rules<R> {
 pub struct Call<'a> {
     dependency: &'a Dependency,
     method: &'a Method,
+    /// Whose breaker it has to pass too.
+    key: Option<&'a Key>,
     started: Moment,
     /// The last time anybody looked; saves a look where nothing can have passed.
     now: Moment,
@@ -57,6 +70,10 @@ pub struct Call<'a> {
     deadline: Moment,
     /// What the last answer said about the dependency.
     class: Class,
+    /// For how long the server wants to be left alone, according to the last answer that was a failure.
+    asked: Option<Duration>,
+    /// The attempt's turn by the dependency's own quota, until its answer is there.
+    turn: Option<Turn>,
     /// The call has had to wait, and is counted among those that have.
     pending: bool,
     fell_back: bool,
@@ -75,22 +92,33 @@ impl<'a> Call<'a> {
         let dependency = core.dependency();
         let method = core.method(method);
         let started = dependency.now();
-        if let Some(budget) = dependency.budget() {
-            budget.call(started);
-        }
+        dependency.budget().with(|budget| {
+            if let Some(budget) = budget {
+                budget.call(started);
+            }
+        });
         Self {
             dependency,
             method,
+            key: None,
             started,
             now: started,
-            deadline: started.plus_nanos(method.plan.attempts_nanos),
+            deadline: started.plus_nanos(method.plan.attempts_nanos()),
             class: Class::Failure,
+            asked: None,
+            turn: None,
             pending: false,
             fell_back: false,
             dispatched: false,
             in_user_code: false,
             over: false,
         }
+    }
+
+    /// Has every attempt pass this key's breaker too, and teach it.
+    #[inline]
+    pub fn by_key(&mut self, key: &'a Option<Key>) {
+        self.key = key.as_ref();
     }
 
     /// Makes the only attempt.
@@ -124,7 +152,7 @@ impl<'a> Call<'a> {
             if self.class == Class::Success || !self.is_worth_repeating(&answer, &rules, made) {
                 return flatten(answer);
             }
-            let Some(delay) = self.backoff(&answer, made, previous) else {
+            let Some(delay) = self.backoff(&answer, made, &mut previous) else {
                 return flatten(answer);
             };
             // What this answer holds (a connection, a permit of somebody's pool) is not kept waiting.
@@ -132,7 +160,6 @@ impl<'a> Call<'a> {
             if let Err(fault) = self.pause(delay).await {
                 return Err(CallError::Fault(fault));
             }
-            previous = delay;
         }
     }
 
@@ -148,7 +175,7 @@ impl<'a> Call<'a> {
         &mut self,
         make: impl FnOnce() -> Fut,
     ) -> Option<R> {
-        let deadline = self.started + self.method.plan.deadline;
+        let deadline = self.started + self.method.plan.deadline();
         let answer = {
             self.in_user_code = true;
             let mut answer = pin!(make());

@@ -45,6 +45,12 @@ impl ManualTime {
         self.0.clock.now()
     }
 
+    /// Makes [`Moment::ZERO`] this long after the Unix epoch, for what follows the calendar; until then
+    /// it is the epoch. Wakes nobody.
+    pub fn set_epoch(&self, origin: Duration) {
+        self.0.state.lock().crank.set_epoch(origin);
+    }
+
     pub(super) fn clock(&self) -> &Clock {
         &self.0.clock
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::call::Dependency;
-use crate::event::State;
+use crate::event::{Order, State};
 use crate::outcome::CallOutcome;
 
 use super::Driven;
@@ -29,7 +29,7 @@ fn nothing_to_tell_is_an_empty_page() {
 
 #[test]
 fn every_metric_shows_from_the_start_with_its_kind_help_and_labels() {
-    let page = page_of(&Exporter::new(), &[&Driven::new("payments")]);
+    let page = page_of(&Exporter::new(), &[&Driven::adaptive("payments")]);
     let shown: BTreeSet<_> = page.families.keys().map(String::as_str).collect();
     assert_eq!(shown, names::ALL.iter().map(|metric| metric.name).collect());
     for metric in &names::ALL {
@@ -50,6 +50,24 @@ fn every_metric_shows_from_the_start_with_its_kind_help_and_labels() {
     assert_eq!(page.families["seawall_calls_total"].series.len(), 2 * CallOutcome::ALL.len());
     assert!(page.rising().all(|(_, value)| value == 0.0));
     assert_eq!(page.value("seawall_bulkhead_limit", &[("dependency", "payments")]), Some(25.0));
+    assert_eq!(page.value("seawall_breaker_threshold", &[("dependency", "payments")]), Some(0.6));
+    assert_eq!(page.value("seawall_breaker_baseline", &[("dependency", "payments")]), Some(0.05));
+}
+
+#[test]
+fn only_an_adaptive_breaker_has_a_threshold_to_show() {
+    let (exporter, simple, other) =
+        (Exporter::new(), Driven::new("simple"), Driven::adaptive("adaptive"));
+    let page = page_of(&exporter, &[&simple, &other]);
+    for name in ["seawall_breaker_threshold", "seawall_breaker_baseline"] {
+        assert_eq!(page.families[name].series.len(), 1, "{name}");
+    }
+    // A reload can make one of the other.
+    simple.dependency().reload((*other.dependency().policy()).clone());
+    other.dependency().reload(crate::policy::Policy::default());
+    let page = page_of(&exporter, &[&simple, &other]);
+    let threshold = |name| page.value("seawall_breaker_threshold", &[("dependency", name)]);
+    assert_eq!((threshold("simple"), threshold("adaptive")), (Some(0.6), Some(0.0)));
 }
 
 #[test]
@@ -132,9 +150,9 @@ fn no_counter_falls_and_states_add_up_while_threads_call_and_scrape() {
                     let one = &driven[round as usize % 2];
                     one.call(round as usize % 2, MS, if round % 3 == 0 { Err(()) } else { Ok(1) });
                     match round % 97 {
-                        0 => one.dependency().force_open(),
-                        1 => one.dependency().reset(),
-                        2 => one.dependency().force_closed(),
+                        0 => one.dependency().obey(Order::ForceOpen),
+                        1 => one.dependency().obey(Order::Reset),
+                        2 => one.dependency().obey(Order::ForceClosed),
                         _ => {}
                     }
                 }
@@ -213,7 +231,7 @@ proptest! {
         }).collect();
         for nanos in &took {
             payments.call(0, Duration::from_nanos(*nanos), Err(()));
-            payments.dependency().reset();
+            payments.dependency().obey(Order::Reset);
         }
         let page = page_of(&Exporter::new(), &[&payments]);
         for (name, labels, value) in &page.families["seawall_call_duration_seconds"].series {

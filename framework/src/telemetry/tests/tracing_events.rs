@@ -9,6 +9,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 use super::Driven;
+use crate::event::Order;
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
@@ -47,20 +48,25 @@ fn moves_restarts_and_neglect_are_logged_with_their_fields() {
     tracing::subscriber::with_default(log.clone(), || {
         let payments = Driven::new("payments");
         payments.break_it();
+        payments.call(0, Duration::ZERO, Ok(1));
         payments.time.advance(Duration::from_secs(31));
         payments.dependency().tick();
-        payments.dependency().reset();
+        payments.dependency().obey(Order::Reset);
         payments.dependency().note_restart();
         payments.dependency().note_unattended();
+        payments.call(1, Duration::from_secs(11), Ok(1));
     });
     assert_eq!(
         *log.0.lock().unwrap(),
         [
             r#"WARN dependency="payments" from="closed" to="open""#,
+            r#"DEBUG dependency="payments" by="breaker" retry_after_seconds=30.0 unreported=0"#,
             r#"INFO dependency="payments" from="open" to="half_open""#,
+            r#"INFO dependency="payments" order="reset""#,
             r#"INFO dependency="payments" from="half_open" to="closed""#,
             r#"WARN dependency="payments" restarts=1"#,
             r#"ERROR dependency="payments""#,
+            r#"DEBUG dependency="payments" method="balance" outcome="success" took_seconds=11.0 unreported=0"#,
         ]
     );
 }

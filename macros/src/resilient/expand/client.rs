@@ -1,5 +1,7 @@
 //! The client: its type, and what it implements.
 
+use std::time::Duration;
+
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
@@ -138,10 +140,8 @@ fn spec(context: &Context<'_>, method: &Method) -> TokenStream {
     let (support, cfgs, call) = (&context.support, method.cfgs(), &method.call);
     let name = method.sig.ident.unraw().to_string();
     let (idempotent, fallback) = (call.idempotent, call.fallback.is_some());
-    let timeout = option(call.timeout.map(|timeout| {
-        let (secs, nanos) = (timeout.as_secs(), timeout.subsec_nanos());
-        quote!(::core::time::Duration::new(#secs, #nanos))
-    }));
+    let timeout = option(call.timeout.map(length));
+    let slow_call = option(call.slow_call.map(|(_, after)| length(after)));
     let max_attempts = option(call.retry.as_ref().and_then(|retry| retry.max_attempts));
     quote! {
         #(#cfgs)*
@@ -149,10 +149,16 @@ fn spec(context: &Context<'_>, method: &Method) -> TokenStream {
             name: #name,
             idempotent: #idempotent,
             timeout: #timeout,
+            slow_call: #slow_call,
             max_attempts: #max_attempts,
             fallback: #fallback,
         }
     }
+}
+
+fn length(time: Duration) -> TokenStream {
+    let (secs, nanos) = (time.as_secs(), time.subsec_nanos());
+    quote!(::core::time::Duration::new(#secs, #nanos))
 }
 
 fn option(value: Option<impl quote::ToTokens>) -> TokenStream {

@@ -106,6 +106,7 @@ struct Locals {
     link: Ident,
     service: Ident,
     call: Ident,
+    key: Ident,
     result: Ident,
     error: Ident,
     answer: Ident,
@@ -118,6 +119,7 @@ impl Locals {
             link: local("__link"),
             service: local("__service"),
             call: local("__call"),
+            key: local("__key"),
             // At the type that it has, so that whatever is wrong with that type is seen there.
             result: Ident::new("__seawall_result", output.span()),
             error: local("__error"),
@@ -141,15 +143,47 @@ fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream
     let here = context.support_at(output.span());
     let finish = quote_spanned!(output.span()=> #here::Call::finish(&mut #call, #result));
     let answer = answer(context, output, result);
+    let (key, by_key) = key(context, method, &locals).unzip();
     quote! {
         let #link = &#this.link;
         let #service = #link.service();
+        #key
         let mut #call = #support::Call::begin(#link.core(), #indices::#name as usize);
+        #by_key
         let #result = #attempts;
         #fallback
         let #result = #finish;
         #answer
     }
+}
+
+/// Finding the key, before the call begins and takes the arguments; and having the call go by it.
+fn key(
+    context: &Context<'_>,
+    method: &Method,
+    locals: &Locals,
+) -> Option<(TokenStream, TokenStream)> {
+    let path = method.call.key.as_ref()?;
+    let Locals { link, call, key, .. } = locals;
+    // Where it is not `Display`, or the function not what it should be, the complaint belongs at its name.
+    let support = context.support_at(path.span());
+    let value = match method.key_argument() {
+        Some(_) => quote!(&#path),
+        None => {
+            let args = list(method, |arg| {
+                let name = &arg.name;
+                match arg.passing {
+                    Passing::Lent => quote!(#name),
+                    Passing::Exclusive => quote!(&*#name),
+                    Passing::Opaque | Passing::Owned => quote!(&#name),
+                }
+            });
+            quote_spanned!(path.span()=> &#path(#args))
+        }
+    };
+    let found = quote_spanned!(path.span()=> let #key = #support::key(#link.core(), #value););
+    let support = &context.support;
+    Some((found, quote!(#support::Call::by_key(&mut #call, &#key);)))
 }
 
 /// The dependency's part of the call.
@@ -182,11 +216,17 @@ fn attempts(context: &Context<'_>, method: &Method, output: &Type, locals: &Loca
 fn rules(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
     let span = output.span();
     let support = context.support_at(span);
-    let classify = &method.call.classify;
-    let when = method.call.retry.as_ref().and_then(|retry| retry.when.as_ref());
+    let (call, options) = (&method.call, &context.model.options);
+    // What the method says goes over what the trait says.
+    let classify = call.classify.as_ref().or(options.classify.as_ref());
+    let retry_after = call.retry_after.as_ref().or(options.retry_after.as_ref());
+    let quota = call.quota.as_ref().or(options.quota.as_ref());
+    let when = call.retry.as_ref().and_then(|retry| retry.when.as_ref());
     let fields: Vec<_> = [
-        classify.as_ref().map(|path| quote!(classify: #path)),
+        classify.map(|path| quote!(classify: #path)),
         when.map(|path| quote!(retry_if: #path)),
+        retry_after.map(|path| quote!(retry_after: #path)),
+        quota.map(|path| quote!(quota: #path)),
     ]
     .into_iter()
     .flatten()
@@ -194,8 +234,8 @@ fn rules(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
     let usual = quote_spanned!(span=> ::core::default::Default::default());
     match fields.as_slice() {
         [] => usual,
-        [field] => quote!(#support::Rules::<#output> { #field, ..#usual }),
-        fields => quote!(#support::Rules::<#output> { #(#fields),* }),
+        all @ [_, _, _, _] => quote!(#support::Rules::<#output> { #(#all),* }),
+        some => quote!(#support::Rules::<#output> { #(#some),*, ..#usual }),
     }
 }
 

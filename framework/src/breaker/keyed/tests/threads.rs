@@ -49,7 +49,7 @@ fn threads_with_random_keys_never_exceed_the_bound() {
             assert!(keyed.len() <= 50);
         }
     });
-    keyed.order.lock().assert_whole(&keyed.keys);
+    keyed.assert_whole();
     assert!(keyed.evicted_total() > 0);
 }
 
@@ -91,7 +91,7 @@ fn a_failure_in_flight_opens_its_key_though_others_want_its_place() {
             assert_eq!(keyed.state(&key), Some(State::Open));
         }
     });
-    keyed.order.lock().assert_whole(&keyed.keys);
+    keyed.assert_whole();
 }
 
 #[test]
@@ -105,6 +105,6 @@ fn threads_that_meet_on_a_new_key_share_its_breaker() {
             opened.fetch_add(u64::from(moved.is_some()), Ordering::Relaxed);
         });
         assert_eq!((opened.into_inner(), keyed.len()), (1, 1));
-        keyed.order.lock().assert_whole(&keyed.keys);
+        keyed.assert_whole();
     }
 }

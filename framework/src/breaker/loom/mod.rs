@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use loom::thread;
 
-use super::window::Window;
-use super::{CircuitBreaker, Config, Trip, Window as Over};
+use super::window::{Mark, Window};
+use super::{Admission, CircuitBreaker, Config, Window as Over};
 use crate::clock::Moment;
 use crate::event::State;
 use crate::outcome::Outcome;
@@ -46,6 +46,22 @@ macro_rules! race {
     ($($work:expr),+ $(,)?) => { race(vec![$(Box::new($work)),+]) };
 }
 
+mod adaptive;
+mod keyed;
+
+/// Ends an admitted call.
+fn end(
+    breaker: &Arc<CircuitBreaker>,
+    call: Admission,
+    outcome: Outcome,
+    now: Moment,
+) -> impl FnOnce() + Send + 'static {
+    let breaker = Arc::clone(breaker);
+    move || {
+        breaker.record(call, outcome, now);
+    }
+}
+
 #[test]
 fn of_two_failures_and_an_admission_at_once_one_failure_opens_it() {
     model("open: 2 failures, 1 admission, consecutive", || {
@@ -78,12 +94,8 @@ fn the_last_of_racing_failures_opens_it_by_count() {
         let call = breaker.admit(NOW, &mut None).unwrap();
         // The ring is allocated here: loom does not know that a `OnceLock` orders anything.
         breaker.record(call, Outcome::Failure, NOW);
-        let fail = |breaker: Arc<CircuitBreaker>| {
-            move || {
-                breaker.record(call, Outcome::Failure, NOW);
-            }
-        };
-        race!(fail(Arc::clone(&breaker)), fail(Arc::clone(&breaker)));
+        let fail = || end(&breaker, call, Outcome::Failure, NOW);
+        race!(fail(), fail());
         assert_eq!(breaker.state(), State::Open);
     });
 }
@@ -94,12 +106,8 @@ fn the_last_of_racing_failures_opens_it_by_time() {
         let config = Config::builder().failure_rate(1.0).min_calls(2).window(TIME);
         let breaker = breaker(config.build());
         let call = breaker.admit(NOW, &mut None).unwrap();
-        let fail = |breaker: Arc<CircuitBreaker>, now| {
-            move || {
-                breaker.record(call, Outcome::Failure, now);
-            }
-        };
-        race!(fail(Arc::clone(&breaker), ms(9)), fail(Arc::clone(&breaker), ms(10)));
+        let fail = |now| end(&breaker, call, Outcome::Failure, now);
+        race!(fail(ms(9)), fail(ms(10)));
         assert_eq!(breaker.state(), State::Open);
     });
 }
@@ -109,20 +117,21 @@ fn a_writer_that_is_lapped_does_not_corrupt_the_count() {
     // As many slots as calls, and one slot more.
     for (size, before) in [(2, &[true][..]), (3, &[true, true])] {
         model(&format!("window of {size} calls, 3 writers"), move || {
-            let trip = Trip::Rate { failure_rate: 1.0, min_calls: 2, window: Over::Calls(size) };
-            let window = Arc::new(Window::new(trip, NOW));
+            let config = Config::builder().failure_rate(1.0).slow_call(Duration::from_secs(1));
+            let config = config.slow_call_rate(1.0).min_calls(2).window(Over::Calls(size));
+            let window = Arc::new(Window::new(&config.build().unwrap().trip(), NOW));
             for failed in before {
-                window.record(0, *failed, NOW);
+                window.record(0, Mark { failed: *failed, slow: true }, NOW);
             }
-            let write = |failed| {
+            let write = |failed, slow| {
                 let window = Arc::clone(&window);
                 move || {
-                    window.record(0, failed, NOW);
+                    window.record(0, Mark { failed, slow }, NOW);
                 }
             };
-            race!(write(true), write(false), write(true));
-            let Window::Calls { window: calls, .. } = &*window else { unreachable!() };
-            assert_eq!(calls.running(), window.tally().failures);
+            race!(write(true, false), write(false, false), write(true, true));
+            let tally = window.tally();
+            assert_eq!(window.calls().unwrap().running(), (tally.failures, tally.slow));
             assert_eq!(window.tally().calls, u64::from(size));
         });
     }
@@ -192,15 +201,16 @@ fn probe(
     breaker: &Arc<CircuitBreaker>,
     live: &Arc<AtomicU32>,
     outcome: Outcome,
+    now: Moment,
 ) -> impl FnOnce() + Send + 'static {
     let (breaker, live) = (Arc::clone(breaker), Arc::clone(live));
     move || {
-        let Ok(admission) = breaker.admit(ms(1), &mut None) else { return };
+        let Ok(admission) = breaker.admit(now, &mut None) else { return };
         if admission.is_probe() {
             assert_eq!(live.fetch_add(1, Ordering::SeqCst), 0, "two probes for one place");
             live.fetch_sub(1, Ordering::SeqCst);
         }
-        breaker.record(admission, outcome, ms(1));
+        breaker.record(admission, outcome, now);
     }
 }
 
@@ -209,7 +219,7 @@ fn three_callers_at_once_are_one_probe_at_a_time() {
     model("half-open: 3 race for 1 place, all cancelled", || {
         let breaker = due(1, Duration::from_secs(30));
         let live = Arc::new(AtomicU32::new(0));
-        let cancel = || probe(&breaker, &live, Outcome::Cancelled);
+        let cancel = || probe(&breaker, &live, Outcome::Cancelled, ms(1));
         race!(cancel(), cancel(), cancel());
         let report = breaker.report();
         assert_eq!((report.state, report.probes), (State::HalfOpen, 0), "every place came back");
@@ -224,7 +234,7 @@ fn a_success_closes_it_and_a_failure_opens_it_whoever_is_first() {
         let breaker = due(1, Duration::from_secs(30));
         let live = Arc::new(AtomicU32::new(0));
         let (good, bad) = (Outcome::Success, Outcome::Failure);
-        race!(probe(&breaker, &live, good), probe(&breaker, &live, bad));
+        race!(probe(&breaker, &live, good, ms(1)), probe(&breaker, &live, bad, ms(1)));
         let report = breaker.report();
         assert_ne!(report.state, State::HalfOpen);
         for pair in report.transitions.windows(2) {
@@ -297,6 +307,65 @@ fn a_fresh_probe_is_not_written_off_with_a_lost_one() {
         });
         assert_eq!(let_in.load(Ordering::Relaxed), 1, "one place, and it is taken");
         assert_eq!(breaker.report().probes, 1);
+    });
+}
+
+/// Admission, answer, transition, expiry and cancellation at once: a hung probe has outlived its probe
+/// life, the actor looks, one caller gives up, another is answered.
+#[test]
+fn whatever_happens_at_once_no_place_is_lost_none_is_given_twice_and_it_is_never_stuck() {
+    for answer in [Outcome::Success, Outcome::Failure] {
+        model(&format!("all at once: 3 threads, {answer:?}"), move || {
+            let breaker = due(1, Duration::from_millis(5));
+            let hung = breaker.admit(ms(1), &mut None).unwrap();
+            let live = Arc::new(AtomicU32::new(0));
+            let come = |outcome| probe(&breaker, &live, outcome, ms(6));
+            let actor = Arc::clone(&breaker);
+            race!(come(answer), come(Outcome::Cancelled), move || {
+                actor.poll(ms(6));
+                // The hung one's answer comes at last: it counts unless its place was given away.
+                actor.record(hung, Outcome::Ignored, ms(6));
+            });
+            assert_eq!(breaker.report().probes, 0, "every place came back");
+            for pair in breaker.report().transitions.windows(2) {
+                assert_eq!(pair[0].to, pair[1].from);
+            }
+            // Whatever has become of it, it can be brought to close.
+            breaker.poll(ms(20));
+            let last = breaker.admit(ms(20), &mut None).expect("it is not stuck");
+            breaker.record(last, Outcome::Success, ms(20));
+            assert_eq!(breaker.state(), State::Closed);
+        });
+    }
+}
+
+/// The same from closed: two failures trip it as a third call is admitted and its caller gives up, and
+/// the actor looks once the open time is over.
+#[test]
+fn a_trip_an_admission_a_cancellation_and_the_actor_leave_it_whole() {
+    model("all at once: 3 threads, from closed", || {
+        let config = Config::builder().failures(2).half_open_calls(1).success_threshold(1);
+        let breaker = breaker(config.open_for(Duration::from_millis(1)).build());
+        let fail = || {
+            let call = breaker.admit(NOW, &mut None).unwrap();
+            end(&breaker, call, Outcome::Failure, NOW)
+        };
+        let (first, second) = (fail(), fail());
+        let actor = Arc::clone(&breaker);
+        race!(first, second, move || {
+            actor.poll(ms(2));
+            if let Ok(call) = actor.admit(ms(2), &mut None) {
+                actor.record(call, Outcome::Cancelled, ms(2));
+            }
+        });
+        let report = breaker.report();
+        assert_ne!(report.state, State::Closed, "two failures have opened it");
+        assert_eq!(report.probes, 0);
+        breaker.poll(ms(20));
+        let probe = breaker.admit(ms(20), &mut None).expect("it is not stuck");
+        assert!(probe.is_probe());
+        breaker.record(probe, Outcome::Success, ms(20));
+        assert_eq!(breaker.state(), State::Closed);
     });
 }
 

@@ -1,12 +1,38 @@
-//! Bugs that other circuit breakers shipped, each named after what its users saw.
+//! Bugs that other circuit breakers shipped, each a test named after what its users saw.
+//!
+//! | what was seen | by users of | test |
+//! | --- | --- | --- |
+//! | more probes than allowed, when many come at once | tower-resilience #382, resilience4j #1432, Polly #216, failsafe-lib #391, opossum #119, failsafe-rs | [`half_open_lets_no_more_probes_through_than_it_has_places`], [`of_many_calls_at_once_only_the_probes_reach_the_service`], [`by_rate_half_open_bounds_the_probes_of_a_generation_in_total`] |
+//! | half-open for ever after a probe was cancelled, hung or ignored | resilience4j #544 #935, Polly #1979, Hystrix #1621, Sentinel #1638 | [`a_cancelled_or_ignored_probe_does_not_leave_it_half_open_for_ever`], [`a_dropped_probe_does_not_leave_the_dependency_refused_for_ever`], [`hung_probes_give_their_places_back_and_their_answers_are_stale`] |
+//! | open for ever, because nobody calls | failsafe-go #97 | [`an_open_breaker_moves_on_when_nobody_calls`], [`an_open_dependency_moves_on_when_nobody_calls`] |
+//! | a call from before the outage ends a later half-open, or is lost uncounted | gobreaker #122 | [`a_call_admitted_while_closed_neither_closes_nor_opens_a_later_half_open`] |
+//! | after 1,000,000 successes it takes 1,000,000 failures to trip | a Rust peer (`benches/breaker.rs` shows which) | [`after_a_million_successes_it_trips_when_the_list_does`], [`a_quiet_dependency_is_not_judged_by_last_hours_failures`] |
+//! | every call looks at every record of the window | another | [`a_call_costs_the_same_in_a_window_of_a_million`] |
+//! | the permit is free while the work still runs | Hystrix #1867 | [`a_hung_probe_gives_up_its_place_and_not_its_permit`] |
+//! | keys that nobody uses any more fill the memory | governor #171, resilience4j #2243 | [`keys_without_end_do_not_fill_the_memory`] |
+//! | two states at once in the metrics, or none | resilience4j #1020 #1514 | [`in_every_page_of_metrics_it_is_in_exactly_one_state`] |
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
 
 use proptest::prelude::*;
+use seawall::breaker::{CircuitBreaker, Config, Keyed, KeyedConfig, Refusal, Window as Over};
+use seawall::clock::Moment;
+use seawall::prelude::*;
+use seawall_tests::{Api, Step, Task, Trouble, World, ready, refused};
 
-use super::{at, millis, secs};
-use crate::breaker::{CircuitBreaker, Config, Refusal, Window as Over};
-use crate::clock::Moment;
-use crate::event::State;
-use crate::outcome::Outcome;
+fn at(time: Duration) -> Moment {
+    Moment::ZERO + time
+}
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+const fn millis(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
 
 /// Half-open since 30 s: five places, two successes needed.
 fn half_open() -> (CircuitBreaker, Moment) {
@@ -151,6 +177,123 @@ fn a_call_admitted_while_closed_neither_closes_nor_opens_a_later_half_open() {
     assert_eq!(breaker.report().window_failures, 0);
 }
 
+/// Through clients: a dependency that has been open for its 5 s, with `places` for probes.
+fn due(places: u32, probe_life: Duration) -> World {
+    let breaker = Config::builder()
+        .failures(1)
+        .open_for(secs(5))
+        .half_open_calls(places)
+        .success_threshold(1)
+        .probe_life(probe_life);
+    let policy = Policy::builder().breaker(breaker).timeout(secs(29)).build().unwrap();
+    let world = World::new(policy, [Step::Answer(Err(Trouble::Broken))]);
+    ready(world.client.write("")).unwrap_err();
+    world.moves_to(State::Open);
+    world.time.advance(secs(5));
+    world
+}
+
+#[test]
+fn of_many_calls_at_once_only_the_probes_reach_the_service() {
+    let world = due(3, secs(30));
+    world.service().then(vec![Step::Hang; 100]);
+    let mut calls: Vec<_> = (0..100).map(|_| Task::new(world.client.write(""))).collect();
+    let refusals = calls.iter_mut().filter_map(|call| match call.poll() {
+        std::task::Poll::Ready(answer) => Some(refused(answer)),
+        std::task::Poll::Pending => None,
+    });
+    assert_eq!(refusals.filter(|(by, _)| *by == RejectedBy::Breaker).count(), 97);
+    assert_eq!(world.service().inside(), 3);
+}
+
+#[test]
+fn a_dropped_probe_does_not_leave_the_dependency_refused_for_ever() {
+    let world = due(1, secs(30));
+    for _ in 0..10 {
+        world.service().then([Step::Hang]);
+        drop(Task::pending(world.client.write("")));
+    }
+    assert_eq!(ready(world.client.write("")), Ok(7));
+    assert_eq!(world.handle.state(), State::Closed);
+}
+
+#[test]
+fn an_open_dependency_moves_on_when_nobody_calls() {
+    let world = due(1, secs(30));
+    world.moves_to(State::HalfOpen);
+}
+
+#[test]
+fn a_hung_probe_gives_up_its_place_and_not_its_permit() {
+    let world = due(1, secs(10));
+    world.service().then([Step::Hang]);
+    let _hung = Task::pending(world.client.write(""));
+    assert_eq!(refused(ready(world.client.write(""))), (RejectedBy::Breaker, None));
+    world.time.advance(secs(10));
+    world.service().then([Step::Hang]);
+    let _second = Task::pending(world.client.write(""));
+    assert_eq!((world.snapshot().active, world.service().inside()), (2, 2));
+}
+
+#[test]
+fn keys_without_end_do_not_fill_the_memory() {
+    let config = KeyedConfig::builder(Config::default()).max_keys(100).build().unwrap();
+    let keyed: Keyed<u32> = Keyed::new(config, Moment::ZERO);
+    for key in 0..100_000 {
+        let now = at(millis(u64::from(key)));
+        let call = keyed.admit(&key, now, &mut None).unwrap();
+        keyed.record(call, Outcome::Failure, now);
+        assert!(keyed.len() <= 100);
+    }
+}
+
+#[test]
+fn in_every_page_of_metrics_it_is_in_exactly_one_state() {
+    let breaker = Config::builder().failures(1).open_for(secs(5)).success_threshold(1);
+    let policy = Policy::builder().breaker(breaker).build().unwrap();
+    let world = World::with(policy, [Step::Answer(Err(Trouble::Broken))], |builder| {
+        builder.prometheus("127.0.0.1:0")
+    });
+    let address = world.seawall.metrics_address().unwrap();
+    let state = || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).unwrap();
+        let states: Vec<_> =
+            page.lines().filter(|line| line.starts_with("seawall_breaker_state{")).collect();
+        assert_eq!(states.len(), 3, "{page}");
+        let on: Vec<_> = states.iter().filter(|line| line.ends_with(" 1")).collect();
+        assert_eq!(on.len(), 1, "{states:?}");
+        on[0].split("state=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    };
+    assert_eq!(state(), "closed");
+    ready(world.client.write("")).unwrap_err();
+    assert_eq!(state(), "open");
+    world.time.advance(secs(5));
+    world.moves_to(State::Open);
+    world.moves_to(State::HalfOpen);
+    assert_eq!(state(), "half_open");
+    ready(world.client.write("")).unwrap();
+    assert_eq!(state(), "closed");
+}
+
+/// Were each record looked at by each call, this would take a day.
+#[test]
+fn a_call_costs_the_same_in_a_window_of_a_million() {
+    let rate = Config::builder().failure_rate(1.0);
+    for window in [Over::Calls(1_000_000), Over::Time(secs(3600))] {
+        let config = rate.clone().window(window).build().unwrap();
+        let breaker = CircuitBreaker::new(config, Moment::ZERO);
+        for n in 0..1_500_000_u64 {
+            let now = at(millis(n));
+            let call = breaker.admit(now, &mut None).unwrap();
+            let outcome = if n % 2 == 0 { Outcome::Success } else { Outcome::Failure };
+            assert_eq!(breaker.record(call, outcome, now), None);
+        }
+    }
+}
+
 #[test]
 fn after_a_million_successes_it_trips_when_the_list_does() {
     for window in [Over::Calls(100), Over::Calls(10_000), Over::Time(secs(10))] {
@@ -220,7 +363,7 @@ proptest! {
     /// `retry_after` is no guess: one nanosecond earlier it refuses, and then it does not.
     #[test]
     fn whoever_comes_back_when_told_is_let_in(start in 0u64..u64::MAX / 4, open_for in 1_000_000u64..1 << 50) {
-        let open_for = std::time::Duration::from_nanos(open_for);
+        let open_for = Duration::from_nanos(open_for);
         let config = Config::builder().failures(1).open_for(open_for).build().unwrap();
         let now = Moment::from_nanos(start);
         let breaker = CircuitBreaker::new(config, now);
@@ -229,8 +372,8 @@ proptest! {
         let after = breaker.check(now).unwrap_err().retry_after.unwrap();
         prop_assert!(after >= open_for && after < open_for + millis(1));
         let then = now + after;
-        let early = breaker.check(then.before(std::time::Duration::from_nanos(1)));
-        prop_assert_eq!(early, Err(Refusal { retry_after: Some(std::time::Duration::from_nanos(1)) }));
+        let early = breaker.check(then.before(Duration::from_nanos(1)));
+        prop_assert_eq!(early, Err(Refusal { retry_after: Some(Duration::from_nanos(1)) }));
         prop_assert_eq!(breaker.check(then), Ok(()));
     }
 }

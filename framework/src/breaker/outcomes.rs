@@ -1,0 +1,173 @@
+//! What an outcome changes.
+//!
+//! Nearly every call is a good one through a closed breaker, and pays for every word that is written before its one locked
+//! instruction: that waits until all of them are. So what is rare is apart, where it can be reached without a frame.
+
+use crate::clock::Moment;
+use crate::event::Transition;
+use crate::outcome::{Class, Lesson, Outcome};
+use crate::sync::Ordering;
+
+use super::admission::{Admission, Kind};
+use super::config::Config;
+use super::half_open::{self, Verdict};
+use super::state::{CircuitBreaker, Settings};
+use super::window::{Lone, Mark, Noted};
+use super::word::{Probes, Tag, Word};
+
+impl CircuitBreaker {
+    /// Counts how an admitted attempt ended, and returns the move that this made, if any. An
+    /// [`Outcome`](crate::outcome::Outcome) alone is a lesson too: one that came in good time.
+    #[inline]
+    pub fn record(
+        &self,
+        admission: Admission,
+        lesson: impl Into<Lesson>,
+        now: Moment,
+    ) -> Option<Transition> {
+        let lesson = lesson.into();
+        let generation = admission.generation();
+        if lesson.is_plain_success()
+            && admission.kind() == Kind::Counted
+            && self.load() == Word::closed(generation)
+            && let Some(settings) = self.settings.first()
+        {
+            let Lone::Calls(calls) = &settings.lone else {
+                return self.record_elsewhere(settings, admission, now);
+            };
+            return match calls.note_good(generation) {
+                Noted::Quietly => None,
+                noted => self.go_on(noted, admission, now),
+            };
+        }
+        self.record_any(admission, lesson, now)
+    }
+
+    /// Counts a success in good time: what [`CircuitBreaker::record`] does, in less code, for whoever has a lot of their
+    /// own around it.
+    #[inline]
+    pub(crate) fn record_good(&self, admission: Admission, now: Moment) -> Option<Transition> {
+        match self.note_success(admission, now) {
+            Noted::Quietly => None,
+            noted => self.go_on(noted, admission, now),
+        }
+    }
+
+    /// Into another window than that of the last calls.
+    #[inline(never)]
+    fn record_elsewhere(
+        &self,
+        settings: &Settings,
+        admission: Admission,
+        now: Moment,
+    ) -> Option<Transition> {
+        match settings.note_good(admission.generation(), now) {
+            Noted::Quietly => None,
+            noted => self.go_on(noted, admission, now),
+        }
+    }
+
+    /// Counts a good one, if that can be done at once. A leaf: whatever calls somebody needs a frame.
+    #[inline(never)]
+    fn note_success(&self, admission: Admission, now: Moment) -> Noted {
+        let generation = admission.generation();
+        if admission.kind() != Kind::Counted || self.load() != Word::closed(generation) {
+            return Noted::Not;
+        }
+        let Some(settings) = self.settings.first() else { return Noted::Not };
+        settings.note_good(generation, now)
+    }
+
+    /// The rest of it.
+    #[inline(never)]
+    fn go_on(&self, noted: Noted, admission: Admission, now: Moment) -> Option<Transition> {
+        let Noted::AmongBad(sequence) = noted else {
+            return self.record_any(admission, Outcome::Success.into(), now);
+        };
+        // Where it was noted, though they may have been replaced since.
+        let window = &self.settings.at_first().window;
+        let suspicion = window.go_on_among_bad(admission.generation(), sequence)?;
+        self.trip(Word::closed(admission.generation()), suspicion, now)
+    }
+
+    #[inline(never)]
+    fn record_any(&self, admission: Admission, lesson: Lesson, now: Moment) -> Option<Transition> {
+        match admission.kind() {
+            Kind::Counted => {}
+            Kind::Probe => return self.record_probe(admission, &lesson, now),
+            Kind::Uncounted => return None,
+        }
+        let failed = match lesson.outcome.class() {
+            Class::Success => false,
+            Class::Failure => true,
+            Class::Ignored => return None,
+        };
+        let word = self.load();
+        if word.generation() != admission.generation() {
+            self.stale.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        if !word.tag().counts() {
+            return None;
+        }
+        let suspicion = self.settings.with(|settings| {
+            self.heed(&settings.config, &lesson, now);
+            let mark = Mark { failed, slow: settings.minds_slow && lesson.slow };
+            settings.window.record(admission.generation(), mark, now)
+        })?;
+        self.trip(word, suspicion, now)
+    }
+
+    /// Remembers for how long the server wants to be left alone.
+    #[inline]
+    fn heed(&self, config: &Config, lesson: &Lesson, now: Moment) {
+        if let Some(after) = lesson.retry_after
+            && config.use_retry_after()
+        {
+            self.asked_until.fetch_max((now + after).as_nanos(), Ordering::AcqRel);
+        }
+    }
+
+    #[cold]
+    fn record_probe(
+        &self,
+        admission: Admission,
+        lesson: &Lesson,
+        now: Moment,
+    ) -> Option<Transition> {
+        let class = lesson.outcome.class();
+        let config = self.config();
+        let slow = config.minds_slow_calls() && lesson.slow && class != Class::Ignored;
+        let mut word = self.load();
+        loop {
+            if word.tag() != Tag::HalfOpen || word.generation() != admission.generation() {
+                self.stale.fetch_add(1, Ordering::Relaxed);
+                return None;
+            }
+            self.heed(&config, lesson, now);
+            let before = word.probes();
+            let probes = Probes {
+                live: before.live.saturating_sub(1),
+                successes: before.successes + u32::from(class == Class::Success),
+                failures: before.failures + u32::from(class == Class::Failure),
+                slow: before.slow + u32::from(slow),
+            };
+            let moved = match half_open::verdict(&config, probes) {
+                Verdict::Open => self.reopen(word, now),
+                Verdict::Close => self.close(word, now),
+                Verdict::Wait => {
+                    let next = Word::half_open(admission.generation(), probes);
+                    if self.replace(word, next).is_ok() {
+                        return None;
+                    }
+                    None
+                }
+            };
+            if moved.is_some() {
+                return moved;
+            }
+            // Somebody else was first, which may have made this answer stale.
+            word = self.load();
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The last stretch of time, against what is normal for the hour of the week.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::breaker::adaptive::{Config, Memory, UtcOffset};
+use crate::clock::Moment;
+
+use super::timed::Timed;
+use super::{Mark, Tally};
+
+/// A window of time whose threshold comes from a memory.
+#[derive(Debug)]
+pub(super) struct Adaptive {
+    // Shared with the window that takes this one's place, as the others are.
+    timed: Arc<Timed>,
+    memory: Arc<Memory>,
+    length: Duration,
+    min_calls: u64,
+    alpha: f64,
+    offset: UtcOffset,
+}
+
+impl Adaptive {
+    pub(super) fn new(config: &Config, memory: &Arc<Memory>, now: Moment) -> Self {
+        let length = config.window();
+        Self {
+            timed: Arc::new(Timed::remembered(length, Arc::clone(memory), now)),
+            memory: Arc::clone(memory),
+            length,
+            min_calls: u64::from(config.min_calls()),
+            alpha: config.alpha(),
+            offset: config.utc_offset(),
+        }
+    }
+
+    /// Counts on where `old` was, if it counts the same.
+    pub(super) fn follow(&mut self, old: &Self) {
+        if self.length == old.length && Arc::ptr_eq(&self.memory, &old.memory) {
+            self.timed = Arc::clone(&old.timed);
+        }
+    }
+
+    /// Where it counts.
+    pub(super) fn timed(&self) -> Arc<Timed> {
+        Arc::clone(&self.timed)
+    }
+
+    /// Counts an outcome. Whether the breaker of that generation may have to open. Only a failure can
+    /// say so: one more success makes what was seen less improbable, never more.
+    pub(super) fn record(&self, generation: u32, failed: bool, now: Moment) -> bool {
+        let tally = self.timed.record(generation, Mark { failed, slow: false }, now);
+        failed && tally.is_some_and(|tally| self.is_exceeded(tally, now))
+    }
+
+    /// With nobody moving the window on.
+    pub(super) fn confirms(&self, now: Moment) -> bool {
+        self.is_exceeded(self.timed.recount(), now)
+    }
+
+    fn is_exceeded(&self, tally: Tally, now: Moment) -> bool {
+        // Calls are counted before their failures are: never fewer.
+        tally.calls >= self.min_calls
+            && self.memory.bar(now, self.offset).is_exceeded(
+                tally.calls,
+                tally.failures,
+                self.alpha,
+            )
+    }
+
+    /// Moves on what nobody's calls do. What is in the window stays unlearned until it has left it.
+    pub(super) fn tend(&self, now: Moment) -> Moment {
+        self.timed.slide(now);
+        self.memory.tend(now, self.length)
+    }
+
+    pub(super) fn start(&self, generation: u32, now: Moment) {
+        self.timed.start(generation, now);
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        self.timed.recount()
+    }
+}

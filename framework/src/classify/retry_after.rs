@@ -1,0 +1,64 @@
+//! The `Retry-After` field (RFC 9110, section 10.2.3).
+
+use std::time::Duration;
+
+use http::Response;
+use http::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use httpdate::parse_http_date;
+
+/// The longest that a server is heard asking for: 30 days, which is also as long as a breaker can stay
+/// open. Whoever asks for more has this instead.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// For how long a server wants to be left alone, according to the `Retry-After` among its headers.
+///
+/// - A number of seconds is what it says, at most [`MAX_RETRY_AFTER`].
+/// - A date is taken relative to the answer's own `Date`, so that the server's clock need not agree with
+///   ours; one that has passed is zero. Without a `Date` that can be read a date is `None`, for there is
+///   no telling how far the two clocks are apart.
+/// - Anything else is `None`. Of several fields the first one counts.
+///
+/// Pure: it reads no clock, does not allocate, and does not panic, whatever the bytes.
+///
+/// ```
+/// use std::time::Duration;
+/// use http::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+/// use seawall::classify::retry_after_header;
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert(RETRY_AFTER, HeaderValue::from_static("120"));
+/// assert_eq!(retry_after_header(&headers), Some(Duration::from_secs(120)));
+///
+/// headers.insert(RETRY_AFTER, HeaderValue::from_static("Fri, 31 Dec 1999 23:59:59 GMT"));
+/// assert_eq!(retry_after_header(&headers), None);
+/// headers.insert(DATE, HeaderValue::from_static("Fri, 31 Dec 1999 23:59:29 GMT"));
+/// assert_eq!(retry_after_header(&headers), Some(Duration::from_secs(30)));
+/// ```
+#[must_use]
+pub fn retry_after_header(headers: &HeaderMap) -> Option<Duration> {
+    let value = text(headers, &RETRY_AFTER)?;
+    let asked = if value.bytes().all(|byte| byte.is_ascii_digit()) {
+        Duration::from_secs(seconds(value)?)
+    } else {
+        let until = parse_http_date(value).ok()?;
+        let now = parse_http_date(text(headers, &DATE)?).ok()?;
+        until.duration_since(now).unwrap_or_default()
+    };
+    Some(asked.min(MAX_RETRY_AFTER))
+}
+
+/// [`retry_after_header`] of a response, for `#[resilient(retry_after = …)]`; an error has none.
+#[must_use]
+pub fn response_retry_after<B, E>(result: &Result<Response<B>, E>) -> Option<Duration> {
+    retry_after_header(result.as_ref().ok()?.headers())
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    Some(headers.get(name)?.to_str().ok()?.trim_matches([' ', '\t']))
+}
+
+/// Digits as a number; the largest there is, if they are more than that. `None`: there are none.
+fn seconds(digits: &str) -> Option<u64> {
+    let is_some = !digits.is_empty();
+    is_some.then(|| digits.parse().unwrap_or(u64::MAX))
+}

@@ -1,0 +1,3 @@
+#[cfg(feature = "http")]
+mod http;
+mod io;

@@ -1,0 +1,64 @@
+//! Counts what happens by the thousand, and picks a few to tell of.
+
+use std::time::Duration;
+
+use crate::clock::{Moment, nanos};
+use crate::sync::{AtomicU64, Ordering};
+
+#[cfg(all(test, seawall_loom))]
+mod loom;
+#[cfg(all(test, not(seawall_loom)))]
+mod tests;
+
+/// Of refusals by one guard, and of slow calls of one method, no two that are told of are nearer to each
+/// other: ten a second at most.
+pub const SAMPLE_EVERY: Duration = Duration::from_millis(100);
+
+/// A clock that is further behind than this has jumped back: waiting for it to catch up could take for ever.
+/// Nearer than this it is the moment of a thread that was held up on its way here.
+const JUMP_NANOS: u64 = 60_000_000_000;
+
+/// A counter that says, now and then, that this one is to be told of. One that is not costs a load more
+/// than the counting itself.
+#[derive(Debug, Default)]
+pub(crate) struct Sampler {
+    seen: AtomicU64,
+    /// Up to here everything has been told of, or counted as unreported by one that was.
+    told: AtomicU64,
+    /// From here on, in nanoseconds, the next one may be told of.
+    next_at: AtomicU64,
+}
+
+impl Sampler {
+    /// Counts one. `Some`: tell of it, and that so many have gone untold since the last one.
+    ///
+    /// All of `1 + unreported` add up to the number of the last one told of: nothing is told of twice, and
+    /// nothing lost but those since then.
+    #[inline]
+    pub(crate) fn count(&self, now: Moment) -> Option<u64> {
+        let number = self.seen.fetch_add(1, Ordering::Relaxed) + 1;
+        let next_at = self.next_at.load(Ordering::Relaxed);
+        let early = next_at.saturating_sub(now.as_nanos());
+        if early > 0 && early < JUMP_NANOS {
+            return None;
+        }
+        self.tell(number, next_at, now)
+    }
+
+    #[cold]
+    fn tell(&self, number: u64, seen_next_at: u64, now: Moment) -> Option<u64> {
+        let next_at = now.plus_nanos(nanos(SAMPLE_EVERY)).as_nanos();
+        let relaxed = Ordering::Relaxed;
+        // Of all those who are due at once, one.
+        self.next_at.compare_exchange(seen_next_at, next_at, relaxed, relaxed).ok()?;
+        let told = self.told.fetch_max(number, relaxed);
+        // A later one may have overtaken this one, and counted it among the unreported.
+        number.checked_sub(told)?.checked_sub(1)
+    }
+
+    /// How many there have been.
+    #[inline]
+    pub(crate) fn seen(&self) -> u64 {
+        self.seen.load(Ordering::Relaxed)
+    }
+}

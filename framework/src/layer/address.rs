@@ -1,0 +1,182 @@
+//! Addresses, and which of those that a proxy names can be believed.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use http::HeaderMap;
+use http::header::FORWARDED;
+
+use crate::setting::{Check, InvalidSettings};
+
+/// An IPv4 address in IPv6's clothes is the IPv4 address: a server that listens on both sees it so.
+pub(super) fn plain(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+/// How many bits of an address count.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Prefixes {
+    pub(super) v4: u8,
+    pub(super) v6: u8,
+}
+
+impl Default for Prefixes {
+    fn default() -> Self {
+        Self { v4: 32, v6: 64 }
+    }
+}
+
+impl Prefixes {
+    pub(super) fn network_of(self, address: IpAddr) -> IpAddr {
+        match address {
+            IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() & mask_v4(self.v4)).into()),
+            IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & mask_v6(self.v6)).into()),
+        }
+    }
+}
+
+fn mask_v4(bits: u8) -> u32 {
+    u32::MAX.checked_shl(32_u32.saturating_sub(bits.into())).unwrap_or(0)
+}
+
+fn mask_v6(bits: u8) -> u128 {
+    u128::MAX.checked_shl(128_u32.saturating_sub(bits.into())).unwrap_or(0)
+}
+
+/// A network: `10.0.0.0/8`, `fd00::/8`, or one address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    base: IpAddr,
+    bits: u8,
+}
+
+impl Network {
+    /// Whether `address` is in it.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let prefixes = Prefixes { v4: self.bits, v6: self.bits };
+        let address = plain(address);
+        address.is_ipv4() == self.base.is_ipv4() && prefixes.network_of(address) == self.base
+    }
+}
+
+impl FromStr for Network {
+    type Err = InvalidSettings;
+
+    /// # Errors
+    /// It is no network, or has bits outside of its prefix: then it may be another than was meant.
+    fn from_str(text: &str) -> Result<Self, InvalidSettings> {
+        let (base, bits) =
+            text.split_once('/').map_or((text, None), |(base, bits)| (base, Some(bits)));
+        let network = base.parse::<IpAddr>().ok().and_then(|base| {
+            let most = if base.is_ipv4() { 32 } else { 128 };
+            let bits = bits.map_or(Some(most), |bits| bits.parse().ok());
+            let bits = bits.filter(|&bits| bits <= most)?;
+            let is_base = Prefixes { v4: bits, v6: bits }.network_of(base) == base;
+            is_base.then_some(Self { base, bits })
+        });
+        network.ok_or_else(|| {
+            let mut check = Check::default();
+            let allowed = "as \"10.0.0.0/8\" or \"fd00::/8\", with no bits set after the prefix";
+            check.require(false, "network", text, allowed);
+            check.finish(()).err().unwrap_or_default()
+        })
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.base, self.bits)
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The proxies whose word is taken: networks that only they are in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxies(Vec<Network>);
+
+impl Proxies {
+    /// Those in `networks`.
+    ///
+    /// # Errors
+    /// Every one that is no network.
+    pub fn new<'a>(networks: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidSettings> {
+        let mut check = Check::default();
+        let mut proxies = Vec::new();
+        for text in networks {
+            match text.parse() {
+                Ok(network) => proxies.push(network),
+                Err(_) => check.require(
+                    false,
+                    "proxies",
+                    text,
+                    "networks such as \"10.0.0.0/8\" or \"fd00::/8\", with no bits set after the prefix",
+                ),
+            }
+        }
+        check.finish(Self(proxies))
+    }
+
+    fn has(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(address))
+    }
+
+    pub(super) fn x_forwarded_for(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        self.walk(peer, from_the_right(headers, "x-forwarded-for").map(|element| address(element?)))
+    }
+
+    pub(super) fn forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        self.walk(
+            peer,
+            from_the_right(headers, FORWARDED.as_str()).map(|element| address(node(element?)?)),
+        )
+    }
+
+    /// From the peer outwards, for as long as whoever says it is one of the proxies.
+    fn walk(&self, peer: IpAddr, hops: impl Iterator<Item = Option<IpAddr>>) -> IpAddr {
+        let mut client = peer;
+        for hop in hops {
+            match hop {
+                Some(hop) if self.has(client) => client = hop,
+                // Either this one is nobody's word, or a proxy knows no better: it stands for its clients.
+                _ => break,
+            }
+        }
+        client
+    }
+}
+
+/// A list's elements, the last one first. From the right, because only the right end is written by proxies of ours: nothing
+/// further left, be it as malformed as it may, can change how it is read.
+fn from_the_right<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = Option<&'a str>> {
+    let lines: Vec<_> = headers.get_all(name).iter().collect();
+    let elements = |line: &'a http::HeaderValue| {
+        line.as_bytes()
+            .rsplit(|&byte| byte == b',')
+            .map(|element| std::str::from_utf8(element).ok())
+    };
+    lines.into_iter().rev().flat_map(elements)
+}
+
+/// RFC 7239, 4: the value of `for` among an element's pairs.
+fn node(element: &str) -> Option<&str> {
+    let pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+    let mut nodes = pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case("for"));
+    let (_, node) = nodes.next()?;
+    let node = node.trim();
+    Some(node.strip_prefix('"').and_then(|node| node.strip_suffix('"')).unwrap_or(node))
+}
+
+/// An address, with or without a port; IPv6 with or without brackets.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let with_port = || text.parse::<SocketAddr>().map(|address| address.ip());
+    bare.parse().or_else(|_| with_port()).ok().map(plain)
+}

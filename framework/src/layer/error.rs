@@ -1,0 +1,182 @@
+//! What a refused request is answered.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Method, Response, StatusCode};
+
+use crate::error::{Fault, RejectedBy};
+use crate::limit::headers::{Fields, Policy};
+
+const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
+const REDUCED_CAPACITY: &str =
+    "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity";
+const BLANK: &str = "about:blank";
+
+/// Why there is no better answer, as `application/problem+json` (RFC 9457).
+///
+/// The types are those that draft-ietf-httpapi-ratelimit-headers-11 registers. Nothing of the request is in it, and of a
+/// [`Fault`] neither the dependency's name nor the error's text: clients need not know what stands behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    status: StatusCode,
+    kind: &'static str,
+    title: &'static str,
+    detail: &'static str,
+    retry_after: Option<u64>,
+    /// The quoted name of the policy that was hit. JSON quotes printable ASCII as structured fields do.
+    policy: Option<String>,
+}
+
+impl Problem {
+    fn new(
+        status: StatusCode,
+        kind: &'static str,
+        title: &'static str,
+        detail: &'static str,
+    ) -> Self {
+        Self { status, kind, title, detail, retry_after: None, policy: None }
+    }
+
+    /// A limit was reached: 429.
+    #[must_use]
+    pub fn quota_exceeded(policy: &Policy, fields: &Fields) -> Self {
+        let detail = match fields.retry_after {
+            Some(_) => {
+                "Too many requests; the same request can be repeated after retry_after seconds."
+            }
+            None => "The request asks for more than the limit ever allows at once.",
+        };
+        Self {
+            retry_after: fields.retry_after,
+            policy: Some(policy.quoted().to_owned()),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                QUOTA_EXCEEDED,
+                "Request cannot be satisfied as assigned quota has been exceeded",
+                detail,
+            )
+        }
+    }
+
+    /// Nobody can tell whose the request is: 403.
+    #[must_use]
+    pub fn unidentified() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            BLANK,
+            "Forbidden",
+            "The request does not say whose it is, so it cannot be counted.",
+        )
+    }
+
+    /// A call behind this answer ended in a [`Fault`]: 429 by a rate limiter; 503 by a breaker, bulkhead or mailbox, or when the
+    /// dependency is unavailable; 504 when it did not answer in time. `Retry-After` wherever the fault knows when.
+    #[must_use]
+    pub fn of(fault: &Fault) -> Self {
+        let mut problem = match fault {
+            Fault::Rejected { by: RejectedBy::RateLimit, .. } => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                QUOTA_EXCEEDED,
+                "Request cannot be satisfied as assigned quota has been exceeded",
+                "Too many requests to a service that this one depends on.",
+            ),
+            Fault::TimedOut { .. } | Fault::DeadlineExceeded { .. } => Self::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                BLANK,
+                "Gateway Timeout",
+                "A service that this one depends on did not answer in time.",
+            ),
+            Fault::Rejected { .. } | Fault::Unavailable { .. } => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                REDUCED_CAPACITY,
+                "Request cannot be satisfied due to temporary server capacity constraints",
+                "A service that this one depends on is not available at present.",
+            ),
+        };
+        problem.retry_after = fault.retry_after().map(seconds_up);
+        problem
+    }
+
+    /// Its status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// When it is worth coming back, in whole seconds, at least one.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u64> {
+        self.retry_after
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let Self { status, kind, title, detail, .. } = self;
+        let status = status.as_u16();
+        // Nothing in these needs escaping: they are texts of ours.
+        let mut json =
+            format!(r#"{{"type":"{kind}","title":"{title}","status":{status},"detail":"{detail}""#);
+        // Writing to a string cannot fail.
+        if let Some(after) = self.retry_after {
+            let _ = write!(json, r#","retry_after":{after}"#);
+        }
+        if let Some(policy) = &self.policy {
+            let _ = write!(json, r#","violated-policies":[{policy}]"#);
+        }
+        json.push('}');
+        json
+    }
+
+    /// The whole answer; to `HEAD`, without a body.
+    #[must_use]
+    pub fn response<B: From<String>>(&self, method: &Method) -> Response<B> {
+        let body = if method == Method::HEAD { String::new() } else { self.to_json() };
+        let mut response = Response::new(B::from(body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(after) = self.retry_after {
+            headers.insert(RETRY_AFTER, after.into());
+        }
+        response
+    }
+}
+
+/// At least one: zero would tell an obedient client to hammer.
+fn seconds_up(after: Duration) -> u64 {
+    after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0)).max(1)
+}
+
+#[cfg(feature = "axum")]
+mod into_response {
+    use axum::response::{IntoResponse, Response};
+
+    use super::{Fault, Problem};
+    use crate::error::CallError;
+
+    impl IntoResponse for Problem {
+        fn into_response(self) -> Response {
+            self.response(&http::Method::GET)
+        }
+    }
+
+    impl IntoResponse for Fault {
+        /// As [`Problem::of`] says.
+        fn into_response(self) -> Response {
+            Problem::of(&self).into_response()
+        }
+    }
+
+    impl<E: IntoResponse> IntoResponse for CallError<E> {
+        /// A fault's as [`Problem::of`] says, the dependency's own error as it likes.
+        fn into_response(self) -> Response {
+            match self {
+                Self::Fault(fault) => fault.into_response(),
+                Self::Inner(error) => error.into_response(),
+            }
+        }
+    }
+}

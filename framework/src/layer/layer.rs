@@ -1,0 +1,177 @@
+//! The layer, and how it is set.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tower_layer::Layer;
+
+use crate::clock::Clock;
+use crate::limit::headers::{Policy, ResetStyle};
+
+use super::key::Head;
+use super::limit::Limit;
+use super::service::RateLimited;
+
+/// Puts a limit in front of a service. Cheap to clone; clones, and all the services made by them, share the limit.
+pub struct RateLimitLayer<L> {
+    limit: Arc<L>,
+    settings: Arc<Settings>,
+}
+
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) policy: Policy,
+    pub(super) x_fields: bool,
+    pub(super) ietf_fields: bool,
+    pub(super) reset: ResetStyle,
+    pub(super) clock: Clock,
+    exempt: Vec<Exempt>,
+    cost: Option<Arc<Cost>>,
+}
+
+type Cost = dyn Fn(&Head<'_>) -> u64 + Send + Sync;
+type Test = dyn Fn(&Head<'_>) -> bool + Send + Sync;
+
+#[derive(Clone)]
+enum Exempt {
+    Path(String),
+    Prefix(String),
+    Test(Arc<Test>),
+}
+
+impl<L: Limit> RateLimitLayer<L> {
+    /// A layer with this limit, which goes by the system's clock: make the limit at `Clock::system().now()`.
+    #[must_use]
+    pub fn new(limit: L) -> Self {
+        let settings = Settings {
+            policy: Policy::default(),
+            x_fields: true,
+            ietf_fields: true,
+            reset: ResetStyle::default(),
+            clock: Clock::system(),
+            exempt: Vec::new(),
+            cost: None,
+        };
+        Self { limit: Arc::new(limit), settings: Arc::new(settings) }
+    }
+
+    /// How the limit is called in answers, unless it says so itself. Default `default`, without a window.
+    #[must_use]
+    pub fn policy(self, policy: Policy) -> Self {
+        self.with(|settings| settings.policy = policy)
+    }
+
+    /// Whether answers have `X-RateLimit-` fields. Default yes.
+    #[must_use]
+    pub fn x_fields(self, are_there: bool) -> Self {
+        self.with(|settings| settings.x_fields = are_there)
+    }
+
+    /// Whether answers have `RateLimit` and `RateLimit-Policy`. Default yes.
+    #[must_use]
+    pub fn ietf_fields(self, are_there: bool) -> Self {
+        self.with(|settings| settings.ietf_fields = are_there)
+    }
+
+    /// What `X-RateLimit-Reset` is. Default [`ResetStyle::Epoch`].
+    #[must_use]
+    pub fn reset(self, style: ResetStyle) -> Self {
+        self.with(|settings| settings.reset = style)
+    }
+
+    /// Another clock than the system's: one that a test moves.
+    #[must_use]
+    pub fn clock(self, clock: Clock) -> Self {
+        self.with(|settings| settings.clock = clock)
+    }
+
+    /// What a request costs. Default 1. One that costs nothing is always allowed.
+    #[must_use]
+    pub fn cost(self, cost: impl Fn(&Head<'_>) -> u64 + Send + Sync + 'static) -> Self {
+        self.with(|settings| settings.cost = Some(Arc::new(cost)))
+    }
+
+    /// Lets requests for exactly this path through, uncounted. As it is sent: escaped, without the query. Where routers are
+    /// nested, the path that counts is what the layer gets to see: what is left of it inside.
+    #[must_use]
+    pub fn exempt_path(self, path: impl Into<String>) -> Self {
+        self.with(|settings| settings.exempt.push(Exempt::Path(path.into())))
+    }
+
+    /// Lets requests for this path and all below it through: `/static` is `/static` and `/static/a`, not `/statics`. A path
+    /// with `..` in it, escaped or not, is never exempt: it may lead elsewhere.
+    #[must_use]
+    pub fn exempt_prefix(self, prefix: impl Into<String>) -> Self {
+        let mut prefix = prefix.into();
+        prefix.truncate(prefix.trim_end_matches('/').len());
+        self.with(|settings| settings.exempt.push(Exempt::Prefix(prefix)))
+    }
+
+    /// Lets requests through that `test` is true for.
+    #[must_use]
+    pub fn exempt(self, test: impl Fn(&Head<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.with(|settings| settings.exempt.push(Exempt::Test(Arc::new(test))))
+    }
+
+    fn with(mut self, set: impl FnOnce(&mut Settings)) -> Self {
+        set(Arc::make_mut(&mut self.settings));
+        self
+    }
+}
+
+impl Settings {
+    pub(super) fn exempts(&self, head: &Head<'_>) -> bool {
+        let path = head.uri.path();
+        self.exempt.iter().any(|exempt| match exempt {
+            Exempt::Path(exact) => exact == path,
+            Exempt::Prefix(prefix) => {
+                let below = path.strip_prefix(prefix.as_str());
+                below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+                    && !leads_elsewhere(path)
+            }
+            Exempt::Test(test) => test(head),
+        })
+    }
+
+    pub(super) fn cost_of(&self, head: &Head<'_>) -> u64 {
+        self.cost.as_ref().map_or(1, |cost| cost(head))
+    }
+}
+
+fn leads_elsewhere(path: &str) -> bool {
+    path.contains("..")
+        || path.as_bytes().windows(3).any(|three| three.eq_ignore_ascii_case(b"%2e"))
+}
+
+impl<L, S> Layer<S> for RateLimitLayer<L> {
+    type Service = RateLimited<L, S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        RateLimited::new(Arc::clone(&self.limit), Arc::clone(&self.settings), inner)
+    }
+}
+
+impl<L> Clone for RateLimitLayer<L> {
+    fn clone(&self) -> Self {
+        Self { limit: Arc::clone(&self.limit), settings: Arc::clone(&self.settings) }
+    }
+}
+
+impl<L: fmt::Debug> fmt::Debug for RateLimitLayer<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("RateLimitLayer");
+        debug.field("limit", &self.limit).field("settings", &self.settings).finish()
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("policy", &self.policy)
+            .field("x_fields", &self.x_fields)
+            .field("ietf_fields", &self.ietf_fields)
+            .field("reset", &self.reset)
+            .field("exempt", &self.exempt.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,126 @@
+//! What decides about a request.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
+
+use crate::clock::Moment;
+use crate::limit::headers::Policy;
+use crate::limit::{Algorithm, Decision, KeyedLimiter, RateLimiter};
+
+use super::key::{Head, Key, KeyValue};
+
+/// What is said to a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Answer<'a> {
+    /// It is not limited, and its answer gets no fields.
+    Free,
+    /// A limiter has decided.
+    Decided {
+        /// What.
+        decision: Decision,
+        /// The policy that it is announced by. `None`: the layer's.
+        policy: Option<&'a Policy>,
+    },
+    /// It is refused, because nobody can tell whose it is.
+    Unidentified,
+}
+
+impl From<Decision> for Answer<'_> {
+    fn from(decision: Decision) -> Self {
+        Self::Decided { decision, policy: None }
+    }
+}
+
+/// Limits requests. Called in the request's own task: it must not block.
+pub trait Limit: Send + Sync {
+    /// Takes `cost` for a request, or refuses it.
+    fn check(&self, head: &Head<'_>, now: Moment, cost: u64) -> Answer<'_>;
+}
+
+impl<A: Algorithm> Limit for RateLimiter<A> {
+    fn check(&self, _: &Head<'_>, now: Moment, cost: u64) -> Answer<'_> {
+        RateLimiter::check(self, now, cost).into()
+    }
+}
+
+impl<L: Limit + ?Sized> Limit for Arc<L> {
+    fn check(&self, head: &Head<'_>, now: Moment, cost: u64) -> Answer<'_> {
+        L::check(self, head, now, cost)
+    }
+}
+
+/// A limiter for each key. Bounding the number of keys is its business.
+pub trait KeyedCheck<K>: Send + Sync {
+    /// Takes `cost` from `key`, or nothing, and tells how things are now.
+    fn check_key(&self, key: &K, now: Moment, cost: u64) -> Decision;
+}
+
+impl<K, A, S> KeyedCheck<K> for KeyedLimiter<K, A, S>
+where
+    K: Hash + Eq + Clone + Send + Sync,
+    A: Algorithm,
+    S: BuildHasher + Send + Sync,
+{
+    fn check_key(&self, key: &K, now: Moment, cost: u64) -> Decision {
+        self.check(key, now, cost)
+    }
+}
+
+impl<K, C: KeyedCheck<K> + ?Sized> KeyedCheck<K> for Arc<C> {
+    fn check_key(&self, key: &K, now: Moment, cost: u64) -> Decision {
+        C::check_key(self, key, now, cost)
+    }
+}
+
+/// What becomes of a request that has no key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unkeyed {
+    /// All of them share one limiter, the one of [`KeyValue::Shared`].
+    #[default]
+    Shared,
+    /// It is refused with `403 Forbidden`.
+    Refuse,
+    /// It passes, unlimited.
+    Pass,
+}
+
+/// A limit for each key.
+pub struct PerKey<C> {
+    limiters: C,
+    key: Key,
+    unkeyed: Unkeyed,
+}
+
+impl<C: KeyedCheck<KeyValue>> PerKey<C> {
+    /// A limit for each `key`, of which `limiters` keeps count.
+    #[must_use]
+    pub fn new(limiters: C, key: Key) -> Self {
+        Self { limiters, key, unkeyed: Unkeyed::default() }
+    }
+
+    /// What becomes of a request that has no key. Default [`Unkeyed::Shared`].
+    #[must_use]
+    pub fn unkeyed(mut self, unkeyed: Unkeyed) -> Self {
+        self.unkeyed = unkeyed;
+        self
+    }
+}
+
+impl<C: KeyedCheck<KeyValue>> Limit for PerKey<C> {
+    fn check(&self, head: &Head<'_>, now: Moment, cost: u64) -> Answer<'_> {
+        match (self.key.of(head), self.unkeyed) {
+            (Some(key), _) => self.limiters.check_key(&key, now, cost).into(),
+            (None, Unkeyed::Shared) => self.limiters.check_key(&KeyValue::Shared, now, cost).into(),
+            (None, Unkeyed::Refuse) => Answer::Unidentified,
+            (None, Unkeyed::Pass) => Answer::Free,
+        }
+    }
+}
+
+impl<C> fmt::Debug for PerKey<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("PerKey");
+        debug.field("key", &self.key).field("unkeyed", &self.unkeyed).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,186 @@
+//! Whose request it is.
+
+use std::net::IpAddr;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn from(peer: &str, headers: &[(&str, &str)]) -> Request<()> {
+    let mut request = get("/");
+    if let Ok(peer) = peer.parse::<IpAddr>() {
+        request.extensions_mut().insert(Peer((peer, 4711).into()));
+    }
+    for (name, value) in headers {
+        let name: http::HeaderName = name.parse().unwrap();
+        request.headers_mut().append(name, value.parse().unwrap());
+    }
+    request
+}
+
+fn key_of(key: &Key, request: &Request<()>) -> Option<KeyValue> {
+    key.of(&Head::from(request))
+}
+
+fn address(address: &str) -> Option<KeyValue> {
+    Some(KeyValue::Address(address.parse().unwrap()))
+}
+
+fn proxies() -> Proxies {
+    Proxies::new(["10.0.0.0/8", "fd00::/8", "192.0.2.1"]).unwrap()
+}
+
+#[test]
+fn networks_are_checked_all_at_once() {
+    for good in
+        ["10.0.0.0/8", "0.0.0.0/0", "::/0", "fd00::/8", "192.0.2.1", "2001:db8::1", "::1/128"]
+    {
+        assert!(good.parse::<Network>().is_ok(), "{good}");
+    }
+    for bad in [
+        "",
+        "10.0.0.1/8",
+        "10.0.0.0/33",
+        "fd00::/129",
+        "10.0.0/8",
+        "10.0.0.0/-1",
+        "10.0.0.0/",
+        "x/8",
+    ] {
+        let wrong = bad.parse::<Network>().unwrap_err();
+        assert!(wrong.to_string().contains("10.0.0.0/8"), "{wrong}");
+    }
+    let wrong = Proxies::new(["10.0.0.0/8", "10.0.0.1/8", "nonsense"]).unwrap_err();
+    assert_eq!(wrong.as_slice().len(), 2);
+    let all_v4: Network = "0.0.0.0/0".parse().unwrap();
+    assert!(all_v4.contains("8.8.8.8".parse().unwrap()));
+    assert!(all_v4.contains("::ffff:8.8.8.8".parse().unwrap()), "the same address");
+    assert!(!all_v4.contains("2001:db8::1".parse().unwrap()));
+}
+
+#[test]
+fn a_peer_is_an_address_and_in_ipv6_the_network_that_a_subscriber_has() {
+    let key = Key::peer();
+    assert_eq!(key_of(&key, &from("203.0.113.7", &[])), address("203.0.113.7"));
+    assert_eq!(key_of(&key, &from("::ffff:203.0.113.7", &[])), address("203.0.113.7"));
+    assert_eq!(key_of(&key, &from("2001:db8:1:2:3:4:5:6", &[])), address("2001:db8:1:2::"));
+    assert_eq!(
+        key_of(&key.clone().ipv6_prefix(48), &from("2001:db8:1:2::6", &[])),
+        address("2001:db8:1::")
+    );
+    assert_eq!(
+        key_of(&key.clone().ipv6_prefix(255), &from("2001:db8::6", &[])),
+        address("2001:db8::6")
+    );
+    assert_eq!(key_of(&key.clone().ipv6_prefix(0), &from("2001:db8::6", &[])), address("::"));
+    assert_eq!(
+        key_of(&key.clone().ipv4_prefix(24), &from("203.0.113.7", &[])),
+        address("203.0.113.0")
+    );
+    assert_eq!(key_of(&key, &from("", &[])), None);
+}
+
+#[test]
+fn the_rightmost_address_that_is_no_proxy_of_ours_is_the_client() {
+    let key = Key::x_forwarded_for(proxies());
+    let client = |peer, forwarded: &[&str]| {
+        let headers: Vec<_> = forwarded.iter().map(|&line| ("x-forwarded-for", line)).collect();
+        key_of(&key, &from(peer, &headers))
+    };
+    assert_eq!(client("10.1.1.1", &["203.0.113.7"]), address("203.0.113.7"));
+    assert_eq!(client("10.1.1.1", &["203.0.113.7, 10.2.2.2"]), address("203.0.113.7"));
+    assert_eq!(client("10.1.1.1", &["6.6.6.6, 203.0.113.7"]), address("203.0.113.7"), "made up");
+    assert_eq!(client("10.1.1.1", &["6.6.6.6", "203.0.113.7", "10.2.2.2"]), address("203.0.113.7"));
+    assert_eq!(client("203.0.113.9", &["6.6.6.6"]), address("203.0.113.9"), "not one of ours");
+    assert_eq!(client("10.1.1.1", &[]), address("10.1.1.1"));
+    assert_eq!(client("10.1.1.1", &["10.3.3.3, 10.2.2.2"]), address("10.3.3.3"), "one of us asks");
+    assert_eq!(client("10.1.1.1", &["6.6.6.6, unknown"]), address("10.1.1.1"));
+    assert_eq!(client("10.1.1.1", &["6.6.6.6, junk, 10.2.2.2"]), address("10.2.2.2"));
+    assert_eq!(client("10.1.1.1", &["203.0.113.7:1234"]), address("203.0.113.7"));
+    assert_eq!(client("10.1.1.1", &["[2001:db8::1]:1234"]), address("2001:db8::"));
+    assert_eq!(client("10.1.1.1", &["2001:db8::1"]), address("2001:db8::"));
+    assert_eq!(client("fd00::1", &["::ffff:10.2.2.2"]), address("10.2.2.2"));
+    assert_eq!(client("", &["203.0.113.7"]), None, "nobody vouches for it");
+}
+
+#[test]
+fn forwarded_is_read_as_rfc_7239_has_it_and_only_where_it_was_asked_for() {
+    let key = Key::forwarded(proxies());
+    let client = |line| key_of(&key, &from("10.1.1.1", &[("forwarded", line)]));
+    assert_eq!(client("for=203.0.113.7"), address("203.0.113.7"));
+    assert_eq!(client("For=\"[2001:db8:cafe::17]:4711\""), address("2001:db8:cafe::"));
+    assert_eq!(client("for=192.0.2.60;proto=http;by=203.0.113.43"), address("192.0.2.60"));
+    assert_eq!(client("proto=http ; for=\"192.0.2.43:47\" , for=10.9.9.9"), address("192.0.2.43"));
+    assert_eq!(client("for=6.6.6.6, for=_hidden"), address("10.1.1.1"));
+    assert_eq!(client("for=6.6.6.6, proto=http"), address("10.1.1.1"));
+    assert_eq!(
+        client("for=\"6.6.6.6, for=203.0.113.7"),
+        address("203.0.113.7"),
+        "an open quote to the left"
+    );
+    let both = [("forwarded", "for=6.6.6.6"), ("x-forwarded-for", "203.0.113.7")];
+    assert_eq!(
+        key_of(&Key::x_forwarded_for(proxies()), &from("10.1.1.1", &both)),
+        address("203.0.113.7")
+    );
+    let other = [("x-forwarded-for", "6.6.6.6")];
+    assert_eq!(key_of(&key, &from("10.1.1.1", &other)), address("10.1.1.1"));
+}
+
+#[test]
+fn keys_by_header_are_bounded_and_keys_combine() {
+    let account = Key::header(http::HeaderName::from_static("x-account"));
+    let of = |value: &str| key_of(&account, &from("1.2.3.4", &[("x-account", value)]));
+    assert_eq!(of("a"), Some("a".into()));
+    assert_eq!(of(""), None);
+    assert_eq!(of(&"x".repeat(MAX_KEY_BYTES)), Some("x".repeat(MAX_KEY_BYTES).as_str().into()));
+    assert_eq!(of(&"x".repeat(MAX_KEY_BYTES + 1)), None);
+    let request = from("1.2.3.4", &[]);
+    assert_eq!(key_of(&account.clone().or(Key::peer()), &request), address("1.2.3.4"));
+    assert_eq!(key_of(&account.clone().and(Key::peer()), &request), None);
+    let both = key_of(&account.and(Key::peer()), &from("1.2.3.4", &[("x-account", "a")]));
+    let parts = [KeyValue::from("a"), address("1.2.3.4").unwrap()];
+    assert_eq!(both, Some(KeyValue::Several(parts.into())));
+}
+
+#[test]
+fn paths_that_nobody_routes_are_one_key() {
+    let keys: Vec<_> =
+        (0..100).map(|i| key_of(&Key::path_template(), &get(&format!("/{i}")))).collect();
+    assert!(keys.iter().all(|key| key.is_some() && *key == keys[0]));
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_a_stranger_sends_makes_him_somebody_else(
+        lines in prop::collection::vec("[ -~]{0,40}", 0..4),
+        last in "[0-9]{1,3}\\.[0-9]{1,3}",
+    ) {
+        // The proxy appends, after whatever the client has sent.
+        let real = format!("203.0.{last}");
+        let Ok(real_address) = real.parse::<IpAddr>() else { return Ok(()) };
+        for (key, name, written) in [
+            (Key::x_forwarded_for(proxies()), "x-forwarded-for", real.clone()),
+            (Key::forwarded(proxies()), "forwarded", format!("for={real}")),
+        ] {
+            let mut sent: Vec<_> = lines.iter().map(|line| (name, line.as_str())).collect();
+            let direct = key_of(&key, &from("198.51.100.1", &sent));
+            prop_assert_eq!(direct, address("198.51.100.1"));
+            // On a line of its own, and at the end of the client's last line.
+            sent.push((name, &written));
+            let seen = key_of(&key, &from("10.1.1.1", &sent));
+            prop_assert_eq!(seen, Some(KeyValue::Address(real_address)));
+            let joined = format!("{}, {written}", lines.last().map_or("", String::as_str));
+            let seen = key_of(&key, &from("10.1.1.1", &[(name, &joined)]));
+            prop_assert_eq!(seen, Some(KeyValue::Address(real_address)));
+        }
+    }
+
+    #[test]
+    fn any_text_is_a_network_or_a_mistake(text in "[0-9a-f:./ x]{0,45}") {
+        if let Ok(network) = text.parse::<Network>() {
+            let written = network.to_string();
+            prop_assert_eq!(written.parse::<Network>().ok(), Some(network));
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! From `http`'s headers, which is what axum, hyper and reqwest have.
+
+use std::time::Duration;
+
+use http::header::DATE;
+use http::{HeaderMap, Response};
+use httpdate::parse_http_date;
+
+use crate::clock::{Clock, Moment, after_epoch};
+
+use super::{Reader, Report, ResetReading};
+
+impl Report {
+    /// What an answer's headers say, at a wall-clock time of `since_epoch` after the beginning of 1970. A `Retry-After` that
+    /// is a date counts from the answer's own `Date`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use http::HeaderMap;
+    /// use seawall::limit::headers::{Report, ResetReading};
+    ///
+    /// let mut headers = HeaderMap::new();
+    /// headers.insert("ratelimit", "\"burst\";r=50;t=30".parse()?);
+    /// let report = Report::from_headers(&headers, ResetReading::Guess, Duration::ZERO);
+    /// assert_eq!(report.remaining, Some(50));
+    /// assert_eq!(report.reset_after, Some(Duration::from_secs(30)));
+    /// # Ok::<(), http::header::InvalidHeaderValue>(())
+    /// ```
+    #[must_use]
+    pub fn from_headers(headers: &HeaderMap, reset: ResetReading, since_epoch: Duration) -> Self {
+        let mut reader = Reader::new(reset, since_epoch);
+        for (name, value) in headers {
+            reader.field(name.as_str(), value.as_bytes());
+        }
+        if let Some(after) = crate::classify::retry_after_header(headers) {
+            reader.retry_after(after);
+        }
+        reader.finish()
+    }
+}
+
+/// What an answer's headers say of the server's quota, for `#[resilient(quota = …)]`; an error has none. A reset that is
+/// a point in time counts from the answer's own `Date`, so that the server's clock need not agree with ours; without one
+/// from the time on our wall.
+///
+/// ```
+/// use http::Response;
+/// use seawall::limit::headers::response_report;
+///
+/// #[seawall::resilient(errors = "wrapped", quota = response_report)]
+/// trait Partner {
+///     async fn ask(&self) -> Result<Response<Vec<u8>>, std::io::Error>;
+/// }
+/// ```
+#[must_use]
+pub fn response_report<B, E>(result: &Result<Response<B>, E>) -> Option<Report> {
+    report(result.as_ref().ok()?.headers())
+}
+
+/// The same for reqwest, which keeps no headers in an error: return the response, and leave out `error_for_status`.
+#[cfg(feature = "reqwest")]
+#[must_use]
+pub fn reqwest_response_report(
+    result: &Result<reqwest::Response, reqwest::Error>,
+) -> Option<Report> {
+    report(result.as_ref().ok()?.headers())
+}
+
+fn report(headers: &HeaderMap) -> Option<Report> {
+    let report = Report::from_headers(headers, ResetReading::Guess, since_epoch(headers));
+    (!report.is_empty()).then_some(report)
+}
+
+/// By the answer's own `Date`, or else by our wall.
+fn since_epoch(headers: &HeaderMap) -> Duration {
+    let date = headers.get(DATE).and_then(|date| date.to_str().ok());
+    let date = date.and_then(|date| parse_http_date(date.trim_matches([' ', '\t'])).ok());
+    let since = date.and_then(after_epoch);
+    since.unwrap_or_else(|| Clock::from_fn(|| Moment::ZERO).since_epoch())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(fields: &[(&'static str, &'static str)]) -> Option<Report> {
+        let mut response = Response::new(());
+        for (name, value) in fields {
+            response.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        response_report::<_, ()>(&Ok(response))
+    }
+
+    #[test]
+    fn a_reset_that_is_a_point_in_time_counts_from_the_answers_own_date() {
+        let fields = [
+            ("x-ratelimit-limit", "100"),
+            ("x-ratelimit-remaining", "7"),
+            ("x-ratelimit-reset", "1000000030"),
+            ("date", "Sun, 09 Sep 2001 01:46:40 GMT"),
+        ];
+        let report = told(&fields).unwrap();
+        assert_eq!((report.limit, report.remaining), (Some(100), Some(7)));
+        assert_eq!(report.reset_after, Some(Duration::from_secs(30)));
+        let by_our_wall = told(&fields[..3]).unwrap();
+        assert_eq!(by_our_wall.reset_after, Some(Duration::ZERO), "years ago");
+    }
+
+    #[test]
+    fn an_answer_that_says_nothing_of_a_quota_tells_nothing_and_neither_does_an_error() {
+        assert_eq!(told(&[("content-type", "text/plain")]), None);
+        assert_eq!(response_report::<(), _>(&Err(())), None);
+        let refused = told(&[("retry-after", "9")]).unwrap();
+        assert_eq!(refused.retry_after, Some(Duration::from_secs(9)));
+    }
+}

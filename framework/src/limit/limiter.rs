@@ -1,0 +1,69 @@
+//! One limiter: an algorithm and what it keeps of the past.
+
+use std::time::Duration;
+
+use crate::clock::Moment;
+
+use super::algorithm::{Algorithm, Decision, Refusal};
+
+/// A rate limiter. Shared by reference between threads; never waits; is told the time.
+#[derive(Debug)]
+pub struct RateLimiter<A: Algorithm> {
+    algorithm: A,
+    pub(super) state: A::State,
+}
+
+impl<A: Algorithm> RateLimiter<A> {
+    /// A limiter that nobody has used.
+    #[must_use]
+    pub fn new(algorithm: A, now: Moment) -> Self {
+        Self { state: algorithm.start(now), algorithm }
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub fn algorithm(&self) -> &A {
+        &self.algorithm
+    }
+
+    /// Takes `cost`, or nothing.
+    ///
+    /// # Errors
+    /// There is not enough: when there will be. A refusal changes nothing.
+    #[inline]
+    pub fn try_take(&self, now: Moment, cost: u64) -> Result<(), Refusal> {
+        self.algorithm.try_take(&self.state, now, cost)
+    }
+
+    /// Takes `cost`, or nothing, and tells how things are now.
+    #[inline]
+    pub fn check(&self, now: Moment, cost: u64) -> Decision {
+        self.algorithm.check(&self.state, now, cost)
+    }
+
+    /// What [`RateLimiter::check`] would say, but takes nothing.
+    #[must_use]
+    pub fn peek(&self, now: Moment, cost: u64) -> Decision {
+        self.algorithm.peek(&self.state, now, cost)
+    }
+
+    /// Takes `cost` now or ahead of time, and tells how long to wait before using it; see
+    /// [`Algorithm::reserve`].
+    ///
+    /// # Errors
+    /// It would take longer than `max_wait`: how long. Nothing is taken.
+    pub fn reserve(&self, now: Moment, cost: u64, max_wait: Duration) -> Result<Duration, Refusal> {
+        self.algorithm.reserve(&self.state, now, cost, max_wait)
+    }
+
+    /// Gives `cost` back that was taken for `taken_for` and not used; see [`Algorithm::refund`].
+    pub fn refund(&self, taken_for: Moment, cost: u64) {
+        self.algorithm.refund(&self.state, taken_for, cost);
+    }
+
+    /// What is left, in whole units.
+    #[must_use]
+    pub fn remaining(&self, now: Moment) -> u64 {
+        self.peek(now, 0).remaining
+    }
+}

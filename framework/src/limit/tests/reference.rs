@@ -1,0 +1,218 @@
+//! Every algorithm beside a list of all that was ever taken, and the plainest reading of its rule.
+
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::entropy::Entropy;
+use crate::limit::*;
+
+/// What was taken: for which moment, and how much.
+pub(super) type Taken = Vec<(u64, u64)>;
+
+/// A rule, read off a list.
+pub(super) trait Reference {
+    fn limit(&self) -> u64;
+    /// The first moment not before `from` at which `cost` is allowed, if nothing else is taken.
+    fn earliest(&self, taken: &Taken, from: u64, cost: u64) -> u64;
+    /// What could be had at `at`.
+    fn left(&self, taken: &Taken, at: u64) -> u64;
+    /// By how many nanoseconds a moment may be off.
+    fn hair(&self) -> u64 {
+        0
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step {
+    Take(u64),
+    Check(u64),
+    Reserve(u64, u64),
+}
+
+/// Chance that a seed brings back.
+pub(super) struct Chance(Entropy);
+
+impl Chance {
+    pub(super) fn seeded(seed: u64) -> Self {
+        Self(Entropy::seeded(seed))
+    }
+
+    /// Any number, the small and the largest among them too.
+    pub(super) fn any(&self) -> u64 {
+        let any = self.0.next_u64();
+        if self.below(8) == 0 { any | (u64::MAX << 3) } else { any >> self.below(64) }
+    }
+
+    /// From nothing to less than `end`.
+    pub(super) fn below(&self, end: u64) -> u64 {
+        self.0.next_u64() % end.max(1)
+    }
+}
+
+/// Steps in time by whole and half windows, to the nanosecond before and after, and at random; costs
+/// from nothing to more than there is.
+pub(super) fn trace(chance: &Chance, window: u64, limit: u64) -> Vec<(u64, Step)> {
+    (0..2 + chance.below(30))
+        .map(|_| {
+            let pause = match chance.below(17) {
+                0 | 1 => 0,
+                2 => 1,
+                3 => window - 1,
+                4 => window,
+                5 => window + 1,
+                6 => 3 * window,
+                7..13 => chance.below(window / 2),
+                _ => chance.below(2 * window),
+            };
+            let cost = match chance.below(9) {
+                0 => limit + 1,
+                1 | 2 => chance.below(limit + 1),
+                _ => 1 + chance.below((limit / 3).max(1)),
+            };
+            let step = match chance.below(4) {
+                0 => Step::Reserve(cost, chance.below(4 * window)),
+                1 => Step::Check(cost),
+                _ => Step::Take(cost),
+            };
+            (pause, step)
+        })
+        .collect()
+}
+
+/// Ten thousand times a limit of up to 11 in a window of 1 to 3 ms, and a trace that both are played.
+pub(super) fn ten_thousand_windows<A: Algorithm, R: Reference>(
+    algorithm: impl Fn(&Quota) -> A,
+    reference: impl Fn(u64, u64) -> R,
+) {
+    for seed in 0..10_000 {
+        let chance = Chance::seeded(seed);
+        let (limit, window) = (1 + chance.below(11), 1_000_000 + chance.below(2_000_000));
+        let trace = trace(&chance, window, limit);
+        let quota = Quota::new(limit, Duration::from_nanos(window)).unwrap();
+        compare(algorithm(&quota), &reference(limit, window), &trace);
+    }
+}
+
+/// Ten thousand times a bucket of up to 11, up to 5,000 a second, and a trace.
+pub(super) fn ten_thousand_buckets(play: impl Fn(Bucketful, &[(u64, Step)])) {
+    for seed in 0..10_000 {
+        let chance = Chance::seeded(seed);
+        let (capacity, per_second) = (1 + chance.below(11), 1 + chance.below(5_000));
+        let trace = trace(&chance, 1_000_000_000 * capacity / per_second, capacity);
+        play(Bucketful { capacity, per_second }, &trace);
+    }
+}
+
+/// Plays a trace to both, and compares every answer. What fails shows the whole trace.
+pub(super) fn compare<A: Algorithm>(
+    algorithm: A,
+    reference: &impl Reference,
+    trace: &[(u64, Step)],
+) {
+    let limiter = RateLimiter::new(algorithm, Moment::ZERO);
+    let (mut taken, mut now, mut reserved) = (Taken::new(), 0, 0);
+    let hair = reference.hair();
+    for (pause, step) in trace {
+        now += pause;
+        let at = Moment::from_nanos(now);
+        let (cost, longest) = match *step {
+            Step::Take(cost) | Step::Check(cost) => (cost, 0),
+            Step::Reserve(cost, longest) => (cost, longest),
+        };
+        // Nobody passes whoever waits.
+        let from = now.max(reserved);
+        let expected = (cost <= reference.limit())
+            .then(|| if cost == 0 { now } else { reference.earliest(&taken, from, cost) });
+        let seen = limiter.peek(at, cost);
+        let answer = match step {
+            Step::Take(cost) => limiter.try_take(at, *cost).map(|()| Duration::ZERO),
+            Step::Check(cost) => {
+                let decision = limiter.check(at, *cost);
+                assert_eq!(decision.limit, reference.limit(), "{trace:?}");
+                let Decision { allowed, retry_after, .. } = decision;
+                if allowed { Ok(Duration::ZERO) } else { Err(Refusal { retry_after }) }
+            }
+            Step::Reserve(cost, longest) => {
+                limiter.reserve(at, *cost, Duration::from_nanos(*longest))
+            }
+        };
+        let Some(expected) = expected else {
+            assert_eq!(answer, Err(Refusal { retry_after: None }), "{trace:?}");
+            continue;
+        };
+        let wait = match answer {
+            Ok(wait) => wait,
+            Err(refusal) => refusal.retry_after.unwrap(),
+        }
+        .as_nanos() as u64;
+        assert!(
+            wait.abs_diff(expected - now) <= hair,
+            "{step:?} at {now}: {wait}, not {} of {trace:?}",
+            expected - now
+        );
+        if (expected - now).abs_diff(longest) > hair {
+            assert_eq!(answer.is_ok(), expected - now <= longest, "{step:?} at {now} of {trace:?}");
+        }
+        if !matches!(step, Step::Reserve(..)) {
+            assert_eq!(seen.allowed, answer.is_ok());
+            assert_eq!(seen.retry_after, answer.err().and_then(|refusal| refusal.retry_after));
+        }
+        if answer.is_ok() && cost > 0 {
+            taken.push((now + wait, cost));
+            if wait > 0 {
+                reserved = now + wait;
+            }
+        }
+        let left = limiter.remaining(at);
+        if reserved > now {
+            assert_eq!(left, 0);
+        } else if hair == 0 {
+            assert_eq!(left, reference.left(&taken, now));
+        } else {
+            assert!(left.abs_diff(reference.left(&taken, now)) <= 1);
+        }
+    }
+}
+
+/// A bucket that `per_second` flow out of (or into), in billionths of a token, so that nothing is rounded.
+#[derive(Debug)]
+pub(super) struct Bucketful {
+    pub(super) capacity: u64,
+    pub(super) per_second: u64,
+}
+
+impl Bucketful {
+    /// How full it is, in billionths.
+    pub(super) fn level(&self, taken: &Taken, at: u64) -> i128 {
+        let (mut level, mut last) = (0_i128, 0);
+        for &(moment, cost) in taken {
+            level -= i128::from(moment.min(at) - last) * i128::from(self.per_second);
+            level = level.max(0) + i128::from(cost) * 1_000_000_000;
+            last = moment.min(at);
+        }
+        (level - i128::from(at - last) * i128::from(self.per_second)).max(0)
+    }
+
+    pub(super) fn until(&self, excess: i128) -> u64 {
+        let per_second = i128::from(self.per_second);
+        u64::try_from((excess.max(0) + per_second - 1) / per_second).unwrap()
+    }
+}
+
+impl Reference for Bucketful {
+    fn limit(&self) -> u64 {
+        self.capacity
+    }
+    fn earliest(&self, taken: &Taken, from: u64, cost: u64) -> u64 {
+        let room = i128::from(self.capacity - cost) * 1_000_000_000;
+        from + self.until(self.level(taken, from) - room)
+    }
+    fn left(&self, taken: &Taken, at: u64) -> u64 {
+        let room = i128::from(self.capacity) * 1_000_000_000 - self.level(taken, at);
+        u64::try_from(room / 1_000_000_000).unwrap()
+    }
+    /// A clock read to a unit.
+    fn hair(&self) -> u64 {
+        20
+    }
+}

@@ -1,0 +1,153 @@
+//! The rate limit's keys, and the quota's.
+
+use std::time::Duration;
+
+use crate::limit::{Config, PacerConfig};
+use crate::policy::builder::PolicyMistake;
+use crate::policy::decode::{Layer, Setting};
+use crate::policy::schema::{Kind, RATE_LIMIT};
+use crate::setting::InvalidSettings;
+
+use super::{Merged, is_within, prefixed};
+
+/// The algorithms that the keys know, each with its two keys.
+fn algorithms() -> impl Iterator<Item = (&'static str, [&'static str; 2])> {
+    RATE_LIMIT.iter().filter_map(|field| match field.kind {
+        Kind::Filled([one, other]) => Some((field.name, [one.name, other.name])),
+        _ => None,
+    })
+}
+
+fn path(algorithm: &str) -> String {
+    format!("rate_limit.{algorithm}")
+}
+
+impl Layer {
+    /// Whether it says anything about this algorithm, were it nonsense.
+    fn names(&self, algorithm: &str) -> bool {
+        let whole = path(algorithm);
+        self.entries.keys().chain(&self.broken).any(|key| is_within(key, &whole))
+    }
+}
+
+impl Merged {
+    /// A layer that names an algorithm has changed its mind about any other.
+    pub(super) fn replace_algorithm(&mut self, upper: &Layer) {
+        if !algorithms().any(|(name, _)| upper.names(name)) {
+            return;
+        }
+        for (name, _) in algorithms().filter(|(name, _)| !upper.names(name)) {
+            let whole = path(name);
+            self.entries.retain(|key, _| !is_within(key, &whole));
+            self.broken.retain(|key| !is_within(key, &whole));
+        }
+    }
+
+    /// A limit has no defaults: half of one is a mistake, and so are two.
+    pub(super) fn rate_limit(
+        &self,
+        wrong: &mut Vec<PolicyMistake>,
+    ) -> Option<Result<Config, InvalidSettings>> {
+        let is_broken =
+            |algorithm: &str| self.broken.iter().any(|key| is_within(key, &path(algorithm)));
+        let named: Vec<_> =
+            algorithms().filter(|(name, _)| self.has_any(&path(name)) || is_broken(name)).collect();
+        match named[..] {
+            [] => {
+                if self.has_any("rate_limit") && !self.broken.contains("rate_limit") {
+                    wrong.push(PolicyMistake {
+                        key: "rate_limit.max_wait".into(),
+                        value: String::new(),
+                        allowed: format!("beside one of {}", listed(algorithms().map(|it| it.0))),
+                    });
+                }
+                None
+            }
+            [(name, keys)] => {
+                let whole = self.is_whole(name, keys, wrong);
+                whole.then(|| self.algorithm(name, keys)).flatten()
+            }
+            [.., (last, _)] => {
+                let key = self.entries.keys().find(|key| is_within(key, &path(last)));
+                wrong.push(PolicyMistake {
+                    key: key.cloned().unwrap_or_else(|| path(last)),
+                    value: String::new(),
+                    allowed: format!(
+                        "of one algorithm: here are {}",
+                        listed(named.iter().map(|it| it.0))
+                    ),
+                });
+                None
+            }
+        }
+    }
+
+    /// Whether both halves are there. Nonsense is, though nothing can be made of it.
+    fn is_whole(&self, name: &str, keys: [&str; 2], wrong: &mut Vec<PolicyMistake>) -> bool {
+        let whole = path(name);
+        let missing = keys.map(|key| format!("{whole}.{key}")).into_iter().filter(|path| {
+            !self.entries.contains_key(path)
+                && !self.broken.contains(path)
+                && !self.broken.contains(&whole)
+        });
+        let before = wrong.len();
+        wrong.extend(missing.map(|key| PolicyMistake {
+            key,
+            value: String::new(),
+            allowed: format!(
+                "given too: a {} needs both `{}` and `{}`",
+                name.replace('_', " "),
+                keys[0],
+                keys[1]
+            ),
+        }));
+        wrong.len() == before
+    }
+
+    /// How the dependency's own quota is gone by, if anything is said of it.
+    pub(super) fn quota(&self, wrong: &mut Vec<PolicyMistake>) -> Option<PacerConfig> {
+        if !self.has_any("quota") {
+            return None;
+        }
+        let mut builder = PacerConfig::builder();
+        if let Some(share) = self.number("quota.slow_below") {
+            builder = builder.slow_below(share);
+        }
+        if let Some(wait) = self.duration("quota.max_wait") {
+            builder = builder.max_wait(wait);
+        }
+        if let Some(horizon) = self.duration("quota.horizon") {
+            builder = builder.horizon(horizon);
+        }
+        prefixed("quota", builder.build(), wrong)
+    }
+
+    fn algorithm(
+        &self,
+        name: &str,
+        [size, speed]: [&str; 2],
+    ) -> Option<Result<Config, InvalidSettings>> {
+        let (size, speed) =
+            (format!("rate_limit.{name}.{size}"), format!("rate_limit.{name}.{speed}"));
+        let Some(Setting::BigCount(size)) = self.get(&size) else { return None };
+        let window = || self.duration(&speed);
+        let per_second = || self.number(&speed);
+        let windowed = |make: fn(u64, Duration) -> Result<Config, InvalidSettings>| {
+            window().map(|window| make(size, window))
+        };
+        let bucket = |make: fn(u64, f64) -> Result<Config, InvalidSettings>| {
+            per_second().map(|rate| make(size, rate))
+        };
+        match name {
+            "fixed_window" => windowed(Config::fixed_window),
+            "sliding_log" => windowed(Config::sliding_log),
+            "sliding_window" => windowed(Config::sliding_window),
+            "token_bucket" => bucket(Config::token_bucket),
+            _ => bucket(Config::leaky_bucket),
+        }
+    }
+}
+
+fn listed(names: impl Iterator<Item = &'static str>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,49 @@
+//! What a policy is built of: settings, or builders of them.
+
+use crate::setting::InvalidSettings;
+use crate::{backpressure, breaker, bulkhead, limit, retry};
+
+/// Settings of type `C`, or a builder of them: [`Builder`](super::Builder) takes either, so that a builder's
+/// mistakes are told together with all others.
+pub trait IntoConfig<C> {
+    /// The checked settings.
+    ///
+    /// # Errors
+    /// Every setting that is out of range or contradicts another.
+    fn into_config(self) -> Result<C, InvalidSettings>;
+}
+
+impl<C> IntoConfig<C> for Result<C, InvalidSettings> {
+    fn into_config(self) -> Self {
+        self
+    }
+}
+
+macro_rules! into_config {
+    ($($config:path, $builder:path;)*) => {$(
+        impl IntoConfig<$config> for $config {
+            fn into_config(self) -> Result<Self, InvalidSettings> {
+                Ok(self)
+            }
+        }
+        impl IntoConfig<$config> for $builder {
+            fn into_config(self) -> Result<$config, InvalidSettings> {
+                self.build()
+            }
+        }
+    )*};
+}
+into_config! {
+    backpressure::Config, backpressure::Builder;
+    breaker::Config, breaker::Builder;
+    breaker::Keys, breaker::KeysBuilder;
+    bulkhead::Config, bulkhead::Builder;
+    limit::PacerConfig, limit::PacerBuilder;
+    retry::Config, retry::Builder;
+}
+
+impl IntoConfig<limit::Config> for limit::Config {
+    fn into_config(self) -> Result<Self, InvalidSettings> {
+        Ok(self)
+    }
+}

@@ -1,0 +1,9 @@
+//! The edges from outside: real servers on loopback, asked by a client that is not ours.
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
+mod edges {
+    mod answers;
+    mod load;
+    mod pacing;
+    mod server;
+}

@@ -1,0 +1,188 @@
+//! A rate limit that shapes: calls wait for their turn instead of being refused.
+
+use std::time::Duration;
+
+use seawall::limit::Config;
+use seawall::prelude::*;
+use seawall::{Fault, policy};
+use seawall_tests::{Answer, Api, Step, Task, Trouble, World, block_on, ready, refused};
+
+use super::build::*;
+
+/// One a second, and whoever comes too early may wait.
+fn one_a_second(max_wait: Duration) -> policy::Builder {
+    base().rate_limit(Config::fixed_window(1, secs(1))).rate_limit_max_wait(max_wait)
+}
+
+fn call(world: &World) -> Task<'_, Answer> {
+    Task::pending(world.client.write(""))
+}
+
+#[test]
+fn calls_go_out_evenly_and_in_the_order_they_came() {
+    let limit = Config::leaky_bucket(10, 4.0);
+    let policy = base().rate_limit(limit).rate_limit_max_wait(secs(5)).build().unwrap();
+    let world = World::new(policy, []);
+    assert_eq!(ready(world.client.write("")), Ok(7));
+    let mut waiting = [call(&world), call(&world), call(&world)];
+    assert_eq!(world.snapshot().pending, 3);
+    for turn in 0..3 {
+        world.time.advance(ms(200));
+        assert!(
+            waiting[turn..].iter_mut().all(|call| call.poll().is_pending()),
+            "before turn {turn}"
+        );
+        world.time.advance(ms(50));
+        assert!(waiting[turn].wakes() > 0);
+        assert!(waiting[turn].poll().is_ready());
+        assert!(waiting[turn + 1..].iter_mut().all(|call| call.poll().is_pending()));
+    }
+    assert_eq!(world.service().seen(), 4);
+    world.assert_idle(4, "at the end");
+}
+
+#[test]
+fn a_wait_longer_than_allowed_is_refused_at_once_and_says_how_long_it_is() {
+    let world = World::new(one_a_second(secs(1)).build().unwrap(), []);
+    assert_eq!(ready(world.client.write("")), Ok(7));
+    let waiting = call(&world);
+    assert_eq!(refused(ready(world.client.write(""))), (RejectedBy::RateLimit, Some(secs(2))));
+    world.time.advance(secs(1));
+    assert_eq!(waiting.ready(), Ok(7));
+    world.assert_idle(3, "at the end");
+}
+
+#[test]
+fn a_turn_at_the_deadline_or_after_it_is_none() {
+    let limit = Config::fixed_window(1, secs(10));
+    let policy = base().rate_limit(limit).rate_limit_max_wait(secs(10)).build().unwrap();
+    let world = World::new(policy, []);
+    assert_eq!(ready(world.client.write("")), Ok(7));
+    assert_eq!(refused(ready(world.client.write(""))), (RejectedBy::RateLimit, Some(secs(10))));
+    world.time.advance(Duration::from_nanos(1));
+    let waiting = call(&world);
+    world.time.advance(secs(10) - Duration::from_nanos(1));
+    assert_eq!(waiting.ready(), Ok(7), "a nanosecond before it there is one");
+    world.assert_idle(3, "at the end");
+}
+
+#[test]
+fn whoever_wakes_past_the_deadline_gives_the_turn_back() {
+    let world = World::new(one_a_second(secs(5)).build().unwrap(), []);
+    assert_eq!(ready(world.client.write("")), Ok(7));
+    let waiting = call(&world);
+    world.time.advance(secs(10));
+    let answer = waiting.ready();
+    assert!(matches!(answer, Err(Trouble::Fault(Fault::DeadlineExceeded { .. }))), "{answer:?}");
+    assert_eq!(world.service().seen(), 1);
+    world.assert_idle(2, "at the end");
+}
+
+#[test]
+fn a_call_dropped_while_it_waits_gives_its_turn_back() {
+    let world = World::new(one_a_second(secs(5)).build().unwrap(), []);
+    assert_eq!(ready(world.client.write("")), Ok(7));
+    for _ in 0..10 {
+        drop(call(&world));
+    }
+    let waiting = call(&world);
+    world.time.advance(secs(1));
+    assert_eq!(waiting.ready(), Ok(7), "the same turn, again and again");
+    world.assert_idle(12, "at the end");
+}
+
+#[test]
+fn when_the_breaker_opens_whoever_waits_is_told_at_once_and_gives_the_turn_back() {
+    let world = World::new(one_a_second(secs(5)).build().unwrap(), []);
+    assert_eq!(ready(world.client.write("")), Ok(7));
+    let waiting = call(&world);
+    block_on(world.handle.force_open()).unwrap();
+    world.moves_to(State::Open);
+    assert!(waiting.wakes() > 0, "not only when its turn has come");
+    assert_eq!(refused(waiting.ready()).0, RejectedBy::Breaker);
+    block_on(world.handle.reset()).unwrap();
+    world.moves_to(State::Closed);
+    let waiting = call(&world);
+    world.time.advance(secs(1));
+    assert_eq!(waiting.ready(), Ok(7));
+    world.assert_idle(3, "at the end");
+}
+
+#[test]
+fn so_it_is_when_others_calls_open_it() {
+    let policy = one_a_second(secs(5)).breaker(trips_after(1)).build().unwrap();
+    let world = World::new(policy, [Step::Later(1, Err(Trouble::Broken))]);
+    let failing = call(&world);
+    let waiting = call(&world);
+    assert_eq!(failing.ready(), Err(Trouble::Broken));
+    assert!(waiting.wakes() > 0);
+    assert_eq!(refused(waiting.ready()), (RejectedBy::Breaker, Some(secs(5))));
+    world.assert_idle(2, "at the end");
+}
+
+#[test]
+fn a_shutdown_ends_the_wait() {
+    let world = World::new(one_a_second(secs(5)).build().unwrap(), []);
+    assert_eq!(ready(world.client.write("")), Ok(7));
+    let waiting = call(&world);
+    let mut shutdown = Task::pending(world.seawall.shutdown(ms(500)));
+    world.time.advance(ms(500));
+    assert!(shutdown.poll().is_pending() || waiting.wakes() > 0);
+    let answer = waiting.ready();
+    assert!(matches!(answer, Err(Trouble::Fault(Fault::Unavailable { .. }))), "{answer:?}");
+    assert_eq!(world.service().seen(), 1);
+}
+
+#[test]
+fn a_turn_that_comes_finds_a_full_bulkhead_and_waits_on() {
+    let policy = one_a_second(secs(5)).bulkhead(permits(1)).build().unwrap();
+    let world = World::new(policy, [Step::Later(1, Ok(1)), Step::Later(0, Ok(2))]);
+    let holding = call(&world);
+    let mut waiting = call(&world);
+    world.time.advance(secs(1));
+    assert!(waiting.poll().is_pending());
+    assert_eq!(world.snapshot().mailbox.waiting, 1);
+    assert_eq!(holding.ready(), Ok(1));
+    assert_eq!(waiting.ready(), Ok(2));
+    world.assert_idle(2, "at the end");
+}
+
+#[test]
+fn when_the_limit_changes_whoever_waits_asks_the_new_one() {
+    let slow = || {
+        let limit = Config::fixed_window(1, secs(9));
+        base().rate_limit(limit).rate_limit_max_wait(secs(9)).build().unwrap()
+    };
+    let world = World::new(slow(), []);
+    assert_eq!(ready(world.client.write("")), Ok(7));
+    let mut waiting = call(&world);
+    assert!(world.handle.set_policy(one_a_second(secs(9)).build().unwrap()));
+    assert!(waiting.wakes() > 0 && waiting.poll().is_pending(), "what was spent is spent");
+    let mut next = call(&world);
+    world.time.advance(secs(1));
+    assert_eq!(waiting.ready(), Ok(7));
+    assert!(next.poll().is_pending());
+    assert!(world.handle.set_policy(base().build().unwrap()));
+    assert_eq!(next.ready(), Ok(7), "without a limit there is nothing to wait for");
+    world.assert_idle(3, "at the end");
+}
+
+#[test]
+fn a_limit_that_takes_over_turns_nobody_away_who_waits() {
+    let leaky = |rate| {
+        let limit = Config::leaky_bucket(3, rate);
+        base().rate_limit(limit).rate_limit_max_wait(secs(9)).build().unwrap()
+    };
+    let world = World::new(leaky(1.0), []);
+    assert_eq!(ready(world.client.write("")), Ok(7));
+    let mut waiting = [call(&world), call(&world)];
+    assert!(world.handle.set_policy(leaky(4.0)));
+    for task in &mut waiting {
+        assert!(task.poll().is_pending());
+    }
+    for task in waiting {
+        world.time.advance(ms(251));
+        assert_eq!(task.ready(), Ok(7));
+    }
+    world.assert_idle(3, "at the end");
+}
