@@ -186,3 +186,21 @@ fn a_limit_that_takes_over_turns_nobody_away_who_waits() {
     }
     world.assert_idle(3, "at the end");
 }
+
+#[test]
+fn a_turn_by_a_limit_that_was_replaced_is_not_given_back_to_the_next_one() {
+    let per_second = |rate| {
+        let limit = Config::token_bucket(5, rate).unwrap();
+        base().rate_limit(limit).rate_limit_max_wait(secs(20)).build().unwrap()
+    };
+    let world = World::new(per_second(1.0), []);
+    for _ in 0..5 {
+        assert_eq!(ready(world.client.write("")), Ok(7));
+    }
+    let waiting: Vec<_> = (0..5).map(|_| call(&world)).collect();
+    assert!(world.handle.set_policy(per_second(0.9)));
+    drop(waiting);
+    assert!(call(&world).poll().is_pending(), "nobody has put a token into the new one");
+    assert_eq!(world.service().seen(), 5);
+    world.assert_idle(11, "at the end");
+}

@@ -29,6 +29,12 @@ impl Admission {
         self.kind() == Kind::Probe
     }
 
+    /// Leave for nothing: what stands where there is none yet.
+    #[inline]
+    pub(crate) fn none() -> Self {
+        Self::new(0, Kind::Uncounted)
+    }
+
     #[inline]
     fn new(generation: u32, kind: Kind) -> Self {
         Self(u64::from(generation) << 32 | kind as u64)

@@ -59,7 +59,8 @@ pub struct Gate {
     max_wait: AtomicU64,
     block_timeout: AtomicU64,
     turn_max_wait: AtomicU64,
-    /// How many limiters there have been.
+    /// The limiter's number. It grows before the limiter is replaced and again after it, so that no token is ever
+    /// taken for another one's.
     limiters: AtomicU64,
     /// Whoever goes by it has left the limiter's first value, so that others need not look.
     quota: Quota,
@@ -67,15 +68,15 @@ pub struct Gate {
     turns: Notify,
 }
 
-/// What came of a knock.
+/// What came of a knock, and the number of the limiter that has given a token for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Knock {
     /// Come in.
-    Open,
-    /// There is a turn, at this moment: the limiter of this number has kept it.
+    Open(u64),
+    /// There is a turn, at this moment.
     At(Moment, u64),
     /// Come in, by the dependency's own quota.
-    Paced,
+    Paced(u64),
 }
 
 #[derive(Debug)]
@@ -154,7 +155,7 @@ impl Gate {
             self.keys.check(key, &self.breaker, now)?;
         }
         match self.written.0.limiter.first() {
-            Some(limiter) => self.ask(limiter.as_ref(), now, deadline),
+            Some(limiter) => self.ask(limiter.as_ref(), 0, now, deadline),
             None => self.knock_later(now, deadline),
         }
     }
@@ -162,8 +163,10 @@ impl Gate {
     /// With a limiter that has been replaced, or a quota beside it.
     #[cold]
     fn knock_later(&self, now: Moment, deadline: Moment) -> Result<Knock, Refused> {
-        match self.written.0.limiter.with(|limiter| self.ask(limiter.as_ref(), now, deadline))? {
-            Knock::Open if self.quota.is_on() => Ok(Knock::Paced),
+        let number = self.limiters.load(Ordering::Acquire);
+        let limiter = &self.written.0.limiter;
+        match limiter.with(|limiter| self.ask(limiter.as_ref(), number, now, deadline))? {
+            Knock::Open(number) if self.quota.is_on() => Ok(Knock::Paced(number)),
             knock => Ok(knock),
         }
     }
@@ -172,29 +175,30 @@ impl Gate {
     fn ask(
         &self,
         limiter: Option<&RateLimiter<AnyAlgorithm>>,
+        number: u64,
         now: Moment,
         deadline: Moment,
     ) -> Result<Knock, Refused> {
-        let Some(limiter) = limiter else { return Ok(Knock::Open) };
-        match self.turn_max_wait.load(Ordering::Relaxed) {
-            0 => limiter.try_take(now, 1).map(|()| Knock::Open).map_err(Refused::from),
-            longest => self.turn(limiter, now, deadline, longest),
+        let Some(limiter) = limiter else { return Ok(Knock::Open(number)) };
+        let longest = self.turn_max_wait.load(Ordering::Relaxed);
+        if longest == 0 {
+            limiter.try_take(now, 1)?;
+            return Ok(Knock::Open(number));
         }
+        let wait = Self::turn(limiter, now, deadline, longest)?;
+        Ok(if wait.is_zero() { Knock::Open(number) } else { Knock::At(now + wait, number) })
     }
 
     #[cold]
     fn turn(
-        &self,
         limiter: &RateLimiter<AnyAlgorithm>,
         now: Moment,
         deadline: Moment,
         longest: u64,
-    ) -> Result<Knock, Refused> {
+    ) -> Result<Duration, limit::Refusal> {
         // At the deadline itself there would be no time left to do anything in.
         let left = deadline.nanos_since(now).saturating_sub(1);
-        let number = self.limiters.load(Ordering::Acquire);
-        let wait = limiter.reserve(now, 1, Duration::from_nanos(longest.min(left)))?;
-        Ok(if wait.is_zero() { Knock::Open } else { Knock::At(now + wait, number) })
+        limiter.reserve(now, 1, Duration::from_nanos(longest.min(left)))
     }
 
     /// Whether the limiter of this number is not asked any more.
@@ -207,10 +211,13 @@ impl Gate {
         self.turns.notified()
     }
 
-    /// Gives back the token, taken for this moment, of an attempt that was never dispatched.
-    pub(crate) fn refund(&self, taken_for: Moment) {
+    /// Gives back the token, taken for this moment, of an attempt that was never dispatched: to the limiter of
+    /// this number, which has given it, or to nobody.
+    pub(crate) fn refund(&self, number: u64, taken_for: Moment) {
         self.written.0.limiter.with(|limiter| {
-            if let Some(limiter) = limiter {
+            if let Some(limiter) = limiter
+                && !self.is_replaced(number)
+            {
                 limiter.refund(taken_for, 1);
             }
         });

@@ -1,4 +1,7 @@
-//! A lease: one admitted attempt. It ends exactly once, whatever becomes of the future it belongs to.
+//! A lease: what one attempt holds. It ends exactly once, whatever becomes of the future it belongs to.
+//!
+//! It is filled where it stands, word by word, and never moved: a copy reads several words at once, and so has to
+//! wait until those that were just written have left the store buffer. That was half the time of a whole call.
 
 use std::time::Duration;
 
@@ -11,58 +14,6 @@ use super::dependency::Dependency;
 use super::keys::Key;
 use super::room::{Room, Ticket};
 use super::signal::Signal;
-
-/// What an attempt holds on its way in: a rate-limit token, given back unless it is spent, and a permit.
-#[derive(Debug)]
-pub(super) struct Entry<'a> {
-    dependency: &'a Dependency,
-    /// For when the token was taken.
-    taken_for: Moment,
-    /// [`TOKEN`], [`PERMIT`]. A word, like everything else in here, because it is moved word by word: bytes
-    /// that were just written one by one make that wait.
-    held: u64,
-}
-
-const TOKEN: u64 = 1;
-const PERMIT: u64 = 2;
-
-impl<'a> Entry<'a> {
-    /// Holds a token that was taken for this moment.
-    #[inline]
-    pub(super) fn new(dependency: &'a Dependency, taken_for: Moment) -> Self {
-        Self { dependency, taken_for, held: TOKEN }
-    }
-
-    /// For when its token was taken.
-    pub(super) fn taken_for(&self) -> Moment {
-        self.taken_for
-    }
-
-    /// Holds no token, from now on.
-    #[inline]
-    pub(super) fn forget_token(&mut self) {
-        self.held &= !TOKEN;
-    }
-
-    /// Holds a permit too, from now on.
-    #[inline]
-    pub(super) fn take_permit(&mut self) {
-        self.held |= PERMIT;
-    }
-}
-
-impl Drop for Entry<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        if self.held & TOKEN != 0 {
-            self.dependency.gate().refund(self.taken_for);
-        }
-        if self.held & PERMIT != 0 {
-            self.dependency.gate().room().leave(|| self.dependency.now());
-            self.dependency.left();
-        }
-    }
-}
 
 /// A place in the waiting room, given up when dropped.
 #[derive(Debug)]
@@ -96,44 +47,90 @@ impl Drop for Place<'_> {
     }
 }
 
-/// One admitted attempt: the breaker's leave and a permit.
+/// What one attempt holds, given back when dropped: a rate-limit token until it is spent, a permit, the breaker's
+/// leave.
 #[derive(Debug)]
 pub(super) struct Lease<'a> {
-    // Dropped after `Drop for Lease` has run: the breaker learns first, then the permit is free.
-    entry: Entry<'a>,
+    dependency: &'a Dependency,
     method: &'a Method,
+    /// [`TOKEN`], [`PERMIT`], [`LEAVE`], [`IN_USER_CODE`].
+    held: u64,
+    /// For when the token was taken, and the number of the limiter that gave it.
+    taken_for: Moment,
+    limiter: u64,
+    /// The breaker's leave.
     admission: Admission,
+    /// When the attempt began.
+    started: Moment,
     /// The leave of its key's breaker, if it has one; it ends with the lease.
     pub(super) key: Option<(&'a Key, Admission)>,
-    started: Moment,
-    stage: Stage,
 }
 
-/// How far a lease is. A word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u64)]
-enum Stage {
-    Held,
-    /// The user's code runs: a drop that finds it so is an unwind.
-    InUserCode,
-    Over,
-}
+const TOKEN: u64 = 1;
+const PERMIT: u64 = 2;
+const LEAVE: u64 = 4;
+/// The user's code runs: a drop that finds it so is an unwind.
+const IN_USER_CODE: u64 = 8;
 
 impl<'a> Lease<'a> {
+    /// Holds nothing yet.
     #[inline]
-    pub(super) fn new(
-        entry: Entry<'a>,
-        method: &'a Method,
-        admission: Admission,
-        started: Moment,
-    ) -> Self {
-        Self { entry, method, admission, key: None, started, stage: Stage::Held }
+    pub(super) fn new(dependency: &'a Dependency, method: &'a Method) -> Self {
+        Self {
+            dependency,
+            method,
+            held: 0,
+            taken_for: Moment::ZERO,
+            limiter: 0,
+            admission: Admission::none(),
+            started: Moment::ZERO,
+            key: None,
+        }
+    }
+
+    /// Holds a token of the limiter of this number, taken for this moment, in place of any other.
+    #[inline]
+    pub(super) fn take_token(&mut self, taken_for: Moment, limiter: u64) {
+        self.taken_for = taken_for;
+        self.limiter = limiter;
+        self.held |= TOKEN;
+    }
+
+    /// For when its token was taken.
+    pub(super) fn taken_for(&self) -> Moment {
+        self.taken_for
+    }
+
+    /// The number of the limiter that gave it.
+    pub(super) fn limiter(&self) -> u64 {
+        self.limiter
+    }
+
+    /// Holds no token, from now on.
+    #[inline]
+    pub(super) fn forget_token(&mut self) {
+        self.held &= !TOKEN;
+    }
+
+    /// Holds a permit too, from now on.
+    #[inline]
+    pub(super) fn take_permit(&mut self) {
+        self.held |= PERMIT;
+    }
+
+    /// Has the breaker's leave too: the attempt begins.
+    #[inline]
+    pub(super) fn begin(&mut self, admission: Admission, now: Moment) {
+        self.admission = admission;
+        self.started = now;
+        self.held |= LEAVE;
     }
 
     /// Whether the user's code runs from now on.
     #[inline]
     pub(super) fn in_user_code(&mut self, runs: bool) {
-        self.stage = if runs { Stage::InUserCode } else { Stage::Held };
+        let others = self.held & !IN_USER_CODE;
+        self.held = if runs { others | IN_USER_CODE } else { others };
     }
 
     /// When the attempt began.
@@ -142,43 +139,42 @@ impl<'a> Lease<'a> {
         self.started
     }
 
-    /// The dependency is about to see the attempt, so its token is spent.
-    #[inline]
-    pub(super) fn dispatch(&mut self) {
-        self.entry.forget_token();
-    }
-
     /// Ends it well.
     #[inline]
-    pub(super) fn succeed(mut self, now: Moment) {
+    pub(super) fn succeed(&mut self, now: Moment) {
         let took = now.nanos_since(self.started);
         if self.key.is_some() || took >= self.method.plan.slow_nanos() {
             return self.settle(Outcome::Success, Outcome::Success, None, now);
         }
-        self.stage = Stage::Over;
-        let dependency = self.entry.dependency;
-        if let Some(transition) = dependency.gate().record_good(self.admission, now) {
-            dependency.moved(transition);
+        self.held = PERMIT;
+        if let Some(transition) = self.dependency.gate().record_good(self.admission, now) {
+            self.dependency.moved(transition);
         }
+        self.held = 0;
+        self.leave();
     }
 
     /// Ends it: `outcome` is what the metrics say, `taught` what the breaker learns.
-    pub(super) fn end(mut self, outcome: Outcome, taught: Outcome, now: Moment) {
+    pub(super) fn end(&mut self, outcome: Outcome, taught: Outcome, now: Moment) {
         self.settle(outcome, taught, None, now);
     }
 
     /// Ends it, with how long the server wants to be left alone.
-    pub(super) fn end_with(mut self, outcome: Outcome, retry_after: Option<Duration>, now: Moment) {
+    pub(super) fn end_with(
+        &mut self,
+        outcome: Outcome,
+        retry_after: Option<Duration>,
+        now: Moment,
+    ) {
         self.settle(outcome, outcome, retry_after, now);
     }
 
     /// Ends it before the dependency has seen anything: another guard has refused the attempt.
     pub(super) fn withdraw(&mut self, now: Moment) {
-        self.stage = Stage::Over;
-        let dependency = self.entry.dependency;
+        self.held &= !LEAVE;
         let nothing = Lesson::from(Outcome::Cancelled);
-        let moved = dependency.gate().record(self.admission, nothing, now);
-        moved.into_iter().for_each(|transition| dependency.moved(transition));
+        let moved = self.dependency.gate().record(self.admission, nothing, now);
+        moved.into_iter().for_each(|transition| self.dependency.moved(transition));
     }
 
     #[inline(never)]
@@ -189,8 +185,8 @@ impl<'a> Lease<'a> {
         retry_after: Option<Duration>,
         now: Moment,
     ) {
-        self.stage = Stage::Over;
-        let dependency = self.entry.dependency;
+        self.held &= !(LEAVE | IN_USER_CODE);
+        let dependency = self.dependency;
         let slow = now.nanos_since(self.started) >= self.method.plan.slow_nanos();
         let mut lesson = Lesson { outcome: taught, slow, retry_after };
         if outcome != Outcome::Success {
@@ -209,29 +205,48 @@ impl<'a> Lease<'a> {
             dependency.slow_call(self.method, now.since(self.started), outcome, now);
         }
     }
-}
 
-impl Drop for Lease<'_> {
+    /// Gives the permit back: the breaker has learned by then.
     #[inline]
-    fn drop(&mut self) {
-        if self.stage != Stage::Over {
+    fn leave(&self) {
+        let dependency = self.dependency;
+        dependency.gate().room().leave(|| dependency.now());
+        dependency.left();
+    }
+
+    /// Gives back whatever it holds.
+    #[cold]
+    fn give_back(&mut self) {
+        if self.held & LEAVE != 0 {
             self.abandoned();
         }
+        if self.held & TOKEN != 0 {
+            self.dependency.gate().refund(self.limiter, self.taken_for);
+        }
+        if self.held & PERMIT != 0 {
+            self.leave();
+        }
     }
-}
 
-impl Lease<'_> {
-    #[cold]
     fn abandoned(&mut self) {
-        let now = self.entry.dependency.now();
-        if self.stage == Stage::InUserCode {
+        let now = self.dependency.now();
+        if self.held & IN_USER_CODE != 0 {
             self.settle(Outcome::Panicked, Outcome::Panicked, None, now);
-            self.entry.dependency.signals().raise(Signal::Panicked);
+            self.dependency.signals().raise(Signal::Panicked);
         } else if now.nanos_since(self.started) >= self.method.plan.slow_nanos() {
             // A black hole behind an impatient caller must still trip the breaker.
             self.settle(Outcome::Cancelled, Outcome::TimedOut, None, now);
         } else {
             self.settle(Outcome::Cancelled, Outcome::Cancelled, None, now);
+        }
+    }
+}
+
+impl Drop for Lease<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.held != 0 {
+            self.give_back();
         }
     }
 }

@@ -81,7 +81,7 @@ impl Driven {
                 self.time.advance(took);
                 answer
             },
-            Rules::default(),
+            &Rules::USUAL,
         ));
         let _: Result<u32, CallError<()>> = call.finish(answer);
     }
@@ -98,7 +98,7 @@ impl Driven {
                     let answer = if left < 0 { Ok(1) } else { Err(()) };
                     async move { answer }
                 },
-                Rules::default(),
+                &Rules::USUAL,
             ));
             let mut cx = Context::from_waker(Waker::noop());
             loop {

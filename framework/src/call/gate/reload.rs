@@ -34,8 +34,9 @@ impl Gate {
                 // As many as there are: it cannot fail.
                 let _ = limiter.try_take(now, spent);
             }
+            // Whoever waits for his turn by the one before asks this one, and gives nothing back to it.
+            self.limiters.fetch_add(1, Ordering::AcqRel);
             self.written.0.limiter.replace(limiter);
-            // Whoever waits for his turn by the one before asks this one.
             self.limiters.fetch_add(1, Ordering::Release);
             self.turns.notify_waiters();
         }

@@ -11,7 +11,23 @@ use crate::outcome::Class;
 use super::{Call, Rules};
 
 impl Call<'_> {
-    pub(super) fn is_worth_repeating<R: Fallible>(
+    /// How long to wait before the next attempt; or the answer, if there is not to be one. What the other answers
+    /// hold (a connection, a permit of somebody's pool) is not kept waiting.
+    #[cold]
+    pub(super) fn again<R: Fallible>(
+        &mut self,
+        answer: Result<R, Fault>,
+        rules: &Rules<R>,
+        made: u32,
+        previous: &mut Duration,
+    ) -> Result<Duration, Result<R, Fault>> {
+        if !self.is_worth_repeating(&answer, rules, made) {
+            return Err(answer);
+        }
+        self.backoff(&answer, made, previous).ok_or(answer)
+    }
+
+    fn is_worth_repeating<R: Fallible>(
         &mut self,
         answer: &Result<R, Fault>,
         rules: &Rules<R>,
@@ -42,8 +58,7 @@ impl Call<'_> {
     /// has nothing left. A wait counts against the budget from its beginning. `previous` is the backoff
     /// before, and becomes this one: what others have asked for is no part of it, or one long
     /// `Retry-After` would push every later backoff to its limit.
-    #[cold]
-    pub(super) fn backoff<R>(
+    fn backoff<R>(
         &self,
         answer: &Result<R, Fault>,
         made: u32,

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use crate::call::gate::{Knock, Refused};
 use crate::call::keys::Key;
-use crate::call::lease::{Entry, Lease, Place};
+use crate::call::lease::{Lease, Place};
 use crate::call::room::{Join, Room, TurnedAway};
 use crate::call::signal::Signal;
 use crate::call::timer::Sleep;
@@ -16,14 +16,16 @@ use crate::outcome::{Class, Outcome};
 
 use super::{Call, Rules};
 
-/// What keeps an attempt from its lease.
-enum Held<'a> {
-    /// Its turn under the rate limit comes later: what it has so far, and whose turn it is.
-    Early(Entry<'a>, u64),
-    /// The dependency's own quota is asked first: what it has so far.
-    Paced(Entry<'a>),
-    /// No permit is free: what it has so far.
-    InLine(Entry<'a>),
+/// How far an attempt has come.
+enum Way {
+    /// It has a token and a permit.
+    Free,
+    /// Its turn under the rate limit comes later.
+    Early,
+    /// The dependency's own quota is asked first.
+    Paced,
+    /// No permit is free.
+    InLine,
     /// A guard's refusal.
     Out(Fault),
 }
@@ -41,15 +43,13 @@ impl<'a> Call<'a> {
         make: impl FnOnce() -> Fut,
         rules: &Rules<R>,
     ) -> Result<R, Fault> {
+        let mut lease = Lease::new(self.dependency, self.method);
         // A future of its own only for those who have to wait: the others are through in one go.
-        let entry = match self.enter() {
-            Ok(entry) => entry,
-            Err(held) => self.enter_later(held).await?,
-        };
-        let mut lease = self.lease(entry)?;
-        if let Some(key) = self.key {
-            self.lease_by_key(&mut lease, key)?;
+        match self.enter(&mut lease) {
+            Way::Free => {}
+            way => self.enter_later(way, &mut lease).await?,
         }
+        self.admit(&mut lease)?;
         let ended = {
             self.dispatch(&mut lease);
             self.enter_user_code(&mut lease);
@@ -80,13 +80,13 @@ impl<'a> Call<'a> {
                     self.leave_user_code(&mut lease);
                     lease.succeed(self.now);
                 } else {
-                    self.end_otherwise(lease, rules, &answer);
+                    self.end_otherwise(&mut lease, rules, &answer);
                 }
                 Ok(answer)
             }
             Err(ended) => {
                 self.leave_user_code(&mut lease);
-                Err(self.end_unanswered(lease, &ended))
+                Err(self.end_unanswered(&mut lease, &ended))
             }
         }
     }
@@ -94,14 +94,14 @@ impl<'a> Call<'a> {
     /// An answer that is no success, or one that may tell of the quota. Still the user's code; apart, so that
     /// other successes pay nothing for it.
     #[cold]
-    fn end_otherwise<R: Fallible>(&mut self, mut lease: Lease<'_>, rules: &Rules<R>, answer: &R) {
+    fn end_otherwise<R: Fallible>(&mut self, lease: &mut Lease<'_>, rules: &Rules<R>, answer: &R) {
         let (outcome, asked) = match self.class {
             Class::Success => (Outcome::Success, None),
             Class::Ignored => (Outcome::Ignored, None),
             Class::Failure => (Outcome::Failure, (rules.retry_after)(answer)),
         };
         let report = self.turn.and_then(|_| (rules.quota)(answer));
-        self.leave_user_code(&mut lease);
+        self.leave_user_code(lease);
         self.asked = asked;
         if let (Some(turn), Some(report)) = (self.turn.take(), report) {
             self.dependency.gate().quota().learn(self.now, turn, &report);
@@ -111,53 +111,56 @@ impl<'a> Call<'a> {
 
     /// A token and a permit, in the caller's own task.
     #[inline(always)]
-    fn enter(&mut self) -> Result<Entry<'a>, Held<'a>> {
-        let dependency = self.dependency;
+    fn enter(&mut self, lease: &mut Lease<'a>) -> Way {
         self.class = Class::Failure;
-        self.still_served().map_err(Held::Out)?;
-        let gate = dependency.gate();
-        let mut entry = match gate.knock(self.key, self.now, self.deadline) {
-            Ok(Knock::Open) => Entry::new(dependency, self.now),
-            Ok(Knock::At(turn, number)) => {
-                return Err(Held::Early(Entry::new(dependency, turn), number));
-            }
-            Ok(Knock::Paced) => return Err(Held::Paced(Entry::new(dependency, self.now))),
-            Err(refused) => return Err(Held::Out(dependency.refuse(refused, self.now))),
-        };
-        if !gate.room().try_enter() {
-            return Err(Held::InLine(entry));
+        if let Err(fault) = self.still_served() {
+            return Way::Out(fault);
         }
-        entry.take_permit();
-        Ok(entry)
+        let gate = self.dependency.gate();
+        match gate.knock(self.key, self.now, self.deadline) {
+            Ok(Knock::Open(limiter)) => lease.take_token(self.now, limiter),
+            Ok(Knock::At(turn, limiter)) => {
+                lease.take_token(turn, limiter);
+                return Way::Early;
+            }
+            Ok(Knock::Paced(limiter)) => {
+                lease.take_token(self.now, limiter);
+                return Way::Paced;
+            }
+            Err(refused) => return Way::Out(self.dependency.refuse(refused, self.now)),
+        }
+        if !gate.room().try_enter() {
+            return Way::InLine;
+        }
+        lease.take_permit();
+        Way::Free
     }
 
     /// The same after a wait, or by the dependency's own quota.
     #[cold]
-    async fn enter_later(&mut self, held: Held<'a>) -> Result<Entry<'a>, Fault> {
-        let (mut entry, turn) = match held {
-            Held::Early(entry, number) => {
-                let entry = self.await_turn(entry, number).await?;
-                (entry, self.pace().await?)
+    async fn enter_later(&mut self, way: Way, lease: &mut Lease<'a>) -> Result<(), Fault> {
+        let turn = match way {
+            Way::Free => return Ok(()),
+            Way::Early => {
+                self.await_turn(lease).await?;
+                self.pace().await?
             }
-            Held::Paced(entry) => (entry, self.pace().await?),
-            Held::InLine(mut entry) => {
-                self.wait(&mut entry).await?;
-                return Ok(entry);
-            }
-            Held::Out(fault) => return Err(fault),
+            Way::Paced => self.pace().await?,
+            Way::InLine => return self.wait(lease).await,
+            Way::Out(fault) => return Err(fault),
         };
         if self.dependency.gate().room().try_enter() {
-            entry.take_permit();
+            lease.take_permit();
         } else {
-            self.wait(&mut entry).await?;
+            self.wait(lease).await?;
         }
         self.turn = turn.take();
-        Ok(entry)
+        Ok(())
     }
 
     /// The breaker's leave, with the permit in hand.
     #[inline(always)]
-    fn lease(&mut self, entry: Entry<'a>) -> Result<Lease<'a>, Fault> {
+    fn admit(&mut self, lease: &mut Lease<'a>) -> Result<(), Fault> {
         let dependency = self.dependency;
         // Again, because a shutdown waits for whoever has a permit: it has seen this call, or is seen
         // here.
@@ -166,20 +169,26 @@ impl<'a> Call<'a> {
             return Err(fault);
         }
         let mut moved = None;
-        // A lease before anything else happens, so that nothing can come between it and its end.
-        let admitted = match dependency.gate().admit(self.now, &mut moved) {
-            Ok(admission) => Ok(Lease::new(entry, self.method, admission, self.now)),
-            Err(refused) => Err(refused),
-        };
+        let admitted = dependency.gate().admit(self.now, &mut moved);
+        // In the lease before anything else happens, so that nothing can come between it and its end.
+        if let Ok(admission) = admitted {
+            lease.begin(admission, self.now);
+        }
         if let Some(transition) = moved {
             dependency.moved(transition);
         }
-        admitted.map_err(|refused| self.turned_out(refused))
+        if let Err(refused) = admitted {
+            return Err(self.turned_out(refused));
+        }
+        match self.key {
+            None => Ok(()),
+            Some(key) => self.admit_by_key(lease, key),
+        }
     }
 
     /// The leave of the key's breaker, beside the dependency's.
     #[inline(never)]
-    fn lease_by_key(&mut self, lease: &mut Lease<'a>, key: &'a Key) -> Result<(), Fault> {
+    fn admit_by_key(&mut self, lease: &mut Lease<'a>, key: &'a Key) -> Result<(), Fault> {
         let dependency = self.dependency;
         let gate = dependency.gate();
         let mut moved = None;
@@ -219,15 +228,15 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
-    /// Waits for a permit and puts it into the entry.
+    /// Waits for a permit and puts it into the lease.
     #[cold]
-    async fn wait(&mut self, entry: &mut Entry<'a>) -> Result<(), Fault> {
+    async fn wait(&mut self, lease: &mut Lease<'a>) -> Result<(), Fault> {
         let dependency = self.dependency;
         let gate = dependency.gate();
         let joined = gate.join(self.key, self.now, self.deadline, || dependency.is_cancelled());
         let ticket = match joined {
             Join::Acquired => {
-                entry.take_permit();
+                lease.take_permit();
                 return Ok(());
             }
             Join::Refused(end) => return Err(self.turned_away(end)),
@@ -251,7 +260,7 @@ impl<'a> Call<'a> {
         if let Err(end) = waited {
             return Err(self.turned_away(end));
         }
-        entry.take_permit();
+        lease.take_permit();
         if self.now >= self.deadline {
             return Err(dependency.deadline_exceeded(self.method.plan.deadline()));
         }
@@ -311,7 +320,7 @@ impl<'a> Call<'a> {
     }
 
     #[cold]
-    fn end_unanswered(&mut self, lease: Lease<'_>, ended: &Ended) -> Fault {
+    fn end_unanswered(&mut self, lease: &mut Lease<'_>, ended: &Ended) -> Fault {
         // The dependency has seen it, and may have counted it.
         self.turn = None;
         let plan = &self.method.plan;
@@ -343,10 +352,11 @@ impl<'a> Call<'a> {
         lease.in_user_code(false);
     }
 
-    /// The dependency is about to see an attempt; if it has seen one of this call before, that is a retry.
+    /// The dependency is about to see an attempt, so its token is spent; if it has seen one of this call before, that
+    /// is a retry.
     #[inline]
     fn dispatch(&mut self, lease: &mut Lease<'_>) {
-        lease.dispatch();
+        lease.forget_token();
         if self.dispatched {
             self.dependency.note_retry();
         }

@@ -41,19 +41,17 @@ pub struct Rules<R: Fallible> {
     pub quota: fn(&R) -> Option<Report>,
 }
 
-impl<R: Fallible> Default for Rules<R> {
+impl<R: Fallible> Rules<R> {
     /// An error is a failure, worth another attempt, and does not say when. No answer tells of a quota.
-    fn default() -> Self {
-        Self {
-            classify: |answer| match answer.as_result() {
-                Ok(_) => Class::Success,
-                Err(_) => Class::Failure,
-            },
-            retry_if: |_| true,
-            retry_after: |_| None,
-            quota: |_| None,
-        }
-    }
+    pub const USUAL: Self = Self {
+        classify: |answer| match answer.as_result() {
+            Ok(_) => Class::Success,
+            Err(_) => Class::Failure,
+        },
+        retry_if: |_| true,
+        retry_after: |_| None,
+        quota: |_| None,
+    };
 }
 
 /// A call under way. Dropped before [`Call::finish`], it counts as cancelled.
@@ -129,9 +127,9 @@ impl<'a> Call<'a> {
     pub async fn once<R: Fallible, Fut: Future<Output = R>>(
         &mut self,
         make: impl FnOnce() -> Fut,
-        rules: Rules<R>,
+        rules: &Rules<R>,
     ) -> Result<R::Ok, CallError<R::Err>> {
-        flatten(self.attempt(make, &rules).await)
+        flatten(self.attempt(make, rules).await)
     }
 
     /// Makes attempts until one succeeds, is not worth repeating, or there is no time or budget left.
@@ -142,21 +140,20 @@ impl<'a> Call<'a> {
     pub async fn repeat<R: Fallible, Fut: Future<Output = R>>(
         &mut self,
         mut make: impl FnMut() -> Fut,
-        rules: Rules<R>,
+        rules: &Rules<R>,
     ) -> Result<R::Ok, CallError<R::Err>> {
         let mut made: u32 = 0;
         let mut previous = Duration::ZERO;
         loop {
-            let answer = self.attempt(&mut make, &rules).await;
-            made = made.saturating_add(1);
-            if self.class == Class::Success || !self.is_worth_repeating(&answer, &rules, made) {
+            let answer = self.attempt(&mut make, rules).await;
+            if self.class == Class::Success {
                 return flatten(answer);
             }
-            let Some(delay) = self.backoff(&answer, made, &mut previous) else {
-                return flatten(answer);
+            made = made.saturating_add(1);
+            let delay = match self.again(answer, rules, made, &mut previous) {
+                Ok(delay) => delay,
+                Err(answer) => return flatten(answer),
             };
-            // What this answer holds (a connection, a permit of somebody's pool) is not kept waiting.
-            drop(answer);
             if let Err(fault) = self.pause(delay).await {
                 return Err(CallError::Fault(fault));
             }

@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use crate::call::gate::Knock;
-use crate::call::lease::Entry;
+use crate::call::lease::Lease;
 use crate::call::quota::Unused;
 use crate::call::room::TurnedAway;
 use crate::clock::Moment;
@@ -16,24 +16,22 @@ use super::Call;
 impl<'a> Call<'a> {
     /// Waits for its turn under the rate limit; and for another, if the limit has changed meanwhile.
     #[cold]
-    pub(super) async fn await_turn(
-        &mut self,
-        mut entry: Entry<'a>,
-        mut number: u64,
-    ) -> Result<Entry<'a>, Fault> {
+    pub(super) async fn await_turn(&mut self, lease: &mut Lease<'a>) -> Result<(), Fault> {
         let gate = self.dependency.gate();
         loop {
-            self.sleep_until_turn(entry.taken_for(), || gate.is_replaced(number)).await?;
-            if !gate.is_replaced(number) {
-                return Ok(entry);
+            let is_replaced = || gate.is_replaced(lease.limiter());
+            self.sleep_until_turn(lease.taken_for(), is_replaced).await?;
+            if !is_replaced() {
+                return Ok(());
             }
             // A turn by a limit that holds no more is nothing to give back.
-            entry.forget_token();
+            lease.forget_token();
             match gate.knock(self.key, self.now, self.deadline) {
-                Ok(Knock::Open | Knock::Paced) => return Ok(Entry::new(self.dependency, self.now)),
-                Ok(Knock::At(turn, next)) => {
-                    (entry, number) = (Entry::new(self.dependency, turn), next);
+                Ok(Knock::Open(limiter) | Knock::Paced(limiter)) => {
+                    lease.take_token(self.now, limiter);
+                    return Ok(());
                 }
+                Ok(Knock::At(turn, limiter)) => lease.take_token(turn, limiter),
                 Err(refused) => return Err(self.dependency.refuse(refused, self.now)),
             }
         }
