@@ -46,20 +46,27 @@
 mod address;
 mod error;
 mod future;
+mod forwarded;
 mod key;
 #[expect(clippy::module_inception, reason = "the same nouns as in tower's own folders")]
 mod layer;
+mod layers;
 mod limit;
+mod policies;
 mod service;
 mod stamp;
+mod tiers;
 
 pub use address::{Network, Proxies};
 pub use error::Problem;
 pub use future::ResponseFuture;
 pub use key::{Head, Key, KeyValue, MAX_KEY_BYTES, Peer};
 pub use layer::RateLimitLayer;
+pub use layers::{Layers, LayersBuilder};
 pub use limit::{Answer, KeyedCheck, Limit, PerKey, Unkeyed};
+pub use policies::Policies;
 pub use service::RateLimited;
+pub use tiers::PerTier;
 
 pub use crate::limit::headers::{Policy, ResetStyle};
 
