@@ -45,8 +45,8 @@
 
 mod address;
 mod error;
-mod future;
 mod forwarded;
+mod future;
 mod key;
 #[expect(clippy::module_inception, reason = "the same nouns as in tower's own folders")]
 mod layer;

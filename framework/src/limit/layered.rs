@@ -219,14 +219,7 @@ impl<R: ?Sized> Layered<R> {
         (longest, refusing)
     }
 
-    fn refused(
-        &self,
-        request: &R,
-        now: Moment,
-        cost: u64,
-        at: usize,
-        refusal: Refusal,
-    ) -> Verdict {
+    fn refused(&self, request: &R, now: Moment, cost: u64, at: usize, refusal: Refusal) -> Verdict {
         let (retry_after, refusing) = self.longest(request, now, cost, refusal.retry_after);
         let standing = self.layers[at].layer.peek(request, now, cost).unwrap_or(UNCOUNTED);
         let decision = Decision { allowed: false, retry_after, ..standing };

@@ -106,7 +106,7 @@ fn the_rightmost_address_that_is_no_proxy_of_ours_is_the_client() {
 #[test]
 fn forwarded_is_read_as_rfc_7239_has_it_and_only_where_it_was_asked_for() {
     let key = Key::forwarded(proxies());
-    let client = |line| key_of(&key, &from("10.1.1.1", &[("forwarded", line)]));
+    let client = |line: &str| key_of(&key, &from("10.1.1.1", &[("forwarded", line)]));
     assert_eq!(client("for=203.0.113.7"), address("203.0.113.7"));
     assert_eq!(client("For=\"[2001:db8:cafe::17]:4711\""), address("2001:db8:cafe::"));
     assert_eq!(client("for=192.0.2.60;proto=http;by=203.0.113.43"), address("192.0.2.60"));
@@ -118,6 +118,17 @@ fn forwarded_is_read_as_rfc_7239_has_it_and_only_where_it_was_asked_for() {
         address("203.0.113.7"),
         "an open quote to the left"
     );
+    // A Host may have commas and semicolons, and proxies put it between quotes.
+    for host in ["a,for=6.6.6.6;x=", "a;for=6.6.6.6;b", "a\\\",for=6.6.6.6;x=", ",for=6.6.6.6"] {
+        for element in
+            [format!("for=203.0.113.7;host=\"{host}\""), format!("host=\"{host}\";for=203.0.113.7")]
+        {
+            assert_eq!(client(&element), address("203.0.113.7"), "{element}");
+            let behind = format!("for=9.9.9.9, {element}, for=10.2.2.2;host=\"{host}\"");
+            assert_eq!(client(&behind), address("203.0.113.7"), "{behind}");
+        }
+    }
+    assert_eq!(client("for=6.6.6.6;for=203.0.113.7"), address("10.1.1.1"), "it must not");
     let both = [("forwarded", "for=6.6.6.6"), ("x-forwarded-for", "203.0.113.7")];
     assert_eq!(
         key_of(&Key::x_forwarded_for(proxies()), &from("10.1.1.1", &both)),
@@ -135,6 +146,8 @@ fn keys_by_header_are_bounded_and_keys_combine() {
     assert_eq!(of(""), None);
     assert_eq!(of(&"x".repeat(MAX_KEY_BYTES)), Some("x".repeat(MAX_KEY_BYTES).as_str().into()));
     assert_eq!(of(&"x".repeat(MAX_KEY_BYTES + 1)), None);
+    let twice = from("1.2.3.4", &[("x-account", "a"), ("x-account", "b")]);
+    assert_eq!(key_of(&account, &twice), None, "which of both does the service go by?");
     let request = from("1.2.3.4", &[]);
     assert_eq!(key_of(&account.clone().or(Key::peer()), &request), address("1.2.3.4"));
     assert_eq!(key_of(&account.clone().and(Key::peer()), &request), None);

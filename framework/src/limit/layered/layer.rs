@@ -65,9 +65,8 @@ where
     fn take(&self, request: &R, now: Moment, cost: u64) -> Result<Place, Refusal> {
         let Some(key) = (self.key)(request) else { return Ok(Place::Own) };
         let algorithm = self.limiter.algorithm();
-        self.limiter.decide(key, now, |state, place| {
-            algorithm.try_take(state, now, cost).map(|()| place)
-        })
+        self.limiter
+            .decide(key, now, |state, place| algorithm.try_take(state, now, cost).map(|()| place))
     }
     fn peek(&self, request: &R, now: Moment, cost: u64) -> Option<Decision> {
         (self.key)(request).map(|key| self.limiter.peek(key, now, cost))

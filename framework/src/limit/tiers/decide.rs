@@ -31,7 +31,13 @@ pub struct TierDecision {
 
 impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
     /// From the narrowest to the widest, so that what a narrower limit refuses never touches the cap.
-    pub(super) fn take(&self, user: &User, tier: &Tier, now: Moment, cost: u64) -> Result<(), TierRefusal> {
+    pub(super) fn take(
+        &self,
+        user: &User,
+        tier: &Tier,
+        now: Moment,
+        cost: u64,
+    ) -> Result<(), TierRefusal> {
         let refused = |by| move |Refusal { retry_after }| TierRefusal { by, retry_after };
         tier.bucket.try_take(&user.bucket, now, cost).map_err(refused(TierLimit::User))?;
         if cost == 0 {
@@ -52,7 +58,13 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
     }
 
     /// What [`Tiers::take`] would say.
-    pub(super) fn look(&self, user: &User, tier: &Tier, now: Moment, cost: u64) -> Result<(), TierRefusal> {
+    pub(super) fn look(
+        &self,
+        user: &User,
+        tier: &Tier,
+        now: Moment,
+        cost: u64,
+    ) -> Result<(), TierRefusal> {
         let refused = |by, decision: Decision| {
             let retry_after = decision.retry_after;
             if decision.allowed { Ok(()) } else { Err(TierRefusal { by, retry_after }) }
@@ -83,7 +95,6 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 
-
     /// [`Tiers::take`], and how things are then.
     pub(super) fn take_and_tell(
         &self,
@@ -109,7 +120,8 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
             Ok(()) => {
                 let share = share.map(|share| (TierLimit::Share, share));
                 let all = [Some((TierLimit::User, own)), share, Some((TierLimit::Cap, cap))];
-                let left = |(_, of): &(TierLimit, Decision)| (of.remaining, Reverse(of.reset_after));
+                let left =
+                    |(_, of): &(TierLimit, Decision)| (of.remaining, Reverse(of.reset_after));
                 all.into_iter().flatten().min_by_key(left).unwrap_or((TierLimit::User, own))
             }
         };
