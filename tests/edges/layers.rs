@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use allocation_counter::measure;
+use axum::http::Request;
 use reqwest::{Response, StatusCode};
 use seawall::Time;
-use seawall::layer::{Key, KeyValue, Layers, PerTier, Policy, RateLimitLayer};
+use seawall::layer::{
+    Answer, Head, Key, KeyValue, Layers, Limit, Peer, PerTier, Policy, RateLimitLayer,
+};
 use seawall::limit::{Config, KeyedConfig, KeyedLimiter, Rate, TierConfig, Tiers, TiersConfig};
 
 use super::server::{Server, bucket, client, limiter};
@@ -186,4 +190,36 @@ async fn premium_and_free_users_under_one_cap() {
     let body = refused.text().await.unwrap();
     assert!(body.contains("\"violated-policies\":[\"all\"]"), "{body}");
     assert!(server.seen.admitted() <= 24);
+}
+
+#[test]
+fn a_decision_about_known_keys_allocates_nothing_but_the_texts_that_it_looks_up() {
+    let now = Time::system().now();
+    let config = |capacity| Config::token_bucket(capacity, 0.001).unwrap();
+    let by_address = Layers::builder(now)
+        .all("global", &config(1_000))
+        .each("network", Key::peer().ipv4_prefix(24), &config(500))
+        .each("address", Key::peer(), &config(5))
+        .build()
+        .unwrap();
+    let by_user = Layers::builder(now).each("user", user(), &config(5)).build().unwrap();
+    let tiers = TiersConfig::builder(rate(1_000)).tier("free", rate(5)).build().unwrap();
+    let tiers = Tiers::<KeyValue>::new(tiers, now);
+    let per_tier = PerTier::new(tiers, "all", Key::peer(), |_, _| "free".into()).unwrap();
+    let mut request = Request::builder().header("x-user", "anna").body(()).unwrap();
+    request.extensions_mut().insert(Peer(([192, 0, 2, 7], 4711).into()));
+    let head = Head::from(&request);
+    for (limit, texts) in [(&by_address as &dyn Limit, 0), (&by_user, 1), (&per_tier, 0)] {
+        let ask = || match limit.check(&head, now, 1) {
+            Answer::Among { decision, .. } => decision.allowed,
+            other => unreachable!("{other:?}"),
+        };
+        assert!(ask());
+        let cost = measure(|| {
+            for nth in 1..100 {
+                assert_eq!(ask(), nth < 5);
+            }
+        });
+        assert_eq!(cost.count_total, 99 * texts, "{cost:?}");
+    }
 }
