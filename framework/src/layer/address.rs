@@ -73,8 +73,16 @@ impl FromStr for Network {
             text.split_once('/').map_or((text, None), |(base, bits)| (base, Some(bits)));
         let network = base.parse::<IpAddr>().ok().and_then(|base| {
             let most = if base.is_ipv4() { 32 } else { 128 };
-            let bits = bits.map_or(Some(most), |bits| bits.parse().ok());
-            let bits = bits.filter(|&bits| bits <= most)?;
+            // `parse` would take a sign.
+            let is_number = |bits: &str| bits.bytes().all(|byte| byte.is_ascii_digit());
+            let bits =
+                bits.map_or(Some(most), |bits| bits.parse().ok().filter(|_| is_number(bits)));
+            let bits: u8 = bits.filter(|&bits| bits <= most)?;
+            // Of IPv4 in IPv6's clothes, as addresses are.
+            let (base, bits) = match (plain(base), bits.checked_sub(96)) {
+                (IpAddr::V4(v4), Some(bits)) if base.is_ipv6() => (IpAddr::V4(v4), bits),
+                _ => (base, bits),
+            };
             let is_base = Prefixes { v4: bits, v6: bits }.network_of(base) == base;
             is_base.then_some(Self { base, bits })
         });

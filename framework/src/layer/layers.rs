@@ -37,7 +37,6 @@ struct Found {
 
 impl Layers {
     /// Starts with no layer. `now` is when their limits begin to count: `Clock::system().now()`.
-    #[must_use]
     pub fn builder(now: Moment) -> LayersBuilder {
         LayersBuilder {
             now,

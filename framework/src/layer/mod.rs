@@ -87,16 +87,16 @@
 //! # Whom it counts
 //!
 //! One limiter for all ([`RateLimiter`](crate::limit::RateLimiter) is a [`Limit`]), one for each [`Key`]
-//! ([`PerKey`]), several in [`Layers`], or one by tier ([`PerTier`]). Every method counts, `HEAD` as `GET` does (its refusal has no body). So do the `OPTIONS` of a browser's
-//! preflight: put a CORS layer outside of this one, which answers them first, or exempt them; and let it expose the
-//! rate-limit fields, or scripts do not see them.
+//! ([`PerKey`]), several in [`Layers`], or one by tier ([`PerTier`]). Every method counts, `HEAD` as `GET` does (its refusal
+//! has no body). So do the `OPTIONS` of a browser's preflight: put a CORS layer outside of this one, which answers them
+//! first, or exempt them; and let it expose the rate-limit fields, or scripts do not see them.
 //!
 //! Requests are counted when they come in, and count whatever becomes of them: dropping the answer's future gives
 //! nothing back. The inner service is not called for a refused request. It was polled ready for it, though: a layer further in
 //! that reserves a place in `poll_ready` holds that place until the next request, or until the clone is dropped.
 //!
-//! A panic in a key's, a tier's or an exemption's function goes on to the caller, and nothing is left locked or taken: all keys of
-//! a request are found, each once, before anything is taken.
+//! A panic in a key's, a tier's or an exemption's function goes on to the caller, and nothing is left locked or taken: all
+//! keys of a request are found before anything is taken, each once.
 
 mod address;
 mod error;

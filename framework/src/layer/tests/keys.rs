@@ -45,6 +45,8 @@ fn networks_are_checked_all_at_once() {
         "10.0.0/8",
         "10.0.0.0/-1",
         "10.0.0.0/",
+        "10.0.0.0/+8",
+        "::ffff:10.0.0.1/104",
         "x/8",
     ] {
         let wrong = bad.parse::<Network>().unwrap_err();
@@ -52,6 +54,13 @@ fn networks_are_checked_all_at_once() {
     }
     let wrong = Proxies::new(["10.0.0.0/8", "10.0.0.1/8", "nonsense"]).unwrap_err();
     assert_eq!(wrong.as_slice().len(), 2);
+    let mapped: Network = "::ffff:10.0.0.0/104".parse().unwrap();
+    assert_eq!(
+        (mapped.to_string().as_str(), mapped),
+        ("10.0.0.0/8", "10.0.0.0/8".parse().unwrap())
+    );
+    assert!(mapped.contains("10.1.2.3".parse().unwrap()));
+    assert!("::ffff:10.0.0.1".parse::<Network>().unwrap().contains("10.0.0.1".parse().unwrap()));
     let all_v4: Network = "0.0.0.0/0".parse().unwrap();
     assert!(all_v4.contains("8.8.8.8".parse().unwrap()));
     assert!(all_v4.contains("::ffff:8.8.8.8".parse().unwrap()), "the same address");
