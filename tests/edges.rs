@@ -3,6 +3,7 @@
 
 mod edges {
     mod answers;
+    mod layers;
     mod load;
     mod pacing;
     mod server;

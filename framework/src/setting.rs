@@ -75,6 +75,12 @@ impl Check {
         }
     }
 
+    /// Notes the mistakes of another group of settings.
+    #[cfg_attr(not(feature = "tower"), allow(dead_code, reason = "for groups of groups"))]
+    pub(crate) fn note<T>(&mut self, checked: Result<T, InvalidSettings>) -> Option<T> {
+        checked.map_err(|mistakes| self.0.extend(mistakes)).ok()
+    }
+
     /// `value` if nothing was wrong with it.
     pub(crate) fn finish<T>(self, value: T) -> Result<T, InvalidSettings> {
         if self.0.is_empty() { Ok(value) } else { Err(InvalidSettings(self.0)) }

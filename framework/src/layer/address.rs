@@ -9,6 +9,8 @@ use http::header::FORWARDED;
 
 use crate::setting::{Check, InvalidSettings};
 
+use super::forwarded;
+
 /// An IPv4 address in IPv6's clothes is the IPv4 address: a server that listens on both sees it so.
 pub(super) fn plain(address: IpAddr) -> IpAddr {
     address.to_canonical()
@@ -71,8 +73,16 @@ impl FromStr for Network {
             text.split_once('/').map_or((text, None), |(base, bits)| (base, Some(bits)));
         let network = base.parse::<IpAddr>().ok().and_then(|base| {
             let most = if base.is_ipv4() { 32 } else { 128 };
-            let bits = bits.map_or(Some(most), |bits| bits.parse().ok());
-            let bits = bits.filter(|&bits| bits <= most)?;
+            // `parse` would take a sign.
+            let is_number = |bits: &str| bits.bytes().all(|byte| byte.is_ascii_digit());
+            let bits =
+                bits.map_or(Some(most), |bits| bits.parse().ok().filter(|_| is_number(bits)));
+            let bits: u8 = bits.filter(|&bits| bits <= most)?;
+            // Of IPv4 in IPv6's clothes, as addresses are.
+            let (base, bits) = match (plain(base), bits.checked_sub(96)) {
+                (IpAddr::V4(v4), Some(bits)) if base.is_ipv6() => (IpAddr::V4(v4), bits),
+                _ => (base, bits),
+            };
             let is_base = Prefixes { v4: bits, v6: bits }.network_of(base) == base;
             is_base.then_some(Self { base, bits })
         });
@@ -128,14 +138,12 @@ impl Proxies {
     }
 
     pub(super) fn x_forwarded_for(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        self.walk(peer, from_the_right(headers, "x-forwarded-for").map(|element| address(element?)))
+        self.walk(peer, forwarded::elements(headers, "x-forwarded-for").map(|it| address(it?)))
     }
 
     pub(super) fn forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        self.walk(
-            peer,
-            from_the_right(headers, FORWARDED.as_str()).map(|element| address(node(element?)?)),
-        )
+        let hops = forwarded::quoted_elements(headers, FORWARDED.as_str());
+        self.walk(peer, hops.map(|it| address(forwarded::node(it?)?)))
     }
 
     /// From the peer outwards, for as long as whoever says it is one of the proxies.
@@ -150,27 +158,6 @@ impl Proxies {
         }
         client
     }
-}
-
-/// A list's elements, the last one first. From the right, because only the right end is written by proxies of ours: nothing
-/// further left, be it as malformed as it may, can change how it is read.
-fn from_the_right<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = Option<&'a str>> {
-    let lines: Vec<_> = headers.get_all(name).iter().collect();
-    let elements = |line: &'a http::HeaderValue| {
-        line.as_bytes()
-            .rsplit(|&byte| byte == b',')
-            .map(|element| std::str::from_utf8(element).ok())
-    };
-    lines.into_iter().rev().flat_map(elements)
-}
-
-/// RFC 7239, 4: the value of `for` among an element's pairs.
-fn node(element: &str) -> Option<&str> {
-    let pairs = element.split(';').filter_map(|pair| pair.split_once('='));
-    let mut nodes = pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case("for"));
-    let (_, node) = nodes.next()?;
-    let node = node.trim();
-    Some(node.strip_prefix('"').and_then(|node| node.strip_suffix('"')).unwrap_or(node))
 }
 
 /// An address, with or without a port; IPv6 with or without brackets.

@@ -25,8 +25,8 @@ pub struct Problem {
     title: &'static str,
     detail: &'static str,
     retry_after: Option<u64>,
-    /// The quoted name of the policy that was hit. JSON quotes printable ASCII as structured fields do.
-    policy: Option<String>,
+    /// The quoted names of the policies that were hit. JSON quotes printable ASCII as structured fields do.
+    policies: Vec<String>,
 }
 
 impl Problem {
@@ -36,7 +36,7 @@ impl Problem {
         title: &'static str,
         detail: &'static str,
     ) -> Self {
-        Self { status, kind, title, detail, retry_after: None, policy: None }
+        Self { status, kind, title, detail, retry_after: None, policies: Vec::new() }
     }
 
     /// A limit was reached: 429.
@@ -50,7 +50,7 @@ impl Problem {
         };
         Self {
             retry_after: fields.retry_after,
-            policy: Some(policy.quoted().to_owned()),
+            policies: vec![policy.quoted().to_owned()],
             ..Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 QUOTA_EXCEEDED,
@@ -58,6 +58,15 @@ impl Problem {
                 detail,
             )
         }
+    }
+
+    /// Another limit was reached at the same time. A policy that is named already is not named twice.
+    #[must_use]
+    pub fn and_policy(mut self, policy: &Policy) -> Self {
+        if self.policies.iter().all(|named| named != policy.quoted()) {
+            self.policies.push(policy.quoted().to_owned());
+        }
+        self
     }
 
     /// Nobody can tell whose the request is: 403.
@@ -123,8 +132,8 @@ impl Problem {
         if let Some(after) = self.retry_after {
             let _ = write!(json, r#","retry_after":{after}"#);
         }
-        if let Some(policy) = &self.policy {
-            let _ = write!(json, r#","violated-policies":[{policy}]"#);
+        if !self.policies.is_empty() {
+            let _ = write!(json, r#","violated-policies":[{}]"#, self.policies.join(","));
         }
         json.push('}');
         json

@@ -106,7 +106,8 @@ impl Key {
         Source::Forwarded(Arc::new(proxies)).into()
     }
 
-    /// What a header says. None if it is not there, or not text, or longer than [`MAX_KEY_BYTES`].
+    /// What a header says. None if it is not there, or not text, or longer than [`MAX_KEY_BYTES`], or there twice: then the
+    /// service might go by the other one.
     #[must_use]
     pub fn header(name: HeaderName) -> Self {
         Source::Header(name).into()
@@ -166,7 +167,9 @@ impl Key {
                 self.address(peer(head).map(|peer| proxies.forwarded(peer, head.headers)))
             }
             Source::Header(name) => {
-                text(head.headers.get(name)?.to_str().ok().filter(|text| !text.is_empty())?)
+                let mut lines = head.headers.get_all(name).iter();
+                let (only, None) = (lines.next()?, lines.next()) else { return None };
+                text(only.to_str().ok().filter(|text| !text.is_empty())?)
             }
             Source::PathTemplate => path_template(head),
             Source::Function(function) => function(head),

@@ -1,5 +1,6 @@
 //! What decides about a request.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
@@ -9,9 +10,10 @@ use crate::limit::headers::Policy;
 use crate::limit::{Algorithm, Decision, KeyedLimiter, RateLimiter};
 
 use super::key::{Head, Key, KeyValue};
+use super::policies::Policies;
 
 /// What is said to a request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Answer<'a> {
     /// It is not limited, and its answer gets no fields.
     Free,
@@ -21,6 +23,19 @@ pub enum Answer<'a> {
         decision: Decision,
         /// The policy that it is announced by. `None`: the layer's.
         policy: Option<&'a Policy>,
+    },
+    /// One of several limits has decided, each of which has a policy: all are announced in `RateLimit-Policy`, the other
+    /// fields are this one's.
+    Among {
+        /// What.
+        decision: Decision,
+        /// The policies of all.
+        policies: Cow<'a, Policies>,
+        /// Which of them has decided. Beyond the last: the layer's policy.
+        at: usize,
+        /// Of a refusal, a bit for each that refuses: the first policy's is the lowest. They are the problem's
+        /// `violated-policies`; the one that has decided is one of them in any case.
+        refusing: u32,
     },
     /// It is refused, because nobody can tell whose it is.
     Unidentified,

@@ -26,40 +26,102 @@
 //!
 //! A request that costs more than the limiter ever holds gets no `Retry-After`: it would never pass.
 //!
+//! # Several limits: layers, and tiers
+//!
+//! [`Layers`] are limits from the widest to the narrowest: a request passes all of them, or is refused and has taken
+//! nothing from any. `RateLimit-Policy` lists all of their policies. On an allowed answer the other fields are those of the
+//! layer with the least left; on a refusal those of the widest layer that refuses, with the time when *all* would
+//! pass. The body's `violated-policies` names every layer that refuses.
+//!
+//! ```
+//! use seawall::clock::Clock;
+//! use seawall::layer::{Key, Layers, RateLimitLayer, Unkeyed};
+//! use seawall::limit::Config;
+//!
+//! // 10,000 a second in all, 100 a minute for each user, 10 a second for each endpoint, 2 a second for each user there.
+//! let user = Key::header("x-user".parse()?); // set by whoever has authenticated the request
+//! let layers = Layers::builder(Clock::system().now())
+//!     .all("global", &Config::token_bucket(10_000, 10_000.0)?)
+//!     .each("user", user.clone(), &Config::token_bucket(100, 100.0 / 60.0)?)
+//!     .unkeyed(Unkeyed::Refuse)
+//!     .each("endpoint", Key::path_template(), &Config::token_bucket(10, 10.0)?)
+//!     .each("user-endpoint", user.and(Key::path_template()), &Config::token_bucket(2, 2.0)?)
+//!     .build()?;
+//! let layer = RateLimitLayer::new(layers);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`PerTier`] gives each user the limit of his tier, under one cap that all share; which tier that is, the application says
+//! at each request, from the request or from what it knows of the user. `RateLimit-Policy` lists the tier's policy
+//! and the cap's, and the fields go by whichever has the least left for him, or refuses.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use seawall::clock::Clock;
+//! use seawall::layer::{Key, KeyValue, PerTier, RateLimitLayer};
+//! use seawall::limit::{Rate, TierConfig, Tiers, TiersConfig};
+//!
+//! /// Put among the request's extensions by whoever has authenticated it.
+//! #[derive(Clone)]
+//! struct Account { id: String, plan: String }
+//!
+//! let config = TiersConfig::builder(Rate::new(1_000, 1_000.0)?)
+//!     .tier("free", Rate::new(10, 1.0)?)
+//!     .tier("premium", TierConfig::new(Rate::new(200, 50.0)?).weighing(3))
+//!     .build()?;
+//! let tiers = Arc::new(Tiers::<KeyValue>::new(config, Clock::system().now()));
+//! let user = Key::function(|head| Some(head.extensions.get::<Account>()?.id.as_str().into()));
+//! let per_tier = PerTier::new(Arc::clone(&tiers), "all-users", user, |head, _user| {
+//!     head.extensions.get::<Account>().map_or("free", |account| &account.plan).into()
+//! })?;
+//! let layer = RateLimitLayer::new(per_tier);
+//! // At any time: from the next request on.
+//! tiers.set_tier("free", Rate::new(20, 2.0)?)?;
+//! # Ok::<(), seawall::setting::InvalidSettings>(())
+//! ```
+//!
 //! If the inner service has set fields of the same names (another limit further in), both limits stand in
 //! `RateLimit` and `RateLimit-Policy`, which are lists; of the `X-RateLimit-` fields, which hold one, the tighter limit's
 //! stay. A `Retry-After` of the inner service is never touched.
 //!
 //! # Whom it counts
 //!
-//! One limiter for all ([`RateLimiter`](crate::limit::RateLimiter) is a [`Limit`]), or one for each [`Key`]
-//! ([`PerKey`]). Every method counts, `HEAD` as `GET` does (its refusal has no body). So do the `OPTIONS` of a browser's
-//! preflight: put a CORS layer outside of this one, which answers them first, or exempt them; and let it expose the
-//! rate-limit fields, or scripts do not see them.
+//! One limiter for all ([`RateLimiter`](crate::limit::RateLimiter) is a [`Limit`]), one for each [`Key`]
+//! ([`PerKey`]), several in [`Layers`], or one by tier ([`PerTier`]). Every method counts, `HEAD` as `GET` does (its refusal
+//! has no body). So do the `OPTIONS` of a browser's preflight: put a CORS layer outside of this one, which answers them
+//! first, or exempt them; and let it expose the rate-limit fields, or scripts do not see them.
 //!
 //! Requests are counted when they come in, and count whatever becomes of them: dropping the answer's future gives
 //! nothing back. The inner service is not called for a refused request. It was polled ready for it, though: a layer further in
 //! that reserves a place in `poll_ready` holds that place until the next request, or until the clone is dropped.
 //!
-//! A panic in a key's or an exemption's function goes on to the caller, and nothing is left locked or taken.
+//! A panic in a key's, a tier's or an exemption's function goes on to the caller, and nothing is left locked or taken: all
+//! keys of a request are found before anything is taken, each once.
 
 mod address;
 mod error;
+mod forwarded;
 mod future;
 mod key;
 #[expect(clippy::module_inception, reason = "the same nouns as in tower's own folders")]
 mod layer;
+mod layers;
 mod limit;
+mod policies;
 mod service;
 mod stamp;
+mod tiers;
 
 pub use address::{Network, Proxies};
 pub use error::Problem;
 pub use future::ResponseFuture;
 pub use key::{Head, Key, KeyValue, MAX_KEY_BYTES, Peer};
 pub use layer::RateLimitLayer;
+pub use layers::{Layers, LayersBuilder};
 pub use limit::{Answer, KeyedCheck, Limit, PerKey, Unkeyed};
+pub use policies::Policies;
 pub use service::RateLimited;
+pub use tiers::PerTier;
 
 pub use crate::limit::headers::{Policy, ResetStyle};
 

@@ -56,23 +56,30 @@ where
         if settings.exempts(&head) {
             return ResponseFuture::inner(self.inner.call(request), None);
         }
-        let (decision, policy) =
-            match self.limit.check(&head, settings.clock.now(), settings.cost_of(&head)) {
-                Answer::Free => return ResponseFuture::inner(self.inner.call(request), None),
-                Answer::Unidentified => {
-                    let refusal = Problem::unidentified().response(request.method());
-                    return ResponseFuture::refused(refusal);
-                }
-                Answer::Decided { decision, policy } => {
-                    (decision, policy.unwrap_or(&settings.policy))
-                }
-            };
-        let stamp = Stamp::new(&decision, policy, settings);
+        let answer = self.limit.check(&head, settings.clock.now(), settings.cost_of(&head));
+        let (decision, policy, all, refusing) = match &answer {
+            Answer::Free => return ResponseFuture::inner(self.inner.call(request), None),
+            Answer::Unidentified => {
+                let refusal = Problem::unidentified().response(request.method());
+                return ResponseFuture::refused(refusal);
+            }
+            Answer::Decided { decision, policy } => {
+                (decision, policy.unwrap_or(&settings.policy), None, 0)
+            }
+            Answer::Among { decision, policies, at, refusing } => {
+                let policy = policies.as_slice().get(*at).unwrap_or(&settings.policy);
+                (decision, policy, Some(&**policies), *refusing)
+            }
+        };
+        let stamp = Stamp::new(decision, policy, all, settings);
         if decision.allowed {
             return ResponseFuture::inner(self.inner.call(request), Some(stamp));
         }
-        let mut refusal =
-            Problem::quota_exceeded(policy, stamp.fields()).response(request.method());
+        let mut problem = Problem::quota_exceeded(policy, stamp.fields());
+        for other in all.into_iter().flat_map(|all| all.of(refusing)) {
+            problem = problem.and_policy(other);
+        }
+        let mut refusal = problem.response(request.method());
         stamp.put(refusal.headers_mut());
         ResponseFuture::refused(refusal)
     }

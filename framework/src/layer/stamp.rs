@@ -11,6 +11,7 @@ use crate::limit::headers::{
 };
 
 use super::layer::Settings;
+use super::policies::Policies;
 
 const X_FIELDS: [HeaderName; 3] = [
     HeaderName::from_static(X_LIMIT),
@@ -28,12 +29,19 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    pub(super) fn new(decision: &Decision, policy: &Policy, settings: &Settings) -> Self {
+    /// `all`: the policies of which `policy` is one, if there are several.
+    pub(super) fn new(
+        decision: &Decision,
+        policy: &Policy,
+        all: Option<&Policies>,
+        settings: &Settings,
+    ) -> Self {
         let fields = Fields::of(decision);
         // A policy's name is printable ASCII, so both are values.
+        let value = |text: String| HeaderValue::try_from(text).ok();
         let ietf = || {
-            [policy.describe(fields.limit), policy.standing(&fields)]
-                .map(|value| HeaderValue::try_from(value).ok())
+            let described = || value(policy.describe(fields.limit));
+            [all.map_or_else(described, Policies::field), value(policy.standing(&fields))]
         };
         Self {
             fields,

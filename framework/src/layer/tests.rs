@@ -19,6 +19,8 @@ use crate::limit::headers::{Report, ResetReading};
 use crate::limit::{Decision, Rate, RateLimiter, TokenBucket};
 
 mod keys;
+mod layers;
+mod tiers;
 
 const EPOCH: Duration = Duration::from_secs(1_700_000_000);
 

@@ -45,8 +45,29 @@ pub struct LayeredDecision {
     /// Of a refusal: the widest layer that refuses. Else the tightest: the one with the least left.
     pub layer: Arc<str>,
     /// How things are with that layer; of a refusal with `retry_after` as
-    /// [`LayerRefusal::retry_after`].
+    /// [`LayerRefusal::retry_after`]. Of a request that no layer counts: the widest layer's name, and no
+    /// end of everything.
     pub decision: Decision,
+}
+
+/// What a request that no layer counts is told.
+const UNCOUNTED: Decision = Decision {
+    allowed: true,
+    limit: u64::MAX,
+    remaining: u64::MAX,
+    reset_after: Duration::ZERO,
+    retry_after: None,
+};
+
+/// The same with the layer's place instead of its name, for whoever knows more of it by that.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verdict {
+    /// From the widest, which is 0.
+    pub(crate) at: usize,
+    pub(crate) decision: Decision,
+    /// A bit for each layer that refuses, `at` among them.
+    #[cfg_attr(not(feature = "tower"), expect(dead_code, reason = "told to clients only"))]
+    pub(crate) refusing: u32,
 }
 
 /// One layer and what it is called.
@@ -82,25 +103,34 @@ impl<R: ?Sized> Layered<R> {
     pub fn try_take(&self, request: &R, now: Moment, cost: u64) -> Result<(), LayerRefusal> {
         self.take(request, now, cost).map_err(|(at, refusal)| LayerRefusal {
             layer: Arc::clone(&self.layers[at].name),
-            retry_after: self.longest(request, now, cost, refusal.retry_after),
+            retry_after: self.longest(request, now, cost, refusal.retry_after).0,
         })
     }
 
     /// Takes `cost` from every layer, or nothing from any, and tells how things are now.
     pub fn check(&self, request: &R, now: Moment, cost: u64) -> LayeredDecision {
+        self.named(self.check_at(request, now, cost))
+    }
+
+    /// What [`Layered::check`] would say, but takes nothing: `remaining` is what is there.
+    #[must_use]
+    pub fn peek(&self, request: &R, now: Moment, cost: u64) -> LayeredDecision {
+        self.named(match self.refusing(self.layers.len(), request, now, cost) {
+            None => self.tightest(request, now),
+            Some((at, refusal)) => self.refused(request, now, cost, at, refusal),
+        })
+    }
+
+    /// [`Layered::check`], by place.
+    pub(crate) fn check_at(&self, request: &R, now: Moment, cost: u64) -> Verdict {
         match self.take(request, now, cost) {
             Ok(()) => self.tightest(request, now),
             Err((at, refusal)) => self.refused(request, now, cost, at, refusal),
         }
     }
 
-    /// What [`Layered::check`] would say, but takes nothing: `remaining` is what is there.
-    #[must_use]
-    pub fn peek(&self, request: &R, now: Moment, cost: u64) -> LayeredDecision {
-        match self.refusing(self.layers.len(), request, now, cost) {
-            None => self.tightest(request, now),
-            Some((at, refusal)) => self.refused(request, now, cost, at, refusal),
-        }
+    fn named(&self, Verdict { at, decision, .. }: Verdict) -> LayeredDecision {
+        LayeredDecision { layer: Arc::clone(&self.layers[at].name), decision }
     }
 
     /// Gives `cost` back to every layer that was taken for `taken_for` and not used; see
@@ -149,7 +179,7 @@ impl<R: ?Sized> Layered<R> {
         cost: u64,
     ) -> Option<(usize, Refusal)> {
         self.layers[..count].iter().enumerate().find_map(|(at, named)| {
-            let decision = named.layer.peek(request, now, cost);
+            let decision = named.layer.peek(request, now, cost)?;
             let refusal = Refusal { retry_after: decision.retry_after };
             (!decision.allowed).then_some((at, refusal))
         })
@@ -169,50 +199,45 @@ impl<R: ?Sized> Layered<R> {
         Ok(())
     }
 
-    /// How long until no layer refuses, if one of them says `least`.
+    /// How long until no layer refuses, if one of them says `least`; and a bit for each that does now.
     fn longest(
         &self,
         request: &R,
         now: Moment,
         cost: u64,
         least: Option<Duration>,
-    ) -> Option<Duration> {
-        self.layers.iter().try_fold(least?, |longest, named| {
-            let decision = named.layer.peek(request, now, cost);
-            if decision.allowed { Some(longest) } else { Some(longest.max(decision.retry_after?)) }
-        })
+    ) -> (Option<Duration>, u32) {
+        let (mut longest, mut refusing) = (least, 0);
+        for (at, named) in self.layers.iter().enumerate() {
+            let decision = named.layer.peek(request, now, cost).unwrap_or(UNCOUNTED);
+            if !decision.allowed {
+                refusing |= 1 << at;
+                let both = longest.zip(decision.retry_after);
+                longest = both.map(|(longest, after)| longest.max(after));
+            }
+        }
+        (longest, refusing)
     }
 
-    fn refused(
-        &self,
-        request: &R,
-        now: Moment,
-        cost: u64,
-        at: usize,
-        refusal: Refusal,
-    ) -> LayeredDecision {
-        let named = &self.layers[at];
-        let decision = Decision {
-            allowed: false,
-            retry_after: self.longest(request, now, cost, refusal.retry_after),
-            ..named.layer.peek(request, now, cost)
-        };
-        LayeredDecision { layer: Arc::clone(&named.name), decision }
+    fn refused(&self, request: &R, now: Moment, cost: u64, at: usize, refusal: Refusal) -> Verdict {
+        let (retry_after, refusing) = self.longest(request, now, cost, refusal.retry_after);
+        let standing = self.layers[at].layer.peek(request, now, cost).unwrap_or(UNCOUNTED);
+        let decision = Decision { allowed: false, retry_after, ..standing };
+        Verdict { at, decision, refusing: refusing | 1 << at }
     }
 
     /// The layer with the least left; of two alike the one that takes longer to recover.
-    fn tightest(&self, request: &R, now: Moment) -> LayeredDecision {
-        let look = |at: usize| self.layers[at].layer.peek(request, now, 0);
+    fn tightest(&self, request: &R, now: Moment) -> Verdict {
         let by_what_is_left =
             |decision: &Decision| (decision.remaining, std::cmp::Reverse(decision.reset_after));
-        let mut tightest = (0, look(0));
-        for at in 1..self.layers.len() {
-            let decision = look(at);
-            if by_what_is_left(&decision) < by_what_is_left(&tightest.1) {
-                tightest = (at, decision);
+        let mut tightest = Verdict { at: 0, decision: UNCOUNTED, refusing: 0 };
+        for (at, named) in self.layers.iter().enumerate() {
+            let Some(decision) = named.layer.peek(request, now, 0) else { continue };
+            if by_what_is_left(&decision) < by_what_is_left(&tightest.decision) {
+                tightest = Verdict { at, decision, refusing: 0 };
             }
         }
-        LayeredDecision { layer: Arc::clone(&self.layers[tightest.0].name), decision: tightest.1 }
+        tightest
     }
 }
 
@@ -270,10 +295,27 @@ impl<R: ?Sized + 'static> LayeredBuilder<R> {
     /// Adds a layer that has a limiter for each key; `key` finds it in a request. An `Arc` of the
     /// limiter can be kept.
     pub fn keyed<K, Q, A, S>(
-        mut self,
+        self,
         name: impl Into<Arc<str>>,
         limiter: impl Into<Arc<KeyedLimiter<K, A, S>>>,
         key: impl Fn(&R) -> &Q + Send + Sync + 'static,
+    ) -> Self
+    where
+        K: Hash + Eq + Borrow<Q> + Send + Sync + 'static,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized + 'static,
+        A: Algorithm + 'static,
+        S: BuildHasher + Send + Sync + 'static,
+    {
+        self.keyed_if(name, limiter, move |request| Some(key(request)))
+    }
+
+    /// The same for requests that need not have a key: those without one are not counted by this layer.
+    /// Asked about the same request again, `key` must say the same: it is asked several times.
+    pub fn keyed_if<K, Q, A, S>(
+        mut self,
+        name: impl Into<Arc<str>>,
+        limiter: impl Into<Arc<KeyedLimiter<K, A, S>>>,
+        key: impl Fn(&R) -> Option<&Q> + Send + Sync + 'static,
     ) -> Self
     where
         K: Hash + Eq + Borrow<Q> + Send + Sync + 'static,

@@ -37,7 +37,8 @@ pub use quota::{
 pub use sliding_log::{Log, SlidingLog};
 pub use sliding_window::{SlidingWindow, WindowCounts};
 pub use tiers::{
-    MAX_TIERS, MAX_WEIGHT, TierConfig, TierLimit, TierRefusal, Tiers, TiersBuilder, TiersConfig,
+    MAX_TIERS, MAX_WEIGHT, TierConfig, TierDecision, TierLimit, TierRefusal, Tiers, TiersBuilder,
+    TiersConfig,
 };
 pub use token_bucket::{Bucket, TokenBucket};
 

@@ -5,7 +5,6 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::entropy::SecretHash;
@@ -13,7 +12,7 @@ use crate::live::Live;
 use crate::setting::{Check, InvalidSettings};
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
-use super::algorithm::{Algorithm, Decision, Refusal};
+use super::algorithm::Algorithm;
 use super::keyed::shards::Shards;
 use super::token_bucket::{Bucket, TokenBucket};
 use plan::{Plan, Tier};
@@ -21,6 +20,7 @@ use share::{FREE, Share};
 use user::User;
 
 mod config;
+mod decide;
 #[cfg(all(test, seawall_loom))]
 mod loom;
 mod plan;
@@ -29,6 +29,7 @@ mod share;
 mod user;
 
 pub use config::{MAX_TIERS, MAX_WEIGHT, TierConfig, TiersBuilder, TiersConfig};
+pub use decide::TierDecision;
 pub use refusal::{TierLimit, TierRefusal};
 
 #[cfg(all(test, not(seawall_loom)))]
@@ -135,14 +136,38 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
+        self.decide(user, tier, now, |user, tier| self.take(user, tier, now, cost))
+    }
+
+    /// The same, and tells how things are now.
+    pub fn check<Q>(&self, user: &Q, tier: &str, now: Moment, cost: u64) -> TierDecision
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        self.decide(user, tier, now, |user, tier| self.take_and_tell(user, tier, now, cost))
+    }
+
+    /// Decides on the user's state in this tier, made or moved if need be, or on the overflow's.
+    fn decide<Q, R>(
+        &self,
+        user: &Q,
+        tier: &str,
+        now: Moment,
+        decide: impl Fn(&User, &Tier) -> R,
+    ) -> R
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
         loop {
             // None: another plan was made meanwhile, and the user has been moved to it.
             let decided = self.plan.with(|plan| {
                 let tier = plan.tier(tier)?;
-                let known = self.users.read(user, |known| {
-                    (known.tier == tier.id).then(|| self.take(known, tier, now, cost))
-                });
-                known.flatten().or_else(|| self.take_new(plan, user, tier, now, cost))
+                let known = self
+                    .users
+                    .read(user, |known| (known.tier == tier.id).then(|| decide(known, tier)));
+                known.flatten().or_else(|| self.decide_new(plan, user, tier, now, &decide))
             });
             if let Some(decided) = decided {
                 return decided;
@@ -152,14 +177,14 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
 
     /// For a user who has no state, or that of another tier.
     #[cold]
-    fn take_new<Q>(
+    fn decide_new<Q, R>(
         &self,
         plan: &Plan,
         user: &Q,
         tier: &Tier,
         now: Moment,
-        cost: u64,
-    ) -> Option<Result<(), TierRefusal>>
+        decide: impl Fn(&User, &Tier) -> R,
+    ) -> Option<R>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
@@ -185,7 +210,7 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
                 if known.tier != tier.id {
                     *known = known.moved(plan, &self.share, tier, now);
                 }
-                Some(self.take(known, tier, now, cost))
+                Some(decide(known, tier))
             },
         )
     }
@@ -211,27 +236,6 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         Q: Hash + Eq + ?Sized,
     {
         &self.overflow[self.users.part(user, self.overflow.len())]
-    }
-
-    /// From the narrowest to the widest, so that what a narrower limit refuses never touches the cap.
-    fn take(&self, user: &User, tier: &Tier, now: Moment, cost: u64) -> Result<(), TierRefusal> {
-        let refused = |by| move |Refusal { retry_after }| TierRefusal { by, retry_after };
-        tier.bucket.try_take(&user.bucket, now, cost).map_err(refused(TierLimit::User))?;
-        if cost == 0 {
-            return Ok(());
-        }
-        let level = self.level(now);
-        let time = self.share.advance(now, level);
-        if !self.share.take(&user.used, tier.allowance, time, level, cost) {
-            tier.bucket.refund(&user.bucket, now, cost);
-            let retry_after = Some(self.until_free(level));
-            return Err(TierRefusal { by: TierLimit::Share, retry_after });
-        }
-        self.cap.try_take(&self.cap_bucket, now, cost).map_err(|refusal| {
-            tier.bucket.refund(&user.bucket, now, cost);
-            self.share.refund(&user.used, tier.allowance, cost);
-            refused(TierLimit::Cap)(refusal)
-        })
     }
 
     /// What [`Tiers::try_take`] would say, but takes nothing and makes no user. Who has no state is told
@@ -264,38 +268,6 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
                 return seen;
             }
         }
-    }
-
-    /// What [`Tiers::take`] would say.
-    fn look(&self, user: &User, tier: &Tier, now: Moment, cost: u64) -> Result<(), TierRefusal> {
-        let refused = |by, decision: Decision| {
-            let retry_after = decision.retry_after;
-            if decision.allowed { Ok(()) } else { Err(TierRefusal { by, retry_after }) }
-        };
-        refused(TierLimit::User, tier.bucket.peek(&user.bucket, now, cost))?;
-        if cost == 0 {
-            return Ok(());
-        }
-        let level = self.level(now);
-        let time = self.share.advance(now, level);
-        if !self.share.has(&user.used, tier.allowance, time, level, cost) {
-            let retry_after = Some(self.until_free(level));
-            return Err(TierRefusal { by: TierLimit::Share, retry_after });
-        }
-        refused(TierLimit::Cap, self.cap.peek(&self.cap_bucket, now, cost))
-    }
-
-    /// What part of the cap's bucket is left.
-    fn level(&self, now: Moment) -> f64 {
-        let decision = self.cap.peek(&self.cap_bucket, now, 0);
-        decision.remaining as f64 / decision.limit as f64
-    }
-
-    /// How long until nobody is held to a share, if nobody takes anything.
-    fn until_free(&self, level: f64) -> Duration {
-        let missing = (FREE - level).max(0.0) * self.config.cap().capacity() as f64 + 1.0;
-        let seconds = missing / self.config.cap().per_second();
-        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 
     /// Gives `cost` back to a user's own limit, his share and the cap, that was taken and not used. Does

@@ -45,6 +45,8 @@ fn networks_are_checked_all_at_once() {
         "10.0.0/8",
         "10.0.0.0/-1",
         "10.0.0.0/",
+        "10.0.0.0/+8",
+        "::ffff:10.0.0.1/104",
         "x/8",
     ] {
         let wrong = bad.parse::<Network>().unwrap_err();
@@ -52,6 +54,13 @@ fn networks_are_checked_all_at_once() {
     }
     let wrong = Proxies::new(["10.0.0.0/8", "10.0.0.1/8", "nonsense"]).unwrap_err();
     assert_eq!(wrong.as_slice().len(), 2);
+    let mapped: Network = "::ffff:10.0.0.0/104".parse().unwrap();
+    assert_eq!(
+        (mapped.to_string().as_str(), mapped),
+        ("10.0.0.0/8", "10.0.0.0/8".parse().unwrap())
+    );
+    assert!(mapped.contains("10.1.2.3".parse().unwrap()));
+    assert!("::ffff:10.0.0.1".parse::<Network>().unwrap().contains("10.0.0.1".parse().unwrap()));
     let all_v4: Network = "0.0.0.0/0".parse().unwrap();
     assert!(all_v4.contains("8.8.8.8".parse().unwrap()));
     assert!(all_v4.contains("::ffff:8.8.8.8".parse().unwrap()), "the same address");
@@ -106,7 +115,7 @@ fn the_rightmost_address_that_is_no_proxy_of_ours_is_the_client() {
 #[test]
 fn forwarded_is_read_as_rfc_7239_has_it_and_only_where_it_was_asked_for() {
     let key = Key::forwarded(proxies());
-    let client = |line| key_of(&key, &from("10.1.1.1", &[("forwarded", line)]));
+    let client = |line: &str| key_of(&key, &from("10.1.1.1", &[("forwarded", line)]));
     assert_eq!(client("for=203.0.113.7"), address("203.0.113.7"));
     assert_eq!(client("For=\"[2001:db8:cafe::17]:4711\""), address("2001:db8:cafe::"));
     assert_eq!(client("for=192.0.2.60;proto=http;by=203.0.113.43"), address("192.0.2.60"));
@@ -118,6 +127,17 @@ fn forwarded_is_read_as_rfc_7239_has_it_and_only_where_it_was_asked_for() {
         address("203.0.113.7"),
         "an open quote to the left"
     );
+    // A Host may have commas and semicolons, and proxies put it between quotes.
+    for host in ["a,for=6.6.6.6;x=", "a;for=6.6.6.6;b", "a\\\",for=6.6.6.6;x=", ",for=6.6.6.6"] {
+        for element in
+            [format!("for=203.0.113.7;host=\"{host}\""), format!("host=\"{host}\";for=203.0.113.7")]
+        {
+            assert_eq!(client(&element), address("203.0.113.7"), "{element}");
+            let behind = format!("for=9.9.9.9, {element}, for=10.2.2.2;host=\"{host}\"");
+            assert_eq!(client(&behind), address("203.0.113.7"), "{behind}");
+        }
+    }
+    assert_eq!(client("for=6.6.6.6;for=203.0.113.7"), address("10.1.1.1"), "it must not");
     let both = [("forwarded", "for=6.6.6.6"), ("x-forwarded-for", "203.0.113.7")];
     assert_eq!(
         key_of(&Key::x_forwarded_for(proxies()), &from("10.1.1.1", &both)),
@@ -135,6 +155,8 @@ fn keys_by_header_are_bounded_and_keys_combine() {
     assert_eq!(of(""), None);
     assert_eq!(of(&"x".repeat(MAX_KEY_BYTES)), Some("x".repeat(MAX_KEY_BYTES).as_str().into()));
     assert_eq!(of(&"x".repeat(MAX_KEY_BYTES + 1)), None);
+    let twice = from("1.2.3.4", &[("x-account", "a"), ("x-account", "b")]);
+    assert_eq!(key_of(&account, &twice), None, "which of both does the service go by?");
     let request = from("1.2.3.4", &[]);
     assert_eq!(key_of(&account.clone().or(Key::peer()), &request), address("1.2.3.4"));
     assert_eq!(key_of(&account.clone().and(Key::peer()), &request), None);

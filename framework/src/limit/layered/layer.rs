@@ -15,7 +15,8 @@ use crate::limit::limiter::RateLimiter;
 pub(super) trait Layer<R: ?Sized>: fmt::Debug + Send + Sync {
     /// Takes `cost`, or nothing. Where it was taken.
     fn take(&self, request: &R, now: Moment, cost: u64) -> Result<Place, Refusal>;
-    fn peek(&self, request: &R, now: Moment, cost: u64) -> Decision;
+    /// `None`: this request is not counted here.
+    fn peek(&self, request: &R, now: Moment, cost: u64) -> Option<Decision>;
     fn refund(&self, request: &R, place: Place, taken_for: Moment, cost: u64);
     fn sweep(&self, now: Moment) -> usize;
 }
@@ -28,8 +29,8 @@ impl<R: ?Sized, A: Algorithm> Layer<R> for Whole<A> {
     fn take(&self, _: &R, now: Moment, cost: u64) -> Result<Place, Refusal> {
         self.0.try_take(now, cost).map(|()| Place::Own)
     }
-    fn peek(&self, _: &R, now: Moment, cost: u64) -> Decision {
-        self.0.peek(now, cost)
+    fn peek(&self, _: &R, now: Moment, cost: u64) -> Option<Decision> {
+        Some(self.0.peek(now, cost))
     }
     fn refund(&self, _: &R, _: Place, taken_for: Moment, cost: u64) {
         self.0.refund(taken_for, cost);
@@ -39,7 +40,7 @@ impl<R: ?Sized, A: Algorithm> Layer<R> for Whole<A> {
     }
 }
 
-/// A limiter for each key, and where a request has its key.
+/// A limiter for each key, and where a request has its key, if it has one.
 pub(super) struct Keyed<K, Q: ?Sized, A: Algorithm, S, F> {
     limiter: Arc<KeyedLimiter<K, A, S>>,
     key: F,
@@ -59,19 +60,21 @@ where
     Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     A: Algorithm,
     S: BuildHasher + Send + Sync,
-    F: Fn(&R) -> &Q + Send + Sync,
+    F: Fn(&R) -> Option<&Q> + Send + Sync,
 {
     fn take(&self, request: &R, now: Moment, cost: u64) -> Result<Place, Refusal> {
+        let Some(key) = (self.key)(request) else { return Ok(Place::Own) };
         let algorithm = self.limiter.algorithm();
-        self.limiter.decide((self.key)(request), now, |state, place| {
-            algorithm.try_take(state, now, cost).map(|()| place)
-        })
+        self.limiter
+            .decide(key, now, |state, place| algorithm.try_take(state, now, cost).map(|()| place))
     }
-    fn peek(&self, request: &R, now: Moment, cost: u64) -> Decision {
-        self.limiter.peek((self.key)(request), now, cost)
+    fn peek(&self, request: &R, now: Moment, cost: u64) -> Option<Decision> {
+        (self.key)(request).map(|key| self.limiter.peek(key, now, cost))
     }
     fn refund(&self, request: &R, place: Place, taken_for: Moment, cost: u64) {
-        self.limiter.refund_at((self.key)(request), place, taken_for, cost);
+        if let Some(key) = (self.key)(request) {
+            self.limiter.refund_at(key, place, taken_for, cost);
+        }
     }
     fn sweep(&self, now: Moment) -> usize {
         self.limiter.sweep(now)

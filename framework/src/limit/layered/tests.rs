@@ -103,6 +103,49 @@ fn an_allowed_request_is_told_how_the_tightest_layer_is() {
 }
 
 #[test]
+fn a_layer_counts_only_requests_that_have_its_key() {
+    let (users, endpoints) = (keyed(2, 9), keyed(3, 9));
+    let limits = Layered::builder()
+        .keyed_if("user", Arc::clone(&users), |request: &Request| {
+            (request.user != 0).then_some(&request.user)
+        })
+        .keyed_if("endpoint", Arc::clone(&endpoints), |request: &Request| {
+            (request.endpoint != 0).then_some(&request.endpoint)
+        })
+        .build()
+        .unwrap();
+    for left in [2, 1, 0] {
+        let answer = limits.check(&request(0, 1), at(0), 1);
+        assert_eq!((&*answer.layer, answer.decision.remaining), ("endpoint", left));
+    }
+    let refused = limits.try_take(&request(0, 1), at(0), 1).unwrap_err();
+    assert_eq!((&*refused.layer, refused.retry_after), ("endpoint", Some(Duration::from_secs(1))));
+    assert!(limits.try_take(&request(7, 1), at(0), 1).is_err());
+    assert_eq!(users.remaining(&7, at(0)), 2);
+    limits.refund(&request(0, 1), at(0), 1);
+    assert_eq!(endpoints.remaining(&1, at(0)), 1);
+    let nowhere = limits.check(&request(0, 0), at(0), 1_000);
+    assert!(nowhere.decision.allowed && nowhere.decision.remaining == u64::MAX, "{nowhere:?}");
+    assert_eq!((&*nowhere.layer, users.len(), endpoints.len()), ("user", 0, 1));
+}
+
+#[test]
+fn a_refusal_says_which_layers_refuse() {
+    let (global, users, endpoints) = (whole(9), keyed(2, 9), keyed(1, 9));
+    let limits = layers(&global, &users, &endpoints);
+    limits.try_take(&request(1, 1), at(0), 1).unwrap();
+    let refusing = |user, endpoint, cost| {
+        let verdict = limits.check_at(&request(user, endpoint), at(0), cost);
+        (verdict.at, verdict.refusing)
+    };
+    assert_eq!(refusing(1, 1, 1), (2, 0b100));
+    assert_eq!(refusing(1, 1, 2), (1, 0b110));
+    assert_eq!(refusing(1, 2, 2), (1, 0b110));
+    assert_eq!(refusing(1, 2, 9), (0, 0b111));
+    assert_eq!(refusing(2, 2, 1), (2, 0), "nobody refuses");
+}
+
+#[test]
 fn what_was_taken_from_an_overflow_goes_back_there() {
     // One user has room; the endpoint's layer is what refuses, after the user's has been taken.
     let (global, users, endpoints) = (whole(50), keyed(9, 1), keyed(50, 9));

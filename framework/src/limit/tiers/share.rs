@@ -118,6 +118,18 @@ impl Share {
         self.after(of, time, level, cost)(used.load(Ordering::Relaxed)).is_some()
     }
 
+    /// The most that [`Share::take`] would take, in whole tokens. Of use below [`FREE`]; from there on
+    /// nobody is held to it.
+    pub(super) fn left(&self, used: &AtomicU64, of: Allowance, time: u64, level: f64) -> u64 {
+        let depth = self.units(of.depth, of.weight);
+        let owed = time.saturating_sub(used.load(Ordering::Relaxed)).min(depth);
+        // Solved for the cost, `after`: while little is left, a part of the burst must stay.
+        let kept = (1.0 - level / SCARCE).max(0.0);
+        let units = ((owed as f64 - kept * depth as f64) / (1.0 - kept)).max(0.0) as u64;
+        let tokens = (u128::from(units.min(owed)) * u128::from(of.weight)) >> self.unit_bits;
+        u64::try_from(tokens).unwrap_or(u64::MAX)
+    }
+
     /// What a user's word becomes by taking `cost`, if he may.
     fn after(
         &self,
