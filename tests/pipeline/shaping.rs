@@ -191,7 +191,7 @@ fn a_limit_that_takes_over_turns_nobody_away_who_waits() {
 fn a_turn_by_a_limit_that_was_replaced_is_not_given_back_to_the_next_one() {
     let per_second = |rate| {
         let limit = Config::token_bucket(5, rate).unwrap();
-        base().rate_limit(limit).rate_limit_max_wait(secs(20)).build().unwrap()
+        base().rate_limit(limit).rate_limit_max_wait(secs(8)).build().unwrap()
     };
     let world = World::new(per_second(1.0), []);
     for _ in 0..5 {

@@ -231,12 +231,12 @@ fn rules(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
     .into_iter()
     .flatten()
     .collect();
-    let usual = quote_spanned!(span=> #support::Rules::<#output>::USUAL);
+    let usual = quote_spanned!(span=> #support::Rules::USUAL);
     // A constant, so that a call has nothing to write.
     match fields.as_slice() {
         [] => quote_spanned!(span=> &const { #usual }),
         all @ [_, _, _, _] => quote!(&const { #support::Rules::<#output> { #(#all),* } }),
-        some => quote!(&const { #support::Rules::<#output> { #(#some),*, ..#usual } }),
+        some => quote!(&const { #support::Rules { #(#some),*, ..#usual } }),
     }
 }
 
