@@ -236,7 +236,7 @@ fn rules(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
     match fields.as_slice() {
         [] => quote_spanned!(span=> &const { #usual }),
         all @ [_, _, _, _] => quote!(&const { #support::Rules::<#output> { #(#all),* } }),
-        some => quote!(&const { #support::Rules { #(#some),*, ..#usual } }),
+        some => quote!(&const { #support::Rules::<#output> { #(#some),*, ..#usual } }),
     }
 }
 
