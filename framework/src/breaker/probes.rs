@@ -98,7 +98,8 @@ impl CircuitBreaker {
         Ok(Admission::probe(word, ticket))
     }
 
-    /// Whether to try for a place: there is one, or somebody's life is over. No lock.
+    /// Whether to try for a place: there is one, or somebody's life is over. No lock: if not, and the word is still
+    /// the same afterwards, there was none.
     pub(super) fn may_have_place(&self, word: Word, now: Moment) -> bool {
         self.has_place(word.probes()) || self.is_life_over(now)
     }

@@ -153,7 +153,8 @@ impl CircuitBreaker {
                 None => Ok(()),
                 after => Err(Refusal { retry_after: after }),
             },
-            Tag::HalfOpen if self.would_have_place(word, now) => Ok(()),
+            // Has it changed in between, whoever is let try will be told.
+            Tag::HalfOpen if self.would_have_place(word, now) || self.load() != word => Ok(()),
             Tag::HalfOpen => Err(Refusal { retry_after: None }),
         }
     }
@@ -197,7 +198,14 @@ impl CircuitBreaker {
                     Err(seen) if seen.tag() == Tag::HalfOpen => return self.refuse(seen, None),
                     Err(seen) => word = seen,
                 },
-                Tag::HalfOpen => return self.refuse(word, None),
+                Tag::HalfOpen => {
+                    // Looked at again after the oldest life: a place may have come back in between.
+                    let seen = self.load();
+                    if seen == word {
+                        return self.refuse(word, None);
+                    }
+                    word = seen;
+                }
             }
         }
     }
