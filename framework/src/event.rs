@@ -19,7 +19,7 @@ pub(crate) use sampler::Sampler;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Calls pass.
+    /// Calls pass; all of them, unless the breaker has a slow start (`breaker.ramp_for`) and that is going on.
     Closed,
     /// Calls are refused.
     Open,

@@ -19,21 +19,18 @@ pub enum Outcome {
     TimedOut,
     /// The caller dropped the call.
     Cancelled,
-    /// The lease outlived its probe life, so its answer came too late to count.
-    Expired,
     /// The user's code panicked.
     Panicked,
 }
 
 impl Outcome {
     /// Every outcome, in the order of [`Outcome::index`].
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 6] = [
         Self::Success,
         Self::Failure,
         Self::Ignored,
         Self::TimedOut,
         Self::Cancelled,
-        Self::Expired,
         Self::Panicked,
     ];
 
@@ -46,7 +43,6 @@ impl Outcome {
             Self::Ignored => "ignored",
             Self::TimedOut => "timed_out",
             Self::Cancelled => "cancelled",
-            Self::Expired => "expired",
             Self::Panicked => "panicked",
         }
     }
@@ -63,7 +59,7 @@ impl Outcome {
         match self {
             Self::Success => Class::Success,
             Self::Failure | Self::TimedOut | Self::Panicked => Class::Failure,
-            Self::Ignored | Self::Cancelled | Self::Expired => Class::Ignored,
+            Self::Ignored | Self::Cancelled => Class::Ignored,
         }
     }
 }

@@ -6,7 +6,8 @@ use super::word::Word;
 
 /// Leave for one attempt. Hand it back to [`CircuitBreaker::record`](super::CircuitBreaker::record) exactly once.
 ///
-/// One word, so that it is written and read at once wherever it is moved to: generation (32 bits), kind.
+/// One word, so that it is written and read at once wherever it is moved to: generation (32 bits), and 0, 1 or a
+/// probe's ticket + 2.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use = "an admission that is never recorded holds its probe place until the probe life is over"]
 pub struct Admission(u64);
@@ -16,17 +17,21 @@ pub struct Admission(u64);
 pub(super) enum Kind {
     /// It goes into the closed window.
     Counted,
-    /// It decides whether the breaker closes.
-    Probe,
     /// Nothing: the breaker is told not to look, or would have refused it and only observes.
     Uncounted,
+    /// It decides whether the breaker closes, as long as the probe with this ticket has its place.
+    Probe(u32),
 }
+
+const COUNTED: u32 = 0;
+const UNCOUNTED: u32 = 1;
+const FIRST_PROBE: u32 = 2;
 
 impl Admission {
     /// Whether this attempt finds out if the dependency has recovered.
     #[must_use]
     pub fn is_probe(&self) -> bool {
-        self.kind() == Kind::Probe
+        matches!(self.kind(), Kind::Probe(_))
     }
 
     /// Leave for nothing: what stands where there is none yet.
@@ -36,20 +41,27 @@ impl Admission {
     }
 
     #[inline]
-    fn new(generation: u32, kind: Kind) -> Self {
-        Self(u64::from(generation) << 32 | kind as u64)
+    fn new(word: Word, low: u32) -> Self {
+        Self(u64::from(word.generation()) << 32 | u64::from(low))
     }
 
     pub(super) fn counted(word: Word) -> Self {
-        Self::new(word.generation(), Kind::Counted)
-    }
-
-    pub(super) fn probe(word: Word) -> Self {
-        Self::new(word.generation(), Kind::Probe)
+        Self::new(word, COUNTED)
     }
 
     pub(super) fn uncounted(word: Word) -> Self {
-        Self::new(word.generation(), Kind::Uncounted)
+        Self::new(word, UNCOUNTED)
+    }
+
+    pub(super) fn probe(word: Word, ticket: u32) -> Self {
+        // Tickets leave room for this, see `Out`.
+        Self::new(word, ticket.saturating_add(FIRST_PROBE))
+    }
+
+    /// Whether it goes into the closed window.
+    #[inline]
+    pub(super) fn is_counted(self) -> bool {
+        self.0 as u32 == COUNTED
     }
 
     #[inline]
@@ -60,10 +72,9 @@ impl Admission {
     #[inline]
     pub(super) fn kind(self) -> Kind {
         match self.0 as u32 {
-            0 => Kind::Counted,
-            1 => Kind::Probe,
-            // 2, and nothing else is ever written.
-            _ => Kind::Uncounted,
+            COUNTED => Kind::Counted,
+            UNCOUNTED => Kind::Uncounted,
+            probe => Kind::Probe(probe - FIRST_PROBE),
         }
     }
 }

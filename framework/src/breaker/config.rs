@@ -183,7 +183,8 @@ impl Config {
     pub fn slow_call(&self) -> Option<Duration> {
         self.slow_call
     }
-    /// How long a probe may take before its place is given to another. Default 30 s.
+    /// How long a probe may take, from when it was let through. After that its place is given to another, whatever
+    /// the other probes do, and its answer is stale; its permit is not given back. Default 30 s.
     #[must_use]
     pub fn probe_life(&self) -> Duration {
         self.probe_life

@@ -54,7 +54,29 @@ fn by_count(config: &Config, probes: Probes) -> Verdict {
 
 /// Whether one more probe may go out.
 pub(super) fn has_place(config: &Config, probes: Probes) -> bool {
-    // By rate the total of a generation is bounded too.
-    let answered = if config.trip().rates.is_some() { probes.answered() } else { 0 };
-    probes.live + answered < config.half_open_calls()
+    let places = config.half_open_calls();
+    if probes.live >= places {
+        return false;
+    }
+    // By rate the total of a generation is bounded too; never so that it could not make up its mind.
+    let total = match config.half_open().is_by_rate() {
+        true => places,
+        false => places.max(config.success_threshold()),
+    };
+    config.trip().rates.is_none() || probes.live + probes.answered() < total
+}
+
+/// Whether what probes have answered under `old` settings says the same under `new` ones.
+pub(super) fn is_judged_alike(old: &Config, new: &Config) -> bool {
+    let rules = |config: &Config| {
+        let mode = config.half_open();
+        let rates = config.trip().rates;
+        let compared = rates.filter(|_| mode.is_by_rate());
+        (
+            (mode, config.half_open_calls(), config.success_threshold()),
+            (rates.is_some(), config.minds_slow_calls()),
+            compared.map(|rates| (rates.failure_rate, rates.slow_call_rate)),
+        )
+    };
+    rules(old) == rules(new)
 }

@@ -16,6 +16,7 @@ mod learning;
 mod moves;
 mod open_time;
 mod outcomes;
+mod probes;
 mod ramp;
 mod report;
 mod state;

@@ -20,7 +20,9 @@ use crate::sync::Ordering;
 
 use super::adaptive::Memory;
 use super::config::{Config, Enforcement};
+use super::half_open;
 use super::open_time::OpenTime;
+use super::probes::Out;
 use super::state::{CircuitBreaker, Settings};
 use super::window::Suspicion;
 use super::word::{Probes, Tag, Word};
@@ -37,6 +39,8 @@ pub(super) struct Moves {
     pub(super) is_by_hand: bool,
     /// What an adaptive threshold goes by; kept while the settings have none.
     pub(super) memory: Option<Arc<Memory>>,
+    /// The probes of a half-open breaker: as many as its word says are live.
+    pub(super) out: Out,
     open_time: OpenTime,
 }
 
@@ -68,16 +72,8 @@ impl CircuitBreaker {
         self.open(&mut moves, now)
     }
 
-    /// Opens again, if the breaker is still as half-open as it was `seen`.
-    pub(super) fn reopen(&self, seen: Word, now: Moment) -> Option<Transition> {
-        let mut moves = self.moves.lock();
-        if !self.is_still(seen) {
-            return None;
-        }
-        self.open(&mut moves, now)
-    }
-
-    fn open(&self, moves: &mut Moves, now: Moment) -> Option<Transition> {
+    /// Opens, for as long as it is the time for.
+    pub(super) fn open(&self, moves: &mut Moves, now: Moment) -> Option<Transition> {
         let from_closed = self.load().tag().counts();
         let config = self.config();
         let own = moves.open_time.next(&config, from_closed, now, self.entropy.unit());
@@ -87,13 +83,9 @@ impl CircuitBreaker {
         self.apply(moves, now, |word| Word::open(word.next_generation(), now, open_for))
     }
 
-    /// Closes, if the breaker is still as half-open as it was `seen`.
-    pub(super) fn close(&self, seen: Word, now: Moment) -> Option<Transition> {
-        let mut moves = self.moves.lock();
-        if !self.is_still(seen) {
-            return None;
-        }
-        self.apply(&mut moves, now, |word| match self.config().ramp() {
+    /// Closes, or begins to.
+    pub(super) fn close(&self, moves: &mut Moves, now: Moment) -> Option<Transition> {
+        self.apply(moves, now, |word| match self.config().ramp() {
             Some(ramp) => Word::ramping(word.next_generation(), now, ramp.over),
             None => Word::closed(word.next_generation()),
         })
@@ -105,11 +97,15 @@ impl CircuitBreaker {
         let _ = self.replace(seen, Word::closed(seen.generation()));
     }
 
-    /// Moves an open breaker whose time is up on to half-open, whether or not anybody calls, and ends a
-    /// ramp. Returns the move, if it was made, and when to look again.
+    /// Moves an open breaker whose time is up on to half-open, whether or not anybody calls, takes back the
+    /// places of probes that have outlived their life, and ends a ramp. Returns the move, if it was made, and
+    /// when to look again.
     pub fn poll(&self, now: Moment) -> (Option<Transition>, Option<Moment>) {
         let word = self.load();
         let tag = word.tag();
+        if tag == Tag::HalfOpen {
+            return (None, self.look_after_probes(now));
+        }
         if !matches!(tag, Tag::Open | Tag::Ramping) {
             return (None, None);
         }
@@ -183,8 +179,10 @@ impl CircuitBreaker {
 
     /// Goes by other settings from now on, and loses nothing by that: an open breaker stays open for as
     /// long as it was to, a window that the new settings have too keeps what it has counted, and an
-    /// order by hand stands; what an adaptive threshold has learned is kept, too. A half-open one begins its probes again. Returns the move, if disabling or
-    /// enabling it made one.
+    /// order by hand stands; what an adaptive threshold has learned is kept, too. Of a half-open one the probes
+    /// stay out and hold their places, of which there may now be fewer than probes; what they have answered
+    /// counts on, unless the new settings judge probes in another way: then they begin at nothing. Returns the
+    /// move, if disabling or enabling it made one.
     pub fn reconfigure(&self, config: impl Into<Arc<Config>>, now: Moment) -> Option<Transition> {
         let config = config.into();
         let enforcement = config.enforcement();
@@ -200,10 +198,10 @@ impl CircuitBreaker {
         let window = self
             .settings
             .with(|settings| settings.window.for_trip(&trip, memory, word.generation(), now));
+        let is_judged_alike = half_open::is_judged_alike(&self.config(), &config);
         self.settings.replace(Settings::new(config, window));
-        if word.tag() == Tag::HalfOpen {
-            let fresh = |word: Word| Word::half_open(word.next_generation(), Probes::default());
-            self.apply(&mut moves, now, fresh);
+        if word.tag() == Tag::HalfOpen && !is_judged_alike {
+            self.publish_probes(&moves, Probes::default());
         }
         if moves.is_by_hand {
             return None;
@@ -228,8 +226,7 @@ impl CircuitBreaker {
         word.tag() == seen.tag() && word.generation() == seen.generation()
     }
 
-    /// The one place where the state changes. `moves` is the lock: only probe counts, and the end of a
-    /// ramp, race with it.
+    /// The one place where the state changes. `moves` is the lock: only the end of a ramp races with it.
     pub(super) fn apply(
         &self,
         moves: &mut Moves,
@@ -252,6 +249,9 @@ impl CircuitBreaker {
             // Whatever the server asked for, it is well again.
             self.asked_until.swap(0, Ordering::AcqRel);
         }
+        // Whatever they answer now belongs to an earlier generation.
+        moves.out.take_back_all();
+        self.note_oldest(moves);
         let (from, to) = (word.tag().state(), next.tag().state());
         if from == to {
             return None;

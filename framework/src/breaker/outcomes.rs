@@ -28,7 +28,7 @@ impl CircuitBreaker {
         let lesson = lesson.into();
         let generation = admission.generation();
         if lesson.is_plain_success()
-            && admission.kind() == Kind::Counted
+            && admission.is_counted()
             && self.load() == Word::closed(generation)
             && let Some(settings) = self.settings.first()
         {
@@ -71,7 +71,7 @@ impl CircuitBreaker {
     #[inline(never)]
     fn note_success(&self, admission: Admission, now: Moment) -> Noted {
         let generation = admission.generation();
-        if admission.kind() != Kind::Counted || self.load() != Word::closed(generation) {
+        if !admission.is_counted() || self.load() != Word::closed(generation) {
             return Noted::Not;
         }
         let Some(settings) = self.settings.first() else { return Noted::Not };
@@ -94,19 +94,19 @@ impl CircuitBreaker {
     fn record_any(&self, admission: Admission, lesson: Lesson, now: Moment) -> Option<Transition> {
         match admission.kind() {
             Kind::Counted => {}
-            Kind::Probe => return self.record_probe(admission, &lesson, now),
+            Kind::Probe(ticket) => return self.record_probe(admission, ticket, &lesson, now),
             Kind::Uncounted => return None,
+        }
+        let word = self.load();
+        if word.generation() != admission.generation() {
+            self.stale.fetch_add(1, Ordering::Relaxed);
+            return None;
         }
         let failed = match lesson.outcome.class() {
             Class::Success => false,
             Class::Failure => true,
             Class::Ignored => return None,
         };
-        let word = self.load();
-        if word.generation() != admission.generation() {
-            self.stale.fetch_add(1, Ordering::Relaxed);
-            return None;
-        }
         if !word.tag().counts() {
             return None;
         }
@@ -128,46 +128,45 @@ impl CircuitBreaker {
         }
     }
 
+    /// With the moves locked, so that a probe's life, its place and its answer are looked at as one: either it
+    /// answers in time, or its place is taken back and its answer is stale.
     #[cold]
     fn record_probe(
         &self,
         admission: Admission,
+        ticket: u32,
         lesson: &Lesson,
         now: Moment,
     ) -> Option<Transition> {
-        let class = lesson.outcome.class();
+        let mut moves = self.moves.lock();
+        let word = self.load();
+        let is_of_now = word.tag() == Tag::HalfOpen && word.generation() == admission.generation();
+        let since = if is_of_now { moves.out.take_back(ticket) } else { None };
         let config = self.config();
+        if since.is_none_or(|since| now.since(since) >= config.probe_life()) {
+            self.stale.fetch_add(1, Ordering::Relaxed);
+            if since.is_some() {
+                self.publish_probes(&moves, word.probes());
+            }
+            return None;
+        }
+        self.heed(&config, lesson, now);
+        let class = lesson.outcome.class();
         let slow = config.minds_slow_calls() && lesson.slow && class != Class::Ignored;
-        let mut word = self.load();
-        loop {
-            if word.tag() != Tag::HalfOpen || word.generation() != admission.generation() {
-                self.stale.fetch_add(1, Ordering::Relaxed);
-                return None;
+        let before = word.probes();
+        let probes = Probes {
+            live: moves.out.len(),
+            successes: before.successes + u32::from(class == Class::Success),
+            failures: before.failures + u32::from(class == Class::Failure),
+            slow: before.slow + u32::from(slow),
+        };
+        match half_open::verdict(&config, probes) {
+            Verdict::Open => self.open(&mut moves, now),
+            Verdict::Close => self.close(&mut moves, now),
+            Verdict::Wait => {
+                self.publish_probes(&moves, probes);
+                None
             }
-            self.heed(&config, lesson, now);
-            let before = word.probes();
-            let probes = Probes {
-                live: before.live.saturating_sub(1),
-                successes: before.successes + u32::from(class == Class::Success),
-                failures: before.failures + u32::from(class == Class::Failure),
-                slow: before.slow + u32::from(slow),
-            };
-            let moved = match half_open::verdict(&config, probes) {
-                Verdict::Open => self.reopen(word, now),
-                Verdict::Close => self.close(word, now),
-                Verdict::Wait => {
-                    let next = Word::half_open(admission.generation(), probes);
-                    if self.replace(word, next).is_ok() {
-                        return None;
-                    }
-                    None
-                }
-            };
-            if moved.is_some() {
-                return moved;
-            }
-            // Somebody else was first, which may have made this answer stale.
-            word = self.load();
         }
     }
 }

@@ -9,7 +9,8 @@ use crate::event::{State, Transition};
 /// The breaker refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// When it will let a probe through. `None`: held open by hand, or all probes are out.
+    /// When it will let a probe through. `None`: held open by hand, all probes are out, or a slow start lets
+    /// only a share of the calls through.
     pub retry_after: Option<Duration>,
 }
 
@@ -34,6 +35,10 @@ pub enum Mode {
 pub struct Report {
     /// Its state; open past its time still reads open until somebody looks.
     pub state: State,
+    /// Closed, but only a growing share of the calls is let through, see [`Config::ramp`](super::Config::ramp);
+    /// [`CircuitBreaker::ramp`](super::CircuitBreaker::ramp) says how large it is. Past its time it still reads
+    /// so until somebody looks.
+    pub ramping: bool,
     /// Whether it is held by hand.
     pub mode: Mode,
     /// Transitions since the start; wraps at 2^24.
@@ -46,11 +51,11 @@ pub struct Report {
     pub window_slow: u64,
     /// Failures in a row, if those count.
     pub failures_in_a_row: u64,
-    /// Probes out.
+    /// Probes out; one that has outlived its life is out until somebody looks.
     pub probes: u32,
     /// Calls that an observing breaker would have refused.
     pub refusals_withheld: u64,
-    /// Answers that came too late to count.
+    /// Answers that came too late to count: after the breaker had moved, or of a probe that had outlived its life.
     pub stale_results: u64,
     /// The latest 256 moves, oldest first.
     pub transitions: Vec<Transition>,

@@ -15,12 +15,11 @@ use crate::sync::{AtomicU64, Mutex, Ordering};
 use super::adaptive::Memory;
 use super::admission::Admission;
 use super::config::{Config, Enforcement};
-use super::half_open;
 use super::moves::Moves;
 use super::ramp::{self, Thinner};
 use super::report::{Mode, Refusal, Report};
 use super::window::{Lone, Noted, Window};
-use super::word::{Probes, Tag, Word};
+use super::word::{Tag, Word};
 
 /// What it goes by, and what it counts by that.
 #[derive(Debug)]
@@ -62,8 +61,8 @@ pub struct CircuitBreaker {
     pub(super) asked_until: AtomicU64,
     /// Jitters the open time.
     pub(super) entropy: Entropy,
-    /// When the latest probe was let through.
-    last_probe: AtomicU64,
+    /// Since when the oldest probe is out, [`u64::MAX`] if none is: for looking without the lock.
+    pub(super) oldest_probe: AtomicU64,
     pub(super) stale: AtomicU64,
     /// Refusals that an observing breaker kept to itself.
     withheld: AtomicU64,
@@ -87,7 +86,7 @@ impl CircuitBreaker {
             asked_until: AtomicU64::new(0),
             moves: Mutex::new(Moves::remembering(memory)),
             entropy: Entropy::seeded(0),
-            last_probe: AtomicU64::new(0),
+            oldest_probe: AtomicU64::new(u64::MAX),
             stale: AtomicU64::new(0),
             withheld: AtomicU64::new(0),
             thinner: Thinner::default(),
@@ -154,7 +153,8 @@ impl CircuitBreaker {
                 None => Ok(()),
                 after => Err(Refusal { retry_after: after }),
             },
-            Tag::HalfOpen if self.has_place(word) || self.probes_are_lost(now) => Ok(()),
+            // Has it changed in between, whoever is let try will be told.
+            Tag::HalfOpen if self.would_have_place(word, now) || self.load() != word => Ok(()),
             Tag::HalfOpen => Err(Refusal { retry_after: None }),
         }
     }
@@ -193,13 +193,19 @@ impl CircuitBreaker {
                     self.half_open(word, now, moved);
                     word = self.load();
                 }
-                Tag::HalfOpen if self.has_place(word) || self.probes_are_lost(now) => {
-                    if let Some(probe) = self.take_place(now) {
-                        return Ok(probe);
+                Tag::HalfOpen if self.may_have_place(word, now) => match self.take_place(now) {
+                    Ok(probe) => return Ok(probe),
+                    Err(seen) if seen.tag() == Tag::HalfOpen => return self.refuse(seen, None),
+                    Err(seen) => word = seen,
+                },
+                Tag::HalfOpen => {
+                    // Looked at again after the oldest life: a place may have come back in between.
+                    let seen = self.load();
+                    if seen == word {
+                        return self.refuse(word, None);
                     }
-                    word = self.load();
+                    word = seen;
                 }
-                Tag::HalfOpen => return self.refuse(word, None),
             }
         }
     }
@@ -227,50 +233,14 @@ impl CircuitBreaker {
         }
     }
 
-    /// Takes a probe's place; if none is free and all probes are lost, gives theirs away first.
-    ///
-    /// With the moves locked: between the look at the latest probe and the change of generation
-    /// nobody may be let in, or a fresh probe would be written off with the lost ones, and one more
-    /// than allowed be out.
-    fn take_place(&self, now: Moment) -> Option<Admission> {
-        let mut moves = self.moves.lock();
-        let mut word = self.load();
-        if word.tag() != Tag::HalfOpen {
-            return None;
-        }
-        if !self.has_place(word) {
-            if !self.probes_are_lost(now) {
-                return None;
-            }
-            // The same state in a new generation: what the lost probes answer is stale.
-            self.apply(&mut moves, now, |word| {
-                Word::half_open(word.next_generation(), Probes { live: 0, ..word.probes() })
-            });
-            word = self.load();
-        }
-        self.last_probe.fetch_max(now.as_nanos(), Ordering::AcqRel);
-        // Only answers race with this, and they only make room.
-        loop {
-            let probes = word.probes();
-            let next =
-                Word::half_open(word.generation(), Probes { live: probes.live + 1, ..probes });
-            match self.replace(word, next) {
-                Ok(()) => {
-                    return Some(Admission::probe(next));
-                }
-                Err(seen) => word = seen,
-            }
-        }
-    }
-
-    fn has_place(&self, word: Word) -> bool {
-        self.settings.with(|settings| half_open::has_place(&settings.config, word.probes()))
-    }
-
-    /// Whether even the latest probe has been out for longer than a probe may live.
-    fn probes_are_lost(&self, now: Moment) -> bool {
-        let latest = Moment::from_nanos(self.last_probe.load(Ordering::Acquire));
-        now.since(latest) >= self.settings.with(|settings| settings.config.probe_life())
+    /// The share of calls that a slow start lets through at `now`, from 0 to 1; 1 if none is going on. `None`:
+    /// its settings have no slow start.
+    #[must_use]
+    pub fn ramp(&self, now: Moment) -> Option<f64> {
+        let ramp = self.settings.with(|settings| settings.config.ramp())?;
+        let word = self.load();
+        let left = (word.tag() == Tag::Ramping).then(|| word.refused_for(now)).flatten();
+        Some(left.map_or(1.0, |left| ramp::share(ramp, left)))
     }
 
     /// Everything about it at one instant.
@@ -281,6 +251,7 @@ impl CircuitBreaker {
         let (tally, run) = self.settings.with(|it| (it.window.tally(), it.window.run()));
         Report {
             state: word.tag().state(),
+            ramping: word.tag() == Tag::Ramping,
             mode: match word.tag() {
                 Tag::ForcedOpen => Mode::ForcedOpen,
                 Tag::ForcedClosed => Mode::ForcedClosed,

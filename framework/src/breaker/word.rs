@@ -8,8 +8,8 @@
 //!
 //! The generation counts transitions and wraps after 16,777,216 of them: an answer would have to be
 //! late by exactly that many to be taken for a fresh one. A time wraps after 4.3 years and is
-//! compared as a serial number (RFC 1982): what is not within the next 30 days, the longest that can be
-//! asked for, is the past.
+//! compared as a serial number (RFC 1982): what is not within the next 31 days is the past. The longest that can
+//! be asked for is 30; the day more is for clocks that were read a little earlier.
 
 use std::time::Duration;
 
@@ -28,8 +28,9 @@ const FAILURES_SHIFT: u32 = 9;
 /// Holds `MAX_HALF_OPEN_CALLS`.
 const COUNT_MASK: u64 = 0x1FF;
 const NANOS_PER_MS: u64 = 1_000_000;
-/// Rounded up twice: as a length, and as a point in time.
-const LONGEST_MS: u64 = MAX_OPEN_FOR.as_millis() as u64 + 2;
+/// Rounded up twice, as a length and as a point in time; and a day more, for whoever has read his clock before
+/// the other did who set the time, and was held up in between: to him it is further ahead than was asked for.
+const LONGEST_MS: u64 = MAX_OPEN_FOR.as_millis() as u64 + 2 + 24 * 3600 * 1000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tag {

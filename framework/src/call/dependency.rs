@@ -335,7 +335,9 @@ impl Dependency {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let breaker = self.gate.breaker().report();
-        let adaptive = self.gate.breaker().reading(self.now());
+        let now = self.now();
+        let adaptive = self.gate.breaker().reading(now);
+        let ramp = self.gate.breaker().ramp(now);
         let room = self.gate.room();
         let methods = self.methods.lock();
         Snapshot {
@@ -343,6 +345,7 @@ impl Dependency {
             breaker,
             keys: self.gate.keys().snapshot(),
             adaptive,
+            ramp,
             active: room.permits().active(),
             limit: room.permits().limit(),
             mailbox: room.counts(),

@@ -27,6 +27,9 @@ pub struct Snapshot {
     pub keys: Option<KeysSnapshot>,
     /// What its breaker goes by at this hour, if it is adaptive.
     pub adaptive: Option<Reading>,
+    /// The share of calls that its breaker's slow start lets through now, 0 to 1; 1 while there is none, `None` if its
+    /// settings have none.
+    pub ramp: Option<f64>,
     /// Calls that are with the dependency.
     pub active: u32,
     /// How many may be.

@@ -107,11 +107,11 @@ pub const REJECTIONS: Metric = counter(
 /// Attempts after the first.
 pub const RETRIES: Metric =
     counter("seawall_retries_total", &[DEPENDENCY], "Attempts after a call's first.");
-/// Answers from an earlier generation of the breaker.
+/// Answers from an earlier generation of the breaker, and of probes that had outlived their life.
 pub const STALE_RESULTS: Metric = counter(
     "seawall_stale_results_total",
     &[DEPENDENCY],
-    "Answers to attempts that the circuit breaker had admitted before its last move, and so did not count.",
+    "Answers that the circuit breaker did not count: admitted before its last move, or probes past their life.",
 );
 /// Attempts that an observing breaker would have refused.
 pub const REFUSALS_WITHHELD: Metric = counter(
@@ -151,6 +151,12 @@ pub const BREAKER_BASELINE: Metric = flag(
     "seawall_breaker_baseline",
     &[DEPENDENCY],
     "The share of failures that an adaptive circuit breaker has learned to be normal at this hour of the week, from 0 to 1.",
+);
+/// The share of calls that a breaker's slow start lets through; breakers without one have no such series.
+pub const BREAKER_RAMP: Metric = flag(
+    "seawall_breaker_ramp",
+    &[DEPENDENCY],
+    "The share of calls that a closed circuit breaker lets through while its traffic comes back, from 0 to 1; 1 otherwise.",
 );
 /// Permits out.
 pub const BULKHEAD_ACTIVE: Metric =
@@ -196,7 +202,7 @@ pub const ACTOR_UNATTENDED: Metric = flag(
 );
 
 /// Every metric there is.
-pub static ALL: [Metric; 23] = [
+pub static ALL: [Metric; 24] = [
     CALLS,
     ATTEMPTS,
     CALL_DURATION,
@@ -212,6 +218,7 @@ pub static ALL: [Metric; 23] = [
     BREAKER_KEYS_OVERFLOWED,
     BREAKER_THRESHOLD,
     BREAKER_BASELINE,
+    BREAKER_RAMP,
     BULKHEAD_ACTIVE,
     BULKHEAD_LIMIT,
     MAILBOX_DEPTH,

@@ -96,6 +96,8 @@ pub(super) struct Series {
     fill_ratio: Gauge,
     unattended: Gauge,
     adaptive: Option<Adaptive>,
+    /// Of a breaker that has a slow start.
+    ramp: Option<Gauge>,
     /// In the order of their names, as in a snapshot.
     methods: Vec<Method>,
 }
@@ -131,6 +133,7 @@ impl Series {
             fill_ratio: gauge(&names::MAILBOX_FILL_RATIO),
             unattended: gauge(&names::ACTOR_UNATTENDED),
             adaptive: None,
+            ramp: None,
             methods: Vec::new(),
         }
     }
@@ -145,10 +148,11 @@ impl Series {
         self.of.strong_count() > 0
     }
 
-    /// Whether anything has come since the series were last brought up to date: a method, or a threshold.
+    /// Whether anything has come since the series were last brought up to date: a method, a threshold or a slow start.
     pub(super) fn lacks(&self, snapshot: &Snapshot) -> bool {
         self.methods.len() < snapshot.methods.len()
             || (self.adaptive.is_none() && snapshot.adaptive.is_some())
+            || (self.ramp.is_none() && snapshot.ramp.is_some())
     }
 
     /// Registers what has come. A dependency never loses a method.
@@ -164,6 +168,9 @@ impl Series {
                 threshold: registrar.gauge(&names::BREAKER_THRESHOLD),
                 baseline: registrar.gauge(&names::BREAKER_BASELINE),
             });
+        }
+        if snapshot.ramp.is_some() && self.ramp.is_none() {
+            self.ramp = Some(registrar.gauge(&names::BREAKER_RAMP));
         }
         for (at, method) in snapshot.methods.iter().enumerate() {
             if self.methods.get(at).is_none_or(|known| known.name != method.name) {
@@ -204,6 +211,10 @@ impl Series {
         if let Some(adaptive) = &self.adaptive {
             adaptive.update(snapshot);
         }
+        if let Some(ramp) = &self.ramp {
+            // Without a slow start, as it may be after a reload, all calls are let through.
+            ramp.set(snapshot.ramp.unwrap_or(1.0));
+        }
         for (series, method) in self.methods.iter_mut().zip(&snapshot.methods) {
             series.update(method);
         }
@@ -214,7 +225,7 @@ impl Series {
         let bulkhead = [&self.active, &self.limit, &self.depth, &self.fill_ratio];
         let others = bulkhead.into_iter().chain([&self.unattended, &self.keys, &self.keys_open]);
         let adaptive = self.adaptive.iter().flat_map(|it| [&it.threshold, &it.baseline]);
-        for gauge in self.state.iter().chain(others).chain(adaptive) {
+        for gauge in self.state.iter().chain(others).chain(adaptive).chain(&self.ramp) {
             gauge.set(0.0);
         }
     }

@@ -53,6 +53,7 @@ impl Driven {
     /// With a breaker that has every metric.
     fn adaptive(name: &str) -> Self {
         let breaker = breaker::Config::builder().adaptive(breaker::adaptive::Config::default());
+        let breaker = breaker.ramp(0.1, Duration::from_secs(10));
         let policy = Policy::builder().breaker(breaker).build().unwrap();
         Self::under(policy, name, &[method("charge"), method("balance")])
     }

@@ -102,7 +102,8 @@ impl Builder {
         self.slow_call = Some(after);
         self
     }
-    /// How long a probe may take before its place is given to another.
+    /// How long a probe may take before its place is given to another and its answer counts no more; 1 ms to 30
+    /// days. Default 30 s.
     #[must_use]
     pub fn probe_life(mut self, life: Duration) -> Self {
         self.probe_life = Some(life);

@@ -310,6 +310,73 @@ fn a_fresh_probe_is_not_written_off_with_a_lost_one() {
     });
 }
 
+/// Two places: one probe hangs and comes to the end of its life, the other has long to live. The hung one's answer
+/// comes late, or at the last moment by its own clock, as a third asks for a place and the actor looks.
+#[test]
+fn a_place_whose_life_is_over_comes_back_once() {
+    for (answered, name) in [(ms(6), "late"), (ms(5), "just in time")] {
+        model(&format!("half-open: a life ends, its answer is {name}, a third comes"), move || {
+            let config = Config::builder().failures(1).half_open_calls(2).success_threshold(2);
+            let config = config.open_for(Duration::from_millis(1));
+            let breaker = breaker(config.probe_life(Duration::from_millis(5)).build());
+            let call = breaker.admit(NOW, &mut None).unwrap();
+            breaker.record(call, Outcome::Failure, NOW);
+            let hung = breaker.admit(ms(1), &mut None).unwrap();
+            let young = breaker.admit(ms(4), &mut None).unwrap();
+            let let_in = Arc::new(AtomicU32::new(0));
+            let come = || {
+                let (breaker, let_in) = (Arc::clone(&breaker), Arc::clone(&let_in));
+                move || {
+                    if breaker.admit(ms(6), &mut None).is_ok() {
+                        let_in.fetch_add(1, Ordering::Relaxed);
+                    }
+                    breaker.poll(ms(6));
+                }
+            };
+            race!(come(), come(), end(&breaker, hung, Outcome::Success, answered));
+            let (report, let_in) = (breaker.report(), let_in.load(Ordering::Relaxed));
+            assert_eq!(report.state, State::HalfOpen);
+            assert_eq!((let_in, report.probes), (1, 2), "one place came back, once");
+            // It was heard, or it was stale: then two more successes are needed.
+            let was_heard = report.stale_results == 0;
+            assert!(was_heard || report.stale_results == 1);
+            assert!(!was_heard || answered < ms(6));
+            let moved = breaker.record(young, Outcome::Success, ms(6));
+            assert_eq!(moved.is_some(), was_heard);
+        });
+    }
+}
+
+/// A reload keeps those that are out: one is answered, and one comes for the only place.
+#[test]
+fn a_reload_gives_no_place_twice() {
+    model("half-open: a reload, an answer and an admission for 1 place", || {
+        let breaker = due(2, Duration::from_secs(30));
+        let out = breaker.admit(ms(1), &mut None).unwrap();
+        let live = Arc::new(AtomicU32::new(1));
+        let (ending, coming, reloading) = (live.clone(), live.clone(), Arc::clone(&breaker));
+        let (first, second) = (Arc::clone(&breaker), Arc::clone(&breaker));
+        let other = Config::builder().failures(1).half_open_calls(1).success_threshold(3).build();
+        race!(
+            move || {
+                ending.fetch_sub(1, Ordering::SeqCst);
+                first.record(out, Outcome::Success, ms(1));
+            },
+            move || {
+                if second.admit(ms(1), &mut None).is_ok() {
+                    assert_eq!(coming.fetch_add(1, Ordering::SeqCst), 0, "one more than its place");
+                }
+            },
+            move || {
+                reloading.reconfigure(other.unwrap(), ms(1));
+            },
+        );
+        let report = breaker.report();
+        assert_eq!(report.probes, live.load(Ordering::SeqCst));
+        assert_eq!((report.state, report.stale_results), (State::HalfOpen, 0));
+    });
+}
+
 /// Admission, answer, transition, expiry and cancellation at once: a hung probe has outlived its probe
 /// life, the actor looks, one caller gives up, another is answered.
 #[test]

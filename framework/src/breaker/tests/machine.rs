@@ -16,7 +16,7 @@ use crate::outcome::{Class, Lesson, Outcome};
 enum Is {
     Closed,
     Open { until: Moment },
-    HalfOpen { live: u32, answers: Answers },
+    HalfOpen { answers: Answers },
     ForcedOpen,
     ForcedClosed,
     Disabled,
@@ -50,7 +50,8 @@ impl Is {
 #[derive(Clone, Copy, Debug)]
 struct Lease {
     generation: u64,
-    probe: bool,
+    /// Its number, if it is a probe.
+    probe: Option<u64>,
     counted: bool,
 }
 
@@ -64,8 +65,12 @@ struct Model {
     since: [usize; 3],
     is_by_hand: bool,
     bucket: u64,
-    last_probe: Moment,
+    /// Probes that are out and have their place: their numbers, and since when.
+    out: Vec<(u64, Moment)>,
+    probes_ever: u64,
     stale: u64,
+    /// Answers that a window or a half-open state has counted, and those that say nothing.
+    heard: u64,
     withheld: u64,
     /// When it opened since it was last well for long enough.
     openings: Vec<Moment>,
@@ -88,8 +93,10 @@ impl Model {
             since: [0; 3],
             is_by_hand: false,
             bucket: 0,
-            last_probe: Moment::ZERO,
+            out: Vec::new(),
+            probes_ever: 0,
             stale: 0,
+            heard: 0,
             withheld: 0,
             openings: Vec::new(),
             closed_at: None,
@@ -105,6 +112,7 @@ impl Model {
     fn go(&mut self, to: Is, now: Moment) -> Option<Transition> {
         let from = self.is.state();
         self.is = to;
+        self.out.clear();
         self.generation += 1;
         if to == Is::Closed {
             self.list.clear();
@@ -144,8 +152,10 @@ impl Model {
         self.go(Is::Open { until: Moment::from_nanos(until) }, now)
     }
 
-    fn free(&self, live: u32, answers: Answers) -> bool {
+    /// Whether there is a place beside those of the probes that have not outlived their life.
+    fn free(&self, answers: Answers, now: Moment) -> bool {
         let by_rate = self.config.trip().rates.is_some();
+        let live = self.out.iter().filter(|(_, since)| !self.outlived(*since, now)).count() as u32;
         live + if by_rate { answers.all() } else { 0 } < self.config.half_open_calls()
     }
 
@@ -186,8 +196,14 @@ impl Model {
         }
     }
 
-    fn lost(&self, now: Moment) -> bool {
-        now.since(self.last_probe) >= self.config.probe_life()
+    fn outlived(&self, since: Moment, now: Moment) -> bool {
+        now.since(since) >= self.config.probe_life()
+    }
+
+    /// A life that is over ends when somebody looks, if he has no place otherwise.
+    fn end_lives(&mut self, now: Moment) {
+        let life = self.config.probe_life();
+        self.out.retain(|(_, since)| now.since(*since) < life);
     }
 
     fn check(&self, now: Moment) -> Result<(), Refusal> {
@@ -195,7 +211,7 @@ impl Model {
             Is::Closed | Is::ForcedClosed | Is::Disabled => Ok(()),
             Is::Open { until } if now >= until => Ok(()),
             Is::Open { until } => Err(Refusal { retry_after: Some(until.since(now)) }),
-            Is::HalfOpen { live, answers } if self.free(live, answers) || self.lost(now) => Ok(()),
+            Is::HalfOpen { answers } if self.free(answers, now) => Ok(()),
             Is::HalfOpen { .. } | Is::ForcedOpen => Err(Refusal { retry_after: None }),
         }
     }
@@ -210,23 +226,23 @@ impl Model {
 
     fn admit(&mut self, now: Moment) -> (Result<Lease, Refusal>, Option<Transition>) {
         if let Err(refusal) = self.check(now) {
+            if matches!(self.is, Is::HalfOpen { .. }) {
+                self.end_lives(now);
+            }
             if self.withholds() {
                 self.withheld += 1;
                 let generation = self.generation;
-                return (Ok(Lease { generation, probe: false, counted: false }), None);
+                return (Ok(Lease { generation, probe: None, counted: false }), None);
             }
             return (Err(refusal), None);
         }
         let moved = self.poll(now);
-        let mut probe = false;
-        if let Is::HalfOpen { mut live, answers } = self.is {
-            if !self.free(live, answers) {
-                self.generation += 1;
-                live = 0;
-            }
-            self.is = Is::HalfOpen { live: live + 1, answers };
-            self.last_probe = self.last_probe.max(now);
-            probe = true;
+        let mut probe = None;
+        if let Is::HalfOpen { .. } = self.is {
+            self.end_lives(now);
+            self.probes_ever += 1;
+            self.out.push((self.probes_ever, now));
+            probe = Some(self.probes_ever);
         }
         let counted = !matches!(self.is, Is::ForcedClosed | Is::Disabled);
         (Ok(Lease { generation: self.generation, probe, counted }), moved)
@@ -235,19 +251,42 @@ impl Model {
     fn poll(&mut self, now: Moment) -> Option<Transition> {
         match self.is {
             Is::Open { until } if now >= until => {
-                self.go(Is::HalfOpen { live: 0, answers: Answers::default() }, now)
+                self.go(Is::HalfOpen { answers: Answers::default() }, now)
             }
             _ => None,
         }
     }
 
+    /// When the breaker is to be looked at again.
+    fn next_look(&self) -> Option<Moment> {
+        let oldest = self.out.iter().map(|(_, since)| *since).min();
+        match self.is {
+            Is::Open { until } => Some(until),
+            _ => oldest.map(|since| since + self.config.probe_life()),
+        }
+    }
+
     fn record(&mut self, lease: Lease, lesson: Lesson, now: Moment) -> Option<Transition> {
         let class = lesson.outcome.class();
-        if !lease.counted || (!lease.probe && class == Class::Ignored) {
+        if !lease.counted {
             return None;
         }
-        if lease.generation != self.generation {
+        let in_time = match lease.probe {
+            None => lease.generation == self.generation,
+            Some(number) => {
+                let at = self.out.iter().position(|(out, _)| *out == number);
+                at.is_some_and(|at| {
+                    let (_, since) = self.out.remove(at);
+                    !self.outlived(since, now)
+                })
+            }
+        };
+        if !in_time {
             self.stale += 1;
+            return None;
+        }
+        self.heard += 1;
+        if lease.probe.is_none() && class == Class::Ignored {
             return None;
         }
         if self.config.use_retry_after() {
@@ -260,7 +299,7 @@ impl Model {
                 self.list.push((self.bucket, class == Class::Failure, slow));
                 if self.is_too_much() { self.open(now) } else { None }
             }
-            (Is::HalfOpen { live, mut answers }, class) => {
+            (Is::HalfOpen { mut answers }, class) => {
                 answers.successes += u32::from(class == Class::Success);
                 answers.failures += u32::from(class == Class::Failure);
                 answers.slow += u32::from(slow && class != Class::Ignored);
@@ -268,7 +307,7 @@ impl Model {
                     Some(true) => self.open(now),
                     Some(false) => self.go(Is::Closed, now),
                     None => {
-                        self.is = Is::HalfOpen { live: live - 1, answers };
+                        self.is = Is::HalfOpen { answers };
                         None
                     }
                 }
@@ -318,8 +357,10 @@ impl Model {
         if before.2 != after.2 {
             self.since[2] = self.list.len();
         }
-        if let Is::HalfOpen { .. } = self.is {
-            self.go(Is::HalfOpen { live: 0, answers: Answers::default() }, now);
+        if let Is::HalfOpen { answers } = &mut self.is
+            && judges(&old) != judges(&self.config)
+        {
+            *answers = Answers::default();
         }
         if self.is_by_hand {
             return None;
@@ -346,6 +387,19 @@ impl Model {
                 && (reached(rates.failure_rate, failures) || reached(rates.slow_call_rate, slow))
         })
     }
+}
+
+/// By what a breaker judges its probes, spelled out.
+fn judges(config: &Config) -> String {
+    let rates = config.trip().rates;
+    let slow = rates.and_then(|rates| rates.slow_call_rate);
+    let shares = match config.half_open() {
+        HalfOpenMode::AllProbes | HalfOpenMode::Early => rates.map(|it| (it.failure_rate, slow)),
+        HalfOpenMode::FirstFailure | HalfOpenMode::OneProbe => None,
+    };
+    let (mode, calls, needed) =
+        (config.half_open(), config.half_open_calls(), config.success_threshold());
+    format!("{mode:?} {calls} {needed} {} {} {shares:?}", rates.is_some(), slow.is_some())
 }
 
 fn count<'a>(calls: impl Iterator<Item = &'a (u64, bool, bool)>) -> [u64; 3] {
@@ -493,6 +547,8 @@ proptest! {
         let mut model = Model::new(config);
         model.bucket = model.bucket_of(now);
         let mut out: Vec<(Admission, Lease)> = Vec::new();
+        let mut admitted_ever = 0;
+        let mut most_places = breaker.config().half_open_calls();
         for step in steps {
             match step {
                 Step::Admit => {
@@ -503,7 +559,8 @@ proptest! {
                     prop_assert_eq!(moved, move_expected);
                     match (admitted, expected) {
                         (Ok(admission), Ok(lease)) => {
-                            prop_assert_eq!(admission.is_probe(), lease.probe);
+                            prop_assert_eq!(admission.is_probe(), lease.probe.is_some());
+                            admitted_ever += u64::from(lease.counted);
                             out.push((admission, lease));
                         }
                         (admitted, expected) => prop_assert_eq!(admitted.err(), expected.err()),
@@ -518,9 +575,9 @@ proptest! {
                 Step::Advance(by) => now = now + by,
                 Step::Poll => {
                     let (moved, next) = breaker.poll(now);
+                    model.end_lives(now);
                     prop_assert_eq!(moved, model.poll(now));
-                    let until = match model.is { Is::Open { until } => Some(until), _ => None };
-                    prop_assert_eq!(next, until);
+                    prop_assert_eq!(next, model.next_look());
                 }
                 Step::ForceOpen => {
                     model.is_by_hand = true;
@@ -542,6 +599,7 @@ proptest! {
                     prop_assert_eq!(breaker.observe(now), expected);
                 }
                 Step::Reconfigure(config) => {
+                    most_places = most_places.max(config.half_open_calls());
                     let moved = breaker.reconfigure((*config).clone(), now);
                     prop_assert_eq!(moved, model.reconfigure(*config, now));
                 }
@@ -565,9 +623,10 @@ proptest! {
                 _ if model.observing => Mode::Observing,
                 _ => Mode::Automatic,
             });
-            let live = if let Is::HalfOpen { live, .. } = model.is { live } else { 0 };
-            prop_assert_eq!(report.probes, live);
-            prop_assert!(live <= breaker.config().half_open_calls());
+            prop_assert_eq!(report.probes, model.out.len() as u32);
+            // Those that came before there were fewer places may stay.
+            prop_assert!(report.probes <= most_places);
+            most_places = report.probes.max(breaker.config().half_open_calls());
             prop_assert_eq!(report.stale_results, model.stale);
             prop_assert_eq!(report.refusals_withheld, model.withheld);
             if model.is == Is::Closed {
@@ -581,6 +640,47 @@ proptest! {
             let made: u64 = report.transition_counts.iter().flatten().sum();
             prop_assert_eq!(made, model.transitions.len() as u64);
         }
+
+        // Every lease ends once: it is heard, or it is stale. Half of them never do, and that is as well.
+        let hung = out.split_off(out.len() / 2);
+        for (admission, lease) in out {
+            let outcome = if lease.probe.is_some() { Outcome::Cancelled } else { Outcome::Success };
+            prop_assert_eq!(
+                breaker.record(admission, outcome, now),
+                model.record(lease, outcome.into(), now)
+            );
+        }
+        let hung_and_counted = hung.iter().filter(|(_, lease)| lease.counted).count() as u64;
+        prop_assert_eq!(model.heard + model.stale + hung_and_counted, admitted_ever);
+        prop_assert_eq!(breaker.report().stale_results, model.stale);
+
+        // Nothing but an order or a setting keeps it from closing, if all is well and time passes.
+        let held = matches!(model.is, Is::ForcedOpen | Is::ForcedClosed | Is::Disabled);
+        let before = breaker.state();
+        for _ in 0..200 {
+            breaker.poll(now);
+            if let Ok(admission) = breaker.admit(now, &mut None) {
+                breaker.record(admission, Outcome::Success, now);
+            }
+            now = now + millis(500);
+        }
+        breaker.poll(now);
+        let report = breaker.report();
+        prop_assert_eq!(report.state, if held { before } else { State::Closed });
+        prop_assert_eq!(report.probes, 0);
+        // The answers of those that hung are too late for anything.
+        let is_counted = |(_, lease): &(Admission, Lease)| {
+            lease.counted && (lease.probe.is_some() || lease.generation != u64::from(report.generation))
+        };
+        let late = hung.iter().filter(|it| is_counted(it)).count() as u64;
+        for (admission, lease) in hung {
+            if lease.probe.is_some() || lease.generation != u64::from(report.generation) {
+                prop_assert_eq!(breaker.record(admission, Outcome::Failure, now), None);
+            }
+        }
+        let after = breaker.report();
+        prop_assert_eq!((after.state, after.generation), (report.state, report.generation));
+        prop_assert_eq!(after.stale_results, report.stale_results + late);
     }
 }
 
@@ -649,7 +749,7 @@ fn what_is_ignored_is_not_in_the_window() {
     };
     assert!(!end(Outcome::Failure));
     for _ in 0..100 {
-        assert!(!end(Outcome::Ignored) && !end(Outcome::Cancelled) && !end(Outcome::Expired));
+        assert!(!end(Outcome::Ignored) && !end(Outcome::Cancelled));
     }
     assert!(end(Outcome::TimedOut), "the second failure of two, not of three hundred and two");
 }

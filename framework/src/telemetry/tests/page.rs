@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use crate::breaker;
 use crate::call::Dependency;
 use crate::event::{Order, State};
 use crate::outcome::CallOutcome;
+use crate::policy::Policy;
 
-use super::Driven;
 use super::parser::{Page, parse};
+use super::{Driven, method};
 use crate::telemetry::names::{self, Kind};
 use crate::telemetry::prometheus::Exporter;
 
@@ -52,6 +54,34 @@ fn every_metric_shows_from_the_start_with_its_kind_help_and_labels() {
     assert_eq!(page.value("seawall_bulkhead_limit", &[("dependency", "payments")]), Some(25.0));
     assert_eq!(page.value("seawall_breaker_threshold", &[("dependency", "payments")]), Some(0.6));
     assert_eq!(page.value("seawall_breaker_baseline", &[("dependency", "payments")]), Some(0.05));
+    assert_eq!(page.value("seawall_breaker_ramp", &[("dependency", "payments")]), Some(1.0));
+}
+
+#[test]
+fn a_closed_breaker_that_refuses_says_that_it_lets_only_a_share_through() {
+    let breaker = breaker::Config::builder().failures(1).open_for(Duration::from_secs(5));
+    let breaker = breaker.success_threshold(1).ramp(0.1, Duration::from_secs(10));
+    let policy = Policy::builder().breaker(breaker).build().unwrap();
+    let (exporter, simple) = (Exporter::new(), Driven::new("simple"));
+    let ramped = Driven::under(policy, "ramped", &[method("charge")]);
+    let share = || {
+        let page = page_of(&exporter, &[&simple, &ramped]);
+        assert_eq!(page.families["seawall_breaker_ramp"].series.len(), 1, "simple has none");
+        page.value("seawall_breaker_ramp", &[("dependency", "ramped")])
+    };
+    assert_eq!(share(), Some(1.0));
+    ramped.call(0, Duration::ZERO, Err(()));
+    ramped.time.advance(Duration::from_secs(5));
+    ramped.call(0, Duration::ZERO, Ok(1));
+    let breaker = ramped.dependency().snapshot().breaker;
+    assert_eq!((breaker.state, breaker.ramping, share()), (State::Closed, true, Some(0.1)));
+    ramped.time.advance(Duration::from_secs(5));
+    assert_eq!(share(), Some(0.55));
+    ramped.time.advance(Duration::from_secs(5));
+    assert_eq!(share(), Some(1.0));
+    // A recorder cannot forget a series: without a slow start all calls are let through.
+    ramped.dependency().reload(Policy::default());
+    assert_eq!(share(), Some(1.0));
 }
 
 #[test]
@@ -64,7 +94,7 @@ fn only_an_adaptive_breaker_has_a_threshold_to_show() {
     }
     // A reload can make one of the other.
     simple.dependency().reload((*other.dependency().policy()).clone());
-    other.dependency().reload(crate::policy::Policy::default());
+    other.dependency().reload(Policy::default());
     let page = page_of(&exporter, &[&simple, &other]);
     let threshold = |name| page.value("seawall_breaker_threshold", &[("dependency", name)]);
     assert_eq!((threshold("simple"), threshold("adaptive")), (Some(0.6), Some(0.0)));

@@ -1,0 +1,166 @@
+//! The probes that are out, each with the time it was let out at: its life is its own.
+//!
+//! Kept beside the breaker's word and changed with the moves locked, by whoever changes the count of live
+//! probes in that word. A half-open breaker is rare and its probes are few: plain code before fast code.
+
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::sync::Ordering;
+
+use super::admission::Admission;
+use super::half_open;
+use super::moves::Moves;
+use super::state::CircuitBreaker;
+use super::word::{Probes, Tag, Word};
+
+/// One that is out.
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    ticket: u32,
+    since: Moment,
+}
+
+/// How many tickets there are: what an admission has room for beside its kinds.
+const TICKETS: u32 = u32::MAX - 1;
+
+/// Those that are out now, in no order; at most `MAX_HALF_OPEN_CALLS`.
+#[derive(Debug, Default)]
+pub(super) struct Out {
+    probes: Vec<Probe>,
+    /// The next one's. It would come round after four billion probes, and an answer that is late by exactly
+    /// that many be taken for another's.
+    next: u32,
+}
+
+impl Out {
+    /// Lets one out, and tells its ticket.
+    pub(super) fn let_out(&mut self, now: Moment) -> u32 {
+        let ticket = self.next;
+        self.next = (ticket + 1) % TICKETS;
+        self.probes.push(Probe { ticket, since: now });
+        ticket
+    }
+
+    /// Takes one's place back, and tells since when it was out. `None`: it has no place any more.
+    pub(super) fn take_back(&mut self, ticket: u32) -> Option<Moment> {
+        let at = self.probes.iter().position(|probe| probe.ticket == ticket)?;
+        Some(self.probes.swap_remove(at).since)
+    }
+
+    /// Takes the places of those back that have been out for as long as a probe may live.
+    pub(super) fn take_back_expired(&mut self, life: Duration, now: Moment) {
+        self.probes.retain(|probe| now.since(probe.since) < life);
+    }
+
+    /// Takes all of them back: the breaker has moved on.
+    pub(super) fn take_back_all(&mut self) {
+        self.probes = Vec::new();
+    }
+
+    /// How many are out.
+    pub(super) fn len(&self) -> u32 {
+        self.probes.len() as u32
+    }
+
+    /// How many are out and have not outlived their life.
+    pub(super) fn living(&self, life: Duration, now: Moment) -> u32 {
+        self.probes.iter().filter(|probe| now.since(probe.since) < life).count() as u32
+    }
+
+    /// Since when the oldest one is out.
+    pub(super) fn oldest(&self) -> Option<Moment> {
+        self.probes.iter().map(|probe| probe.since).min()
+    }
+}
+
+impl CircuitBreaker {
+    /// Takes a probe's place.
+    ///
+    /// With the moves locked: between the look at the places, the end of lives that are over and the new
+    /// probe nobody may come in, or one more than allowed would be out.
+    ///
+    /// # Errors
+    /// What the breaker was like, if it has no place or is not half-open.
+    pub(super) fn take_place(&self, now: Moment) -> Result<Admission, Word> {
+        let mut moves = self.moves.lock();
+        let word = self.load();
+        if word.tag() != Tag::HalfOpen {
+            return Err(word);
+        }
+        self.end_lives(&mut moves, now);
+        let word = self.load();
+        if !self.has_place(word.probes()) {
+            return Err(word);
+        }
+        let ticket = moves.out.let_out(now);
+        self.publish_probes(&moves, word.probes());
+        Ok(Admission::probe(word, ticket))
+    }
+
+    /// Whether to try for a place: there is one, or somebody's life is over. No lock: if not, and the word is still
+    /// the same afterwards, there was none.
+    pub(super) fn may_have_place(&self, word: Word, now: Moment) -> bool {
+        self.has_place(word.probes()) || self.is_life_over(now)
+    }
+
+    /// Whether there would be one. Takes the lock only if that depends on lives that are over.
+    pub(super) fn would_have_place(&self, word: Word, now: Moment) -> bool {
+        if self.has_place(word.probes()) || !self.is_life_over(now) {
+            return self.has_place(word.probes());
+        }
+        let moves = self.moves.lock();
+        let word = self.load();
+        let live = moves.out.living(self.probe_life(), now);
+        // If it has moved meanwhile, whoever is let try will be told.
+        word.tag() != Tag::HalfOpen || self.has_place(Probes { live, ..word.probes() })
+    }
+
+    /// Takes back places of lives that are over, and says when to look again.
+    pub(super) fn look_after_probes(&self, now: Moment) -> Option<Moment> {
+        if self.is_life_over(now) {
+            let mut moves = self.moves.lock();
+            if self.load().tag() == Tag::HalfOpen {
+                self.end_lives(&mut moves, now);
+            }
+        }
+        let oldest = self.oldest_probe.load(Ordering::Acquire);
+        (oldest != u64::MAX).then(|| Moment::from_nanos(oldest) + self.probe_life())
+    }
+
+    /// Takes back places of lives that are over. The breaker is half-open.
+    fn end_lives(&self, moves: &mut Moves, now: Moment) {
+        if self.is_life_over(now) {
+            moves.out.take_back_expired(self.probe_life(), now);
+            self.publish_probes(moves, self.load().probes());
+        }
+    }
+
+    /// Makes these the answers of a half-open breaker's probes, and as many live as are out. No move: the
+    /// generation stays. `moves` is the lock, with which nobody else writes the word of a half-open breaker.
+    pub(super) fn publish_probes(&self, moves: &Moves, answers: Probes) {
+        let word = self.load();
+        let next = Word::half_open(word.generation(), Probes { live: moves.out.len(), ..answers });
+        self.word.store(next.0, Ordering::Release);
+        self.note_oldest(moves);
+    }
+
+    pub(super) fn note_oldest(&self, moves: &Moves) {
+        let oldest = moves.out.oldest().map_or(u64::MAX, Moment::as_nanos);
+        self.oldest_probe.store(oldest, Ordering::Release);
+    }
+
+    fn has_place(&self, probes: Probes) -> bool {
+        self.settings.with(|settings| half_open::has_place(&settings.config, probes))
+    }
+
+    /// Whether the oldest probe has outlived its life.
+    fn is_life_over(&self, now: Moment) -> bool {
+        let oldest = Moment::from_nanos(self.oldest_probe.load(Ordering::Acquire));
+        now.since(oldest) >= self.probe_life()
+    }
+
+    fn probe_life(&self) -> Duration {
+        self.settings.with(|settings| settings.config.probe_life())
+    }
+}
