@@ -19,6 +19,7 @@ mod outcomes;
 mod ramp;
 mod report;
 mod state;
+mod totals;
 mod window;
 mod word;
 

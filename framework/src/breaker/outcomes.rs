@@ -104,7 +104,7 @@ impl CircuitBreaker {
         };
         let word = self.load();
         if word.generation() != admission.generation() {
-            self.stale.fetch_add(1, Ordering::Relaxed);
+            self.note_stale();
             return None;
         }
         if !word.tag().counts() {
@@ -141,7 +141,7 @@ impl CircuitBreaker {
         let mut word = self.load();
         loop {
             if word.tag() != Tag::HalfOpen || word.generation() != admission.generation() {
-                self.stale.fetch_add(1, Ordering::Relaxed);
+                self.note_stale();
                 return None;
             }
             self.heed(&config, lesson, now);

@@ -10,7 +10,7 @@ use crate::clock::Moment;
 use crate::entropy::Entropy;
 use crate::event::{State, Transition};
 use crate::live::Live;
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{self, AtomicU64, Mutex, Ordering};
 
 use super::adaptive::Memory;
 use super::admission::Admission;
@@ -19,6 +19,7 @@ use super::half_open;
 use super::moves::Moves;
 use super::ramp::{self, Thinner};
 use super::report::{Mode, Refusal, Report};
+use super::totals::Totals;
 use super::window::{Lone, Noted, Window};
 use super::word::{Probes, Tag, Word};
 
@@ -66,7 +67,9 @@ pub struct CircuitBreaker {
     last_probe: AtomicU64,
     pub(super) stale: AtomicU64,
     /// Refusals that an observing breaker kept to itself.
-    withheld: AtomicU64,
+    pub(super) withheld: AtomicU64,
+    /// Where it counts these two for all that it is one of.
+    pub(super) totals: Option<sync::Arc<Totals>>,
     thinner: Thinner,
 }
 
@@ -90,6 +93,7 @@ impl CircuitBreaker {
             last_probe: AtomicU64::new(0),
             stale: AtomicU64::new(0),
             withheld: AtomicU64::new(0),
+            totals: None,
             thinner: Thinner::default(),
         }
     }
@@ -206,8 +210,8 @@ impl CircuitBreaker {
 
     fn refuse(&self, word: Word, retry_after: Option<Duration>) -> Result<Admission, Refusal> {
         if self.is_observing() {
-            self.withheld.fetch_add(1, Ordering::Relaxed);
-            return Ok(Admission::uncounted(word));
+            self.note_withheld();
+            return Ok(Admission::uncounted(word).withheld());
         }
         Err(Refusal { retry_after })
     }
@@ -217,7 +221,7 @@ impl CircuitBreaker {
         match (self.config().ramp(), word.refused_for(now)) {
             (Some(ramp), Some(left)) if !self.thinner.admits(ramp::share(ramp, left)) => {
                 // If it is let through all the same, then by a closed breaker.
-                self.refuse(word, None).map(|_| Admission::counted(word))
+                self.refuse(word, None).map(|_| Admission::counted(word).withheld())
             }
             (Some(_), Some(_)) => Ok(Admission::counted(word)),
             _ => {

@@ -136,6 +136,11 @@ impl<'a> Lease<'a> {
         self.stage = if runs { Stage::InUserCode } else { Stage::Held };
     }
 
+    /// The leave of the dependency's breaker.
+    pub(super) fn admission(&self) -> Admission {
+        self.admission
+    }
+
     /// When the attempt began.
     #[inline]
     pub(super) fn started(&self) -> Moment {
