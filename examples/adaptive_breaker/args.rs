@@ -1,7 +1,11 @@
 //! The command line.
 
+use std::time::Duration;
+
 use clap::Parser;
 use seawall_examples::Output;
+
+use crate::contest::Windows;
 
 /// Four weeks of a service with a daily pattern and two incidents: an adaptive circuit
 /// breaker against some with fixed thresholds, over the same calls.
@@ -17,8 +21,17 @@ pub(crate) struct Args {
     pub(crate) noon: u32,
 
     /// The fixed thresholds to play against, each above 0 and at most 1
-    #[arg(long, value_name = "SHARES", value_delimiter = ',', value_parser = share, default_value = "0.05,0.1,0.15,0.2,0.25,0.3,0.4,0.5,0.6,0.7,0.8,0.9")]
+    #[arg(long, value_name = "SHARES", value_delimiter = ',', value_parser = share, default_value = "0.01,0.02,0.03,0.04,0.05,0.07,0.1,0.15,0.2,0.25,0.3,0.4,0.5,0.6,0.7,0.8,0.9")]
     pub(crate) fixed: Vec<f64>,
+
+    /// The window of the fixed thresholds, in seconds
+    #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=300))]
+    window: u64,
+
+    /// The window of the adaptive threshold, in seconds; with few calls a second a longer one
+    /// sees more
+    #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=300))]
+    adaptive_window: u64,
 
     /// Fixes which calls come and fail
     #[arg(long, value_name = "N", default_value_t = 7)]
@@ -26,6 +39,15 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+impl Args {
+    pub(crate) fn windows(&self) -> Windows {
+        Windows {
+            fixed: Duration::from_secs(self.window),
+            adaptive: Duration::from_secs(self.adaptive_window),
+        }
+    }
 }
 
 fn share(text: &str) -> Result<f64, String> {

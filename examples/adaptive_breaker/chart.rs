@@ -101,7 +101,8 @@ fn scores(area: &Area<'_>, contest: &Contest) -> Drawn {
     let all = || contest.fixed.iter().chain([&contest.adaptive]);
     let longest = all().filter_map(Score::delay_s).fold(10.0, f64::max);
     let most = all().map(|score| score.false_trips).max().unwrap_or(0);
-    let (bottom, missed, top) = (2.0, longest * 3.0, longest * 7.0);
+    let shortest = all().filter_map(Score::delay_s).fold(2.5, f64::min);
+    let (bottom, missed, top) = (shortest * 0.8, longest * 3.0, longest * 7.0);
     let mut chart = ChartBuilder::on(area)
         .caption(
             "False trips in four weeks, and how long a true one takes: best is bottom left",
@@ -130,8 +131,8 @@ fn scores(area: &Area<'_>, contest: &Contest) -> Drawn {
         below(area, chart.backend_coord(&(x, bottom)), &grouped(trips))?;
     }
     let right = (most as f64 + 1.0) * 2.0;
-    let ticks = [5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0];
-    for delay in ticks.into_iter().filter(|it| *it <= longest) {
+    let ticks = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0];
+    for delay in ticks.into_iter().filter(|it| (bottom..=longest).contains(it)) {
         chart.draw_series(LineSeries::new([(0.8, delay), (right, delay)], FAINT))?;
         beside(area, chart.backend_coord(&(0.8, delay)), &format!("{delay} s"))?;
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::args::Args;
-use crate::contest::{Contest, MIN_CALLS, OPEN_FOR, Score, Threshold, WINDOW};
+use crate::contest::{Contest, MIN_CALLS, OPEN_FOR, Score, Threshold};
 use crate::story::INCIDENTS;
 
 /// `{"fixed": {"0.05": {"false_trips": n, "delay_s": x or null}, …}, "adaptive": {…}}`.
@@ -45,12 +45,13 @@ fn write_text(
 ) -> std::fmt::Result {
     writeln!(
         text,
-        "Four weeks, {} calls (up to {} a second), seed {}. All breakers alike but for the threshold:\n\
-         a window of {} s with at least {MIN_CALLS} calls, open for {} s.\n",
+        "Four weeks, {} calls (up to {} a second), seed {}. At least {MIN_CALLS} calls in a window of {} s for the\n\
+         fixed thresholds, of {} s for the adaptive one; all open for {} s.\n",
         grouped(contest.calls),
         args.noon,
         args.seed,
-        WINDOW.as_secs(),
+        args.windows().fixed.as_secs(),
+        args.windows().adaptive.as_secs(),
         OPEN_FOR.as_secs(),
     )?;
     writeln!(
@@ -82,12 +83,39 @@ fn write_text(
     Ok(())
 }
 
+/// Only what the numbers above say.
 fn verdict(contest: &Contest) -> String {
-    let rivals: Vec<_> = contest.rivals().map(|score| name(score.threshold)).collect();
-    if rivals.is_empty() {
-        "No fixed threshold has both as few false trips and as early a true trip.".into()
-    } else {
-        format!("As good in both ways: a fixed threshold of {}.", rivals.join(", "))
+    let named = |scores: &[&Score]| {
+        let names: Vec<_> = scores.iter().map(|score| name(score.threshold)).collect();
+        names.join(", ")
+    };
+    let rivals: Vec<_> = contest.rivals().collect();
+    if !rivals.is_empty() {
+        return format!("As good in both ways: a fixed threshold of {}.", named(&rivals));
+    }
+    let ours = grouped(contest.adaptive.false_trips);
+    let price = contest.calmest().map_or_else(
+        || "no fixed threshold saw both incidents".into(),
+        |calmest| {
+            format!(
+                "of the fixed thresholds that saw both incidents, the one with the fewest ({}) has {}",
+                name(calmest.threshold),
+                grouped(calmest.false_trips)
+            )
+        },
+    );
+    let earlier: Vec<_> = contest.earlier().collect();
+    match earlier.iter().map(|score| score.false_trips).min() {
+        None => format!(
+            "The adaptive one is earlier than each of these fixed thresholds.\nIt has {ours} false trips; {price}."
+        ),
+        Some(fewest) => format!(
+            "No fixed threshold has both as few false trips and as early a true trip.\n\
+             Earlier: {}, each with {} false trips or more.\n\
+             The adaptive one has {ours}; {price}.",
+            named(&earlier),
+            grouped(fewest),
+        ),
     }
 }
 

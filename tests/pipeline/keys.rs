@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use seawall::backpressure::Strategy;
-use seawall::breaker::{Keys, KeysBuilder};
+use seawall::breaker::{self, Enforcement, Keys, KeysBuilder};
 use seawall::prelude::*;
 use seawall::{ManualTime, limit, policy, resilient};
 use seawall_tests::{Answer, Task, Trouble, block_on, eventually, ready, refused};
@@ -388,6 +388,77 @@ fn held_closed_by_hand_it_lets_open_keys_through() {
     block_on(world.handle.reset()).unwrap();
     refused(world.get("a"));
     world.assert_idle();
+}
+
+/// As if the key's breaker and then the dependency's, or either, had been there to refuse.
+#[test]
+fn an_observing_breaker_counts_each_call_that_its_keys_would_have_refused_once() {
+    let observing = || trips_after(3).enforcement(Enforcement::Observe);
+    let world = World::new(base().breaker(observing()));
+    world.fleet().set("a", Does::Fail);
+    for _ in 0..1_000 {
+        assert_eq!(world.get("a"), Err(Trouble::Broken), "nothing is refused");
+    }
+    let now = world.handle.snapshot();
+    assert_eq!((now.breaker.refusals_withheld, world.keys().refusals_withheld), (997, 997));
+    assert_eq!(now.rejections(RejectedBy::Breaker), 0);
+
+    let both = base().breaker(observing()).keyed(keys().count_for_dependency(true));
+    let world = World::new(both);
+    world.fleet().set("a", Does::Fail);
+    for _ in 0..10 {
+        assert_eq!(world.get("a"), Err(Trouble::Broken));
+    }
+    let now = world.handle.snapshot();
+    assert_eq!((now.breaker.refusals_withheld, world.keys().refusals_withheld), (7, 0));
+}
+
+#[test]
+fn told_by_hand_to_observe_it_counts_what_its_open_keys_would_have_refused() {
+    let world = World::new(base());
+    world.trip("a");
+    block_on(world.handle.observe()).unwrap();
+    for _ in 0..5 {
+        assert_eq!(world.get("a"), Err(Trouble::Broken));
+    }
+    assert_eq!(world.handle.snapshot().breaker.refusals_withheld, 5);
+    block_on(world.handle.force_closed()).unwrap();
+    assert_eq!(world.get("a"), Err(Trouble::Broken));
+    assert_eq!(world.handle.snapshot().breaker.refusals_withheld, 5, "it would not have refused");
+    world.assert_idle();
+}
+
+#[test]
+fn an_answer_that_comes_too_late_for_its_key_is_among_the_stale_ones() {
+    let world = World::new(base().bulkhead(permits(9)));
+    world.fleet().set("a", Does::Hang);
+    let late = Task::pending(world.client.get("a"));
+    world.trip("a");
+    assert_eq!(world.handle.snapshot().breaker.stale_results, 0);
+    world.time.advance(secs(1_000));
+    drop(late);
+    let now = world.handle.snapshot();
+    assert_eq!((now.breaker.stale_results, world.keys().stale_results), (1, 1));
+}
+
+#[test]
+fn a_key_of_an_adaptive_breaker_is_guarded_and_comes_back_at_once() {
+    let adaptive = || breaker::Config::builder().adaptive(breaker::adaptive::Config::default());
+    let slow = adaptive().slow_call(secs(1)).slow_call_rate(0.5).half_open_calls(2);
+    let one_at_a_time = adaptive().half_open_calls(1);
+    for breaker in [slow, one_at_a_time, adaptive().failures(1_000)] {
+        let world = World::new(base().breaker(breaker.open_for(secs(5))));
+        world.fleet().set("a", Does::Fail);
+        let reached = (0..1_000).filter(|_| world.get("a") == Err(Trouble::Broken)).count();
+        assert!(reached <= 20, "{reached} of a thousand reached the dead shard");
+        world.fleet().set("a", None);
+        world.time.advance(secs(5));
+        for second in 0..60 {
+            assert_eq!(world.get("a"), Ok(7), "well again for {second} s");
+            world.time.advance(secs(1));
+        }
+        assert_eq!(world.keys().open, 0);
+    }
 }
 
 #[test]

@@ -6,8 +6,8 @@ use super::word::Word;
 
 /// Leave for one attempt. Hand it back to [`CircuitBreaker::record`](super::CircuitBreaker::record) exactly once.
 ///
-/// One word, so that it is written and read at once wherever it is moved to: generation (32 bits), and 0, 1 or a
-/// probe's ticket + 2.
+/// One word, so that it is written and read at once wherever it is moved to: generation (32 bits), whether it is
+/// [`WITHHELD`], and 0, 1 or a probe's ticket + 2.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use = "an admission that is never recorded holds its probe place until the probe life is over"]
 pub struct Admission(u64);
@@ -23,9 +23,14 @@ pub(super) enum Kind {
     Probe(u32),
 }
 
+/// Only an observing breaker would have let it in.
+const WITHHELD: u32 = 1 << 31;
 const COUNTED: u32 = 0;
 const UNCOUNTED: u32 = 1;
 const FIRST_PROBE: u32 = 2;
+
+/// How many tickets there are: what there is room for beside the rest.
+pub(super) const TICKETS: u32 = WITHHELD - FIRST_PROBE;
 
 impl Admission {
     /// Whether this attempt finds out if the dependency has recovered.
@@ -37,7 +42,7 @@ impl Admission {
     /// Leave for nothing: what stands where there is none yet.
     #[inline]
     pub(crate) fn none() -> Self {
-        Self::new(0, Kind::Uncounted)
+        Self(u64::from(UNCOUNTED))
     }
 
     #[inline]
@@ -54,14 +59,28 @@ impl Admission {
     }
 
     pub(super) fn probe(word: Word, ticket: u32) -> Self {
-        // Tickets leave room for this, see `Out`.
-        Self::new(word, ticket.saturating_add(FIRST_PROBE))
+        Self::new(word, ticket % TICKETS + FIRST_PROBE)
     }
 
     /// Whether it goes into the closed window.
     #[inline]
     pub(super) fn is_counted(self) -> bool {
         self.0 as u32 == COUNTED
+    }
+
+    /// The same, of an attempt that would have been refused.
+    pub(super) fn withheld(self) -> Self {
+        Self(self.0 | u64::from(WITHHELD))
+    }
+
+    /// Whether the breaker would have refused it, had it not been told only to observe.
+    pub(crate) fn is_withheld(self) -> bool {
+        self.0 as u32 & WITHHELD != 0
+    }
+
+    /// Whether nothing at all comes of it: it is let in by hand, or withheld.
+    pub(crate) fn is_uncounted(self) -> bool {
+        self.kind() == Kind::Uncounted
     }
 
     #[inline]
@@ -71,7 +90,7 @@ impl Admission {
 
     #[inline]
     pub(super) fn kind(self) -> Kind {
-        match self.0 as u32 {
+        match self.0 as u32 & !WITHHELD {
             COUNTED => Kind::Counted,
             UNCOUNTED => Kind::Uncounted,
             probe => Kind::Probe(probe - FIRST_PROBE),

@@ -232,21 +232,19 @@ impl Config {
     }
 
     /// The same for the breaker of one key among many, which lives too short to learn a week: in the place
-    /// of an adaptive threshold that stands alone it has the highest one that this could come to.
+    /// of an adaptive threshold it has the highest one that this could come to, unless a `failure_rate` is
+    /// set, in the windows of the rates that there are, or that of the adaptive one.
     pub(crate) fn for_key(&self) -> Self {
         let mut config = self.clone();
-        if let Some(adaptive) = config.trip.adaptive.take()
-            && config.trip.failures.is_none()
-            && config.trip.rates.is_none()
-        {
-            config.trip.rates = Some(Rates {
-                failure_rate: Some(adaptive.max()),
-                slow_call_rate: None,
-                min_calls: adaptive.min_calls(),
-                calls: None,
-                time: Some(adaptive.window()),
-            });
-        }
+        let Some(adaptive) = config.trip.adaptive.take() else { return config };
+        let rates = config.trip.rates.get_or_insert(Rates {
+            failure_rate: None,
+            slow_call_rate: None,
+            min_calls: adaptive.min_calls(),
+            calls: None,
+            time: Some(adaptive.window()),
+        });
+        rates.failure_rate.get_or_insert(adaptive.max());
         config
     }
 

@@ -54,16 +54,17 @@ fn by_count(config: &Config, probes: Probes) -> Verdict {
 
 /// Whether one more probe may go out.
 pub(super) fn has_place(config: &Config, probes: Probes) -> bool {
-    let places = config.half_open_calls();
-    if probes.live >= places {
-        return false;
+    probes.live < config.half_open_calls() && probes.live + probes.answered() < most_in_all(config)
+}
+
+/// By rate the total of a generation is bounded too, though never so that enough could not succeed: the rate of a
+/// key's breaker may stand for an adaptive threshold, whose successes nobody holds against the places.
+fn most_in_all(config: &Config) -> u32 {
+    match config.trip().rates {
+        None => u32::MAX,
+        Some(_) if config.half_open().is_by_rate() => config.half_open_calls(),
+        Some(_) => config.half_open_calls().max(config.success_threshold()),
     }
-    // By rate the total of a generation is bounded too; never so that it could not make up its mind.
-    let total = match config.half_open().is_by_rate() {
-        true => places,
-        false => places.max(config.success_threshold()),
-    };
-    config.trip().rates.is_none() || probes.live + probes.answered() < total
 }
 
 /// Whether what probes have answered under `old` settings says the same under `new` ones.

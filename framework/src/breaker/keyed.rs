@@ -19,12 +19,13 @@
 //! that is not in use: the least recently used of the 16 that are looked at, so no insertion goes
 //! through all keys. The evicted key starts over, closed with an empty window.
 //!
-//! **An open key is not forgotten.** A key that still refuses calls is never evicted, idle or not. One
-//! whose open time is over may be, after `idle_after` more without a call. A key with an attempt in
-//! flight is never evicted, so that every outcome reaches the breaker that admitted it.
+//! **An open key is not forgotten.** A key that still refuses calls is never evicted, idle or not, nor is one that
+//! lets them back in slowly (`ramp_for`). One whose open time is over, however long the server asked for, may be, after
+//! `idle_after` more without a call. A key with an attempt in flight is never evicted, so that every outcome reaches
+//! the breaker that admitted it.
 //!
 //! **When nothing may be evicted**, because the keys are all open, or the 16 closed ones looked at are
-//! in use, the new key's call goes to one *overflow* breaker that all such keys share, counted in
+//! in use or ramping up, the new key's call goes to one *overflow* breaker that all such keys share, counted in
 //! [`Keyed::overflowed_total`]. Whoever sends random keys thus neither exhausts memory nor flushes
 //! anybody's open state; they share the fate of one another, and of other new keys for as long as the
 //! bound is reached. Set `max_keys` above the number of real keys.
@@ -48,6 +49,7 @@ use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 use super::admission::Admission;
 use super::report::{Refusal, Report};
 use super::state::CircuitBreaker;
+use super::totals::Totals;
 use map::Map;
 use order::{Entry, Order};
 
@@ -116,6 +118,8 @@ pub struct Keyed<K> {
     /// Locked before a shard of the map, never after.
     order: Mutex<Order<K>>,
     overflow: CircuitBreaker,
+    /// Of the overflow breaker, of all keys that there are, and of all that there were.
+    totals: Arc<Totals>,
     evicted: AtomicU64,
     overflowed: AtomicU64,
 }
@@ -125,8 +129,12 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
     #[must_use]
     pub fn new(config: impl Into<KeyedConfig>, now: Moment) -> Self {
         let config = config.into();
+        let totals = Arc::new(Totals::new());
+        let mut overflow = CircuitBreaker::new(config.breaker().clone(), now);
+        overflow.totals = Some(Arc::clone(&totals));
         Self {
-            overflow: CircuitBreaker::new(config.breaker().clone(), now),
+            overflow,
+            totals,
             config: ArcSwap::from_pointee(config),
             keys: Map::new(),
             order: Mutex::default(),
@@ -219,7 +227,8 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         let key = key.to_owned();
         // The settings are shared; the chance is not, or all keys would jitter alike.
         let entropy = Entropy::seeded(self.overflow.entropy.next_u64());
-        let breaker = CircuitBreaker::new(self.overflow.config(), now).with_entropy(entropy);
+        let mut breaker = CircuitBreaker::new(self.overflow.config(), now).with_entropy(entropy);
+        breaker.totals = Some(Arc::clone(&self.totals));
         let entry = Arc::new(Entry::new(key.clone(), breaker, now));
         // First the map: it hashes, which is the user's code and may panic.
         self.keys.insert(key, Arc::clone(&entry));
@@ -246,10 +255,7 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
 
     #[cold]
     fn settle(&self, entry: &Arc<Entry<K>>, transition: Transition) -> Transition {
-        if transition.to == State::Open {
-            entry.opened(transition.at);
-        }
-        self.order.lock().settle(entry);
+        self.order.lock().settle(entry, transition.at);
         transition
     }
 
@@ -321,6 +327,18 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
     #[must_use]
     pub fn overflowed_total(&self) -> u64 {
         self.overflowed.load(Ordering::Relaxed)
+    }
+
+    /// How many attempts the keys' breakers would have refused, had they not been told only to observe, since the start.
+    #[must_use]
+    pub fn refusals_withheld_total(&self) -> u64 {
+        self.totals.withheld()
+    }
+
+    /// How many answers came too late to count for their key, since the start.
+    #[must_use]
+    pub fn stale_results_total(&self) -> u64 {
+        self.totals.stale()
     }
 
     /// Moves breakers whose open time is over on to half-open, whether or not anybody calls, and

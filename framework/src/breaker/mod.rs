@@ -20,6 +20,7 @@ mod probes;
 mod ramp;
 mod report;
 mod state;
+mod totals;
 mod window;
 mod word;
 

@@ -120,6 +120,13 @@ impl CircuitBreaker {
         (moved, None)
     }
 
+    /// Until when it refuses calls by itself, some or all: its open time, or its ramp.
+    pub(super) fn refuses_until(&self, now: Moment) -> Option<Moment> {
+        let word = self.load();
+        let left = matches!(word.tag(), Tag::Open | Tag::Ramping).then(|| word.refused_for(now));
+        left.flatten().map(|left| now + left)
+    }
+
     pub(super) fn half_open(&self, seen: Word, now: Moment, moved: &mut Option<Transition>) {
         let mut moves = self.moves.lock();
         if !self.is_still(seen) {

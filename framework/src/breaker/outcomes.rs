@@ -99,7 +99,7 @@ impl CircuitBreaker {
         }
         let word = self.load();
         if word.generation() != admission.generation() {
-            self.stale.fetch_add(1, Ordering::Relaxed);
+            self.note_stale();
             return None;
         }
         let failed = match lesson.outcome.class() {
@@ -144,7 +144,7 @@ impl CircuitBreaker {
         let since = if is_of_now { moves.out.take_back(ticket) } else { None };
         let config = self.config();
         if since.is_none_or(|since| now.since(since) >= config.probe_life()) {
-            self.stale.fetch_add(1, Ordering::Relaxed);
+            self.note_stale();
             if since.is_some() {
                 self.publish_probes(&moves, word.probes());
             }

@@ -9,6 +9,7 @@ use crate::clock::Moment;
 use crate::sync::Ordering;
 
 use super::admission::Admission;
+use super::admission::TICKETS;
 use super::half_open;
 use super::moves::Moves;
 use super::state::CircuitBreaker;
@@ -21,14 +22,11 @@ struct Probe {
     since: Moment,
 }
 
-/// How many tickets there are: what an admission has room for beside its kinds.
-const TICKETS: u32 = u32::MAX - 1;
-
 /// Those that are out now, in no order; at most `MAX_HALF_OPEN_CALLS`.
 #[derive(Debug, Default)]
 pub(super) struct Out {
     probes: Vec<Probe>,
-    /// The next one's. It would come round after four billion probes, and an answer that is late by exactly
+    /// The next one's. It would come round after two billion probes, and an answer that is late by exactly
     /// that many be taken for another's.
     next: u32,
 }

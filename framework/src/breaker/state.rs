@@ -10,7 +10,7 @@ use crate::clock::Moment;
 use crate::entropy::Entropy;
 use crate::event::{State, Transition};
 use crate::live::Live;
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{self, AtomicU64, Mutex, Ordering};
 
 use super::adaptive::Memory;
 use super::admission::Admission;
@@ -18,6 +18,7 @@ use super::config::{Config, Enforcement};
 use super::moves::Moves;
 use super::ramp::{self, Thinner};
 use super::report::{Mode, Refusal, Report};
+use super::totals::Totals;
 use super::window::{Lone, Noted, Window};
 use super::word::{Tag, Word};
 
@@ -65,7 +66,9 @@ pub struct CircuitBreaker {
     pub(super) oldest_probe: AtomicU64,
     pub(super) stale: AtomicU64,
     /// Refusals that an observing breaker kept to itself.
-    withheld: AtomicU64,
+    pub(super) withheld: AtomicU64,
+    /// Where it counts these two for all that it is one of.
+    pub(super) totals: Option<sync::Arc<Totals>>,
     thinner: Thinner,
 }
 
@@ -89,6 +92,7 @@ impl CircuitBreaker {
             oldest_probe: AtomicU64::new(u64::MAX),
             stale: AtomicU64::new(0),
             withheld: AtomicU64::new(0),
+            totals: None,
             thinner: Thinner::default(),
         }
     }
@@ -212,8 +216,8 @@ impl CircuitBreaker {
 
     fn refuse(&self, word: Word, retry_after: Option<Duration>) -> Result<Admission, Refusal> {
         if self.is_observing() {
-            self.withheld.fetch_add(1, Ordering::Relaxed);
-            return Ok(Admission::uncounted(word));
+            self.note_withheld();
+            return Ok(Admission::uncounted(word).withheld());
         }
         Err(Refusal { retry_after })
     }
@@ -223,7 +227,7 @@ impl CircuitBreaker {
         match (self.config().ramp(), word.refused_for(now)) {
             (Some(ramp), Some(left)) if !self.thinner.admits(ramp::share(ramp, left)) => {
                 // If it is let through all the same, then by a closed breaker.
-                self.refuse(word, None).map(|_| Admission::counted(word))
+                self.refuse(word, None).map(|_| Admission::counted(word).withheld())
             }
             (Some(_), Some(_)) => Ok(Admission::counted(word)),
             _ => {

@@ -5,7 +5,7 @@
 //! or if `count_for_dependency` says so: else one bad shard of ten would soon refuse the calls of all.
 
 use std::fmt::{self, Write};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -55,6 +55,8 @@ pub(crate) struct KeyBreakers {
     count_for_dependency: AtomicBool,
     /// The actor looks them over by itself, until they are at rest.
     is_attended: AtomicBool,
+    /// Refusals of keys' breakers that the dependency's, which was told to observe by hand, kept back.
+    overruled: AtomicU64,
     moves: Sampler,
 }
 
@@ -65,6 +67,7 @@ impl KeyBreakers {
             is_off: AtomicBool::new(false),
             count_for_dependency: AtomicBool::new(false),
             is_attended: AtomicBool::new(false),
+            overruled: AtomicU64::new(0),
             moves: Sampler::default(),
         };
         breakers.note(policy);
@@ -109,18 +112,27 @@ impl KeyBreakers {
         heed(breakers.check_held(&key.0, now), whole)
     }
 
-    /// The look that counts. `None`: let through, and not to be learned from.
+    /// The look that counts, of an attempt that `whole`, the dependency's breaker, has let in. `None`: let through, and
+    /// not to be learned from.
     pub(super) fn admit(
         &self,
         key: &Key,
-        whole: &CircuitBreaker,
+        (whole, leave): (&CircuitBreaker, Admission),
         now: Moment,
         moved: &mut Option<Transition>,
     ) -> Result<Option<Admission>, Refusal> {
         let Some(breakers) = self.breakers.get() else { return Ok(None) };
+        // Refused by the one, it would not have come before the other: it is not to count twice.
+        if leave.is_withheld() {
+            return Ok(None);
+        }
         match breakers.admit_held(&key.0, now, moved) {
             Ok(admission) => Ok(Some(admission)),
-            Err(_) if whole.lets_all_through() => Ok(None),
+            Err(_) if whole.lets_all_through() => {
+                // Held closed by hand, or disabled, it counts nothing.
+                self.overruled.fetch_add(u64::from(!leave.is_uncounted()), Ordering::Relaxed);
+                Ok(None)
+            }
             Err(refusal) => Err(refusal),
         }
     }
@@ -158,6 +170,9 @@ impl KeyBreakers {
             overflow: breakers.overflow_report().state,
             evicted: breakers.evicted_total(),
             overflowed: breakers.overflowed_total(),
+            refusals_withheld: breakers.refusals_withheld_total()
+                + self.overruled.load(Ordering::Relaxed),
+            stale_results: breakers.stale_results_total(),
         })
     }
 }
@@ -191,6 +206,11 @@ pub struct KeysSnapshot {
     pub evicted: u64,
     /// Attempts that went to the shared breaker since the start.
     pub overflowed: u64,
+    /// Attempts that they would have refused, had they not been told only to observe, since the start; each is one that
+    /// the dependency's own breaker would have let through.
+    pub refusals_withheld: u64,
+    /// Answers that came too late to count for their key, since the start.
+    pub stale_results: u64,
 }
 
 /// A key as text, without an allocation.

@@ -133,6 +133,11 @@ impl<'a> Lease<'a> {
         self.held = if runs { others | IN_USER_CODE } else { others };
     }
 
+    /// The leave of the dependency's breaker.
+    pub(super) fn admission(&self) -> Admission {
+        self.admission
+    }
+
     /// When the attempt began.
     #[inline]
     pub(super) fn started(&self) -> Moment {

@@ -232,7 +232,7 @@ fn a_key_that_opens_turns_its_own_calls_away_and_nobody_else() {
         let key = |key: &str| place.gate.keys().hold(&place.policy, key, NOW);
         let (opens, same, other) = (key("a"), key("a"), key("b"));
         let whole = place.hold();
-        let own = place.gate.keys().admit(&opens, place.gate.breaker(), NOW, &mut None);
+        let own = place.gate.keys().admit(&opens, (place.gate.breaker(), whole), NOW, &mut None);
         let own = own.unwrap().unwrap();
         let turned_away = spawn(&place, move |place| {
             if place.gate.knock(Some(&same), NOW, Moment::MAX).is_err() {

@@ -21,7 +21,7 @@ use super::stats::Totals;
 pub struct Snapshot {
     /// Its name.
     pub dependency: String,
-    /// Its breaker.
+    /// Its breaker. `refusals_withheld` and `stale_results` are those of its keys' breakers, too.
     pub breaker: Report,
     /// The breakers of its keys; `None` before the first call with a key.
     pub keys: Option<KeysSnapshot>,

@@ -69,7 +69,9 @@ impl Merged {
     pub(super) fn over(mut self, upper: &Layer) -> Self {
         self.replace_algorithm(upper);
         for (path, entry) in &upper.entries {
-            for (_, replaced) in REPLACES.iter().filter(|(by, _)| is_within(path, by)) {
+            // Whoever puts something out asks for nothing in its place.
+            let is_named = |by: &str| entry.setting != Setting::Off && is_within(path, by);
+            for (_, replaced) in REPLACES.iter().filter(|(by, _)| is_named(by)) {
                 let is_replaced =
                     |path: &String| replaced.iter().any(|replaced| is_within(path, replaced));
                 self.entries.retain(|path, _| !is_replaced(path));

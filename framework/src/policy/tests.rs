@@ -384,6 +384,10 @@ fn an_adaptive_threshold_takes_the_place_of_failures_in_a_row_and_the_other_way_
     let other_way = parse("[defaults]\nbreaker.failures = 3\n[a]\nbreaker.adaptive.min = 0.1\n");
     assert_eq!(other_way.policy("a").breaker().trip().failures, None);
     assert_eq!(file.policy("a").breaker().open_for(), 60 * SECOND, "as by any rate");
+    let out =
+        parse("[defaults]\nbreaker.failures = 3\n[a]\nbreaker.adaptive = false\n").policy("a");
+    let kept = (out.breaker().trip().failures, out.breaker().trip().adaptive);
+    assert_eq!(kept, (Some(3), None), "putting out names nothing in its place");
     let plain = parse("[a]\nbreaker.adaptive = true").policy("a");
     assert_eq!(plain.breaker().trip().adaptive, Some(adaptive::Config::default()));
     let mistake = one("[defaults]\nbreaker.adaptive.min = 0.3\n[a]\nbreaker.adaptive.max = 0.2\n");

@@ -29,8 +29,8 @@ pub(super) struct Entry<K> {
     pub(super) key: K,
     pub(super) breaker: CircuitBreaker,
     last_used: AtomicU64,
-    /// When its latest open time ends or ended; the origin if it was never open.
-    open_until: AtomicU64,
+    /// When its latest open time, or ramp, ends or ended; the origin if it had none.
+    refuses_until: AtomicU64,
     /// Index and list; written with the order locked.
     place: AtomicU64,
 }
@@ -41,7 +41,7 @@ impl<K> Entry<K> {
             key,
             breaker,
             last_used: AtomicU64::new(now.as_nanos()),
-            open_until: AtomicU64::new(0),
+            refuses_until: AtomicU64::new(0),
             place: AtomicU64::new(NOWHERE),
         }
     }
@@ -54,14 +54,15 @@ impl<K> Entry<K> {
         }
     }
 
-    pub(super) fn opened(&self, now: Moment) {
-        let until = now + self.breaker.config().open_for();
-        self.open_until.store(until.as_nanos(), Ordering::Relaxed);
+    /// Its breaker has moved: notes for how long that refuses calls.
+    fn moved(&self, now: Moment) {
+        let until = self.breaker.refuses_until(now).unwrap_or(Moment::ZERO);
+        self.refuses_until.store(until.as_nanos(), Ordering::Relaxed);
     }
 
-    /// Since when it has been neither used nor open: a key is not idle while it has its calls refused.
+    /// Since when it has been neither used nor refusing: a key is not idle while it has its calls refused.
     fn idle_since(&self) -> u64 {
-        self.last_used.load(Ordering::Relaxed).max(self.open_until.load(Ordering::Relaxed))
+        self.last_used.load(Ordering::Relaxed).max(self.refuses_until.load(Ordering::Relaxed))
     }
 
     fn is_idle(&self, now: Moment, idle_after: Duration) -> bool {
@@ -69,7 +70,7 @@ impl<K> Entry<K> {
     }
 
     fn still_refuses(&self, now: Moment) -> bool {
-        self.breaker.state() == State::Open && self.breaker.check(now).is_err()
+        self.breaker.refuses_until(now).is_some()
     }
 }
 
@@ -178,7 +179,8 @@ impl<K> Order<K> {
 
     /// Puts an entry whose breaker has moved into the list of its state. Whoever made a move calls
     /// this after it, and it looks at the state again, so the last to come leaves it right.
-    pub(super) fn settle(&mut self, entry: &Arc<Entry<K>>) {
+    pub(super) fn settle(&mut self, entry: &Arc<Entry<K>>, now: Moment) {
+        entry.moved(now);
         if let Some((kind, at)) = self.find(entry)
             && kind != Kind::of(entry.breaker.state())
         {
@@ -203,7 +205,7 @@ impl<K> Order<K> {
 }
 
 impl<K: Hash + Eq> Order<K> {
-    /// Evicts one key, if one may go: a closed one that is not in use, else one that has neither
+    /// Evicts one key, if one may go: a closed one that is not in use and refuses nothing, else one that has neither
     /// been used nor refused anything for `idle_after`.
     pub(super) fn make_room(
         &mut self,
@@ -211,9 +213,11 @@ impl<K: Hash + Eq> Order<K> {
         now: Moment,
         idle_after: Duration,
     ) -> Option<Gone<K>> {
+        // One that ramps up still refuses some: forgotten, it would be overrun at once.
+        let may = |entry: &Arc<Entry<K>>| !is_in_use(entry) && !entry.still_refuses(now);
         // Twice: the first choice may have come into use since it was looked at.
         for _ in 0..2 {
-            let Some(at) = self.oldest(Kind::Closed, |entry| !is_in_use(entry)) else { break };
+            let Some(at) = self.oldest(Kind::Closed, may) else { break };
             let gone = self.evict(Kind::Closed, at, keys, now);
             if gone.is_some() {
                 return gone;

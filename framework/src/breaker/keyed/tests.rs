@@ -10,10 +10,12 @@ mod threads;
 use std::time::Duration;
 
 use super::order::{LOOKS, POLL_LOOKS};
-use crate::breaker::{Config, Keyed, KeyedAdmission, KeyedConfig, MAX_IDLE_AFTER, MAX_KEYS};
+use crate::breaker::{
+    Config, Enforcement, Keyed, KeyedAdmission, KeyedConfig, Keys, MAX_IDLE_AFTER, MAX_KEYS,
+};
 use crate::clock::Moment;
 use crate::event::State;
-use crate::outcome::Outcome;
+use crate::outcome::{Lesson, Outcome};
 
 fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -225,6 +227,57 @@ fn a_key_that_refuses_for_longer_than_it_may_idle_is_not_forgotten() {
 }
 
 #[test]
+fn a_key_that_the_server_asked_more_time_for_is_idle_only_after_that() {
+    let breaker = Config::builder().failures(1).open_for(secs(10)).build().unwrap();
+    let config = KeyedConfig::builder(breaker).max_keys(1).idle_after(secs(60)).build().unwrap();
+    let keyed = Keyed::new(config, Moment::ZERO);
+    let admission = keyed.admit(&1, at(1), &mut None).unwrap();
+    let lesson = Lesson { outcome: Outcome::Failure, slow: false, retry_after: Some(secs(500)) };
+    assert!(keyed.record(admission, lesson, at(1)).is_some());
+    for now in [75, 500, 502, 560] {
+        assert_eq!(keyed.poll(at(now)).evicted, 0, "at {now} s");
+        assert!(keyed.state(&1).is_some(), "open until 501 s, and kept for 60 s more");
+    }
+    assert_eq!(keyed.poll(at(561)).evicted, 1);
+}
+
+#[test]
+fn a_key_whose_traffic_comes_back_slowly_is_not_forgotten_before_all_of_it_has() {
+    let breaker = Config::builder().failures(1).success_threshold(1).ramp(0.5, secs(100));
+    let config = KeyedConfig::builder(breaker.build().unwrap()).max_keys(2).idle_after(secs(1));
+    let keyed = Keyed::new(config.build().unwrap(), Moment::ZERO);
+    call(&keyed, 1, Outcome::Failure, at(0));
+    call(&keyed, 1, Outcome::Success, at(30));
+    // A flood of keys, each used later than the one that ramps.
+    for key in 1_000..2_000 {
+        assert!(call(&keyed, key, Outcome::Success, at(31)));
+        assert_eq!(keyed.state(&1), Some(State::Closed), "key {key}");
+    }
+    let served = (0..100).filter(|_| call(&keyed, 1, Outcome::Success, at(80))).count();
+    assert_eq!(served, 75, "half-way from half to all");
+    assert_eq!(keyed.poll(at(129)).evicted, 1, "the last of the flood");
+    assert_eq!(keyed.poll(at(130)).evicted, 0);
+    assert_eq!(keyed.poll(at(131)).evicted, 1);
+}
+
+#[test]
+fn what_keys_have_counted_outlives_them() {
+    let breaker = Config::builder().failures(1).enforcement(Enforcement::Observe).build().unwrap();
+    let config = KeyedConfig::builder(breaker).max_keys(2).idle_after(secs(1)).build().unwrap();
+    let keyed = Keyed::new(config, Moment::ZERO);
+    for key in 0..10 {
+        let late = keyed.admit(&key, at(key * 100), &mut None).unwrap();
+        for _ in 0..4 {
+            assert!(call(&keyed, key, Outcome::Failure, at(key * 100)));
+        }
+        keyed.record(late, Outcome::Failure, at(key * 100));
+        keyed.poll(at(key * 100 + 99));
+        assert_eq!(keyed.state(&key), None, "forgotten");
+    }
+    assert_eq!((keyed.refusals_withheld_total(), keyed.stale_results_total()), (30, 10));
+}
+
+#[test]
 fn a_reset_by_hand_closes_the_key() {
     let keyed = touchy(2);
     call(&keyed, 1, Outcome::Failure, at(0));
@@ -254,6 +307,24 @@ fn the_keys_of_an_adaptive_breaker_go_by_the_highest_it_could_come_to() {
     assert_eq!((rates.failure_rate, rates.min_calls), (Some(0.4), 12));
     assert_eq!(rates.time, Some(config.trip().adaptive.unwrap().window()));
     assert_eq!(config.for_key().trip().adaptive, None);
-    let with_run = Config::builder().adaptive(config.trip().adaptive).failures(3).build().unwrap();
-    assert_eq!(with_run.for_key().trip().rates, None, "what else was asked for is enough");
+    let with_run =
+        Config::builder().adaptive(config.trip().adaptive).failures(1_000).build().unwrap();
+    assert_eq!(with_run.for_key().trip().rates, Some(rates), "a long run alone guards nothing");
+    assert_eq!(with_run.for_key().trip().failures, Some(1_000));
+}
+
+#[test]
+fn a_rate_that_is_set_stays_beside_the_highest_of_an_adaptive_threshold() {
+    let adaptive = || Config::builder().adaptive(crate::breaker::adaptive::Config::default());
+    let slow = adaptive().slow_call(secs(1)).slow_call_rate(0.5).min_calls(10).build().unwrap();
+    let rates = slow.for_key().trip().rates.unwrap();
+    assert_eq!((rates.failure_rate, rates.slow_call_rate), (Some(0.6), Some(0.5)));
+    assert_eq!((rates.min_calls, rates.calls, rates.time), (10, Some(100), None), "the user's");
+    let fixed = adaptive().failure_rate(0.9).build().unwrap();
+    assert_eq!(fixed.for_key().trip().rates, fixed.trip().rates, "was asked for");
+
+    // What a user saw: every one of ten thousand failing calls on a key reached the dead shard.
+    let keyed = Keyed::new(KeyedConfig::from((slow.for_key(), Keys::default())), Moment::ZERO);
+    let reached = (0..10_000).filter(|_| call(&keyed, 1, Outcome::Failure, at(1))).count();
+    assert_eq!(reached, 10);
 }

@@ -192,7 +192,8 @@ impl<'a> Call<'a> {
         let dependency = self.dependency;
         let gate = dependency.gate();
         let mut moved = None;
-        let refused = match gate.keys().admit(key, gate.breaker(), self.now, &mut moved) {
+        let whole = (gate.breaker(), lease.admission());
+        let refused = match gate.keys().admit(key, whole, self.now, &mut moved) {
             Ok(admission) => {
                 lease.key = admission.map(|admission| (key, admission));
                 None

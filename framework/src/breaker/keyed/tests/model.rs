@@ -143,6 +143,13 @@ impl Model {
         (moved, evicted)
     }
 
+    fn reset(&mut self, key: u8, now: Moment) -> Option<Transition> {
+        let slot = self.slots.iter_mut().find(|slot| slot.key == key)?;
+        let moved = slot.breaker.reset(now)?;
+        slot.open_until = Moment::ZERO;
+        Some(moved)
+    }
+
     fn of(&self, key: u8) -> Option<&Slot> {
         self.slots.iter().find(|slot| slot.key == key)
     }
@@ -225,7 +232,7 @@ proptest! {
                     prop_assert_eq!((moved, polled.evicted), model.poll(now));
                 }
                 Step::Reset(key) => {
-                    let theirs = model.of(key).and_then(|slot| slot.breaker.reset(now));
+                    let theirs = model.reset(key, now);
                     prop_assert_eq!(keyed.reset(&key, now), theirs);
                 }
                 Step::Wait(seconds) => now = now + secs(seconds),
