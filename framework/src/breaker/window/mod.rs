@@ -20,7 +20,7 @@ use calls::Calls;
 use consecutive::Consecutive;
 use timed::Timed;
 
-#[cfg(test)]
+#[cfg(all(test, not(seawall_loom)))]
 pub(super) use calls::LOOKED_AT;
 pub(super) use share::Share;
 use share::Thresholds;
@@ -267,7 +267,7 @@ impl Window {
         self.calls.as_deref()
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(seawall_loom)))]
     pub(in crate::breaker) fn ring(&self) -> Option<Arc<Calls>> {
         self.calls.clone()
     }
