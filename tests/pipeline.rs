@@ -18,5 +18,6 @@ mod pipeline {
     mod reqwest;
     mod retry;
     mod shaping;
+    mod storms;
     mod waiting;
 }

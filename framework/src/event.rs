@@ -55,6 +55,27 @@ impl fmt::Display for State {
 }
 
 /// A breaker's move from one state to another.
+///
+/// Nobody holds a lock while telling of a move, so those of one breaker may be told in another order than they
+/// were made, and two may have the same [`Transition::at`]. Whoever follows the state keeps the one with the
+/// highest [`Transition::sequence`], and passes over any that comes after it with a lower one:
+///
+/// ```
+/// use seawall::event::{State, Transition};
+///
+/// /// The latest move of one breaker that was told of.
+/// #[derive(Default)]
+/// struct Latest(Option<Transition>);
+///
+/// impl Latest {
+///     fn hear(&mut self, told: Transition) -> Option<State> {
+///         if self.0.is_none_or(|latest| told.sequence > latest.sequence) {
+///             self.0 = Some(told);
+///         }
+///         self.0.map(|latest| latest.to)
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Transition {
     /// When, on the clock that the breaker is driven by.
@@ -64,6 +85,11 @@ pub struct Transition {
     pub from: State,
     /// Into this one.
     pub to: State,
+    /// Which of this breaker's moves it is: 1 for the first, one more for each, and never the same again (it
+    /// has 64 bits). A gap is a move that has not been told of yet, or never will be, to a subscriber that fell
+    /// behind. A dependency that is spawned again, and a key that was forgotten, have another breaker, and it
+    /// begins at 1.
+    pub sequence: u64,
 }
 
 fn seconds<S: serde::Serializer>(at: &Moment, serializer: S) -> Result<S::Ok, S::Error> {
@@ -117,7 +143,8 @@ impl fmt::Display for Order {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The breaker moved.
+    /// The breaker moved. Moves may be told in another order than they were made: see
+    /// [`sequence`](Transition::sequence).
     Transition {
         /// Whose breaker.
         dependency: DependencyName,

@@ -205,7 +205,8 @@ impl Config {
         self.max_open_for
     }
     /// Each opening is up to this share shorter or longer, by chance, so that many instances do not
-    /// come back together. Default 0.
+    /// come back together; never longer than `max_open_for`, and never shorter than the server asked for.
+    /// Default 0.
     #[must_use]
     pub fn open_jitter(&self) -> f64 {
         self.open_jitter

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::clock::Moment;
-use crate::event::Transition;
+use crate::event::{State, Transition};
 use crate::sync::Ordering;
 
 use super::adaptive::Memory;
@@ -35,6 +35,8 @@ const HISTORY: usize = 256;
 pub(super) struct Moves {
     pub(super) history: VecDeque<Transition>,
     pub(super) counts: [[u64; 3]; 3],
+    /// How many there were.
+    made: u64,
     /// An order by hand stands: settings have no say in whether it refuses.
     pub(super) is_by_hand: bool,
     /// What an adaptive threshold goes by; kept while the settings have none.
@@ -49,12 +51,15 @@ impl Moves {
         Self { memory, ..Self::default() }
     }
 
-    fn note(&mut self, transition: Transition) {
+    fn note(&mut self, at: Moment, from: State, to: State) -> Transition {
+        self.made += 1;
+        let transition = Transition { at, from, to, sequence: self.made };
         self.counts[transition.from.index()][transition.to.index()] += 1;
         if self.history.len() == HISTORY {
             self.history.pop_front();
         }
         self.history.push_back(transition);
+        transition
     }
 }
 
@@ -76,10 +81,9 @@ impl CircuitBreaker {
     pub(super) fn open(&self, moves: &mut Moves, now: Moment) -> Option<Transition> {
         let from_closed = self.load().tag().counts();
         let config = self.config();
-        let own = moves.open_time.next(&config, from_closed, now, self.entropy.unit());
         let asked = Moment::from_nanos(self.asked_until.load(Ordering::Acquire)).since(now);
-        // The server may ask for more time than it would be given, not for less.
-        let open_for = own.max(asked.min(config.max_open_for()));
+        let unit = self.entropy.unit();
+        let open_for = moves.open_time.next(&config, from_closed, asked, now, unit);
         self.apply(moves, now, |word| Word::open(word.next_generation(), now, open_for))
     }
 
@@ -193,9 +197,11 @@ impl CircuitBreaker {
     pub fn reconfigure(&self, config: impl Into<Arc<Config>>, now: Moment) -> Option<Transition> {
         let config = config.into();
         let enforcement = config.enforcement();
+        let trip = config.trip();
+        // Before the lock, which trips and probes wait for: a large one takes its time to be made.
+        let ring = self.settings.with(|settings| settings.window.ring_for(&trip));
         let mut moves = self.moves.lock();
         let word = self.load();
-        let trip = config.trip();
         match (&trip.adaptive, &moves.memory) {
             (Some(adaptive), Some(memory)) => memory.adopt(*adaptive, now),
             (Some(adaptive), None) => moves.memory = Some(Arc::new(Memory::new(*adaptive))),
@@ -204,7 +210,7 @@ impl CircuitBreaker {
         let memory = moves.memory.as_ref();
         let window = self
             .settings
-            .with(|settings| settings.window.for_trip(&trip, memory, word.generation(), now));
+            .with(|settings| settings.window.for_trip(ring, &trip, memory, word.generation(), now));
         let is_judged_alike = half_open::is_judged_alike(&self.config(), &config);
         self.settings.replace(Settings::new(config, window));
         if word.tag() == Tag::HalfOpen && !is_judged_alike {
@@ -263,8 +269,6 @@ impl CircuitBreaker {
         if from == to {
             return None;
         }
-        let transition = Transition { at: now, from, to };
-        moves.note(transition);
-        Some(transition)
+        Some(moves.note(now, from, to))
     }
 }

@@ -19,13 +19,17 @@ impl OpenTime {
         self.closed_at = Some(now);
     }
 
-    /// The next opening: `open_for × open_growth ^ openings so far`, at most `max_open_for`; then up to
-    /// the share `open_jitter` more or less by `unit`, a random number in `[0, 1)`, and at most
-    /// `max_open_for` again.
+    /// The next opening: `open_for × open_growth ^ openings so far`, at most `max_open_for`, then up to the
+    /// share `open_jitter` more or less; or what the server `asked` for, if that is more, and up to that
+    /// share more. By `unit`, a random number in `[0, 1)`.
+    ///
+    /// Nothing is cut off at `max_open_for` after the jitter: all that would be cut off would come back
+    /// together. Where there is less room above, chance picks from less.
     pub(super) fn next(
         &mut self,
         config: &Config,
         from_closed: bool,
+        asked: Duration,
         now: Moment,
         unit: f64,
     ) -> Duration {
@@ -35,10 +39,21 @@ impl OpenTime {
         }
         let grown = config.open_growth().powf(f64::from(self.openings));
         self.openings = self.openings.saturating_add(1);
-        let longest = config.max_open_for();
-        let capped = scaled(config.open_for(), grown, longest);
-        let jittered = scaled(capped, 1.0 + config.open_jitter() * (2.0 * unit - 1.0), longest);
-        jittered.max(Duration::from_millis(1))
+        let (longest, jitter) = (config.max_open_for(), config.open_jitter());
+        let within = |shortest: Duration, longest: Duration| {
+            shortest + scaled(longest.saturating_sub(shortest), unit, longest)
+        };
+        let around = |length: Duration| {
+            within(scaled(length, 1.0 - jitter, longest), scaled(length, 1.0 + jitter, longest))
+        };
+        let own = around(scaled(config.open_for(), grown, longest));
+        let asked = if asked > longest {
+            // More than it is given: the time is ours again.
+            around(longest)
+        } else {
+            within(asked, scaled(asked, 1.0 + jitter, longest))
+        };
+        own.max(asked).max(Duration::from_millis(1))
     }
 }
 

@@ -86,7 +86,7 @@ impl CircuitBreaker {
         };
         // Where it was noted, though they may have been replaced since.
         let window = &self.settings.at_first().window;
-        let suspicion = window.go_on_among_bad(admission.generation(), sequence)?;
+        let suspicion = window.go_on_among_bad(admission.generation(), sequence, now)?;
         self.trip(Word::closed(admission.generation()), suspicion, now)
     }
 

@@ -44,8 +44,9 @@ impl Settings {
         match &self.lone {
             Lone::Calls(calls) => calls.note_good(generation),
             Lone::Timed(timed) => timed.note_good(generation, now),
-            Lone::Run if self.window.has_no_run(generation) => Noted::Quietly,
-            Lone::Run | Lone::Not => Noted::Not,
+            // Then a good one does not change it.
+            Lone::Run(run) if run.is_none(generation) => Noted::Quietly,
+            Lone::Run(_) | Lone::Not => Noted::Not,
         }
     }
 }
@@ -247,12 +248,22 @@ impl CircuitBreaker {
         Some(left.map_or(1.0, |left| ramp::share(ramp, left)))
     }
 
-    /// Everything about it at one instant.
+    /// Everything about it at one instant. Of one that moves thrice while its window is counted, the window
+    /// is that of the instant before.
     #[must_use]
     pub fn report(&self) -> Report {
-        let moves = self.moves.lock();
-        let word = self.load();
-        let (tally, run) = self.settings.with(|it| (it.window.tally(), it.window.run()));
+        let mut looks = 3;
+        let (moves, word, (tally, run)) = loop {
+            let seen = self.load().generation();
+            // Not under the lock, which trips and probes wait for: a large window takes its time.
+            let counted = self.settings.with(|it| (it.window.tally(), it.window.run()));
+            let moves = self.moves.lock();
+            let word = self.load();
+            looks -= 1;
+            if looks == 0 || word.generation() == seen {
+                break (moves, word, counted);
+            }
+        };
         Report {
             state: word.tag().state(),
             ramping: word.tag() == Tag::Ramping,

@@ -224,7 +224,8 @@ impl Seawall {
     }
 
     /// Everything that happens from now on, for whoever wants to hear it in a task of their own. Each
-    /// stream gets every event; how many it may fall behind is [`Builder::event_capacity`].
+    /// stream gets every event; how many it may fall behind is [`Builder::event_capacity`]. Of several moves of
+    /// one breaker the latest has the highest [`sequence`](crate::event::Transition::sequence), not the last place.
     ///
     /// ```
     /// use std::time::Duration;

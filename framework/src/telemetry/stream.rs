@@ -22,7 +22,8 @@ pub const DEFAULT_CAPACITY: usize = 1_024;
 /// The most that may be kept: some 100 MB.
 pub const MAX_CAPACITY: usize = 1_048_576;
 
-/// An event, and what was missed before it.
+/// An event, and what was missed before it. All subscribers hear events in one order, which need not be that in
+/// which one breaker moved: see [`Transition::sequence`](crate::event::Transition::sequence).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
     /// What happened.

@@ -142,8 +142,9 @@ impl Builder {
     }
     /// How improbable it must be; 1e-15 to 0.01.
     ///
-    /// It is looked at with every failure, so the chance of one false alarm a day is more than `alpha`: at
-    /// most `alpha` times the failures of that day, for each look is one more try.
+    /// It is looked at with every outcome, so the chance of one false alarm a day is more than `alpha`: at
+    /// most `alpha` times the failures of that day and twice the tenths of a `window` in it, for each look
+    /// that can find more than the one before is one more try.
     #[must_use]
     pub fn alpha(mut self, probability: f64) -> Self {
         self.alpha = probability;

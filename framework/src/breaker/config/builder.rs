@@ -62,7 +62,8 @@ impl Builder {
         self
     }
     /// What the rates are taken over; default the last 100 calls. Only with a rate. A window of calls and
-    /// one of time may both be given: each is looked at.
+    /// one of time may both be given: each is looked at. One of calls takes 8 bytes a call, their number
+    /// rounded up to a power of two, for each breaker, from the moment that it is made.
     #[must_use]
     pub fn window(mut self, window: Window) -> Self {
         match window {
@@ -128,7 +129,8 @@ impl Builder {
         self.max_open_for = Some(longest);
         self
     }
-    /// Makes each opening up to this share shorter or longer; 0 to 1.
+    /// Makes each opening up to this share shorter or longer, by chance; 0 to 1. Never longer than `max_open_for`,
+    /// where it only makes it shorter; never shorter than a `Retry-After`, which it only makes longer.
     #[must_use]
     pub fn open_jitter(mut self, share: f64) -> Self {
         self.open_jitter = Some(share);

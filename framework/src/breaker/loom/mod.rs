@@ -48,6 +48,7 @@ macro_rules! race {
 
 mod adaptive;
 mod keyed;
+mod reload;
 
 /// Ends an admitted call.
 fn end(
@@ -92,7 +93,6 @@ fn the_last_of_racing_failures_opens_it_by_count() {
         let config = Config::builder().failure_rate(1.0).min_calls(3).window(Over::Calls(3));
         let breaker = breaker(config.build());
         let call = breaker.admit(NOW, &mut None).unwrap();
-        // The ring is allocated here: loom does not know that a `OnceLock` orders anything.
         breaker.record(call, Outcome::Failure, NOW);
         let fail = || end(&breaker, call, Outcome::Failure, NOW);
         race!(fail(), fail());

@@ -121,7 +121,8 @@ impl Model {
             self.asked = Moment::ZERO;
             self.bucket = self.bucket.max(self.bucket_of(now));
         }
-        let transition = Transition { at: now, from, to: to.state() };
+        let sequence = self.transitions.len() as u64 + 1;
+        let transition = Transition { at: now, from, to: to.state(), sequence };
         (from != to.state()).then(|| {
             self.transitions.push(transition);
             transition

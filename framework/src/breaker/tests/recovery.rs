@@ -1,5 +1,7 @@
 //! What happens from one opening to the next, and after the last: growing open times, ramps, modes.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::{at, millis, secs};
@@ -23,7 +25,7 @@ fn call(breaker: &CircuitBreaker, outcome: Outcome, now: Moment) -> Result<(), R
 }
 
 /// How long it refuses calls from now on.
-fn open_for(breaker: &CircuitBreaker, now: Moment) -> std::time::Duration {
+fn open_for(breaker: &CircuitBreaker, now: Moment) -> Duration {
     breaker.check(now).unwrap_err().retry_after.unwrap()
 }
 
@@ -103,6 +105,101 @@ proptest! {
         let (least, most) = (ms as f64 * (1.0 - share), ms as f64 * (1.0 + share));
         prop_assert!(open_for + 0.001 >= least && open_for <= most.ceil().max(1.0) + 0.001);
         prop_assert!(open_for <= (ms * longest) as f64 + 0.001);
+    }
+}
+
+/// What a thousand instances do that differ in nothing but chance, opened again and again, each time as soon
+/// as they may be, and told by the server to come back after `asked`: their latest open times, in order.
+fn fleet(builder: &Builder, asked: Option<Duration>, openings: u32) -> Vec<Duration> {
+    let mut times: Vec<_> = (0..1_000)
+        .map(|seed| {
+            let breaker = breaker(builder.clone()).with_entropy(Entropy::seeded(seed));
+            let mut now = at(secs(1));
+            let mut length = Duration::ZERO;
+            for _ in 0..openings {
+                let admission = breaker.admit(now, &mut None).unwrap();
+                let lesson = Lesson { retry_after: asked, ..Outcome::Failure.into() };
+                breaker.record(admission, lesson, now);
+                length = open_for(&breaker, now);
+                now = now + length;
+            }
+            length
+        })
+        .collect();
+    times.sort_unstable();
+    times
+}
+
+/// At most one in a hundred of them in any hundredth of the spread, and three times that for chance.
+fn assert_spread(times: &[Duration], least: Duration, most: Duration) {
+    assert!(times[0] >= least && times[999] <= most, "{:?} to {:?}", times[0], times[999]);
+    let hundredth = (most - least) / 100;
+    assert!(times[0] < least + 2 * hundredth && times[999] > most - 2 * hundredth);
+    for (n, from) in times.iter().enumerate() {
+        let together = times[n..].iter().take_while(|time| **time <= *from + hundredth).count();
+        assert!(together <= 30, "{together} of 1000 come back within {hundredth:?} of {from:?}");
+    }
+}
+
+#[test]
+fn a_fleet_does_not_come_back_together_however_long_the_outage_lasts() {
+    let config = Config::builder().failures(1).open_for(secs(60)).open_growth(2.0).open_jitter(0.2);
+    assert_spread(&fleet(&config, None, 1), secs(48), secs(72));
+    // 60, 120, 240, 480 s, and then the longest: 10 min.
+    assert_spread(&fleet(&config, None, 4), secs(384), secs(576));
+    assert_spread(&fleet(&config, None, 5), secs(480), secs(600));
+    assert_spread(&fleet(&config, None, 8), secs(480), secs(600));
+    let from_the_first = Config::builder().failures(1).open_for(secs(10)).max_open_for(secs(10));
+    assert_spread(&fleet(&from_the_first.open_jitter(1.0), None, 1), millis(1), secs(10));
+}
+
+#[test]
+fn a_fleet_that_was_told_when_to_come_back_is_late_by_chance_and_never_early() {
+    let config = Config::builder().failures(1).open_for(secs(10)).open_jitter(0.5);
+    for openings in [1, 3] {
+        assert_spread(&fleet(&config, Some(secs(60)), openings), secs(60), secs(90));
+        // What is left below the longest.
+        assert_spread(&fleet(&config, Some(secs(500)), openings), secs(500), secs(600));
+        // More than it is given.
+        assert_spread(&fleet(&config, Some(secs(3600)), openings), secs(300), secs(600));
+    }
+    let exact = Config::builder().failures(1).open_for(secs(10));
+    assert!(fleet(&exact, Some(secs(60)), 1).iter().all(|time| *time == secs(60)));
+}
+
+proptest! {
+    /// Never earlier than the server asked, never longer than the longest, and not all at once where there
+    /// is room.
+    #[test]
+    fn a_server_that_asks_is_not_called_early_nor_by_all_at_once(
+        open_for in 1u64..100_000, longest in 1u64..100, share in 0.0f64..=1.0,
+        asked in 1u64..10_000_000, seed in any::<u64>(),
+    ) {
+        let longest = millis(open_for * longest);
+        let config = Config::builder()
+            .failures(1)
+            .open_for(millis(open_for))
+            .max_open_for(longest)
+            .open_jitter(share);
+        let asked_for = millis(asked);
+        let times: Vec<_> = (0..8)
+            .map(|n| {
+                let entropy = Entropy::seeded(seed).fork(n);
+                let breaker = breaker(config.clone()).with_entropy(entropy);
+                self::asked(&breaker, asked_for, at(secs(1)));
+                self::open_for(&breaker, at(secs(1)))
+            })
+            .collect();
+        for time in &times {
+            prop_assert!(*time <= longest);
+            prop_assert!(asked_for > longest || *time >= asked_for);
+            let most = open_for.max(asked) as f64 * (1.0 + share);
+            prop_assert!(time.as_secs_f64() * 1e3 <= most.ceil() + 0.001);
+        }
+        let room = if asked_for > longest { longest } else { longest.saturating_sub(asked_for) };
+        if room.min(asked_for).as_secs_f64() * share > 1.0 {
+            prop_assert!(times.iter().any(|time| *time != times[0]), "{:?}", times[0]);
+        }
     }
 }
 
@@ -252,7 +349,7 @@ fn a_disabled_breaker_counts_nothing_and_a_reset_leaves_it_so() {
 }
 
 /// A failure with which the server said when to come back.
-fn asked(breaker: &CircuitBreaker, after: std::time::Duration, now: Moment) {
+fn asked(breaker: &CircuitBreaker, after: Duration, now: Moment) {
     let admission = breaker.admit(now, &mut None).unwrap();
     let retry_after = Some(after);
     breaker.record(admission, Lesson { retry_after, ..Outcome::Failure.into() }, now);

@@ -1,5 +1,6 @@
 //! On real threads. Bounded work, no sleeps.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread;
 
@@ -157,4 +158,60 @@ fn a_fresh_probe_is_not_written_off_with_the_lost_ones() {
         }
     });
     assert_eq!(breaker.state(), State::HalfOpen);
+}
+
+/// Whoever is told of moves in whatever order ends on the state that the breaker is in.
+#[test]
+fn moves_told_in_any_order_can_be_put_in_theirs() {
+    let breaker = CircuitBreaker::new(Config::builder().failures(1).build().unwrap(), Moment::ZERO);
+    let told = Mutex::new(Vec::new());
+    on_threads(|thread| {
+        for n in 0..5_000 {
+            let now = at(millis(n));
+            let moved = match (thread + n) % 4 {
+                0 => breaker.force_open(now),
+                1 => breaker.force_closed(now),
+                _ => breaker.reset(now),
+            };
+            told.lock().unwrap().extend(moved);
+        }
+    });
+    let mut told = told.into_inner().unwrap();
+    assert!(told.len() > 100, "{}", told.len());
+    told.sort_by_key(|moved| moved.sequence);
+    let mut state = State::Closed;
+    for (n, moved) in (1..).zip(&told) {
+        assert_eq!((moved.sequence, moved.from), (n, state));
+        state = moved.to;
+    }
+    assert_eq!(state, breaker.state());
+    let kept = breaker.report().transitions;
+    assert_eq!(kept.last(), told.last());
+}
+
+/// Strictly a failure, a success, a failure, a success, and two failures in a row needed.
+#[test]
+fn reloads_do_not_trip_a_breaker_that_never_saw_two_failures_in_a_row() {
+    let config = |seconds| Config::builder().failures(2).open_for(secs(seconds)).build().unwrap();
+    let breaker = CircuitBreaker::new(config(1), Moment::ZERO);
+    let is_over = AtomicU32::new(0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 1.. {
+                breaker.reconfigure(config(1 + n % 7), Moment::ZERO);
+                if is_over.load(Ordering::Relaxed) != 0 {
+                    break;
+                }
+            }
+        });
+        for n in 0..200_000 {
+            let call = breaker.admit(Moment::ZERO, &mut None).unwrap();
+            let outcome = if n % 2 == 0 { Outcome::Failure } else { Outcome::Success };
+            if breaker.record(call, outcome, Moment::ZERO).is_some() {
+                break;
+            }
+        }
+        is_over.store(1, Ordering::Relaxed);
+    });
+    assert_eq!(breaker.state(), State::Closed);
 }

@@ -1,11 +1,13 @@
-//! Each window against a list that keeps everything.
+//! Each window against a list that keeps everything: by itself here, in its breaker in `whole`.
+
+mod whole;
 
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::{at, millis};
-use crate::breaker::window::{Mark, Suspicion, Tally, Window};
+use crate::breaker::window::{LOOKED_AT, Mark, Suspicion, Tally, Window};
 use crate::breaker::{Config, Rates, Trip, Window as Over};
 use crate::clock::Moment;
 
@@ -178,7 +180,8 @@ impl List {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(10_000))]
+    // Ten thousand more of each in `whole`.
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn the_last_n_calls_are_the_last_n_of_the_list(
@@ -300,7 +303,7 @@ fn a_bucket_ten_buckets_old_is_out_of_the_window_however_late_its_writer() {
 }
 
 #[test]
-fn the_largest_window_is_allocated_with_the_first_bad_call_and_counts_to_its_end() {
+fn the_largest_window_counts_to_its_end() {
     let size = crate::breaker::MAX_WINDOW_CALLS;
     let rule = Rule {
         failures: Some(Share { of: 1, out_of: 1 }),
@@ -316,6 +319,64 @@ fn the_largest_window_is_allocated_with_the_first_bad_call_and_counts_to_its_end
     assert!(trips(&window, 0, Mark { failed: true, slow: true }, Moment::ZERO), "all of them slow");
     let size = u64::from(size);
     assert_eq!(window.calls().unwrap().running(), (size - 1, size));
+}
+
+/// What users of another breaker saw: every call looks at every record of the window.
+#[test]
+fn a_call_looks_at_no_more_of_a_window_of_a_million_than_of_one_of_ten() {
+    let looks = |size: u32| {
+        let rule = Rule { failures: Some(Share { of: 1, out_of: 1 }), slow: None, min_calls: 1 };
+        let window = rule.window(Some(size), None);
+        assert!(!trips(&window, 0, FINE, Moment::ZERO));
+        let mut most = 0;
+        for n in 0..3 * u64::from(size) {
+            let before = LOOKED_AT.get();
+            let mark = Mark { failed: n % 2 == 0, slow: false };
+            assert_eq!(window.record(0, mark, Moment::ZERO), None);
+            most = most.max(LOOKED_AT.get() - before);
+        }
+        most
+    };
+    // Its own place, and that of the call that has just left the window.
+    assert_eq!([10, 1_000, 1_000_000].map(looks), [2; 3]);
+}
+
+/// A success that ends on the settings of before, while they are replaced.
+#[test]
+fn a_success_in_the_middle_of_a_reload_ends_a_run_of_failures() {
+    let trip = Trip { failures: Some(2), rates: None, adaptive: None };
+    let before = Window::new(&trip, Moment::ZERO);
+    assert!(!trips(&before, 0, FAILED, Moment::ZERO));
+    let after = before.for_trip(None, &trip, None, 0, Moment::ZERO);
+    assert_eq!(after.run(), 1, "what was counted counts");
+    before.record(0, FINE, Moment::ZERO);
+    assert_eq!(after.run(), 0);
+    assert!(!trips(&after, 0, FAILED, Moment::ZERO), "failure, success, failure");
+    // And so with a failure.
+    assert!(trips(&before, 0, FAILED, Moment::ZERO));
+}
+
+#[test]
+fn a_reload_makes_no_window_of_calls_if_there_is_one_of_the_size() {
+    let share = Share { of: 1, out_of: 2 };
+    let trip = |calls: Option<u32>| Trip {
+        failures: None,
+        rates: Some(Rule { failures: Some(share), slow: None, min_calls: 1 }.over(calls, None)),
+        adaptive: None,
+    };
+    let window = Window::new(&trip(Some(10)), Moment::ZERO);
+    window.record(0, FINE, Moment::ZERO);
+    assert!(window.ring_for(&trip(Some(10))).is_none());
+    assert!(window.ring_for(&trip(None)).is_none());
+    // Made before, or not, because another reload was faster: it is as large as it should be.
+    for made in [Some(20), Some(10), None] {
+        let ring = made.and_then(|size| Window::new(&trip(Some(size)), Moment::ZERO).ring());
+        let next = |calls| window.for_trip(ring.clone(), &trip(calls), None, 0, Moment::ZERO);
+        let sizes = [Some(10), Some(20), None].map(|calls| next(calls).ring().map(|it| it.size()));
+        assert_eq!(sizes, [Some(10), Some(20), None]);
+        let counted = [Some(10), Some(20)].map(|calls| next(calls).tally().calls);
+        assert_eq!(counted, [1, 0]);
+    }
 }
 
 /// What users of other breakers saw: their windows never slide.

@@ -7,7 +7,7 @@ use crate::breaker::adaptive::{Config, Memory, UtcOffset};
 use crate::clock::Moment;
 
 use super::timed::Timed;
-use super::{Mark, Tally};
+use super::{Mark, Share, Tally};
 
 /// A window of time whose threshold comes from a memory.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub(super) struct Adaptive {
     memory: Arc<Memory>,
     length: Duration,
     min_calls: u64,
+    min: Share,
     alpha: f64,
     offset: UtcOffset,
 }
@@ -29,6 +30,7 @@ impl Adaptive {
             memory: Arc::clone(memory),
             length,
             min_calls: u64::from(config.min_calls()),
+            min: Share::new(Some(config.min())),
             alpha: config.alpha(),
             offset: config.utc_offset(),
         }
@@ -46,11 +48,17 @@ impl Adaptive {
         Arc::clone(&self.timed)
     }
 
-    /// Counts an outcome. Whether the breaker of that generation may have to open. Only a failure can
-    /// say so: one more success makes what was seen less improbable, never more.
+    /// Counts an outcome. Whether the breaker of that generation may have to open. A success can say so
+    /// too: it may make the calls enough, be the first after older ones have left the window, or the
+    /// first of an hour with a lower bar.
     pub(super) fn record(&self, generation: u32, failed: bool, now: Moment) -> bool {
         let tally = self.timed.record(generation, Mark { failed, slow: false }, now);
-        failed && tally.is_some_and(|tally| self.is_exceeded(tally, now))
+        tally.is_some_and(|tally| self.is_exceeded(tally, now))
+    }
+
+    /// The same for a success that has been counted, among failures.
+    pub(super) fn suspects(&self, now: Moment) -> bool {
+        self.is_exceeded(self.timed.among_bad(), now)
     }
 
     /// With nobody moving the window on.
@@ -61,6 +69,8 @@ impl Adaptive {
     fn is_exceeded(&self, tally: Tally, now: Moment) -> bool {
         // Calls are counted before their failures are: never fewer.
         tally.calls >= self.min_calls
+            // First what costs next to nothing: no bar is lower than this.
+            && self.min.is_reached(tally.failures, tally.calls)
             && self.memory.bar(now, self.offset).is_exceeded(
                 tally.calls,
                 tally.failures,

@@ -9,8 +9,6 @@
 //! A writer that slept until its call had left the window takes it out itself. The counts are never
 //! less than what stands in the slots, and a suspicion only: a recount by sequence numbers decides.
 
-use std::sync::OnceLock;
-
 use crate::sync::{AtomicU64, CachePadded, Ordering};
 
 use super::{Mark, Noted, Tally};
@@ -31,13 +29,20 @@ pub(in crate::breaker) struct Calls {
     /// Generation (16 bits) and the next sequence number (48). Written by every call.
     head: CachePadded<AtomicU64>,
     /// Sequence number plus one of the bad call in this place, and what was bad about it (2 bits);
-    /// zero for none. A power of two of them, at least `size`. Allocated for the first bad call.
-    slots: OnceLock<Box<[AtomicU64]>>,
+    /// zero for none. A power of two of them, at least `size`. Here from the start: whoever fails first
+    /// is in a hurry, too.
+    slots: Box<[AtomicU64]>,
     /// The first sequence number of this generation.
     base: AtomicU64,
     /// Generation (16 bits) and the sum of what is bad in the window (48): failures + slow calls × 2^24.
     /// Written when it changes.
     bad: AtomicU64,
+}
+
+#[cfg(all(test, not(seawall_loom)))]
+thread_local! {
+    /// How often this thread has looked for a slot.
+    pub(in crate::breaker) static LOOKED_AT: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
 fn tag(generation: u32) -> u64 {
@@ -49,13 +54,13 @@ impl Calls {
         Self {
             size: u64::from(size),
             head: CachePadded(AtomicU64::new(0)),
-            slots: OnceLock::new(),
+            slots: (0..u64::from(size).next_power_of_two()).map(|_| AtomicU64::new(0)).collect(),
             base: AtomicU64::new(0),
             bad: AtomicU64::new(0),
         }
     }
 
-    pub(super) fn size(&self) -> u64 {
+    pub(in crate::breaker) fn size(&self) -> u64 {
         self.size
     }
 
@@ -104,16 +109,13 @@ impl Calls {
     /// The rest of any.
     #[inline(never)]
     fn record_among_bad(&self, tag: u64, sequence: u64, mark: Mark) -> Option<Tally> {
-        let slots = self.slots.get_or_init(|| {
-            (0..self.size.next_power_of_two()).map(|_| AtomicU64::new(0)).collect()
-        });
         let base = self.base.load(Ordering::Acquire);
         let mut delta = 0;
         if mark.is_bad() {
-            delta += self.put_in(slots, tag, sequence, base, mark)?;
+            delta += self.put_in(tag, sequence, base, mark)?;
         }
         if let Some(left) = sequence.checked_sub(self.size) {
-            delta -= take_out(slot(slots, left), left, base);
+            delta -= take_out(self.slot(left), left, base);
         }
         // Looked at only now: of several writers the one that is done last sees all of them, even if its
         // own sequence number was the first.
@@ -126,17 +128,10 @@ impl Calls {
     ///
     /// Counted first, so that the counts are never less than what stands in the slots: whoever finds
     /// them at zero need not look there.
-    fn put_in(
-        &self,
-        slots: &[AtomicU64],
-        tag: u64,
-        sequence: u64,
-        base: u64,
-        mark: Mark,
-    ) -> Option<i64> {
+    fn put_in(&self, tag: u64, sequence: u64, base: u64, mark: Mark) -> Option<i64> {
         let kinds = if mark.failed { FAILED } else { 0 } | if mark.slow { SLOW } else { 0 };
         self.add(tag, weight(kinds))?;
-        let slot = slot(slots, sequence);
+        let slot = self.slot(sequence);
         let displaced = slot.fetch_max((sequence + 1) << KIND_BITS | kinds, Ordering::AcqRel);
         if displaced >> KIND_BITS > sequence {
             // Somebody a lap ahead has this place: the call left the window long ago.
@@ -195,19 +190,24 @@ impl Calls {
     /// writer will look again), and so does one that is overwritten meanwhile. Oldest first, because
     /// that is where writers overwrite.
     pub(super) fn recount(&self) -> Tally {
-        let slots = self.slots.get();
         let next = self.head.0.load(Ordering::Acquire) & LOW;
         let oldest = self.base.load(Ordering::Acquire).max(next.saturating_sub(self.size));
-        // Without slots nothing bad has ever come.
-        let bad = slots.map_or(0, |slots| {
-            (oldest..next)
-                .map(|sequence| {
-                    let found = slot(slots, sequence).load(Ordering::Acquire);
-                    if found >> KIND_BITS == sequence + 1 { weight(found) } else { 0 }
-                })
-                .sum()
-        });
+        let bad = (oldest..next)
+            .map(|sequence| {
+                let found = self.slot(sequence).load(Ordering::Acquire);
+                if found >> KIND_BITS == sequence + 1 { weight(found) } else { 0 }
+            })
+            .sum();
         tally(next.saturating_sub(oldest), bad)
+    }
+
+    /// The place of a sequence number.
+    #[inline]
+    fn slot(&self, sequence: u64) -> &AtomicU64 {
+        #[cfg(all(test, not(seawall_loom)))]
+        LOOKED_AT.with(|looks| looks.set(looks.get() + 1));
+        // In bounds: masked by a power of two less one.
+        &self.slots[sequence as usize & (self.slots.len() - 1)]
     }
 
     /// The counts that writers keep: failures and slow calls.
@@ -233,13 +233,6 @@ impl Calls {
         self.base.store(head & LOW, Ordering::Release);
         self.bad.swap(tag, Ordering::AcqRel);
     }
-}
-
-/// The place of a sequence number.
-#[inline]
-fn slot(slots: &[AtomicU64], sequence: u64) -> &AtomicU64 {
-    // In bounds: masked by a power of two less one.
-    &slots[sequence as usize & (slots.len() - 1)]
 }
 
 /// Takes the bad call of `sequence`, or one before it, out of its slot; what it had added to the counts.

@@ -12,11 +12,6 @@ impl Consecutive {
         Self(AtomicU64::new(0))
     }
 
-    /// One that goes on from here.
-    pub(super) fn copy(&self) -> Self {
-        Self(AtomicU64::new(self.0.load(Ordering::Acquire)))
-    }
-
     /// The length of the run that this outcome leaves, zero for another generation's.
     #[inline]
     pub(super) fn record(&self, generation: u32, failed: bool) -> u32 {
@@ -43,7 +38,7 @@ impl Consecutive {
 
     /// Whether there is no run, in this generation.
     #[inline]
-    pub(super) fn is_none(&self, generation: u32) -> bool {
+    pub(in crate::breaker) fn is_none(&self, generation: u32) -> bool {
         self.0.load(Ordering::Acquire) == u64::from(generation) << 40
     }
 

@@ -20,6 +20,8 @@ use calls::Calls;
 use consecutive::Consecutive;
 use timed::Timed;
 
+#[cfg(all(test, not(seawall_loom)))]
+pub(super) use calls::LOOKED_AT;
 pub(super) use share::Share;
 use share::Thresholds;
 
@@ -57,8 +59,9 @@ pub(super) enum Suspicion {
 /// Everything that can open a breaker: each part is there if it is asked for.
 #[derive(Debug)]
 pub(super) struct Window {
-    run: Option<(Consecutive, u32)>,
-    // Shared with the window that takes this one's place, if its settings leave them as they are.
+    // All shared with the window that takes this one's place, if its settings leave them as they are:
+    // whoever still writes to the old one writes to both.
+    run: Option<(Arc<Consecutive>, u32)>,
     calls: Option<Arc<Calls>>,
     timed: Option<Arc<Timed>>,
     thresholds: Thresholds,
@@ -82,16 +85,26 @@ pub(super) enum Noted {
 pub(super) enum Lone {
     Calls(Arc<Calls>),
     Timed(Arc<Timed>),
-    Run,
+    Run(Arc<Consecutive>),
     Not,
 }
 
 impl Window {
     pub(super) fn new(trip: &Trip, now: Moment) -> Self {
+        Self::around(Self::ring_of(trip), trip, now)
+    }
+
+    /// The window of calls that these settings need.
+    fn ring_of(trip: &Trip) -> Option<Arc<Calls>> {
+        trip.rates.and_then(|rates| rates.calls).map(|size| Arc::new(Calls::new(size)))
+    }
+
+    /// All but the one of calls, which may be large.
+    fn around(calls: Option<Arc<Calls>>, trip: &Trip, now: Moment) -> Self {
         let rates = trip.rates.as_ref();
         Self {
-            run: trip.failures.map(|failures| (Consecutive::new(), failures)),
-            calls: rates.and_then(|rates| rates.calls).map(|size| Arc::new(Calls::new(size))),
+            run: trip.failures.map(|failures| (Arc::new(Consecutive::new()), failures)),
+            calls,
             timed: rates.and_then(|rates| rates.time).map(|time| Arc::new(Timed::new(time, now))),
             thresholds: Thresholds::new(rates),
             adaptive: None,
@@ -111,25 +124,37 @@ impl Window {
         Self { adaptive, ..self }
     }
 
+    /// The window of calls that other settings need, if it is not this one's.
+    pub(super) fn ring_for(&self, trip: &Trip) -> Option<Arc<Calls>> {
+        let size = trip.rates.and_then(|rates| rates.calls);
+        if self.has_ring_of(size) { None } else { Self::ring_of(trip) }
+    }
+
+    fn has_ring_of(&self, size: Option<u32>) -> bool {
+        self.calls.as_ref().map(|calls| calls.size()) == size.map(u64::from)
+    }
+
     /// One for other settings, with what is counted here where that counts there too; the rest belongs
-    /// to `generation`. Transitions are locked out.
+    /// to `generation`. Transitions are locked out. `ring` is what [`Window::ring_for`] made before.
     pub(super) fn for_trip(
         &self,
+        ring: Option<Arc<Calls>>,
         trip: &Trip,
         memory: Option<&Arc<Memory>>,
         generation: u32,
         now: Moment,
     ) -> Self {
-        let mut next = Self::new(trip, now).remembering(trip, memory, now);
+        let size = trip.rates.and_then(|rates| rates.calls);
+        let stays = self.has_ring_of(size);
+        let fits = |ring: &Arc<Calls>| size.map(u64::from) == Some(ring.size());
+        let calls = if stays { None } else { ring.filter(fits).or_else(|| Self::ring_of(trip)) };
+        let mut next = Self::around(calls, trip, now).remembering(trip, memory, now);
         next.start(generation, now);
         if let (Some((old, _)), Some((new, _))) = (&self.run, &mut next.run) {
-            // A failure that is being counted just now is not in the copy: the run is one short.
-            *new = old.copy();
-        }
-        if let (Some(old), Some(new)) = (&self.calls, &mut next.calls)
-            && old.size() == new.size()
-        {
             *new = Arc::clone(old);
+        }
+        if stays {
+            next.calls = self.calls.clone();
         }
         if let (Some(old), Some(new)) = (&self.timed, &mut next.timed)
             && old.bucket_nanos() == new.bucket_nanos()
@@ -147,8 +172,7 @@ impl Window {
         match (&self.calls, &self.timed, &self.run, &self.adaptive) {
             (Some(calls), None, None, None) => Lone::Calls(Arc::clone(calls)),
             (None, Some(timed), None, None) => Lone::Timed(Arc::clone(timed)),
-            (None, None, Some(_), None) => Lone::Run,
-            // Among bad ones it completes nothing: one success more only makes what was seen more probable.
+            (None, None, Some((run, _)), None) => Lone::Run(Arc::clone(run)),
             (None, None, None, Some(adaptive)) => Lone::Timed(adaptive.timed()),
             _ => Lone::Not,
         }
@@ -170,10 +194,17 @@ impl Window {
     }
 
     /// The rest of counting a good one that was noted among bad ones, by the lone window.
-    pub(super) fn go_on_among_bad(&self, generation: u32, sequence: u64) -> Option<Suspicion> {
+    pub(super) fn go_on_among_bad(
+        &self,
+        generation: u32,
+        sequence: u64,
+        now: Moment,
+    ) -> Option<Suspicion> {
         let rest = |window: &Arc<Calls>| window.record_good_among_bad(generation, sequence);
         let calls = self.calls.as_ref().and_then(rest);
-        self.suspect(calls, self.timed.as_ref().map(|window| window.among_bad()))
+        let timed = self.timed.as_ref().map(|window| window.among_bad());
+        let adaptive = self.adaptive.as_deref().is_some_and(|window| window.suspects(now));
+        self.suspect(calls, timed).or(adaptive.then_some(Suspicion::Adaptive))
     }
 
     fn suspect(&self, calls: Option<Tally>, timed: Option<Tally>) -> Option<Suspicion> {
@@ -226,12 +257,6 @@ impl Window {
         calls.or(timed).or(adaptive).unwrap_or(Tally { calls: run, failures: run, slow: 0 })
     }
 
-    /// Whether the run, in this generation, is none: then a good one does not change it.
-    #[inline]
-    pub(super) fn has_no_run(&self, generation: u32) -> bool {
-        self.run.as_ref().is_some_and(|(window, _)| window.is_none(generation))
-    }
-
     /// Failures in a row, if they count.
     pub(super) fn run(&self) -> u64 {
         self.run.as_ref().map_or(0, |(window, _)| window.count())
@@ -240,5 +265,10 @@ impl Window {
     #[cfg(test)]
     pub(in crate::breaker) fn calls(&self) -> Option<&Calls> {
         self.calls.as_deref()
+    }
+
+    #[cfg(all(test, not(seawall_loom)))]
+    pub(in crate::breaker) fn ring(&self) -> Option<Arc<Calls>> {
+        self.calls.clone()
     }
 }

@@ -26,7 +26,7 @@ impl Share {
         u32::try_from(fewest).unwrap_or(u32::MAX)
     }
 
-    fn is_reached(self, bad: u64, calls: u64) -> bool {
+    pub(super) fn is_reached(self, bad: u64, calls: u64) -> bool {
         u128::from(bad) * 1_000_000_000 >= u128::from(self.0) * u128::from(calls)
     }
 }
