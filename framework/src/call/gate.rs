@@ -208,10 +208,10 @@ impl Gate {
     }
 
     /// Gives back the token, taken for this moment, of an attempt that was never dispatched.
-    pub(crate) fn refund(&self, taken_for: Moment) {
+    pub(crate) fn refund(&self, now: Moment, taken_for: Moment) {
         self.written.0.limiter.with(|limiter| {
             if let Some(limiter) = limiter {
-                limiter.refund(taken_for, 1);
+                limiter.refund(now, 1, taken_for);
             }
         });
     }

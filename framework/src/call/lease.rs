@@ -55,7 +55,7 @@ impl Drop for Entry<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.held & TOKEN != 0 {
-            self.dependency.gate().refund(self.taken_for);
+            self.dependency.gate().refund(self.dependency.now(), self.taken_for);
         }
         if self.held & PERMIT != 0 {
             self.dependency.gate().room().leave(|| self.dependency.now());

@@ -95,9 +95,11 @@ impl FixedWindow {
                 return (Err(Refusal { retry_after: None }), slot);
             }
             let (next, wait) = self.fit(slot, now, self.windows.cost(cost));
-            let refused = wait > longest;
+            // The beginning of a window stays where it is: so much later, the wait would be short enough.
+            let after = wait.saturating_sub(longest);
+            let refused = !after.is_zero();
             if refused && !set_back {
-                return (Err(Refusal { retry_after: Some(wait) }), slot);
+                return (Err(Refusal { retry_after: Some(after) }), slot);
             }
             // Of a refusal only that the clock was set back is noted, or it would be for ever.
             let becomes = self.windows.pack(if refused { slot } else { next });
@@ -108,7 +110,7 @@ impl FixedWindow {
                 Ordering::Relaxed,
                 Ordering::Relaxed,
             ) {
-                Ok(_) if refused => return (Err(Refusal { retry_after: Some(wait) }), slot),
+                Ok(_) if refused => return (Err(Refusal { retry_after: Some(after) }), slot),
                 Ok(_) => return (Ok(wait), next),
                 Err(seen) => word = seen,
             }
@@ -175,7 +177,7 @@ impl Algorithm for FixedWindow {
         self.claim(state, now, cost, max_wait.min(MAX_RESERVATION)).0
     }
 
-    fn refund(&self, state: &WindowCount, taken_for: Moment, cost: u64) {
+    fn refund(&self, state: &WindowCount, _: Moment, cost: u64, taken_for: Moment) {
         let index = self.windows.index(taken_for);
         let units = self.windows.cost(cost.min(self.windows.limit));
         // The error is of a window that is over, where it does not count any more.

@@ -174,7 +174,8 @@ impl SlidingWindow {
             let units = self.windows.cost(cost);
             let fit = self.fit(&view, now, units);
             if fit.wait > longest {
-                return (Err(Refusal { retry_after: Some(fit.wait) }), view);
+                let after = fit.wait.saturating_sub(longest);
+                return (Err(Refusal { retry_after: Some(after) }), view);
             }
             let is_ahead = !fit.wait.is_zero();
             if !self.freeze_before(state, words, fit.index, is_ahead) {
@@ -301,7 +302,7 @@ impl Algorithm for SlidingWindow {
         self.claim(state, now, cost, max_wait.min(MAX_RESERVATION)).0
     }
 
-    fn refund(&self, state: &WindowCounts, taken_for: Moment, cost: u64) {
+    fn refund(&self, state: &WindowCounts, _: Moment, cost: u64, taken_for: Moment) {
         let index = self.windows.index(taken_for);
         let units = self.windows.cost(cost.min(self.windows.limit));
         let word = &state.words[(index & 1) as usize];

@@ -5,7 +5,6 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::entropy::SecretHash;
@@ -13,14 +12,15 @@ use crate::live::Live;
 use crate::setting::{Check, InvalidSettings};
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
-use super::algorithm::{Algorithm, Decision, Refusal};
+use super::algorithm::Algorithm;
 use super::keyed::shards::Shards;
 use super::token_bucket::{Bucket, TokenBucket};
 use plan::{Plan, Tier};
-use share::{FREE, Share};
+use share::Share;
 use user::User;
 
 mod config;
+mod decide;
 #[cfg(all(test, seawall_loom))]
 mod loom;
 mod plan;
@@ -65,12 +65,13 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
     /// The same with a hasher of your choice; see [`KeyedLimiter::with_hasher`](super::KeyedLimiter::with_hasher).
     #[must_use]
     pub fn with_hasher(config: TiersConfig, hasher: S, now: Moment) -> Self {
-        let plan = Plan::new(config.tiers());
+        let plan = Plan::new(config.tiers(), config.cap().capacity());
+        let cap = TokenBucket::new(&config.cap());
         let overflows = Shards::<K, User, S>::overflows(config.max_users());
         Self {
-            cap: TokenBucket::new(&config.cap()),
+            share: Share::new(&config.cap(), cap.span(), now),
+            cap,
             cap_bucket: Bucket::default(),
-            share: Share::new(config.cap().per_second(), now),
             plan: Live::new(plan.clone()),
             changing: Mutex::new(plan),
             users: Shards::new(config.max_users(), hasher),
@@ -213,27 +214,6 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         &self.overflow[self.users.part(user, self.overflow.len())]
     }
 
-    /// From the narrowest to the widest, so that what a narrower limit refuses never touches the cap.
-    fn take(&self, user: &User, tier: &Tier, now: Moment, cost: u64) -> Result<(), TierRefusal> {
-        let refused = |by| move |Refusal { retry_after }| TierRefusal { by, retry_after };
-        tier.bucket.try_take(&user.bucket, now, cost).map_err(refused(TierLimit::User))?;
-        if cost == 0 {
-            return Ok(());
-        }
-        let level = self.level(now);
-        let time = self.share.advance(now, level);
-        if !self.share.take(&user.used, tier.allowance, time, level, cost) {
-            tier.bucket.refund(&user.bucket, now, cost);
-            let retry_after = Some(self.until_free(level));
-            return Err(TierRefusal { by: TierLimit::Share, retry_after });
-        }
-        self.cap.try_take(&self.cap_bucket, now, cost).map_err(|refusal| {
-            tier.bucket.refund(&user.bucket, now, cost);
-            self.share.refund(&user.used, tier.allowance, cost);
-            refused(TierLimit::Cap)(refusal)
-        })
-    }
-
     /// What [`Tiers::try_take`] would say, but takes nothing and makes no user. Who has no state is told
     /// what he would be told with room for him.
     ///
@@ -244,7 +224,7 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.share.advance(now, self.level(now));
+        self.share.advance(now, self.left(now));
         loop {
             // None: as in `try_take`.
             let seen = self.plan.with(|plan| {
@@ -266,41 +246,9 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         }
     }
 
-    /// What [`Tiers::take`] would say.
-    fn look(&self, user: &User, tier: &Tier, now: Moment, cost: u64) -> Result<(), TierRefusal> {
-        let refused = |by, decision: Decision| {
-            let retry_after = decision.retry_after;
-            if decision.allowed { Ok(()) } else { Err(TierRefusal { by, retry_after }) }
-        };
-        refused(TierLimit::User, tier.bucket.peek(&user.bucket, now, cost))?;
-        if cost == 0 {
-            return Ok(());
-        }
-        let level = self.level(now);
-        let time = self.share.advance(now, level);
-        if !self.share.has(&user.used, tier.allowance, time, level, cost) {
-            let retry_after = Some(self.until_free(level));
-            return Err(TierRefusal { by: TierLimit::Share, retry_after });
-        }
-        refused(TierLimit::Cap, self.cap.peek(&self.cap_bucket, now, cost))
-    }
-
-    /// What part of the cap's bucket is left.
-    fn level(&self, now: Moment) -> f64 {
-        let decision = self.cap.peek(&self.cap_bucket, now, 0);
-        decision.remaining as f64 / decision.limit as f64
-    }
-
-    /// How long until nobody is held to a share, if nobody takes anything.
-    fn until_free(&self, level: f64) -> Duration {
-        let missing = (FREE - level).max(0.0) * self.config.cap().capacity() as f64 + 1.0;
-        let seconds = missing / self.config.cap().per_second();
-        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
-    }
-
-    /// Gives `cost` back to a user's own limit, his share and the cap, that was taken and not used. Does
-    /// nothing for a user without a state of his own.
-    pub fn refund<Q>(&self, user: &Q, taken_for: Moment, cost: u64)
+    /// Gives `cost` back to a user's own limit, his share and the cap, that was taken for `taken_for` and not
+    /// used; what it is worth is said by [`TokenBucket`]. Does nothing for a user without a state of his own.
+    pub fn refund<Q>(&self, user: &Q, now: Moment, cost: u64, taken_for: Moment)
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
@@ -308,9 +256,9 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         self.plan.with(|plan| {
             self.users.read(user, |user| {
                 let Some(tier) = plan.settings(user.tier) else { return };
-                tier.bucket.refund(&user.bucket, taken_for, cost);
+                tier.bucket.refund(&user.bucket, now, cost, taken_for);
                 self.share.refund(&user.used, tier.allowance, cost);
-                self.cap.refund(&self.cap_bucket, taken_for, cost);
+                self.cap.refund(&self.cap_bucket, now, cost, taken_for);
             });
         });
     }
@@ -347,9 +295,9 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
     /// How much a second a user of weight 1 may take now; `None` while nobody is held to a share.
     #[must_use]
     pub fn fair_rate(&self, now: Moment) -> Option<f64> {
-        let level = self.level(now);
-        let rate = self.config.cap().per_second() * Share::alpha(level);
-        (level < FREE).then_some(rate)
+        let left = self.left(now);
+        let rate = self.config.cap().per_second() * self.share.alpha(left);
+        (!self.share.is_free(left)).then_some(rate)
     }
 
     /// How many users have a state of their own; at most `max_users`.
@@ -379,7 +327,7 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
     /// Forgets users who are as good as new in any tier; see
     /// [`KeyedLimiter::sweep`](super::KeyedLimiter::sweep). How many went.
     pub fn sweep(&self, now: Moment) -> usize {
-        self.share.advance(now, self.level(now));
+        self.share.advance(now, self.left(now));
         self.plan.with(|plan| self.users.sweep(|user| user.is_fresh(plan, &self.share, now)))
     }
 }

@@ -16,7 +16,7 @@ pub(super) trait Layer<R: ?Sized>: fmt::Debug + Send + Sync {
     /// Takes `cost`, or nothing. Where it was taken.
     fn take(&self, request: &R, now: Moment, cost: u64) -> Result<Place, Refusal>;
     fn peek(&self, request: &R, now: Moment, cost: u64) -> Decision;
-    fn refund(&self, request: &R, place: Place, taken_for: Moment, cost: u64);
+    fn refund(&self, request: &R, place: Place, now: Moment, cost: u64, taken_for: Moment);
     fn sweep(&self, now: Moment) -> usize;
 }
 
@@ -31,8 +31,8 @@ impl<R: ?Sized, A: Algorithm> Layer<R> for Whole<A> {
     fn peek(&self, _: &R, now: Moment, cost: u64) -> Decision {
         self.0.peek(now, cost)
     }
-    fn refund(&self, _: &R, _: Place, taken_for: Moment, cost: u64) {
-        self.0.refund(taken_for, cost);
+    fn refund(&self, _: &R, _: Place, now: Moment, cost: u64, taken_for: Moment) {
+        self.0.refund(now, cost, taken_for);
     }
     fn sweep(&self, _: Moment) -> usize {
         0
@@ -70,8 +70,8 @@ where
     fn peek(&self, request: &R, now: Moment, cost: u64) -> Decision {
         self.limiter.peek((self.key)(request), now, cost)
     }
-    fn refund(&self, request: &R, place: Place, taken_for: Moment, cost: u64) {
-        self.limiter.refund_at((self.key)(request), place, taken_for, cost);
+    fn refund(&self, request: &R, place: Place, now: Moment, cost: u64, taken_for: Moment) {
+        self.limiter.refund_at((self.key)(request), place, now, cost, taken_for);
     }
     fn sweep(&self, now: Moment) -> usize {
         self.limiter.sweep(now)

@@ -112,7 +112,7 @@ fn what_is_given_back_meanwhile_is_had_once() {
     model("tiers: somebody gives back as 2 users race for the cap's last one", || {
         let tiers = tiers(2, 2);
         take(&tiers, 0, 1).unwrap();
-        let answers = at_once(&tiers, [0, 1], || tiers.refund(&0, NOW, 1));
+        let answers = at_once(&tiers, [0, 1], || tiers.refund(&0, NOW, 1, NOW));
         let got = answers.map(|answer| u64::from(answer.is_ok()));
         nothing_is_lost(&tiers, 2, 2, got);
     });

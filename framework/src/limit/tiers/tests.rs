@@ -4,6 +4,7 @@
 
 mod fair;
 mod moves;
+mod waits;
 
 use std::time::Duration;
 
@@ -71,9 +72,11 @@ fn the_answer_says_what_refused_and_nothing_else_was_taken() {
     assert_eq!(tiers.try_take(&1, "free", ms(0), 9).unwrap_err().retry_after, None);
     tiers.try_take(&1, "free", ms(0), 8).unwrap();
     let refused = tiers.try_take(&1, "free", ms(0), 2).unwrap_err();
+    // His own two are there in two seconds; but then he would be told to wait for his share.
+    let three = Some(Duration::from_secs(3));
+    assert_eq!((refused.by, refused.retry_after), (TierLimit::User, three));
+    assert_eq!(refused.to_string(), "the user's own limit: rate limit reached, retry after 3s");
     let two = Some(Duration::from_secs(2));
-    assert_eq!((refused.by, refused.retry_after), (TierLimit::User, two));
-    assert_eq!(refused.to_string(), "the user's own limit: rate limit reached, retry after 2s");
     // Two are left of the cap, and the other has had none of it.
     let refused = tiers.try_take(&2, "free", ms(0), 4).unwrap_err();
     assert_eq!((refused.by, refused.retry_after), (TierLimit::Cap, two));
@@ -87,7 +90,7 @@ fn the_answer_says_what_refused_and_nothing_else_was_taken() {
         tiers.try_take(&1, "free", ms(1_000 + after.as_millis() as u64), 1).is_ok(),
         "{after:?}"
     );
-    tiers.refund(&1, ms(1_000), 1);
+    tiers.refund(&1, ms(1_000), 1, ms(1_000));
     assert!(tiers.try_take(&1, "free", ms(0), 0).is_ok());
 }
 

@@ -1,0 +1,103 @@
+//! Whether a user may, and if not, when he may.
+
+use std::hash::{BuildHasher, Hash};
+use std::time::Duration;
+
+use super::Tiers;
+use super::plan::Tier;
+use super::refusal::{TierLimit, TierRefusal};
+use super::user::User;
+use crate::clock::Moment;
+use crate::limit::algorithm::Algorithm;
+
+impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
+    /// From the narrowest to the widest, so that what a narrower limit refuses never touches the cap.
+    pub(super) fn take(
+        &self,
+        user: &User,
+        tier: &Tier,
+        now: Moment,
+        cost: u64,
+    ) -> Result<(), TierRefusal> {
+        if tier.bucket.try_take(&user.bucket, now, cost).is_err() {
+            return Err(self.refusal(TierLimit::User, user, tier, now, cost));
+        }
+        if cost == 0 {
+            return Ok(());
+        }
+        let left = self.left(now);
+        let time = self.share.advance(now, left);
+        let Some(used) = self.share.take(&user.used, tier.allowance, time, left, cost) else {
+            tier.bucket.refund(&user.bucket, now, cost, now);
+            return Err(self.refusal(TierLimit::Share, user, tier, now, cost));
+        };
+        if self.cap.try_take(&self.cap_bucket, now, cost).is_err() {
+            tier.bucket.refund(&user.bucket, now, cost, now);
+            self.share.refund(&user.used, tier.allowance, cost);
+            return Err(self.refusal(TierLimit::Cap, user, tier, now, cost));
+        }
+        self.share.catch_up(used);
+        Ok(())
+    }
+
+    /// What [`Tiers::take`] would say.
+    pub(super) fn look(
+        &self,
+        user: &User,
+        tier: &Tier,
+        now: Moment,
+        cost: u64,
+    ) -> Result<(), TierRefusal> {
+        let refused = |by| Err(self.refusal(by, user, tier, now, cost));
+        if !tier.bucket.peek(&user.bucket, now, cost).allowed {
+            return refused(TierLimit::User);
+        }
+        if cost == 0 {
+            return Ok(());
+        }
+        let left = self.left(now);
+        let time = self.share.advance(now, left);
+        if !self.share.has(&user.used, tier.allowance, time, left, cost) {
+            return refused(TierLimit::Share);
+        }
+        if !self.cap.peek(&self.cap_bucket, now, cost).allowed {
+            return refused(TierLimit::Cap);
+        }
+        Ok(())
+    }
+
+    /// Refused by one, it says when none of the three would: whoever refused first, the others have to be
+    /// waited for too.
+    #[cold]
+    fn refusal(
+        &self,
+        by: TierLimit,
+        user: &User,
+        tier: &Tier,
+        now: Moment,
+        cost: u64,
+    ) -> TierRefusal {
+        let is_ever = cost <= tier.bucket.limit().min(self.cap.limit());
+        let retry_after = is_ever.then(|| {
+            // None: it has enough.
+            let own = tier.bucket.peek(&user.bucket, now, cost).retry_after.unwrap_or_default();
+            let cap = self.cap.peek(&self.cap_bucket, now, cost).retry_after.unwrap_or_default();
+            let left = self.left(now);
+            let time = self.share.advance(now, left);
+            let share = if self.share.has(&user.used, tier.allowance, time, left, cost) {
+                Duration::ZERO
+            } else {
+                // His credit may be there sooner; how soon depends on others too.
+                self.cap.until_left(&self.cap_bucket, now, self.share.free())
+            };
+            own.max(cap).max(share)
+        });
+        TierRefusal { by, retry_after }
+    }
+
+    /// What is left of the cap, in its bucket's units: a fraction of a token counts.
+    #[inline]
+    pub(super) fn left(&self, now: Moment) -> u64 {
+        self.cap.left(&self.cap_bucket, now)
+    }
+}
