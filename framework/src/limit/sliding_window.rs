@@ -26,9 +26,9 @@ use crate::sync::{AtomicU64, Ordering};
 /// Windows begin at the multiples of their length on the clock. Large limits are counted in coarser
 /// units, as by [`FixedWindow`](super::FixedWindow).
 ///
-/// A reservation counts from its own moment on, and nobody else takes anything before it. Given back,
-/// it counts again as long as its window is one of the two latest; what it had kept closed before
-/// stays closed.
+/// A reservation counts from its own moment on, and nobody else takes anything before it, unless it is what
+/// somebody has given back. Given back, it counts again as long as its window is one of the two latest;
+/// what it had kept closed before stays closed.
 ///
 /// A clock that goes back gains nothing: what is taken counts in the latest window that there was.
 /// Set back by more than an hour and 10 s, the present window counts as used up.

@@ -125,7 +125,9 @@ impl Ledger {
     fn view(&self, with_given_back: bool) -> View {
         let seen = self.0.iter().filter(|(.., back)| with_given_back || !back);
         let reserved = seen.clone().filter(|(_, _, ahead, _)| *ahead).map(|(at, ..)| *at);
-        let reserved = reserved.max().unwrap_or(0);
+        // What has been given back may be had by others before that.
+        let is_open = !with_given_back && self.0.iter().any(|(.., back)| *back);
+        let reserved = reserved.filter(|_| !is_open).max().unwrap_or(0);
         let mut taken: Taken = seen.map(|(at, cost, ..)| (*at, *cost)).collect();
         taken.sort_unstable();
         View { taken, reserved }

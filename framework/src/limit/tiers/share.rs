@@ -179,7 +179,7 @@ impl Share {
 
     /// Gives `cost` of a user's credit back.
     pub(super) fn refund(&self, used: &AtomicU64, of: Allowance, cost: u64) {
-        let cost = self.units(cost.min(of.depth), of.weight);
+        let cost = self.units(cost, of.weight);
         let _ = used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
             Some(used.saturating_sub(cost))
         });

@@ -38,9 +38,11 @@ fn settings_that_make_no_sense_are_told_at_once() {
     let own = quota(1, 1.0);
     let none = TiersConfig::builder(own).max_users(0).build().unwrap_err();
     let keys: Vec<_> = none.as_slice().iter().map(|mistake| mistake.key).collect();
-    assert_eq!(keys, ["tiers", "max_users"]);
-    let twice =
-        TiersConfig::builder(own).tier("a", own).tier("a", TierConfig::new(own).weighing(0));
+    assert_eq!(keys, ["cap.capacity", "tiers", "max_users"]);
+    assert!(none.to_string().contains("at least 2, to be shared"));
+    let twice = TiersConfig::builder(quota(2, 1.0))
+        .tier("a", own)
+        .tier("a", TierConfig::new(own).weighing(0));
     assert_eq!(twice.build().unwrap_err().as_slice().len(), 2);
     let tiers = two_tiers(10);
     assert!(tiers.set_tier("", own).is_err());

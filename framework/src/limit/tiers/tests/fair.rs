@@ -254,37 +254,21 @@ impl Against {
 
 #[test]
 fn a_small_cap_is_shared_fairly_too() {
-    let mut unfair = Vec::new();
-    for (cap, burst) in [
-        (1_000.0, 10),
-        (100.0, 10),
-        (100.0, 20),
-        (100.0, 30),
-        (100.0, 50),
-        (100.0, 70),
-        (10.0, 10),
-        (10.0, 20),
-        (10.0, 50),
-        (10.0, 1),
-        (10.0, 2),
-        (10.0, 3),
-        (10.0, 4),
-        (10.0, 5),
-        (5.0, 5),
-        (2.0, 2),
-        (2.0, 10),
-    ] {
-        for own in [5, 1_000] {
-            for modest in [(1, 0.25), (1, 0.45), (5, 0.09), (3, 0.2)] {
-                let (got, used) = Against { cap, burst, own, modest }.play();
-                eprintln!(
-                    "cap {cap} burst {burst} own {own} modest {modest:?}: {got:.2}, used {used:.2}"
-                );
-                if got < 0.95 || used < 0.9 {
-                    unfair.push((burst, own, modest, got, used));
+    for burst in [2, 3, 4, 5, 7, 8, 10, 12, 20, 30, 50, 70] {
+        for cap in [2.0, 10.0, 100.0, 1_000.0] {
+            // With a burst of a thousand of his own, the greedy one has saved up more than the cap holds.
+            for own in [5, 1_000] {
+                for modest in [(1, 0.25), (1, 0.45), (3, 0.2), (5, 0.09)] {
+                    let (got, used) = Against { cap, burst, own, modest }.play();
+                    let what = format!("cap {cap} burst {burst} own {own} modest {modest:?}");
+                    eprintln!("{what}: {got:.2}, used {used:.2}");
+                    // They ask nearly at the same instant, and all of them must find something.
+                    if modest.0 == 1 || burst >= 2 * modest.0 + 2 {
+                        assert!(got >= 0.99, "{what}: {got}");
+                    }
+                    assert!(used >= 0.98, "{what}: {used}");
                 }
             }
         }
     }
-    assert!(unfair.is_empty(), "{unfair:?}");
 }
