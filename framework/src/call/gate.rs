@@ -193,7 +193,14 @@ impl Gate {
         // At the deadline itself there would be no time left to do anything in.
         let left = deadline.nanos_since(now).saturating_sub(1);
         let number = self.limiters.load(Ordering::Acquire);
-        let wait = limiter.reserve(now, 1, Duration::from_nanos(longest.min(left)))?;
+        let patience = Duration::from_nanos(longest.min(left));
+        let wait = limiter.reserve(now, 1, patience).map_err(|refusal| limit::Refusal {
+            // It says when the same would be granted, which a later attempt with less time left is not: nearer
+            // to its deadline than `max_wait`, the call is told when it would not have to wait at all.
+            retry_after: refusal
+                .retry_after
+                .map(|after| if left < longest { after.saturating_add(patience) } else { after }),
+        })?;
         Ok(if wait.is_zero() { Knock::Open } else { Knock::At(now + wait, number) })
     }
 

@@ -13,12 +13,13 @@ use crate::sync::{AtomicU64, Ordering};
 ///
 /// | mechanism | bursts | memory | best for | time | space | accuracy | distributed |
 /// | --- | --- | --- | --- | --- | --- | --- | --- |
-/// | counts in time windows | poor: twice the limit across a boundary | O(1) | simple use cases, quotas that are told as "so many a day" | O(1) | O(1): one word | low at boundaries, exact within a window | easy (atomic `INCR`) |
+/// | counts in time windows | poor: twice the limit across a boundary | O(1) | simple use cases, quotas that are told as "so many a minute" | O(1) | O(1): one word | low at boundaries, exact within a window | easy (atomic `INCR`) |
 ///
 /// Windows begin at the multiples of their length on the clock, for all alike, and not with anybody's
-/// first request: so everybody's quota is reset at the same moments, which is what users of
-/// `X-RateLimit-Reset` expect, and why at the end of one window and the beginning of the next twice
-/// the limit can be had.
+/// first request: so everybody's quota is reset at the same moments, and at the end of one window and the
+/// beginning of the next twice the limit can be had. That clock is this process's own, which begins when it
+/// is first read: a window of a day ends 24 hours after the start, and not at midnight, and a restart
+/// begins with a whole quota.
 ///
 /// Up to `2^27` (134 million) a second of the window are counted one by one. A larger limit is counted
 /// in coarser units, to which each cost is rounded up: what is refused is too much rather than too little.

@@ -23,7 +23,7 @@ use crate::sync::{AtomicU64, Ordering};
 /// is held against the next for a window too long. Cloudflare counted 0.003 % of 400 million requests
 /// judged wrongly.
 ///
-/// Windows begin at the multiples of their length on the clock. Large limits are counted in coarser
+/// Windows begin at the multiples of their length on the process's clock. Large limits are counted in coarser
 /// units, as by [`FixedWindow`](super::FixedWindow).
 ///
 /// A reservation counts from its own moment on, and nobody else takes anything before it, unless it is what
