@@ -23,6 +23,8 @@ use tower::Service;
 
 /// So many that nothing is ever refused.
 const PLENTY: u32 = 1_000_000_000;
+/// As much as a window of an hour counts one by one.
+const LOTS: u64 = 400_000_000_000;
 /// Longer than any bench.
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -63,6 +65,18 @@ fn ours<'a>(name: &str, config: &Config, allowed: bool) -> [Contender<'a>; 2] {
             }
         }),
     ]
+}
+
+/// Ours, told the time, with so much of the limit taken before.
+fn allowed_of<'a>(name: &str, config: &Config, limit: u64, taken: u64) -> Contender<'a> {
+    let now = Clock::system().now();
+    let limiter = RateLimiter::new(AnyAlgorithm::new(config), now);
+    assert!(limiter.try_take(now, taken).is_ok());
+    Contender::new(format!("seawall {name} of {limit:.0e}, {taken:.0e} taken"), move |n| {
+        for _ in 0..n {
+            assert!(black_box(limiter.try_take(black_box(now), 1)).is_ok());
+        }
+    })
 }
 
 fn governor<'a>(allowed: bool) -> Contender<'a> {
@@ -177,6 +191,18 @@ fn main() {
     }
     contenders.extend([governor(false), governor_asked(), ratelimit(false), leaky_bucket(false)]);
     compare("Refused", effort, &contenders);
+
+    let mut contenders = Vec::new();
+    for (limit, taken) in [(PLENTY.into(), 0), (LOTS, 0), (LOTS, LOTS / 2)] {
+        for (name, config) in five(limit).into_iter().filter(|(name, _)| !is_log(name)) {
+            contenders.push(allowed_of(name, &config, limit, taken));
+        }
+    }
+    compare(
+        "Flat: an allowed call, whatever the limit and however much of it is taken",
+        effort,
+        &contenders,
+    );
 
     let mut contenders = Vec::new();
     for limit in [100, 1_000_000] {

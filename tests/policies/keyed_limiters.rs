@@ -58,8 +58,8 @@ impl Algorithm for Two {
     ) -> Result<Duration, Refusal> {
         self.0.reserve(&state[0], now, cost, max_wait)
     }
-    fn refund(&self, state: &Self::State, taken_for: Moment, cost: u64) {
-        self.0.refund(&state[0], taken_for, cost);
+    fn refund(&self, state: &Self::State, now: Moment, cost: u64, taken_for: Moment) {
+        self.0.refund(&state[0], now, cost, taken_for);
     }
     fn is_fresh(&self, state: &Self::State, now: Moment) -> bool {
         self.0.is_fresh(&state[0], now)
@@ -141,7 +141,7 @@ fn a_known_key_allocates_nothing_and_neither_does_a_refusal() {
             assert!(!limiter.check("anna", Moment::ZERO, 10).allowed);
             assert_eq!(limiter.remaining("bert", Moment::ZERO), 10);
         }
-        limiter.refund("anna", Moment::ZERO, 1);
+        limiter.refund("anna", Moment::ZERO, 1, Moment::ZERO);
         assert!(limiter.reserve("anna", Moment::ZERO, 1, Duration::ZERO).is_ok());
     });
     assert_eq!(cost.count_total, 0, "{cost:?}");

@@ -198,7 +198,14 @@ impl Gate {
     ) -> Result<Duration, limit::Refusal> {
         // At the deadline itself there would be no time left to do anything in.
         let left = deadline.nanos_since(now).saturating_sub(1);
-        limiter.reserve(now, 1, Duration::from_nanos(longest.min(left)))
+        let patience = Duration::from_nanos(longest.min(left));
+        limiter.reserve(now, 1, patience).map_err(|refusal| limit::Refusal {
+            // It says when the same would be granted, which a later attempt with less time left is not: nearer
+            // to its deadline than `max_wait`, the call is told when it would not have to wait at all.
+            retry_after: refusal
+                .retry_after
+                .map(|after| if left < longest { after.saturating_add(patience) } else { after }),
+        })
     }
 
     /// Whether the limiter of this number is not asked any more.
@@ -213,12 +220,12 @@ impl Gate {
 
     /// Gives back the token, taken for this moment, of an attempt that was never dispatched: to the limiter of
     /// this number, which has given it, or to nobody.
-    pub(crate) fn refund(&self, number: u64, taken_for: Moment) {
+    pub(crate) fn refund(&self, number: u64, now: Moment, taken_for: Moment) {
         self.written.0.limiter.with(|limiter| {
             if let Some(limiter) = limiter
                 && !self.is_replaced(number)
             {
-                limiter.refund(taken_for, 1);
+                limiter.refund(now, 1, taken_for);
             }
         });
     }

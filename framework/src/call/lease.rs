@@ -226,7 +226,8 @@ impl<'a> Lease<'a> {
             self.abandoned();
         }
         if self.held & TOKEN != 0 {
-            self.dependency.gate().refund(self.limiter, self.taken_for);
+            let dependency = self.dependency;
+            dependency.gate().refund(self.limiter, dependency.now(), self.taken_for);
         }
         if self.held & PERMIT != 0 {
             self.leave();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::clock::Moment;
-use crate::limit::{Algorithm, MAX_RESERVATION, RateLimiter, Refusal};
+use crate::limit::{Algorithm, RateLimiter, Refusal};
 
 use super::park::block_on;
 use super::timer::Time;
@@ -38,7 +38,7 @@ use super::timer::Time;
 /// Turns are given in the order in which they are asked for (an `async` one is when it is first polled), and each is
 /// reserved at once, so nobody who comes later passes. A turn more than an hour ahead cannot be
 /// reserved: those who need one stand in a line of their own, and everybody who comes after them behind
-/// it, until it can.
+/// it, until it can. A cost of zero is ready at once.
 ///
 /// # Cancellation
 /// A future that is dropped before it is ready gives its turn, or its place in the line, back. What the algorithm
@@ -69,7 +69,7 @@ impl<A: Algorithm> Paced<A> {
 
     /// Ready when one is taken.
     pub async fn until_ready(&self) {
-        if self.claim(1, Moment::MAX).await.is_err() {
+        if self.claim(1, Duration::MAX).await.is_err() {
             // None of ours ever holds less than one.
             pending().await
         }
@@ -80,15 +80,17 @@ impl<A: Algorithm> Paced<A> {
     /// # Errors
     /// It is above the limit, so that would be never.
     pub async fn until_ready_for(&self, cost: u64) -> Result<(), Refusal> {
-        self.claim(cost, Moment::MAX).await
+        self.claim(cost, Duration::MAX).await
     }
 
     /// Ready when `cost` is taken, after `max_wait` at the latest.
     ///
     /// # Errors
-    /// It would take longer: at once, if that can be known, with how long. Nothing is taken.
+    /// It would take longer: at once, if that can be known. Nothing is taken. As of
+    /// [`Algorithm::reserve`], it says when the same request would be granted; behind others who stand in
+    /// line, at the earliest.
     pub async fn until_ready_within(&self, cost: u64, max_wait: Duration) -> Result<(), Refusal> {
-        self.claim(cost, self.time.now() + max_wait).await
+        self.claim(cost, max_wait).await
     }
 
     /// As [`Paced::until_ready`], blocking this thread.
@@ -112,26 +114,37 @@ impl<A: Algorithm> Paced<A> {
         block_on(self.until_ready_within(cost, max_wait))
     }
 
-    async fn claim(&self, cost: u64, give_up_at: Moment) -> Result<(), Refusal> {
+    async fn claim(&self, cost: u64, max_wait: Duration) -> Result<(), Refusal> {
+        if cost == 0 {
+            return Ok(());
+        }
+        if cost > self.limiter.algorithm().limit() {
+            return Err(Refusal { retry_after: None });
+        }
         let now = self.time.now();
-        let refused = if self.in_line.load(Ordering::Acquire) == 0 {
-            match self.limiter.reserve(now, cost, give_up_at.since(now)) {
+        if self.in_line.load(Ordering::Acquire) == 0 {
+            match self.ask(now, cost, max_wait) {
                 Ok(wait) => return self.turn(now, wait, cost).await,
-                Err(refusal) => refusal,
+                Err(Later::TooLate(refusal)) => return Err(refusal),
+                Err(Later::In(_)) => {}
             }
         } else {
-            // Behind whoever stands there; it takes no less than it would without them.
-            Refusal { retry_after: self.limiter.peek(now, cost).retry_after }
-        };
-        if cost > self.limiter.algorithm().limit() || !is_in_time(refused, now, give_up_at) {
-            return Err(refused);
+            let refusal = self.behind_others(now, cost, max_wait);
+            if refusal.retry_after.is_some_and(|after| !after.is_zero()) {
+                return Err(refusal);
+            }
         }
-        self.stand_in_line(cost, give_up_at).await
+        self.stand_in_line(cost, now + max_wait, max_wait).await
     }
 
     /// Until a turn can be reserved, in the order of coming.
     #[cold]
-    async fn stand_in_line(&self, cost: u64, give_up_at: Moment) -> Result<(), Refusal> {
+    async fn stand_in_line(
+        &self,
+        cost: u64,
+        give_up_at: Moment,
+        max_wait: Duration,
+    ) -> Result<(), Refusal> {
         let (now, wait) = {
             let _counted = InLine::new(&self.in_line);
             let head = {
@@ -144,23 +157,41 @@ impl<A: Algorithm> Paced<A> {
                 .await
             };
             if head.is_none() {
-                // Others are before it still.
-                let retry_after = self.limiter.peek(self.time.now(), cost).retry_after;
-                return Err(Refusal { retry_after });
+                return Err(self.behind_others(self.time.now(), cost, max_wait));
             }
             loop {
                 let now = self.time.now();
-                let refused = match self.limiter.reserve(now, cost, give_up_at.since(now)) {
+                match self.ask(now, cost, give_up_at.since(now)) {
                     Ok(wait) => break (now, wait),
-                    Err(refusal) if !is_in_time(refusal, now, give_up_at) => return Err(refusal),
-                    Err(refusal) => refusal.retry_after.unwrap_or_default(),
-                };
-                // Until it is near enough to be reserved; or until there is room in a queue that is full.
-                let nap = refused.checked_sub(MAX_RESERVATION).filter(|nap| !nap.is_zero());
-                self.time.sleep_until(now + nap.unwrap_or(refused)).await;
+                    Err(Later::TooLate(refusal)) => return Err(refusal),
+                    // Until it is near enough to be reserved; or until there is room in a queue that is full.
+                    Err(Later::In(nap)) => self.time.sleep_until(now + nap).await,
+                }
             }
         };
         self.turn(now, wait, cost).await
+    }
+
+    /// Reserves a turn that comes within `longest`: how long to wait for it.
+    fn ask(&self, now: Moment, cost: u64, longest: Duration) -> Result<Duration, Later> {
+        self.limiter.reserve(now, cost, longest).or_else(|refusal| {
+            // Asked for it without waiting, the limiter says when it comes, if it is not there by now.
+            let turn = match self.limiter.reserve(now, cost, Duration::ZERO) {
+                Ok(wait) => return Ok(wait),
+                Err(now_or_never) => now_or_never.retry_after,
+            };
+            match refusal.retry_after {
+                Some(nap) if turn.is_some_and(|turn| turn <= longest) => Err(Later::In(nap)),
+                _ => Err(Later::TooLate(refusal)),
+            }
+        })
+    }
+
+    /// How long at least, until what others stand in line for is there for this one too.
+    fn behind_others(&self, now: Moment, cost: u64, max_wait: Duration) -> Refusal {
+        // It takes no less than it would without them. None: by itself it could be had now.
+        let turn = self.limiter.peek(now, cost).retry_after.unwrap_or_default();
+        Refusal { retry_after: Some(turn.saturating_sub(max_wait)) }
     }
 
     /// Waits for a turn that is reserved.
@@ -174,9 +205,12 @@ impl<A: Algorithm> Paced<A> {
     }
 }
 
-/// Whether what was refused can still be had in time.
-fn is_in_time(refused: Refusal, now: Moment, give_up_at: Moment) -> bool {
-    refused.retry_after.is_some_and(|after| after <= give_up_at.since(now))
+/// No turn could be reserved.
+enum Later {
+    /// It can be so much later, and the turn comes in time.
+    In(Duration),
+    /// None comes in time.
+    TooLate(Refusal),
 }
 
 /// A reserved turn, given back unless it is used.
@@ -190,7 +224,7 @@ struct Turn<'a, A: Algorithm> {
 impl<A: Algorithm> Drop for Turn<'_, A> {
     fn drop(&mut self) {
         if !self.is_used {
-            self.paced.limiter.refund(self.at, self.cost);
+            self.paced.limiter.refund(self.paced.time.now(), self.cost, self.at);
         }
     }
 }

@@ -77,7 +77,10 @@ pub trait Algorithm: fmt::Debug + Send + Sync {
     /// later passes whoever waits. Not used after all, it can be given back by [`Algorithm::refund`].
     ///
     /// # Errors
-    /// It would take longer than `max_wait`, or than [`MAX_RESERVATION`]: how long. Nothing is taken.
+    /// It would take longer than `max_wait`, or than [`MAX_RESERVATION`]. Nothing is taken. It says how long it is
+    /// until the same request, with the same `max_wait`, would be granted if nobody else takes anything: one
+    /// nanosecond earlier it would still be refused. (So of a reservation that must not wait at all, `max_wait`
+    /// zero, it says when its turn is.)
     fn reserve(
         &self,
         state: &Self::State,
@@ -86,9 +89,11 @@ pub trait Algorithm: fmt::Debug + Send + Sync {
         max_wait: Duration,
     ) -> Result<Duration, Refusal>;
 
-    /// Gives `cost` back that was taken for `taken_for` (the moment it was taken, plus the wait if it was
-    /// reserved) and not used. Never makes more of it than there is when nobody takes anything.
-    fn refund(&self, state: &Self::State, taken_for: Moment, cost: u64);
+    /// Gives `cost` back at `now` that was taken for `taken_for` (the moment it was taken, plus the wait if it
+    /// was reserved) and not used. What has not been used then keeps to the limit, as if this had never been
+    /// taken. Where the state cannot tell how much of it would be there by now, it is worth less, down to
+    /// nothing: each algorithm says when. Given back at once, and not reserved, it is worth all of it.
+    fn refund(&self, state: &Self::State, now: Moment, cost: u64, taken_for: Moment);
 
     /// Whether the state says nothing that [`Algorithm::start`] would not: then it can be forgotten.
     fn is_fresh(&self, state: &Self::State, now: Moment) -> bool;

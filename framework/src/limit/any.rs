@@ -119,8 +119,8 @@ impl Algorithm for AnyAlgorithm {
         ask!(self, state, |it, its| it.reserve(its, now, cost, max_wait), else Err(NEVER))
     }
 
-    fn refund(&self, state: &AnyState, taken_for: Moment, cost: u64) {
-        ask!(self, state, |it, its| it.refund(its, taken_for, cost), else ());
+    fn refund(&self, state: &AnyState, now: Moment, cost: u64, taken_for: Moment) {
+        ask!(self, state, |it, its| it.refund(its, now, cost, taken_for), else ());
     }
 
     fn is_fresh(&self, state: &AnyState, now: Moment) -> bool {

@@ -13,12 +13,13 @@ use crate::sync::{AtomicU64, Ordering};
 ///
 /// | mechanism | bursts | memory | best for | time | space | accuracy | distributed |
 /// | --- | --- | --- | --- | --- | --- | --- | --- |
-/// | counts in time windows | poor: twice the limit across a boundary | O(1) | simple use cases, quotas that are told as "so many a day" | O(1) | O(1): one word | low at boundaries, exact within a window | easy (atomic `INCR`) |
+/// | counts in time windows | poor: twice the limit across a boundary | O(1) | simple use cases, quotas that are told as "so many a minute" | O(1) | O(1): one word | low at boundaries, exact within a window | easy (atomic `INCR`) |
 ///
 /// Windows begin at the multiples of their length on the clock, for all alike, and not with anybody's
-/// first request: so everybody's quota is reset at the same moments, which is what users of
-/// `X-RateLimit-Reset` expect, and why at the end of one window and the beginning of the next twice
-/// the limit can be had.
+/// first request: so everybody's quota is reset at the same moments, and at the end of one window and the
+/// beginning of the next twice the limit can be had. That clock is this process's own, which begins when it
+/// is first read: a window of a day ends 24 hours after the start, and not at midnight, and a restart
+/// begins with a whole quota.
 ///
 /// Up to `2^27` (134 million) a second of the window are counted one by one. A larger limit is counted
 /// in coarser units, to which each cost is rounded up: what is refused is too much rather than too little.
@@ -95,9 +96,11 @@ impl FixedWindow {
                 return (Err(Refusal { retry_after: None }), slot);
             }
             let (next, wait) = self.fit(slot, now, self.windows.cost(cost));
-            let refused = wait > longest;
+            // The beginning of a window stays where it is: so much later, the wait would be short enough.
+            let after = wait.saturating_sub(longest);
+            let refused = !after.is_zero();
             if refused && !set_back {
-                return (Err(Refusal { retry_after: Some(wait) }), slot);
+                return (Err(Refusal { retry_after: Some(after) }), slot);
             }
             // Of a refusal only that the clock was set back is noted, or it would be for ever.
             let becomes = self.windows.pack(if refused { slot } else { next });
@@ -108,7 +111,7 @@ impl FixedWindow {
                 Ordering::Relaxed,
                 Ordering::Relaxed,
             ) {
-                Ok(_) if refused => return (Err(Refusal { retry_after: Some(wait) }), slot),
+                Ok(_) if refused => return (Err(Refusal { retry_after: Some(after) }), slot),
                 Ok(_) => return (Ok(wait), next),
                 Err(seen) => word = seen,
             }
@@ -175,7 +178,7 @@ impl Algorithm for FixedWindow {
         self.claim(state, now, cost, max_wait.min(MAX_RESERVATION)).0
     }
 
-    fn refund(&self, state: &WindowCount, taken_for: Moment, cost: u64) {
+    fn refund(&self, state: &WindowCount, _: Moment, cost: u64, taken_for: Moment) {
         let index = self.windows.index(taken_for);
         let units = self.windows.cost(cost.min(self.windows.limit));
         // The error is of a window that is over, where it does not count any more.

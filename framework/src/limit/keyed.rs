@@ -136,12 +136,12 @@ impl<K: Hash + Eq, A: Algorithm, S: BuildHasher> KeyedLimiter<K, A, S> {
     /// Gives `cost` back to `key` that was taken for `taken_for` and not used; see
     /// [`Algorithm::refund`]. Does nothing for a key without a state of its own: that is either as
     /// good as new, or shares what others have spent.
-    pub fn refund<Q>(&self, key: &Q, taken_for: Moment, cost: u64)
+    pub fn refund<Q>(&self, key: &Q, now: Moment, cost: u64, taken_for: Moment)
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.keys.read(key, |state| self.algorithm.refund(state, taken_for, cost));
+        self.keys.read(key, |state| self.algorithm.refund(state, now, cost, taken_for));
     }
 
     /// What `key` has left, in whole units.
@@ -256,14 +256,22 @@ impl<K: Hash + Eq, A: Algorithm, S: BuildHasher> KeyedLimiter<K, A, S> {
     }
 
     /// Gives `cost` back where it was taken.
-    pub(super) fn refund_at<Q>(&self, key: &Q, place: Place, taken_for: Moment, cost: u64)
-    where
+    pub(super) fn refund_at<Q>(
+        &self,
+        key: &Q,
+        place: Place,
+        now: Moment,
+        cost: u64,
+        taken_for: Moment,
+    ) where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
         match place {
-            Place::Own => self.refund(key, taken_for, cost),
-            Place::Overflow => self.algorithm.refund(self.overflow_of(key), taken_for, cost),
+            Place::Own => self.refund(key, now, cost, taken_for),
+            Place::Overflow => {
+                self.algorithm.refund(self.overflow_of(key), now, cost, taken_for);
+            }
         }
     }
 }

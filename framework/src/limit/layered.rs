@@ -135,9 +135,9 @@ impl<R: ?Sized> Layered<R> {
 
     /// Gives `cost` back to every layer that was taken for `taken_for` and not used; see
     /// [`Algorithm::refund`] and [`KeyedLimiter::refund`].
-    pub fn refund(&self, request: &R, taken_for: Moment, cost: u64) {
+    pub fn refund(&self, request: &R, now: Moment, cost: u64, taken_for: Moment) {
         for named in &self.layers {
-            named.layer.refund(request, Place::Own, taken_for, cost);
+            named.layer.refund(request, Place::Own, now, cost, taken_for);
         }
         self.refunds.fetch_add(1, Ordering::Release);
     }
@@ -262,7 +262,8 @@ impl<R: ?Sized> Drop for Taken<'_, R> {
             let overflow = self.overflow >> at & 1 == 1;
             let place = if overflow { Place::Overflow } else { Place::Own };
             // Unwinding already, a second panic in the user's hash would end the process.
-            quietly(|| named.layer.refund(self.request, place, self.now, self.cost));
+            let (request, now, cost) = (self.request, self.now, self.cost);
+            quietly(|| named.layer.refund(request, place, now, cost, now));
         }
         self.layered.refunds.fetch_add(1, Ordering::Release);
     }

@@ -28,10 +28,11 @@ const MOST: u64 = (1 << 62) - 1;
 ///   not even after idling. The capacity is how many may be in the queue, the one whose turn it is included.
 ///
 /// Who asks it as a meter while others wait in the queue has his turn when the queue is empty: nobody passes
-/// whoever waits. A reservation is refused when the queue is full (and told when there is room) or the wait
-/// too long (and told how long it would be). Given back, the last in the queue makes room;
-/// from the middle of it nothing is to be had, for whoever is behind has been told when to go: that turn
-/// goes by unused.
+/// whoever waits. A reservation is refused when the queue is full or the wait too long, and told when there
+/// is both: room, and a short enough wait. Given back, the last in the queue makes room; from the middle of
+/// it nothing is to be had, for whoever is behind has been told when to go: that turn goes by unused. What
+/// was let through and not used is worth what cannot have leaked out since, as of a
+/// [`TokenBucket`](super::TokenBucket).
 ///
 /// Time is told as by [`TokenBucket`](super::TokenBucket). A clock that goes back lets nothing leak; set
 /// back by more than an hour and 10 s beyond that, the bucket is full and leaks from there on.
@@ -219,21 +220,26 @@ impl Algorithm for LeakyBucket {
         let units = self.cost(cost).ok_or(NEVER)?;
         let longest = max_wait.min(MAX_RESERVATION);
         let shape = |view: &View| {
-            at_once(self.until_room(view, now, units))?;
-            let wait = self.until_empty(view, now);
-            if wait <= longest { Ok(wait) } else { Err(Refusal { retry_after: Some(wait) }) }
+            let (room, wait) = (self.until_room(view, now, units), self.until_empty(view, now));
+            // Both must be: room in the queue, and a queue that is short enough.
+            let after = room.max(wait.saturating_sub(longest));
+            at_once(after).map(|_| wait)
         };
         self.claim(level, now, units, shape).0
     }
 
-    fn refund(&self, level: &Level, taken_for: Moment, cost: u64) {
+    fn refund(&self, level: &Level, now: Moment, cost: u64, taken_for: Moment) {
         let units = self.cost(cost.min(self.capacity)).unwrap_or(self.flow.span);
+        let present = self.flow.units(now).min(MOST);
         let taken_for = self.flow.units(taken_for).min(MOST);
-        // The error is of a turn from the middle of the queue.
+        // What cannot have leaked out since then.
+        let kept = units.saturating_sub(present.saturating_sub(taken_for));
+        // The error is of a turn from the middle of the queue, or of what has leaked out.
         let _ = level.word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
-            let before = (word & !QUEUED).saturating_sub(units);
-            let is_last = before <= taken_for;
-            (word & QUEUED == 0 || is_last).then_some(before | (word & QUEUED))
+            let (empty_at, flag) = (word & !QUEUED, word & QUEUED);
+            let is_last = empty_at.saturating_sub(units) <= taken_for;
+            let is_had = flag == 0 || is_last;
+            (is_had && kept > 0).then(|| empty_at.saturating_sub(kept) | flag)
         });
     }
 

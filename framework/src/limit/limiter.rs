@@ -51,14 +51,14 @@ impl<A: Algorithm> RateLimiter<A> {
     /// [`Algorithm::reserve`].
     ///
     /// # Errors
-    /// It would take longer than `max_wait`: how long. Nothing is taken.
+    /// It would take longer than `max_wait`: when the same request would be granted. Nothing is taken.
     pub fn reserve(&self, now: Moment, cost: u64, max_wait: Duration) -> Result<Duration, Refusal> {
         self.algorithm.reserve(&self.state, now, cost, max_wait)
     }
 
     /// Gives `cost` back that was taken for `taken_for` and not used; see [`Algorithm::refund`].
-    pub fn refund(&self, taken_for: Moment, cost: u64) {
-        self.algorithm.refund(&self.state, taken_for, cost);
+    pub fn refund(&self, now: Moment, cost: u64, taken_for: Moment) {
+        self.algorithm.refund(&self.state, now, cost, taken_for);
     }
 
     /// What is left, in whole units.

@@ -85,7 +85,7 @@ fn a_refund_meanwhile_lets_nobody_in_twice() {
         limiter.try_take(at(5 * MILLI), 2).unwrap();
         let refund = {
             let limiter = Arc::clone(&limiter);
-            thread::spawn(move || limiter.refund(at(5 * MILLI), 1))
+            thread::spawn(move || limiter.refund(at(5 * MILLI), 1, at(5 * MILLI)))
         };
         let taken = race(&limiter, [at(5 * MILLI), at(5 * MILLI)]);
         refund.join().unwrap();

@@ -128,7 +128,7 @@ pub enum Config {
 
 impl Config {
     /// At most `limit` (at least 1) in each window of 1 ms to 30 days, all of which begin at multiples of
-    /// the window.
+    /// the window since the process first read its clock.
     ///
     /// # Errors
     /// Every setting that is out of range.

@@ -163,7 +163,7 @@ impl SlidingLog {
         log.forget(now, self.window);
         let Fit { at, wait } = self.fit(log, now, cost);
         let (Ok(at), true) = (u64::try_from(at), wait <= longest) else {
-            return Err(Refusal { retry_after: Some(wait) });
+            return Err(Refusal { retry_after: Some(wait.saturating_sub(longest)) });
         };
         log.push(at, cost);
         if !wait.is_zero() {
@@ -232,7 +232,7 @@ impl Algorithm for SlidingLog {
         self.claim(&mut log.0.lock(), now, cost, max_wait.min(MAX_RESERVATION))
     }
 
-    fn refund(&self, log: &Log, taken_for: Moment, cost: u64) {
+    fn refund(&self, log: &Log, _: Moment, cost: u64, taken_for: Moment) {
         let mut log = log.0.lock();
         let taken_for = taken_for.as_nanos();
         if log.forgotten_until.is_some_and(|until| taken_for <= until) {

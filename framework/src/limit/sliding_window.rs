@@ -23,12 +23,12 @@ use crate::sync::{AtomicU64, Ordering};
 /// is held against the next for a window too long. Cloudflare counted 0.003 % of 400 million requests
 /// judged wrongly.
 ///
-/// Windows begin at the multiples of their length on the clock. Large limits are counted in coarser
+/// Windows begin at the multiples of their length on the process's clock. Large limits are counted in coarser
 /// units, as by [`FixedWindow`](super::FixedWindow).
 ///
-/// A reservation counts from its own moment on, and nobody else takes anything before it. Given back,
-/// it counts again as long as its window is one of the two latest; what it had kept closed before
-/// stays closed.
+/// A reservation counts from its own moment on, and nobody else takes anything before it, unless it is what
+/// somebody has given back. Given back, it counts again as long as its window is one of the two latest;
+/// what it had kept closed before stays closed.
 ///
 /// A clock that goes back gains nothing: what is taken counts in the latest window that there was.
 /// Set back by more than an hour and 10 s, the present window counts as used up.
@@ -174,7 +174,8 @@ impl SlidingWindow {
             let units = self.windows.cost(cost);
             let fit = self.fit(&view, now, units);
             if fit.wait > longest {
-                return (Err(Refusal { retry_after: Some(fit.wait) }), view);
+                let after = fit.wait.saturating_sub(longest);
+                return (Err(Refusal { retry_after: Some(after) }), view);
             }
             let is_ahead = !fit.wait.is_zero();
             if !self.freeze_before(state, words, fit.index, is_ahead) {
@@ -301,7 +302,7 @@ impl Algorithm for SlidingWindow {
         self.claim(state, now, cost, max_wait.min(MAX_RESERVATION)).0
     }
 
-    fn refund(&self, state: &WindowCounts, taken_for: Moment, cost: u64) {
+    fn refund(&self, state: &WindowCounts, _: Moment, cost: u64, taken_for: Moment) {
         let index = self.windows.index(taken_for);
         let units = self.windows.cost(cost.min(self.windows.limit));
         let word = &state.words[(index & 1) as usize];

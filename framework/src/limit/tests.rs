@@ -127,6 +127,38 @@ fn whichever_it_is_it_is_denied_before_the_stated_wait_and_allowed_exactly_at_it
 }
 
 #[test]
+fn whichever_it_is_a_reservation_is_refused_before_the_stated_wait_and_granted_exactly_at_it() {
+    for algorithm in all() {
+        for cost in 1..=3 {
+            for max_wait in [0.0, 3.0, 11.0, 19.0, 100.0].map(Duration::from_secs_f64) {
+                let limiter = RateLimiter::new(algorithm, Moment::ZERO);
+                let now = secs(1007.0);
+                assert_eq!(limiter.try_take(now, 3), Ok(()));
+                while limiter.reserve(now, 1, Duration::from_secs(70)).is_ok() {}
+                let Err(refusal) = limiter.reserve(now, cost, max_wait) else { continue };
+                let due = now + refusal.retry_after.unwrap();
+                let before = due.before(Duration::from_nanos(1));
+                let what = format!("{algorithm:?} {cost} {max_wait:?} {refusal:?}");
+                assert!(limiter.reserve(before, cost, max_wait).is_err(), "{what}");
+                assert!(limiter.reserve(due, cost, max_wait).is_ok(), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn whichever_it_is_what_is_given_back_at_once_can_be_had_again() {
+    for algorithm in all() {
+        let limiter = RateLimiter::new(algorithm, Moment::ZERO);
+        for at in [0.0, 7.0, 1007.0, 1008.0, 5000.0] {
+            assert_eq!(limiter.try_take(secs(at), 1), Ok(()), "{algorithm:?}");
+            limiter.refund(secs(at), 1, secs(at));
+            assert_eq!(limiter.remaining(secs(at)), 3, "{algorithm:?}");
+        }
+    }
+}
+
+#[test]
 fn whichever_it_is_after_its_reset_it_is_as_good_as_new() {
     for algorithm in all() {
         let limiter = RateLimiter::new(algorithm, Moment::ZERO);
@@ -156,7 +188,7 @@ fn any_clock_and_any_cost_are_survived_by_all() {
             for _ in 0..20 {
                 let (now, cost) = (Moment::from_nanos(chance.any()), chance.any());
                 match chance.below(5) {
-                    0 => limiter.refund(now, cost),
+                    0 => limiter.refund(now, cost, Moment::from_nanos(chance.any())),
                     1 => drop(limiter.reserve(now, cost, Duration::MAX)),
                     2 => drop(limiter.check(now, cost)),
                     _ => drop(limiter.try_take(now, cost)),

@@ -16,7 +16,7 @@ use super::algorithm::Algorithm;
 use super::keyed::shards::Shards;
 use super::token_bucket::{Bucket, TokenBucket};
 use plan::{Plan, Tier};
-use share::{FREE, Share};
+use share::Share;
 use user::User;
 
 mod config;
@@ -66,12 +66,13 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
     /// The same with a hasher of your choice; see [`KeyedLimiter::with_hasher`](super::KeyedLimiter::with_hasher).
     #[must_use]
     pub fn with_hasher(config: TiersConfig, hasher: S, now: Moment) -> Self {
-        let plan = Plan::new(config.tiers());
+        let plan = Plan::new(config.tiers(), config.cap().capacity());
+        let cap = TokenBucket::new(&config.cap());
         let overflows = Shards::<K, User, S>::overflows(config.max_users());
         Self {
-            cap: TokenBucket::new(&config.cap()),
+            share: Share::new(&config.cap(), cap.span(), now),
+            cap,
             cap_bucket: Bucket::default(),
-            share: Share::new(config.cap().per_second(), now),
             plan: Live::new(plan.clone()),
             changing: Mutex::new(plan),
             users: Shards::new(config.max_users(), hasher),
@@ -248,7 +249,7 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.share.advance(now, self.level(now));
+        self.share.advance(now, self.left(now));
         loop {
             // None: as in `try_take`.
             let seen = self.plan.with(|plan| {
@@ -270,9 +271,9 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         }
     }
 
-    /// Gives `cost` back to a user's own limit, his share and the cap, that was taken and not used. Does
-    /// nothing for a user without a state of his own.
-    pub fn refund<Q>(&self, user: &Q, taken_for: Moment, cost: u64)
+    /// Gives `cost` back to a user's own limit, his share and the cap, that was taken for `taken_for` and not
+    /// used; what it is worth is said by [`TokenBucket`]. Does nothing for a user without a state of his own.
+    pub fn refund<Q>(&self, user: &Q, now: Moment, cost: u64, taken_for: Moment)
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
@@ -280,9 +281,9 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         self.plan.with(|plan| {
             self.users.read(user, |user| {
                 let Some(tier) = plan.settings(user.tier) else { return };
-                tier.bucket.refund(&user.bucket, taken_for, cost);
+                tier.bucket.refund(&user.bucket, now, cost, taken_for);
                 self.share.refund(&user.used, tier.allowance, cost);
-                self.cap.refund(&self.cap_bucket, taken_for, cost);
+                self.cap.refund(&self.cap_bucket, now, cost, taken_for);
             });
         });
     }
@@ -319,9 +320,9 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
     /// How much a second a user of weight 1 may take now; `None` while nobody is held to a share.
     #[must_use]
     pub fn fair_rate(&self, now: Moment) -> Option<f64> {
-        let level = self.level(now);
-        let rate = self.config.cap().per_second() * Share::alpha(level);
-        (level < FREE).then_some(rate)
+        let left = self.left(now);
+        let rate = self.config.cap().per_second() * self.share.alpha(left);
+        (!self.share.is_free(left)).then_some(rate)
     }
 
     /// How many users have a state of their own; at most `max_users`.
@@ -351,7 +352,7 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
     /// Forgets users who are as good as new in any tier; see
     /// [`KeyedLimiter::sweep`](super::KeyedLimiter::sweep). How many went.
     pub fn sweep(&self, now: Moment) -> usize {
-        self.share.advance(now, self.level(now));
+        self.share.advance(now, self.left(now));
         self.plan.with(|plan| self.users.sweep(|user| user.is_fresh(plan, &self.share, now)))
     }
 }

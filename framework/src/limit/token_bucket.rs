@@ -21,6 +21,11 @@ use crate::sync::{AtomicU64, Ordering};
 /// that a coarser unit is needed for it to fit. No rounding adds up. The word is the moment at which
 /// the bucket would be full again.
 ///
+/// Given back, a token is worth what cannot have come back by itself since it was taken: all of it at once,
+/// nothing when as much has flowed in meanwhile. The word does not say whether the bucket was full in between,
+/// and if it was, there would be more than the capacity. Of reservations ahead of their time the last in
+/// line is worth all of it; from the middle of the line nothing is to be had, and that turn goes by unused.
+///
 /// A clock that goes back refills nothing: the bucket is as full as it would have been then, or
 /// emptier. Set back by more than an hour and 10 s beyond that, the bucket is empty and refills from
 /// there on, instead of refusing until the old time comes round.
@@ -107,6 +112,23 @@ impl TokenBucket {
         }
     }
 
+    /// The capacity, in units.
+    pub(super) fn span(&self) -> u64 {
+        self.flow.span
+    }
+
+    /// How many units are there.
+    #[inline]
+    pub(super) fn left(&self, bucket: &Bucket, now: Moment) -> u64 {
+        let full_at = bucket.full_at.load(Ordering::Relaxed);
+        self.flow.span.saturating_sub(full_at.saturating_sub(self.flow.units(now)))
+    }
+
+    /// How long until so many units, at most the capacity, are there.
+    pub(super) fn until_left(&self, bucket: &Bucket, now: Moment, units: u64) -> Duration {
+        self.wait(now, bucket.full_at.load(Ordering::Relaxed), units)
+    }
+
     /// The exact wait until `cost` units are there.
     fn wait(&self, now: Moment, full_at: u64, cost: u64) -> Duration {
         // Ordered so that nothing overflows: cost <= span.
@@ -182,16 +204,24 @@ impl Algorithm for TokenBucket {
         let longest = max_wait.min(MAX_RESERVATION);
         let ahead = |full_at| {
             let wait = self.wait(now, full_at, cost);
-            if wait <= longest { Ok(wait) } else { Err(Refusal { retry_after: Some(wait) }) }
+            let after = wait.saturating_sub(longest);
+            if after.is_zero() { Ok(wait) } else { Err(Refusal { retry_after: Some(after) }) }
         };
         self.advance(bucket, now, cost, ahead).1
     }
 
-    fn refund(&self, bucket: &Bucket, _: Moment, cost: u64) {
+    fn refund(&self, bucket: &Bucket, now: Moment, cost: u64, taken_for: Moment) {
         let cost = cost.min(self.capacity) << self.flow.unit_bits;
-        // The closure always has a value, so this always succeeds.
+        let (present, taken_for) = (self.flow.units(now), self.flow.units(taken_for));
+        // Not taken, it would have been there until the bucket was full, if it ever was: then as much of it
+        // ran over as flowed in from then on. The word cannot say since when, so all that has flowed in counts.
+        let kept = cost.saturating_sub(present.saturating_sub(taken_for));
+        // The error is of what is worth nothing.
         let _ = bucket.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
-            Some(full_at.saturating_sub(cost))
+            let last_turn = full_at.saturating_sub(self.flow.span);
+            // Whoever is in line has been told when to go, and until the last has gone it may run over too.
+            let is_behind_all = last_turn <= present || taken_for >= last_turn;
+            (is_behind_all && kept > 0).then(|| full_at.saturating_sub(kept))
         });
     }
 

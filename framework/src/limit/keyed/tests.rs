@@ -75,8 +75,8 @@ fn it_answers_as_the_limiter_of_one_does() {
     assert_eq!((refused.allowed, refused.retry_after), (false, Some(Duration::from_secs(3))));
     assert_eq!(keyed.peek(&1, at(0), 5), refused);
     assert_eq!(keyed.reserve(&1, at(0), 5, Duration::from_secs(9)), Ok(Duration::from_secs(3)));
-    keyed.refund(&1, at(3), 5);
+    keyed.refund(&1, at(0), 5, at(3));
     assert_eq!(keyed.remaining(&1, at(0)), 2);
-    keyed.refund(&2, at(0), 5);
+    keyed.refund(&2, at(0), 5, at(0));
     assert_eq!((keyed.remaining(&2, at(0)), keyed.len()), (10, 1));
 }

@@ -17,7 +17,7 @@ pub(super) trait Layer<R: ?Sized>: fmt::Debug + Send + Sync {
     fn take(&self, request: &R, now: Moment, cost: u64) -> Result<Place, Refusal>;
     /// `None`: this request is not counted here.
     fn peek(&self, request: &R, now: Moment, cost: u64) -> Option<Decision>;
-    fn refund(&self, request: &R, place: Place, taken_for: Moment, cost: u64);
+    fn refund(&self, request: &R, place: Place, now: Moment, cost: u64, taken_for: Moment);
     fn sweep(&self, now: Moment) -> usize;
 }
 
@@ -32,8 +32,8 @@ impl<R: ?Sized, A: Algorithm> Layer<R> for Whole<A> {
     fn peek(&self, _: &R, now: Moment, cost: u64) -> Option<Decision> {
         Some(self.0.peek(now, cost))
     }
-    fn refund(&self, _: &R, _: Place, taken_for: Moment, cost: u64) {
-        self.0.refund(taken_for, cost);
+    fn refund(&self, _: &R, _: Place, now: Moment, cost: u64, taken_for: Moment) {
+        self.0.refund(now, cost, taken_for);
     }
     fn sweep(&self, _: Moment) -> usize {
         0
@@ -71,9 +71,9 @@ where
     fn peek(&self, request: &R, now: Moment, cost: u64) -> Option<Decision> {
         (self.key)(request).map(|key| self.limiter.peek(key, now, cost))
     }
-    fn refund(&self, request: &R, place: Place, taken_for: Moment, cost: u64) {
+    fn refund(&self, request: &R, place: Place, now: Moment, cost: u64, taken_for: Moment) {
         if let Some(key) = (self.key)(request) {
-            self.limiter.refund_at(key, place, taken_for, cost);
+            self.limiter.refund_at(key, place, now, cost, taken_for);
         }
     }
     fn sweep(&self, now: Moment) -> usize {

@@ -82,7 +82,7 @@ fn who_is_refused_for_what_is_given_back_looks_again() {
         let (wide, narrow) = (bucket(2), bucket(1));
         let layered = layered(&[&wide, &narrow]);
         layered.try_take(&(), NOW, 1).unwrap();
-        let passed = at_once(&layered, 2, || layered.refund(&(), NOW, 1));
+        let passed = at_once(&layered, 2, || layered.refund(&(), NOW, 1, NOW));
         assert!(passed <= 1);
         assert_eq!((wide.remaining(NOW), narrow.remaining(NOW)), (2 - passed, 1 - passed));
     });

@@ -97,7 +97,7 @@ fn an_allowed_request_is_told_how_the_tightest_layer_is() {
     assert_eq!(limits.peek(&request(2, 1), at(0), 1).decision.remaining, 5);
     assert_eq!(limits.check(&request(2, 1), at(0), 2).decision.remaining, 3);
     assert_eq!(&*limits.check(&request(3, 1), at(0), 1).layer, "endpoint");
-    limits.refund(&request(3, 1), at(0), 1);
+    limits.refund(&request(3, 1), at(0), 1, at(0));
     assert_eq!((global.remaining(at(0)), users.remaining(&3, at(0))), (5, 5));
     assert_eq!(limits.sweep(at(60)), 4, "three users and an endpoint");
 }
@@ -122,7 +122,7 @@ fn a_layer_counts_only_requests_that_have_its_key() {
     assert_eq!((&*refused.layer, refused.retry_after), ("endpoint", Some(Duration::from_secs(1))));
     assert!(limits.try_take(&request(7, 1), at(0), 1).is_err());
     assert_eq!(users.remaining(&7, at(0)), 2);
-    limits.refund(&request(0, 1), at(0), 1);
+    limits.refund(&request(0, 1), at(0), 1, at(0));
     assert_eq!(endpoints.remaining(&1, at(0)), 1);
     let nowhere = limits.check(&request(0, 0), at(0), 1_000);
     assert!(nowhere.decision.allowed && nowhere.decision.remaining == u64::MAX, "{nowhere:?}");

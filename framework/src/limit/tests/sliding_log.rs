@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::reference::{Reference, Taken, ten_thousand_windows};
+use super::reference::{Reference, Taken, twenty_thousand_windows};
 use super::{MINUTE, YEAR, burst, idle, race, secs};
 use crate::clock::Moment;
 use crate::limit::*;
@@ -35,7 +35,7 @@ impl Reference for Timestamps {
         moments.into_iter().find(|at| self.count(taken, *at) + cost <= self.limit).unwrap()
     }
     fn left(&self, taken: &Taken, at: u64) -> u64 {
-        self.limit - self.count(taken, at)
+        self.limit.saturating_sub(self.count(taken, at))
     }
 }
 
@@ -64,8 +64,8 @@ fn reservations_are_entries_ahead_of_their_time() {
     assert_eq!([reserve(1), reserve(1), reserve(2), reserve(1)], [40, 40, 100, 160]);
     assert_eq!(burst(&limiter, secs(70.0)), 0, "nobody passes whoever waits");
     assert_eq!(limiter.remaining(secs(70.0)), 0);
-    limiter.refund(secs(190.0), 1);
-    limiter.refund(secs(130.0), 2);
+    limiter.refund(secs(70.0), 1, secs(190.0));
+    limiter.refund(secs(70.0), 2, secs(130.0));
     assert_eq!(burst(&limiter, secs(129.0)), 0);
     assert_eq!(burst(&limiter, secs(130.0)), 2, "what was given back can be had again");
 }
@@ -76,10 +76,10 @@ fn a_refund_leaves_the_log_from_anywhere_but_not_twice() {
     for second in [1.0, 2.0, 3.0] {
         assert_eq!(limiter.try_take(secs(second), 1), Ok(()));
     }
-    limiter.refund(secs(2.0), 1);
+    limiter.refund(secs(3.0), 1, secs(2.0));
     assert_eq!(burst(&limiter, secs(4.0)), 1);
     assert_eq!(burst(&limiter, secs(61.0)), 1);
-    limiter.refund(secs(1.0), 1);
+    limiter.refund(secs(61.0), 1, secs(1.0));
     assert_eq!(burst(&limiter, secs(61.0)), 0, "what is out of the window does not count any more");
 }
 
@@ -117,8 +117,8 @@ fn racing_threads_take_nothing_twice() {
 }
 
 #[test]
-fn a_list_of_everything_taken_says_the_same_of_ten_thousand_traces() {
-    ten_thousand_windows(SlidingLog::new, |limit, window| Timestamps { limit, window });
+fn a_list_of_everything_taken_says_the_same_of_twenty_thousand_traces() {
+    twenty_thousand_windows(SlidingLog::new, |limit, window| Timestamps { limit, window });
 }
 
 #[test]

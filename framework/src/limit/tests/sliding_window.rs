@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::reference::{Chance, Reference, Taken, ten_thousand_windows};
+use super::reference::{Chance, Reference, Taken, twenty_thousand_windows};
 use super::sliding_log::Timestamps;
 use super::{MINUTE, YEAR, burst, idle, race, secs};
 use crate::clock::Moment;
@@ -84,7 +84,7 @@ fn reservations_count_from_their_own_moment_on() {
     assert_eq!([reserve(), reserve(), reserve(), reserve(), reserve()], [0, 0, 60, 90, 150]);
     assert_eq!(burst(&limiter, secs(80.0)), 0, "nobody passes whoever waits");
     assert_eq!(limiter.remaining(secs(80.0)), 0);
-    limiter.refund(secs(180.0), 1);
+    limiter.refund(secs(80.0), 1, secs(180.0));
     assert_eq!(burst(&limiter, secs(179.999)), 0);
     assert_eq!(burst(&limiter, secs(180.0)), 1);
 }
@@ -94,15 +94,15 @@ fn a_refund_counts_in_either_of_the_two_windows() {
     let limiter = window(10, MINUTE);
     assert_eq!(burst(&limiter, secs(59.0)), 10);
     assert_eq!(limiter.try_take(secs(90.0), 2), Ok(()));
-    limiter.refund(secs(59.0), 4);
+    limiter.refund(secs(90.0), 4, secs(59.0));
     assert_eq!(
         burst(&limiter, secs(90.0)),
         5,
         "half of six is in reach, and two are in this window"
     );
-    limiter.refund(secs(90.0), u64::MAX);
+    limiter.refund(secs(90.0), u64::MAX, secs(90.0));
     assert_eq!(burst(&limiter, secs(90.0)), 7);
-    limiter.refund(secs(1.0), 10);
+    limiter.refund(secs(120.0), 10, secs(1.0));
     assert_eq!(burst(&limiter, secs(120.0)), 3, "that window is out of reach");
 }
 
@@ -214,8 +214,8 @@ fn few_requests_are_judged_otherwise_than_by_the_log() {
 }
 
 #[test]
-fn a_list_of_everything_taken_says_the_same_of_ten_thousand_traces() {
-    ten_thousand_windows(SlidingWindow::new, |limit, window| Overlap { limit, window });
+fn a_list_of_everything_taken_says_the_same_of_twenty_thousand_traces() {
+    twenty_thousand_windows(SlidingWindow::new, |limit, window| Overlap { limit, window });
 }
 
 proptest! {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::reference::{compare, ten_thousand_buckets};
+use super::reference::{compare, twenty_thousand_buckets};
 use super::{YEAR, burst, idle, race, secs};
 use crate::clock::Moment;
 use crate::limit::*;
@@ -42,10 +42,37 @@ fn a_cost_above_the_capacity_is_never_allowed() {
 fn a_refund_gives_back_and_never_overfills() {
     let bucket = bucket(10, 1.0);
     assert_eq!(burst(&bucket, secs(1.0)), 10);
-    bucket.refund(secs(1.0), 3);
+    bucket.refund(secs(1.0), 3, secs(1.0));
     assert_eq!(bucket.remaining(secs(1.0)), 3);
-    bucket.refund(secs(1.0), u64::MAX);
+    bucket.refund(secs(1.0), u64::MAX, secs(1.0));
     assert_eq!(burst(&bucket, secs(1.0)), 10);
+}
+
+#[test]
+fn what_is_given_back_late_lets_no_more_through_than_the_bucket_holds() {
+    let bucket = bucket(10, 1.0);
+    assert_eq!(burst(&bucket, secs(0.0)), 10, "these wait for something else");
+    assert_eq!(burst(&bucket, secs(20.0)), 10, "and these are used");
+    bucket.refund(secs(20.0), 10, secs(0.0));
+    assert_eq!(burst(&bucket, secs(20.0)), 0, "it had been full again by itself");
+    bucket.refund(secs(23.0), 10, secs(20.0));
+    assert_eq!(burst(&bucket, secs(23.0)), 10, "three have come back, and seven are given back");
+}
+
+#[test]
+fn a_reservation_given_back_lets_no_more_through_than_the_bucket_holds() {
+    let bucket = bucket(10, 1.0);
+    assert_eq!(burst(&bucket, secs(0.0)), 10, "these are given back");
+    let reserve = |cost| bucket.reserve(secs(0.0), cost, MAX_RESERVATION).unwrap();
+    assert_eq!(reserve(10), Duration::from_secs(10), "these are used");
+    bucket.refund(secs(0.0), 10, secs(0.0));
+    assert_eq!(burst(&bucket, secs(10.0)), 0, "it would have been full from 0 to 10");
+    assert_eq!([reserve(2), reserve(3)].map(|wait| wait.as_secs()), [12, 15]);
+    bucket.refund(secs(0.0), 2, secs(12.0));
+    assert_eq!(reserve(1).as_secs(), 16, "whoever is behind has been told when to go");
+    bucket.refund(secs(0.0), 1, secs(16.0));
+    bucket.refund(secs(0.0), 3, secs(15.0));
+    assert_eq!(reserve(3).as_secs(), 15, "the last in line makes room");
 }
 
 #[test]
@@ -202,7 +229,7 @@ proptest! {
         for (now, cost, refund) in steps {
             let now = Moment::from_nanos(now);
             if refund {
-                bucket.refund(now, cost);
+                bucket.refund(now, cost, now);
             } else {
                 let _ = bucket.try_take(now, cost);
             }
@@ -212,8 +239,8 @@ proptest! {
 }
 
 #[test]
-fn a_list_of_everything_taken_says_the_same_of_ten_thousand_traces() {
-    ten_thousand_buckets(|bucket, trace| {
+fn a_list_of_everything_taken_says_the_same_of_twenty_thousand_traces() {
+    twenty_thousand_buckets(|bucket, trace| {
         let rate = Rate::new(bucket.capacity, bucket.per_second as f64).unwrap();
         compare(TokenBucket::new(&rate), &bucket, trace);
     });

@@ -13,6 +13,9 @@ pub const MAX_TIERS: usize = 64;
 /// The largest weight.
 pub const MAX_WEIGHT: u32 = 100;
 
+/// The smallest bucket of which something can be kept back.
+const MIN_CAP: u64 = 2;
+
 const DEFAULT_USERS: usize = 100_000;
 
 /// What a tier's users may do: each his own limit, and a weight for when the cap binds.
@@ -66,7 +69,9 @@ pub struct TiersConfig {
 }
 
 impl TiersConfig {
-    /// Starts with the cap that all users share, no tier, and 100,000 users.
+    /// Starts with the cap that all users share, no tier, and 100,000 users. The cap's burst is at least 2: of
+    /// one token nothing can be kept back for whoever has had less. For `n` requests at the same instant to find
+    /// enough, however much others ask for, it takes `2 n + 2`.
     #[must_use]
     pub fn builder(cap: Rate) -> TiersBuilder {
         TiersBuilder(Self { cap, tiers: Vec::new(), max_users: DEFAULT_USERS })
@@ -110,9 +115,11 @@ impl TiersBuilder {
     /// The checked settings.
     ///
     /// # Errors
-    /// No tier, or too many; a name that is empty or taken; every number that is out of range.
+    /// A cap with a burst of 1; no tier, or too many; a name that is empty or taken; every number that is out of range.
     pub fn build(self) -> Result<TiersConfig, InvalidSettings> {
         let mut check = Check::default();
+        let burst = self.0.cap.capacity();
+        check.require(burst >= MIN_CAP, "cap.capacity", burst, "at least 2, to be shared");
         let tiers = &self.0.tiers;
         let allowed = format!("from 1 to {MAX_TIERS} tiers");
         check.require((1..=MAX_TIERS).contains(&tiers.len()), "tiers", tiers.len(), allowed);

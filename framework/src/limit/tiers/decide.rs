@@ -9,10 +9,9 @@ use super::Tiers;
 use super::config::TierConfig;
 use super::plan::Tier;
 use super::refusal::{TierLimit, TierRefusal};
-use super::share::FREE;
 use super::user::User;
 use crate::clock::Moment;
-use crate::limit::algorithm::{Algorithm, Decision, Refusal};
+use crate::limit::algorithm::{Algorithm, Decision};
 
 /// A tiered limiter's whole answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,8 +23,7 @@ pub struct TierDecision {
     /// Of a refusal: what refused. Else what has the least left for him.
     pub by: TierLimit,
     /// How things are with that: with [`TierLimit::Share`], `limit` is the cap's and `remaining` his.
-    /// Of a refusal, `retry_after` is how long until the same request would pass all of them, if nobody
-    /// else takes anything: exact where his share is not what it waits for, else at the latest.
+    /// Of a refusal, `retry_after` is [`TierRefusal::retry_after`].
     pub decision: Decision,
 }
 
@@ -38,23 +36,25 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         now: Moment,
         cost: u64,
     ) -> Result<(), TierRefusal> {
-        let refused = |by| move |Refusal { retry_after }| TierRefusal { by, retry_after };
-        tier.bucket.try_take(&user.bucket, now, cost).map_err(refused(TierLimit::User))?;
+        if tier.bucket.try_take(&user.bucket, now, cost).is_err() {
+            return Err(self.refusal(TierLimit::User, user, tier, now, cost));
+        }
         if cost == 0 {
             return Ok(());
         }
-        let level = self.level(now);
-        let time = self.share.advance(now, level);
-        if !self.share.take(&user.used, tier.allowance, time, level, cost) {
-            tier.bucket.refund(&user.bucket, now, cost);
-            let retry_after = Some(self.until_free(level));
-            return Err(TierRefusal { by: TierLimit::Share, retry_after });
-        }
-        self.cap.try_take(&self.cap_bucket, now, cost).map_err(|refusal| {
-            tier.bucket.refund(&user.bucket, now, cost);
+        let left = self.left(now);
+        let time = self.share.advance(now, left);
+        let Some(used) = self.share.take(&user.used, tier.allowance, time, left, cost) else {
+            tier.bucket.refund(&user.bucket, now, cost, now);
+            return Err(self.refusal(TierLimit::Share, user, tier, now, cost));
+        };
+        if self.cap.try_take(&self.cap_bucket, now, cost).is_err() {
+            tier.bucket.refund(&user.bucket, now, cost, now);
             self.share.refund(&user.used, tier.allowance, cost);
-            refused(TierLimit::Cap)(refusal)
-        })
+            return Err(self.refusal(TierLimit::Cap, user, tier, now, cost));
+        }
+        self.share.catch_up(used);
+        Ok(())
     }
 
     /// What [`Tiers::take`] would say.
@@ -65,34 +65,22 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         now: Moment,
         cost: u64,
     ) -> Result<(), TierRefusal> {
-        let refused = |by, decision: Decision| {
-            let retry_after = decision.retry_after;
-            if decision.allowed { Ok(()) } else { Err(TierRefusal { by, retry_after }) }
-        };
-        refused(TierLimit::User, tier.bucket.peek(&user.bucket, now, cost))?;
+        let refused = |by| Err(self.refusal(by, user, tier, now, cost));
+        if !tier.bucket.peek(&user.bucket, now, cost).allowed {
+            return refused(TierLimit::User);
+        }
         if cost == 0 {
             return Ok(());
         }
-        let level = self.level(now);
-        let time = self.share.advance(now, level);
-        if !self.share.has(&user.used, tier.allowance, time, level, cost) {
-            let retry_after = Some(self.until_free(level));
-            return Err(TierRefusal { by: TierLimit::Share, retry_after });
+        let left = self.left(now);
+        let time = self.share.advance(now, left);
+        if !self.share.has(&user.used, tier.allowance, time, left, cost) {
+            return refused(TierLimit::Share);
         }
-        refused(TierLimit::Cap, self.cap.peek(&self.cap_bucket, now, cost))
-    }
-
-    /// What part of the cap's bucket is left.
-    pub(super) fn level(&self, now: Moment) -> f64 {
-        let decision = self.cap.peek(&self.cap_bucket, now, 0);
-        decision.remaining as f64 / decision.limit as f64
-    }
-
-    /// How long until nobody is held to a share, if nobody takes anything.
-    fn until_free(&self, level: f64) -> Duration {
-        let missing = (FREE - level).max(0.0) * self.config.cap().capacity() as f64 + 1.0;
-        let seconds = missing / self.config.cap().per_second();
-        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+        if !self.cap.peek(&self.cap_bucket, now, cost).allowed {
+            return refused(TierLimit::Cap);
+        }
+        Ok(())
     }
 
     /// [`Tiers::take`], and how things are then.
@@ -108,14 +96,13 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         let cap = self.cap.peek(&self.cap_bucket, now, 0);
         let share = self.share_of(user, tier, now, cap);
         let (by, standing) = match taken {
-            Err(refusal) => {
-                let retry_after = self.until_all(user, tier, now, cost, refusal);
-                let of = match refusal.by {
+            Err(TierRefusal { by, retry_after }) => {
+                let of = match by {
                     TierLimit::User => own,
                     TierLimit::Share => share.unwrap_or(Decision { remaining: 0, ..cap }),
                     TierLimit::Cap => cap,
                 };
-                (refusal.by, Decision { allowed: false, retry_after, ..of })
+                (by, Decision { allowed: false, retry_after, ..of })
             }
             Ok(()) => {
                 let share = share.map(|share| (TierLimit::Share, share));
@@ -130,32 +117,48 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
 
     /// What a user has of the cap while he is held to his share of it.
     fn share_of(&self, user: &User, tier: &Tier, now: Moment, cap: Decision) -> Option<Decision> {
-        let level = cap.remaining as f64 / cap.limit as f64;
-        let time = self.share.advance(now, level);
-        let left = || self.share.left(&user.used, tier.allowance, time, level);
-        (level < FREE).then(|| Decision {
-            remaining: left().min(cap.remaining),
-            reset_after: self.until_free(level),
-            ..cap
-        })
+        let left = self.left(now);
+        if self.share.is_free(left) {
+            return None;
+        }
+        let time = self.share.advance(now, left);
+        let tokens = self.share.left(&user.used, tier.allowance, time, left);
+        let reset_after = self.cap.until_left(&self.cap_bucket, now, self.share.free());
+        Some(Decision { remaining: tokens.min(cap.remaining), reset_after, ..cap })
     }
 
-    /// How long until nothing refuses, if `first` was the first that did.
-    fn until_all(
+    /// Refused by one, it says when none of the three would: whoever refused first, the others have to be
+    /// waited for too.
+    #[cold]
+    fn refusal(
         &self,
+        by: TierLimit,
         user: &User,
         tier: &Tier,
         now: Moment,
         cost: u64,
-        first: TierRefusal,
-    ) -> Option<Duration> {
-        let level = self.level(now);
-        let time = self.share.advance(now, level);
-        let own = tier.bucket.peek(&user.bucket, now, cost);
-        let cap = self.cap.peek(&self.cap_bucket, now, cost);
-        let has_share = self.share.has(&user.used, tier.allowance, time, level, cost);
-        let share = if has_share { Duration::ZERO } else { self.until_free(level) };
-        let until = |of: Decision| if of.allowed { Some(Duration::ZERO) } else { of.retry_after };
-        Some(first.retry_after?.max(until(own)?).max(until(cap)?).max(share))
+    ) -> TierRefusal {
+        let is_ever = cost <= tier.bucket.limit().min(self.cap.limit());
+        let retry_after = is_ever.then(|| {
+            // None: it has enough.
+            let own = tier.bucket.peek(&user.bucket, now, cost).retry_after.unwrap_or_default();
+            let cap = self.cap.peek(&self.cap_bucket, now, cost).retry_after.unwrap_or_default();
+            let left = self.left(now);
+            let time = self.share.advance(now, left);
+            let share = if self.share.has(&user.used, tier.allowance, time, left, cost) {
+                Duration::ZERO
+            } else {
+                // His credit may be there sooner; how soon depends on others too.
+                self.cap.until_left(&self.cap_bucket, now, self.share.free())
+            };
+            own.max(cap).max(share)
+        });
+        TierRefusal { by, retry_after }
+    }
+
+    /// What is left of the cap, in its bucket's units: a fraction of a token counts.
+    #[inline]
+    pub(super) fn left(&self, now: Moment) -> u64 {
+        self.cap.left(&self.cap_bucket, now)
     }
 }

@@ -41,15 +41,16 @@ fn left(tiers: &Users, user: u8) -> u64 {
     tiers.remaining(&user, ["light", "heavy"][usize::from(user)], NOW)
 }
 
-/// These take one at once, while this thread does `meanwhile`.
+/// These take so much at once, while this thread does `meanwhile`.
 fn at_once(
     tiers: &Arc<Users>,
     users: [u8; 2],
+    cost: u64,
     meanwhile: impl FnOnce(),
 ) -> [Result<(), TierRefusal>; 2] {
     let threads = users.map(|user| {
         let tiers = Arc::clone(tiers);
-        loom::thread::spawn(move || take(&tiers, user, 1))
+        loom::thread::spawn(move || take(&tiers, user, cost))
     });
     meanwhile();
     threads.map(|thread| thread.join().unwrap())
@@ -73,12 +74,12 @@ fn nothing_is_lost(tiers: &Users, cap: u64, own: u64, got: [u64; 2]) {
 
 #[test]
 fn two_users_never_get_more_than_the_cap_and_who_is_refused_loses_nothing() {
-    model("tiers: 2 users race for the cap's last one", || {
-        let tiers = tiers(1, 3);
-        let answers = at_once(&tiers, [0, 1], || assert!(tiers.cap_remaining(NOW) <= 1));
-        let got = answers.map(|answer| u64::from(answer.is_ok()));
-        assert_eq!(got[0] + got[1], 1, "{answers:?}");
-        nothing_is_lost(&tiers, 1, 3, got);
+    model("tiers: 2 users race for all that is left of the cap", || {
+        let tiers = tiers(2, 3);
+        let answers = at_once(&tiers, [0, 1], 2, || assert!(tiers.cap_remaining(NOW) <= 2));
+        let got = answers.map(|answer| 2 * u64::from(answer.is_ok()));
+        assert_eq!(got[0] + got[1], 2, "{answers:?}");
+        nothing_is_lost(&tiers, 2, 3, got);
     });
 }
 
@@ -86,7 +87,7 @@ fn two_users_never_get_more_than_the_cap_and_who_is_refused_loses_nothing() {
 fn at_half_of_the_cap_shares_begin_to_count_and_whoever_loses_one_loses_nothing_else() {
     model("tiers: 2 users race as the cap begins to bind", || {
         let tiers = tiers(3, 2);
-        let answers = at_once(&tiers, [0, 1], || ());
+        let answers = at_once(&tiers, [0, 1], 1, || ());
         let got = answers.map(|answer| u64::from(answer.is_ok()));
         assert!(got[0] + got[1] >= 1, "{answers:?}");
         nothing_is_lost(&tiers, 3, 2, got);
@@ -100,7 +101,7 @@ fn at_half_of_the_cap_shares_begin_to_count_and_whoever_loses_one_loses_nothing_
 fn one_user_twice_at_once_gets_no_more_than_his_own_limit() {
     model("tiers: 1 user races himself for his last one", || {
         let tiers = tiers(8, 1);
-        let answers = at_once(&tiers, [0, 0], || assert!(tiers.cap_remaining(NOW) >= 7));
+        let answers = at_once(&tiers, [0, 0], 1, || assert!(tiers.cap_remaining(NOW) >= 7));
         let got = answers.iter().filter(|answer| answer.is_ok()).count() as u64;
         assert_eq!(got, 1, "{answers:?}");
         nothing_is_lost(&tiers, 8, 1, [1, 0]);
@@ -112,7 +113,7 @@ fn what_is_given_back_meanwhile_is_had_once() {
     model("tiers: somebody gives back as 2 users race for the cap's last one", || {
         let tiers = tiers(2, 2);
         take(&tiers, 0, 1).unwrap();
-        let answers = at_once(&tiers, [0, 1], || tiers.refund(&0, NOW, 1));
+        let answers = at_once(&tiers, [0, 1], 1, || tiers.refund(&0, NOW, 1, NOW));
         let got = answers.map(|answer| u64::from(answer.is_ok()));
         nothing_is_lost(&tiers, 2, 2, got);
     });

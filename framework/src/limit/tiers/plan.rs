@@ -30,16 +30,19 @@ pub(super) struct Plan {
     /// The latest last.
     earlier: VecDeque<Tier>,
     next_id: u32,
+    /// The most that anybody can be owed: what the cap's bucket holds.
+    most_owed: u64,
     /// How long the slowest tier that there ever was takes to fill up.
     pub(super) longest_fill: Duration,
 }
 
 impl Plan {
-    pub(super) fn new(tiers: &[(Arc<str>, TierConfig)]) -> Self {
+    pub(super) fn new(tiers: &[(Arc<str>, TierConfig)], most_owed: u64) -> Self {
         let mut plan = Self {
             tiers: Vec::new(),
             earlier: VecDeque::new(),
             next_id: 0,
+            most_owed,
             longest_fill: Duration::ZERO,
         };
         for (name, config) in tiers {
@@ -54,11 +57,12 @@ impl Plan {
         let fill = quota.capacity() as f64 / quota.per_second();
         let fill = Duration::try_from_secs_f64(fill).unwrap_or(Duration::MAX);
         self.longest_fill = self.longest_fill.max(fill);
+        let depth = quota.capacity().min(self.most_owed);
         let tier = Tier {
             name: Arc::clone(name),
             id: self.next_id,
             bucket: TokenBucket::new(&quota),
-            allowance: Allowance { weight: u64::from(config.weight()), depth: quota.capacity() },
+            allowance: Allowance { weight: u64::from(config.weight()), depth },
             config,
         };
         self.next_id += 1;

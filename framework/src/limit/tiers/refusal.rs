@@ -32,8 +32,9 @@ impl fmt::Display for TierLimit {
 pub struct TierRefusal {
     /// What refused.
     pub by: TierLimit,
-    /// How long until the same request would be allowed, if nobody else takes anything: exact for the
-    /// user's own limit and for the cap, at the latest for his share. `None`: never, it asks for too
-    /// much.
+    /// How long until the same request would be allowed, if nobody else takes anything: by his own limit, his
+    /// share and the cap, whichever of them refused. Exact where he has his share; where he has not, at the
+    /// latest: when nobody is held to one any more. `None`: never, it asks for more than his tier or the cap
+    /// ever holds.
     pub retry_after: Option<Duration>,
 }

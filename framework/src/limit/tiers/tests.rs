@@ -5,6 +5,7 @@
 mod answers;
 mod fair;
 mod moves;
+mod waits;
 
 use std::time::Duration;
 
@@ -38,9 +39,11 @@ fn settings_that_make_no_sense_are_told_at_once() {
     let own = quota(1, 1.0);
     let none = TiersConfig::builder(own).max_users(0).build().unwrap_err();
     let keys: Vec<_> = none.as_slice().iter().map(|mistake| mistake.key).collect();
-    assert_eq!(keys, ["tiers", "max_users"]);
-    let twice =
-        TiersConfig::builder(own).tier("a", own).tier("a", TierConfig::new(own).weighing(0));
+    assert_eq!(keys, ["cap.capacity", "tiers", "max_users"]);
+    assert!(none.to_string().contains("at least 2, to be shared"));
+    let twice = TiersConfig::builder(quota(2, 1.0))
+        .tier("a", own)
+        .tier("a", TierConfig::new(own).weighing(0));
     assert_eq!(twice.build().unwrap_err().as_slice().len(), 2);
     let tiers = two_tiers(10);
     assert!(tiers.set_tier("", own).is_err());
@@ -72,9 +75,11 @@ fn the_answer_says_what_refused_and_nothing_else_was_taken() {
     assert_eq!(tiers.try_take(&1, "free", ms(0), 9).unwrap_err().retry_after, None);
     tiers.try_take(&1, "free", ms(0), 8).unwrap();
     let refused = tiers.try_take(&1, "free", ms(0), 2).unwrap_err();
+    // His own two are there in two seconds; but then he would be told to wait for his share.
+    let three = Some(Duration::from_secs(3));
+    assert_eq!((refused.by, refused.retry_after), (TierLimit::User, three));
+    assert_eq!(refused.to_string(), "the user's own limit: rate limit reached, retry after 3s");
     let two = Some(Duration::from_secs(2));
-    assert_eq!((refused.by, refused.retry_after), (TierLimit::User, two));
-    assert_eq!(refused.to_string(), "the user's own limit: rate limit reached, retry after 2s");
     // Two are left of the cap, and the other has had none of it.
     let refused = tiers.try_take(&2, "free", ms(0), 4).unwrap_err();
     assert_eq!((refused.by, refused.retry_after), (TierLimit::Cap, two));
@@ -88,7 +93,7 @@ fn the_answer_says_what_refused_and_nothing_else_was_taken() {
         tiers.try_take(&1, "free", ms(1_000 + after.as_millis() as u64), 1).is_ok(),
         "{after:?}"
     );
-    tiers.refund(&1, ms(1_000), 1);
+    tiers.refund(&1, ms(1_000), 1, ms(1_000));
     assert!(tiers.try_take(&1, "free", ms(0), 0).is_ok());
 }
 

@@ -52,7 +52,7 @@ impl User {
         if spent == 0 && left != u64::MAX {
             // Full, but not for long: back in his old tier he must not be as good as new.
             let _ = to.bucket.try_take(&moved.bucket, now, 1);
-            to.bucket.refund(&moved.bucket, now, 1);
+            to.bucket.refund(&moved.bucket, now, 1, now);
         }
         moved.used.store(used, Ordering::Relaxed);
         moved

@@ -98,7 +98,7 @@ proptest! {
                     prop_assert_eq!(keyed.peek(&key, now, cost).allowed, enough);
                 }
                 Step::Refund(key, cost) => {
-                    keyed.refund(&key, now, cost);
+                    keyed.refund(&key, now, cost, now);
                     let full = capacity * 1_000;
                     let bucket = model.bucket(key, ms);
                     bucket.thousandths = full.min(bucket.thousandths + cost * 1_000);
@@ -162,7 +162,7 @@ proptest! {
             match what {
                 0 => assert!(keyed.try_take(&key, now, cost).is_ok() || cost > 0),
                 1 => assert!(keyed.sweep(now) <= 3),
-                2 => keyed.refund(&key, now, cost),
+                2 => keyed.refund(&key, now, cost, now),
                 3 => assert!(keyed.reserve(&key, now, cost, Duration::MAX).is_ok() || cost > 0),
                 _ => assert!(keyed.check(&key, now, cost).remaining <= capacity),
             }
@@ -202,8 +202,8 @@ proptest! {
                         let ours = keyed.reserve(&key, now, cost, max_wait);
                         prop_assert_eq!(ours, plain.reserve(now, cost, max_wait));
                         if let Ok(wait) = ours {
-                            keyed.refund(&key, now + wait, cost);
-                            plain.refund(now + wait, cost);
+                            keyed.refund(&key, now, cost, now + wait);
+                            plain.refund(now, cost, now + wait);
                         }
                     }
                     Step::Sweep => assert!(keyed.sweep(now) <= 24),

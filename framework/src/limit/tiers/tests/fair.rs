@@ -205,3 +205,70 @@ fn a_burst_after_the_cap_has_been_bound_for_long_comes_before_the_greedy() {
     let burst = (0..100).filter(|_| tiers.try_take(&99, "premium", ms(5_000), 1).is_ok()).count();
     assert_eq!(burst, 100, "he has had nothing of it so far");
 }
+
+/// What modest users together want of the cap, and get, against a greedy one who wants ten times the cap.
+struct Against {
+    cap: f64,
+    burst: u64,
+    /// The burst of each user's own limit.
+    own: u64,
+    /// How many, and what part of the cap each wants.
+    modest: (u64, f64),
+}
+
+impl Against {
+    /// Each request at a moment of its own. What of it they get, counted once the greedy one has had time to
+    /// spend what he had saved up; and what of the cap is used.
+    fn play(&self) -> (f64, f64) {
+        let own = quota(self.own, 1e6);
+        let tiers = tiers(quota(self.burst, self.cap), &[("free", own.into())]);
+        let nanos = |per_second: f64| (1e9 / per_second) as u64;
+        let until = nanos(self.cap) * 1_000;
+        let (count, part) = self.modest;
+        let mut asked: Vec<(u64, usize)> = Vec::new();
+        let mut ask = |user: usize, every: u64, from: u64| {
+            asked.extend(
+                (0..).map(|n| from + n * every).take_while(|at| *at < until).map(|at| (at, user)),
+            );
+        };
+        ask(0, nanos(self.cap * 10.0), 370_000);
+        (1..=count).for_each(|user| {
+            ask(user as usize, nanos(self.cap * part), 910_000 * user);
+        });
+        asked.sort_unstable();
+        let (mut got, mut wanted, mut used) = (0.0, 0.0, 0.0);
+        for (at, user) in asked {
+            let is_had =
+                tiers.try_take(&user, "free", crate::clock::Moment::from_nanos(at), 1).is_ok();
+            if at > until / 2 {
+                used += f64::from(u32::from(is_had));
+                if user > 0 {
+                    wanted += 1.0;
+                    got += f64::from(u32::from(is_had));
+                }
+            }
+        }
+        (got / wanted, used / 500.0)
+    }
+}
+
+#[test]
+fn a_small_cap_is_shared_fairly_too() {
+    for burst in [2, 3, 4, 5, 7, 8, 10, 12, 20, 30, 50, 70] {
+        for cap in [2.0, 10.0, 100.0, 1_000.0] {
+            // With a burst of a thousand of his own, the greedy one has saved up more than the cap holds.
+            for own in [5, 1_000] {
+                for modest in [(1, 0.25), (1, 0.45), (3, 0.2), (5, 0.09)] {
+                    let (got, used) = Against { cap, burst, own, modest }.play();
+                    let what = format!("cap {cap} burst {burst} own {own} modest {modest:?}");
+                    eprintln!("{what}: {got:.2}, used {used:.2}");
+                    // They ask nearly at the same instant, and all of them must find something.
+                    if modest.0 == 1 || burst >= 2 * modest.0 + 2 {
+                        assert!(got >= 0.99, "{what}: {got}");
+                    }
+                    assert!(used >= 0.98, "{what}: {used}");
+                }
+            }
+        }
+    }
+}
