@@ -156,18 +156,12 @@ impl<'a> Reader<'a> {
     #[must_use]
     pub fn finish(self) -> Report {
         let Self { plain, older, retry_after, standings, policies, .. } = self;
-        let named = |name: &str| policies.iter().find(|policy| policy.name == name);
-        let standing = standings.iter().filter_map(|standing| {
-            // Draft 7 and older name no policy: then it is the only one.
-            let policy = match policies.as_slice() {
-                [only] if standing.name.is_empty() || only.name.is_empty() => Some(only),
-                _ => named(standing.name),
-            };
-            let known = policy.map(|policy| policy.report).unwrap_or_default();
-            policy.is_none_or(|policy| policy.requests).then_some(Report {
-                limit: standing.report.limit.or(known.limit),
-                window: known.window,
-                ..standing.report
+        let standing = standings.iter().enumerate().filter_map(|(at, standing)| {
+            let known = known(&standings, at, &policies);
+            known.is_none_or(|known| known.requests).then(|| {
+                let Report { limit, window, .. } =
+                    known.map(|known| known.report).unwrap_or_default();
+                Report { limit: standing.report.limit.or(limit), window, ..standing.report }
             })
         });
         let others = [plain, older].into_iter().filter(|report| report.remaining.is_some());
@@ -196,6 +190,32 @@ impl<'a> Reader<'a> {
             },
         };
         Some(at.saturating_sub(self.since_epoch))
+    }
+}
+
+/// What the policies say of the standing at this place, if one has its name. Limits that are nested may share a name: each has
+/// put one member on either list, so where there are as many they belong together by their order. If there are not,
+/// nobody can tell which of them is meant: then no limit is better than another one's.
+fn known<'a>(standings: &[Item<'a>], at: usize, policies: &[Item<'a>]) -> Option<Item<'a>> {
+    let name = standings.get(at)?.name;
+    if let [only] = policies
+        && (name.is_empty() || only.name.is_empty())
+    {
+        // Draft 7 and older name no policy: then it is the only one.
+        return Some(*only);
+    }
+    let of_this = |items: &[Item<'a>]| items.iter().filter(|item| item.name == name).count();
+    let mut named = policies.iter().filter(|policy| policy.name == name);
+    match of_this(policies) {
+        // Several standings of one policy are partitions of it.
+        0 | 1 => named.next().copied(),
+        as_many if as_many == of_this(standings) => {
+            named.nth(of_this(standings.get(..at)?)).copied()
+        }
+        _ => {
+            let requests = named.any(|policy| policy.requests);
+            Some(Item { name, report: Report::default(), requests })
+        }
     }
 }
 

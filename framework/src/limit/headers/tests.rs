@@ -163,6 +163,32 @@ fn of_several_policies_the_one_that_binds_is_reported() {
 }
 
 #[test]
+fn of_several_limits_of_one_name_the_tightest_is_reported_with_its_own_policy() {
+    let hour = [("ratelimit-policy", "\"a\";q=100;w=60"), ("ratelimit", "\"a\";r=90;t=60")];
+    let second = [("ratelimit-policy", "\"a\";q=3;w=1"), ("ratelimit", "\"a\";r=0;t=1")];
+    let tightest = Report {
+        limit: Some(3),
+        remaining: Some(0),
+        reset_after: secs(1),
+        window: secs(1),
+        retry_after: None,
+    };
+    for nested in [[hour, second], [second, hour]] {
+        assert_eq!(read(&nested.concat()), tightest, "{nested:?}");
+    }
+    // One of the policies has got lost on the way: which of the others is meant nobody can say.
+    let third = [("ratelimit-policy", "\"a\";q=7;w=1")];
+    let unclear = read(&[&hour[..], &second, &third].concat());
+    assert_eq!(unclear, Report { limit: None, window: None, ..tightest });
+    // Two partitions of one policy.
+    let partitions = [hour[0], ("ratelimit", "\"a\";r=9;t=9;pk=:aa==:, \"a\";r=2;t=9;pk=:bb==:")];
+    assert_eq!((read(&partitions).limit, read(&partitions).remaining), (Some(100), Some(2)));
+    let bytes = ("ratelimit-policy", "\"a\";q=9;qu=\"content-bytes\"");
+    let beside = [hour[0], bytes, hour[1], ("ratelimit", "\"a\";r=0;t=1")];
+    assert_eq!(read(&beside).remaining, Some(90), "bytes are not requests");
+}
+
+#[test]
 fn unknown_parameters_are_skipped_and_bytes_are_not_requests() {
     let odd = r#""a";acme-x="1,2;r=0";r=5;t=9;pk=:cHsdsRa894==:;flag;when=@1700000000;f=1.5;b=?0"#;
     assert_eq!(read(&[("ratelimit", odd)]).remaining, Some(5));
