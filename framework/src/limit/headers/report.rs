@@ -56,12 +56,12 @@ impl Report {
             let left = u128::from(report.remaining.unwrap_or(u64::MAX));
             // Without any time, a second: then the smaller remainder binds.
             let lasts = report.reset_after.or(report.window).unwrap_or(Duration::from_secs(1));
-            (left, lasts.as_millis().max(1))
+            (left, lasts.as_millis().clamp(1, u64::MAX.into()))
         };
         let ((left, lasts), (other_left, other_lasts)) = (measure(self), measure(other));
         match (left, other_left) {
             (0, 0) => lasts > other_lasts,
-            // Fewer than 2^64 units and 2^55 milliseconds: no overflow.
+            // Fewer than 2^64 units and 2^64 milliseconds: no overflow.
             _ => left * other_lasts < other_left * lasts,
         }
     }
@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
                 _ => Duration::new(whole, billionths),
             },
         };
-        Some(at.saturating_sub(self.since_epoch))
+        Some(at.saturating_sub(self.since_epoch).min(Duration::from_secs(number::MAX_SECONDS)))
     }
 }
 
@@ -245,9 +245,12 @@ fn list_of<'a>(
     }
 }
 
+fn seconds(bare: Bare<'_>) -> Option<Duration> {
+    bare.count().map(|seconds| Duration::from_secs(seconds.min(number::MAX_SECONDS)))
+}
+
 /// A member of `RateLimit`: `"burst";r=50;t=30`, or a part of draft 7's `limit=100, remaining=50, reset=30`.
 fn standing<'a>(items: &mut Vec<Item<'a>>, member: Member<'a>) {
-    let seconds = |bare: Bare<'_>| bare.count().map(Duration::from_secs);
     if let (Some(name), Some(value)) = (member.bare.text(), member.value) {
         let position = items.iter().position(|item| item.name.is_empty());
         let position = position.unwrap_or_else(|| {
@@ -273,7 +276,7 @@ fn standing<'a>(items: &mut Vec<Item<'a>>, member: Member<'a>) {
 
 /// A member of `RateLimit-Policy`: `"burst";q=100;w=60`, or older drafts' `100;w=60`.
 fn policy<'a>(items: &mut Vec<Item<'a>>, member: Member<'a>) {
-    let window = member.parameter("w").and_then(Bare::count).map(Duration::from_secs);
+    let window = member.parameter("w").and_then(seconds);
     let unit = member.parameter("qu").and_then(Bare::text);
     let (name, limit) = match member.bare {
         Bare::Integer(_) => ("", member.bare.count()),
