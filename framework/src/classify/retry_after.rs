@@ -1,10 +1,12 @@
 //! The `Retry-After` field (RFC 9110, section 10.2.3).
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use http::Response;
 use http::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use httpdate::parse_http_date;
+
+use crate::clock::after_epoch;
 
 /// The longest that a server is heard asking for: 30 days, which is also as long as a breaker can stay
 /// open. Whoever asks for more has this instead.
@@ -22,7 +24,7 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Pure: it reads no clock, does not allocate, and does not panic, whatever the bytes.
 ///
 /// ```
-/// use std::time::{Duration, SystemTime, UNIX_EPOCH};
+/// use std::time::Duration;
 /// use http::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 /// use seawall::classify::retry_after_header;
 ///
@@ -43,24 +45,28 @@ pub fn retry_after_header(headers: &HeaderMap) -> Option<Duration> {
 /// The same, but a date without a `Date` that can be read is taken relative to a wall clock that shows `since_epoch`; and
 /// of several fields the latest counts.
 pub(crate) fn retry_after_by_wall(headers: &HeaderMap, since_epoch: Duration) -> Option<Duration> {
-    let now = || date(headers).or_else(|| UNIX_EPOCH.checked_add(since_epoch));
+    let now = || date(headers).or(Some(since_epoch));
     headers.get_all(RETRY_AFTER).iter().filter_map(|value| asked(value, now)).max()
 }
 
-fn asked(value: &HeaderValue, now: impl FnOnce() -> Option<SystemTime>) -> Option<Duration> {
+fn asked(value: &HeaderValue, now: impl FnOnce() -> Option<Duration>) -> Option<Duration> {
     let value = text(value)?;
     let asked = if value.bytes().all(|byte| byte.is_ascii_digit()) {
         Duration::from_secs(seconds(value)?)
     } else {
-        let until = parse_http_date(value).ok()?;
-        until.duration_since(now()?).unwrap_or_default()
+        read(value)?.saturating_sub(now()?)
     };
     Some(asked.min(MAX_RETRY_AFTER))
 }
 
-/// When the answer was made, by its own word.
-pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
-    parse_http_date(text(headers.get(DATE)?)?).ok()
+/// When the answer was made, by its own word: since the beginning of 1970.
+pub(crate) fn date(headers: &HeaderMap) -> Option<Duration> {
+    read(text(headers.get(DATE)?)?)
+}
+
+/// A date, since the beginning of 1970. None of HTTP's is before that.
+fn read(date: &str) -> Option<Duration> {
+    after_epoch(parse_http_date(date).ok()?)
 }
 
 /// [`retry_after_header`] of a response, for `#[resilient(retry_after = …)]`; an error has none.
