@@ -117,9 +117,10 @@ fn every_point_is_drawn_where_its_value_is(picture: &str) {
         .collect();
     let curve = RESULT["sliding_window_error"].as_array().expect("a list");
     let value = |point: &Value| point["worst_window"].as_f64().expect("a number");
-    let of = |shape: &str| curve.iter().filter(move |it| it["shape"] == shape).map(value);
-    let values: Vec<f64> =
-        ["poisson", "drifting bursts", "late bursts"].into_iter().flat_map(of).collect();
+    let mut values = Vec::new();
+    for shape in ["poisson", "drifting bursts", "late bursts"] {
+        values.extend(curve.iter().filter(|point| point["shape"] == shape).map(value));
+    }
     assert_eq!(drawn.len(), values.len());
     let order = |a: &usize, b: &usize| values[*a].total_cmp(&values[*b]);
     let (low, high) =
