@@ -100,4 +100,34 @@ fn the_page_and_the_picture_are_there() {
     assert!(lines.all(|line| line.chars().count() <= 80), "{page}");
     assert!(page.contains("Token bucket or leaky bucket?"));
     assert!(picture.trim_end().ends_with("</svg>") && picture.contains("leaky_bucket_meter"));
+    assert!(picture.contains("pace (red)"), "what the red line is");
+    every_point_is_drawn_where_its_value_is(&picture);
+}
+
+/// The points of the worst windows are in the right half, shape by shape. What is off the axis would be drawn at its end.
+fn every_point_is_drawn_where_its_value_is(picture: &str) {
+    let attribute = |circle: &str, name: &str| -> f64 {
+        let value = circle.split(&format!(" {name}=\"")).nth(1).expect("it has one");
+        value.split('"').next().expect("quoted").parse().expect("a number")
+    };
+    let circles = picture.split("<circle").skip(1);
+    let drawn: Vec<f64> = circles
+        .filter(|circle| attribute(circle, "cx") > 550.0)
+        .map(|circle| attribute(circle, "cy"))
+        .collect();
+    let curve = RESULT["sliding_window_error"].as_array().expect("a list");
+    let value = |point: &Value| point["worst_window"].as_f64().expect("a number");
+    let mut values = Vec::new();
+    for shape in ["poisson", "drifting bursts", "late bursts"] {
+        values.extend(curve.iter().filter(|point| point["shape"] == shape).map(value));
+    }
+    assert_eq!(drawn.len(), values.len());
+    let order = |a: &usize, b: &usize| values[*a].total_cmp(&values[*b]);
+    let (low, high) =
+        ((0..33).min_by(order).expect("33 points"), (0..33).max_by(order).expect("33 points"));
+    let pixels = (drawn[high] - drawn[low]) / (values[high] - values[low]);
+    for (y, value) in drawn.iter().zip(&values) {
+        let expected = drawn[low] + (value - values[low]) * pixels;
+        assert!((y - expected).abs() < 2.0, "{value} is drawn at {y}, not {expected}");
+    }
 }

@@ -21,7 +21,7 @@ pub(crate) fn draw(path: &Path, contest: &Contest) -> Drawn {
     picture(path, SIZE, |root| {
         let (above, below) = root.split_vertically(840);
         let above = above.margin(10, 0, 0, 0).titled(
-            "150 calls within a second, every 20 s: what comes (grey), what goes out (green), calls in half a second",
+            "150 calls within a second, every 20 s. In each half second: what comes (grey), what goes out (green), the limit's pace (red)",
             words(17),
         )?;
         let bursty = contest.trace("bursty");
@@ -102,9 +102,10 @@ const WRONG: [Wrong; 2] = [
         of: |it| it.wrong,
         label: |share| format!("{share:.0} %"),
     },
+    // From nothing: below the limit it is the load that shows, not the counter.
     Wrong {
         title: "Its worst window, by the limit",
-        least: 0.9,
+        least: 0.0,
         of: |it| it.worst_window,
         label: |worst| format!("{worst:.1}"),
     },

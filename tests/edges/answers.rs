@@ -7,7 +7,7 @@ use reqwest::{Response, StatusCode};
 use seawall::Time;
 use seawall::clock::Clock;
 use seawall::layer::{Key, KeyValue, PerKey, Policy, Proxies, RateLimitLayer, ResetStyle};
-use seawall::limit::{KeyedConfig, KeyedLimiter, TokenBucket};
+use seawall::limit::{AnyAlgorithm, Config, KeyedConfig, KeyedLimiter, RateLimiter, TokenBucket};
 
 use super::server::{Server, bucket, client, limiter};
 
@@ -36,6 +36,75 @@ async fn each_refusals_retry_after_is_honest() {
         time.sleep(Duration::from_secs(after)).await;
         assert_eq!(get(&server, "/").await.status(), StatusCode::OK);
     }
+}
+
+/// A client that upon each refusal waits for exactly as long as it is told passes; and a second less would not have been enough.
+/// The time is turned by hand, so each wait is exact, and none takes any.
+async fn obey(config: Config, cost: u64) {
+    let (clock, crank) = Clock::manual();
+    let limiter = RateLimiter::new(AnyAlgorithm::new(&config), clock.now());
+    let layer = RateLimitLayer::new(limiter).clock(clock).cost(move |_| cost);
+    let server = Server::start(layer.reset(ResetStyle::Delta)).await;
+    let client = client();
+    let ask = async || client.get(server.url("/")).send().await.unwrap();
+    for round in 0..12 {
+        // Never twice at the same place in a window or a second.
+        crank.advance(Duration::from_micros(round * 83_457));
+        let refused = loop {
+            let answer = ask().await;
+            if answer.status() != StatusCode::OK {
+                break answer;
+            }
+        };
+        let told = |answer: &Response| {
+            assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS, "{config:?}, {cost}");
+            assert_eq!(line(answer, "x-ratelimit-reset"), line(answer, "retry-after"));
+            line(answer, "retry-after").parse::<u64>().unwrap()
+        };
+        let after = told(&refused);
+        if after > 1 {
+            crank.advance(Duration::from_secs(after - 1));
+            assert_eq!(told(&ask().await), 1, "{config:?}, {cost}: told to wait {after} s");
+        }
+        crank.advance(Duration::from_secs(1));
+        let status = ask().await.status();
+        assert_eq!(status, StatusCode::OK, "{config:?}, {cost}: has waited {after} s");
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_as_long_as_each_refusal_says_passes_under_every_algorithm() {
+    // Half a request a second, three, and two hundred.
+    for (most, seconds) in [(5, 10.0), (6, 2.0), (20, 0.1)] {
+        let (rate, window) = (most as f64 / seconds, Duration::from_secs_f64(seconds));
+        for config in [
+            Config::token_bucket(most, rate),
+            Config::leaky_bucket(most, rate),
+            Config::fixed_window(most, window),
+            Config::sliding_log(most, window),
+            Config::sliding_window(most, window),
+        ] {
+            let config = config.unwrap();
+            for cost in [1, 3] {
+                obey(config, cost).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_answer_to_head_is_as_long_as_the_one_to_get_would_be() {
+    let (clock, _) = Clock::manual();
+    let limiter = RateLimiter::new(bucket(1, 0.1), clock.now());
+    let server = Server::start(RateLimitLayer::new(limiter).clock(clock)).await;
+    assert_eq!(get(&server, "/").await.status(), StatusCode::OK);
+    let head = client().head(server.url("/")).send().await.unwrap();
+    assert_eq!(head.status(), StatusCode::TOO_MANY_REQUESTS);
+    let refused = get(&server, "/").await;
+    assert_eq!(line(&head, "content-length"), line(&refused, "content-length"));
+    let body = refused.bytes().await.unwrap();
+    assert_eq!(line(&head, "content-length"), body.len().to_string());
+    assert!(head.bytes().await.unwrap().is_empty() && !body.is_empty());
 }
 
 #[tokio::test]

@@ -68,4 +68,6 @@ pub use self::reqwest::{reqwest, reqwest_error, reqwest_response, reqwest_respon
 #[cfg(feature = "http")]
 pub use self::retry_after::{MAX_RETRY_AFTER, response_retry_after, retry_after_header};
 #[cfg(feature = "http")]
+pub(crate) use self::retry_after::{date, retry_after_by_wall};
+#[cfg(feature = "http")]
 pub use self::status::{response, status};

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use http::Response;
-use http::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use http::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use httpdate::parse_http_date;
+
+use crate::clock::after_epoch;
 
 /// The longest that a server is heard asking for: 30 days, which is also as long as a breaker can stay
 /// open. Whoever asks for more has this instead.
@@ -15,7 +17,8 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(30 * 24 * 3600);
 /// - A number of seconds is what it says, at most [`MAX_RETRY_AFTER`].
 /// - A date is taken relative to the answer's own `Date`, so that the server's clock need not agree with
 ///   ours; one that has passed is zero. Without a `Date` that can be read a date is `None`, for there is
-///   no telling how far the two clocks are apart.
+///   no telling how far the two clocks are apart, and no clock is read here. (A pacer's
+///   [`Report`](crate::limit::headers::Report) then goes by the wall clock.)
 /// - Anything else is `None`. Of several fields the first one counts.
 ///
 /// Pure: it reads no clock, does not allocate, and does not panic, whatever the bytes.
@@ -36,15 +39,34 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(30 * 24 * 3600);
 /// ```
 #[must_use]
 pub fn retry_after_header(headers: &HeaderMap) -> Option<Duration> {
-    let value = text(headers, &RETRY_AFTER)?;
+    asked(headers.get(RETRY_AFTER)?, || date(headers))
+}
+
+/// The same, but a date without a `Date` that can be read is taken relative to a wall clock that shows `since_epoch`; and
+/// of several fields the latest counts.
+pub(crate) fn retry_after_by_wall(headers: &HeaderMap, since_epoch: Duration) -> Option<Duration> {
+    let now = || date(headers).or(Some(since_epoch));
+    headers.get_all(RETRY_AFTER).iter().filter_map(|value| asked(value, now)).max()
+}
+
+fn asked(value: &HeaderValue, now: impl FnOnce() -> Option<Duration>) -> Option<Duration> {
+    let value = text(value)?;
     let asked = if value.bytes().all(|byte| byte.is_ascii_digit()) {
         Duration::from_secs(seconds(value)?)
     } else {
-        let until = parse_http_date(value).ok()?;
-        let now = parse_http_date(text(headers, &DATE)?).ok()?;
-        until.duration_since(now).unwrap_or_default()
+        read(value)?.saturating_sub(now()?)
     };
     Some(asked.min(MAX_RETRY_AFTER))
+}
+
+/// When the answer was made, by its own word: since the beginning of 1970.
+pub(crate) fn date(headers: &HeaderMap) -> Option<Duration> {
+    read(text(headers.get(DATE)?)?)
+}
+
+/// A date, since the beginning of 1970. None of HTTP's is before that.
+fn read(date: &str) -> Option<Duration> {
+    after_epoch(parse_http_date(date).ok()?)
 }
 
 /// [`retry_after_header`] of a response, for `#[resilient(retry_after = …)]`; an error has none.
@@ -53,8 +75,8 @@ pub fn response_retry_after<B, E>(result: &Result<Response<B>, E>) -> Option<Dur
     retry_after_header(result.as_ref().ok()?.headers())
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    Some(headers.get(name)?.to_str().ok()?.trim_matches([' ', '\t']))
+fn text(value: &HeaderValue) -> Option<&str> {
+    Some(value.to_str().ok()?.trim_matches([' ', '\t']))
 }
 
 /// Digits as a number; the largest there is, if they are more than that. `None`: there are none.

@@ -4,12 +4,14 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use http::HeaderMap;
 use http::header::FORWARDED;
+use http::{HeaderMap, HeaderValue};
 
 use crate::setting::{Check, InvalidSettings};
 
-use super::forwarded;
+mod forwarded;
+
+pub(super) use forwarded::Nodes;
 
 /// An IPv4 address in IPv6's clothes is the IPv4 address: a server that listens on both sees it so.
 pub(super) fn plain(address: IpAddr) -> IpAddr {
@@ -46,14 +48,25 @@ fn mask_v6(bits: u8) -> u128 {
     u128::MAX.checked_shl(128_u32.saturating_sub(bits.into())).unwrap_or(0)
 }
 
-/// A network: `10.0.0.0/8`, `fd00::/8`, or one address.
+/// A network: `10.0.0.0/8`, `fd00::/8`, or one address. `::ffff:10.0.0.0/104` is the first of them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     base: IpAddr,
     bits: u8,
 }
 
+/// As many bits as there are before the address of an IPv4 host in its IPv6 form.
+const MAPPED_BITS: u8 = 96;
+
 impl Network {
+    /// Addresses are compared in their plain form, so a network has to be in that too, or it would never match.
+    fn canonical(base: IpAddr, bits: u8) -> Self {
+        match (plain(base), bits.checked_sub(MAPPED_BITS)) {
+            (plain, Some(bits)) if plain.is_ipv4() != base.is_ipv4() => Self { base: plain, bits },
+            _ => Self { base, bits },
+        }
+    }
+
     /// Whether `address` is in it.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -73,18 +86,10 @@ impl FromStr for Network {
             text.split_once('/').map_or((text, None), |(base, bits)| (base, Some(bits)));
         let network = base.parse::<IpAddr>().ok().and_then(|base| {
             let most = if base.is_ipv4() { 32 } else { 128 };
-            // `parse` would take a sign.
-            let is_number = |bits: &str| bits.bytes().all(|byte| byte.is_ascii_digit());
-            let bits =
-                bits.map_or(Some(most), |bits| bits.parse().ok().filter(|_| is_number(bits)));
-            let bits: u8 = bits.filter(|&bits| bits <= most)?;
-            // Of IPv4 in IPv6's clothes, as addresses are.
-            let (base, bits) = match (plain(base), bits.checked_sub(96)) {
-                (IpAddr::V4(v4), Some(bits)) if base.is_ipv6() => (IpAddr::V4(v4), bits),
-                _ => (base, bits),
-            };
+            let bits = bits.map_or(Some(most), digits);
+            let bits = bits.filter(|&bits| bits <= most)?;
             let is_base = Prefixes { v4: bits, v6: bits }.network_of(base) == base;
-            is_base.then_some(Self { base, bits })
+            is_base.then(|| Self::canonical(base, bits))
         });
         network.ok_or_else(|| {
             let mut check = Check::default();
@@ -137,13 +142,16 @@ impl Proxies {
         self.0.iter().any(|network| network.contains(address))
     }
 
-    pub(super) fn x_forwarded_for(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        self.walk(peer, forwarded::elements(headers, "x-forwarded-for").map(|it| address(it?)))
+    pub(super) fn x_forwarded_for<'a>(&self, peer: IpAddr, headers: &'a HeaderMap) -> IpAddr {
+        let elements = |line: &'a HeaderValue| line.as_bytes().rsplit(|&byte| byte == b',');
+        let lines = from_the_right(headers, "x-forwarded-for");
+        self.walk(peer, lines.flat_map(elements).map(|it| address(std::str::from_utf8(it).ok()?)))
     }
 
     pub(super) fn forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        let hops = forwarded::quoted_elements(headers, FORWARDED.as_str());
-        self.walk(peer, hops.map(|it| address(forwarded::node(it?)?)))
+        let lines = from_the_right(headers, FORWARDED.as_str());
+        let nodes = lines.flat_map(|line| Nodes::of(line.as_bytes()));
+        self.walk(peer, nodes.map(|node| address(&node?)))
     }
 
     /// From the peer outwards, for as long as whoever says it is one of the proxies.
@@ -158,6 +166,17 @@ impl Proxies {
         }
         client
     }
+}
+
+/// A list's lines, the last one first. From the right, because only the right end is written by proxies of ours: nothing
+/// further left, be it as malformed as it may, can change how it is read.
+fn from_the_right<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a HeaderValue> {
+    headers.get_all(name).iter().rev()
+}
+
+/// `FromStr` would take a `+` as well.
+fn digits(text: &str) -> Option<u8> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 /// An address, with or without a port; IPv6 with or without brackets.

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
 
-use crate::error::{Fault, RejectedBy};
+use crate::error::Fault;
 use crate::limit::headers::{Fields, Policy};
 
 const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
@@ -80,17 +80,12 @@ impl Problem {
         )
     }
 
-    /// A call behind this answer ended in a [`Fault`]: 429 by a rate limiter; 503 by a breaker, bulkhead or mailbox, or when the
-    /// dependency is unavailable; 504 when it did not answer in time. `Retry-After` wherever the fault knows when.
+    /// A call behind this answer ended in a [`Fault`]: 503 when a guard has refused it or the dependency is unavailable; 504
+    /// when it did not answer in time. `Retry-After` wherever the fault knows when. A rate limiter's refusal is 503 as well:
+    /// it is our quota at the dependency that is used up, not the client's with us, who may have asked but once.
     #[must_use]
     pub fn of(fault: &Fault) -> Self {
         let mut problem = match fault {
-            Fault::Rejected { by: RejectedBy::RateLimit, .. } => Self::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                QUOTA_EXCEEDED,
-                "Request cannot be satisfied as assigned quota has been exceeded",
-                "Too many requests to a service that this one depends on.",
-            ),
             Fault::TimedOut { .. } | Fault::DeadlineExceeded { .. } => Self::new(
                 StatusCode::GATEWAY_TIMEOUT,
                 BLANK,
@@ -139,13 +134,22 @@ impl Problem {
         json
     }
 
-    /// The whole answer; to `HEAD`, without a body.
+    /// The whole answer; to `HEAD`, without a body, but with the length that the answer to `GET` has.
     #[must_use]
     pub fn response<B: From<String>>(&self, method: &Method) -> Response<B> {
-        let body = if method == Method::HEAD { String::new() } else { self.to_json() };
+        let mut body = self.to_json();
+        let length = body.len();
+        let is_head = method == Method::HEAD;
+        if is_head {
+            body.clear();
+        }
         let mut response = Response::new(B::from(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
+        // Whoever sends the answer would count the body, and say zero (RFC 9110, 8.6).
+        if is_head {
+            headers.insert(CONTENT_LENGTH, length.into());
+        }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(after) = self.retry_after {
             headers.insert(RETRY_AFTER, after.into());

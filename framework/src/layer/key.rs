@@ -48,8 +48,20 @@ pub enum KeyValue {
     Address(IpAddr),
     /// Of a text.
     Text(Box<str>),
+    /// Of a header, its name and what it says, as [`KeyValue::header`] writes them. Its name is in it, because two headers
+    /// that say the same are two keys: whoever may choose one of them must not spend what is the other's.
+    Header(Box<str>),
     /// Of several together.
     Several(Box<[KeyValue]>),
+}
+
+impl KeyValue {
+    /// The key of a header that says this.
+    #[must_use]
+    pub fn header(name: &HeaderName, value: &str) -> Self {
+        // No name has a colon in it, so no two pairs are written alike.
+        Self::Header([name.as_str(), ": ", value].concat().into())
+    }
 }
 
 impl From<&str> for KeyValue {
@@ -99,15 +111,18 @@ impl Key {
         Source::XForwardedFor(Arc::new(proxies)).into()
     }
 
-    /// The same by `Forwarded` (RFC 7239). There is no key that takes whichever of both is there: a proxy that writes one of
+    /// The same by `Forwarded` (RFC 7239), whose proxies must put into quotes, and escape, what they pass on of the client's,
+    /// such as `host`: what they write is believed. An element that is malformed ends the list, as one that is no address
+    /// does. There is no key that takes whichever of both is there: a proxy that writes one of
     /// them passes the other on as the client has made it up.
     #[must_use]
     pub fn forwarded(proxies: Proxies) -> Self {
         Source::Forwarded(Arc::new(proxies)).into()
     }
 
-    /// What a header says. None if it is not there, or not text, or longer than [`MAX_KEY_BYTES`], or there twice: then the
-    /// service might go by the other one.
+    /// What a header says. None if it is not there, or not text, or longer than [`MAX_KEY_BYTES`]; or there more than once,
+    /// because then the client's own may stand beside the one that was checked, and nobody knows which of them the service
+    /// goes by.
     #[must_use]
     pub fn header(name: HeaderName) -> Self {
         Source::Header(name).into()
@@ -120,7 +135,8 @@ impl Key {
         Source::PathTemplate.into()
     }
 
-    /// What `function` says. It is called in the request's task, and should be quick.
+    /// What `function` says. It is called in the request's task, and should be quick. Equal values are one key, wherever they
+    /// come from: of several functions, have each say something that the others never do.
     #[must_use]
     pub fn function(
         function: impl Fn(&Head<'_>) -> Option<KeyValue> + Send + Sync + 'static,
@@ -141,17 +157,24 @@ impl Key {
     }
 
     /// How many bits of an IPv6 address count. Default 64: what one subscriber has at least, and can choose the rest of as he
-    /// likes. More than 128 is 128.
+    /// likes. More than 128 is 128. Of a key made of others, of all addresses in it, whatever was said of them before.
     #[must_use]
-    pub fn ipv6_prefix(mut self, bits: u8) -> Self {
-        self.prefixes.v6 = bits.min(128);
-        self
+    pub fn ipv6_prefix(self, bits: u8) -> Self {
+        self.with_prefixes(&|prefixes| prefixes.v6 = bits.min(128))
     }
 
-    /// How many bits of an IPv4 address count. Default 32. More than 32 is 32.
+    /// How many bits of an IPv4 address count. Default 32. More than 32 is 32. Of a key made of others as
+    /// [`Key::ipv6_prefix`] has it.
     #[must_use]
-    pub fn ipv4_prefix(mut self, bits: u8) -> Self {
-        self.prefixes.v4 = bits.min(32);
+    pub fn ipv4_prefix(self, bits: u8) -> Self {
+        self.with_prefixes(&|prefixes| prefixes.v4 = bits.min(32))
+    }
+
+    fn with_prefixes(mut self, set: &dyn Fn(&mut Prefixes)) -> Self {
+        set(&mut self.prefixes);
+        if let Source::And(keys) | Source::Or(keys) = &mut self.source {
+            *keys = keys.iter().map(|key| key.clone().with_prefixes(set)).collect();
+        }
         self
     }
 
@@ -166,11 +189,7 @@ impl Key {
             Source::Forwarded(proxies) => {
                 self.address(peer(head).map(|peer| proxies.forwarded(peer, head.headers)))
             }
-            Source::Header(name) => {
-                let mut lines = head.headers.get_all(name).iter();
-                let (only, None) = (lines.next()?, lines.next()) else { return None };
-                text(only.to_str().ok().filter(|text| !text.is_empty())?)
-            }
+            Source::Header(name) => header(head, name),
             Source::PathTemplate => path_template(head),
             Source::Function(function) => function(head),
             Source::And(keys) => {
@@ -204,6 +223,13 @@ impl fmt::Debug for Key {
             Source::Or(keys) => write!(f, "or({keys:?})"),
         }
     }
+}
+
+fn header(head: &Head<'_>, name: &HeaderName) -> Option<KeyValue> {
+    let mut lines = head.headers.get_all(name).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else { return None };
+    let value = line.to_str().ok().filter(|value| (1..=MAX_KEY_BYTES).contains(&value.len()))?;
+    Some(KeyValue::header(name, value))
 }
 
 fn text(text: &str) -> Option<KeyValue> {

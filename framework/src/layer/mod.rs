@@ -82,7 +82,8 @@
 //!
 //! If the inner service has set fields of the same names (another limit further in), both limits stand in
 //! `RateLimit` and `RateLimit-Policy`, which are lists; of the `X-RateLimit-` fields, which hold one, the tighter limit's
-//! stay. A `Retry-After` of the inner service is never touched.
+//! stay. A `Retry-After` of the inner service is never touched. Call them by different names ([`RateLimitLayer::policy`]), so that
+//! a client can tell which is which.
 //!
 //! # Whom it counts
 //!
@@ -100,7 +101,6 @@
 
 mod address;
 mod error;
-mod forwarded;
 mod future;
 mod key;
 #[expect(clippy::module_inception, reason = "the same nouns as in tower's own folders")]

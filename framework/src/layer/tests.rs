@@ -232,6 +232,8 @@ fn a_refused_head_has_the_fields_and_no_body() {
     let refused = ask(&mut service, head());
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!((refused.body().as_str(), line(&refused, "retry-after")), ("", vec!["1"]));
+    let length = ask(&mut service, get("/")).body().len().to_string();
+    assert_eq!(line(&refused, "content-length"), [length], "as long as the answer to GET");
 }
 
 #[test]
@@ -339,8 +341,8 @@ fn a_fault_becomes_an_answer_that_names_neither_dependency_nor_cause() {
     let late = Fault::DeadlineExceeded { dependency: "ledger-db-3".into(), after };
     let mut cases = vec![(timed_out, 504, None), (late, 504, None)];
     for by in RejectedBy::ALL {
-        let status = if by == RejectedBy::RateLimit { 429 } else { 503 };
-        cases.push((rejected(by), status, Some(2)));
+        // The rate limiter's too: 429 would tell a client that it has sent too much.
+        cases.push((rejected(by), 503, Some(2)));
     }
     for (fault, status, retry_after) in cases {
         let problem = Problem::of(&fault);
@@ -349,6 +351,8 @@ fn a_fault_becomes_an_answer_that_names_neither_dependency_nor_cause() {
         let told: Vec<_> = retry_after.iter().map(|after: &u64| after.to_string()).collect();
         assert_eq!(line(&response, "retry-after"), told);
         assert!(!response.body().contains("ledger"), "{}", response.body());
+        let reduced = response.body().contains("#temporary-reduced-capacity\"");
+        assert_eq!(reduced, status == 503, "{}", response.body());
         assert!(response.body().contains(&format!("\"status\":{status}")));
     }
 }

@@ -121,7 +121,8 @@ impl PacerBuilder {
         self.0.max_wait = wait;
         self
     }
-    /// The longest that a server's word is taken for, lest a mistake of its locks us out for years; 1 s to a week.
+    /// The longest that a server's word is taken for, lest a mistake of its, or a clock that is put back, locks us out for
+    /// years; 1 s to a week.
     #[must_use]
     pub fn horizon(mut self, horizon: Duration) -> Self {
         self.0.horizon = horizon;

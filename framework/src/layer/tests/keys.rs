@@ -46,25 +46,56 @@ fn networks_are_checked_all_at_once() {
         "10.0.0.0/-1",
         "10.0.0.0/",
         "10.0.0.0/+8",
-        "::ffff:10.0.0.1/104",
         "x/8",
+        "::ffff:10.0.0.0/102",
+        "::ffff:10.0.0.0/80",
     ] {
         let wrong = bad.parse::<Network>().unwrap_err();
         assert!(wrong.to_string().contains("10.0.0.0/8"), "{wrong}");
     }
     let wrong = Proxies::new(["10.0.0.0/8", "10.0.0.1/8", "nonsense"]).unwrap_err();
     assert_eq!(wrong.as_slice().len(), 2);
-    let mapped: Network = "::ffff:10.0.0.0/104".parse().unwrap();
-    assert_eq!(
-        (mapped.to_string().as_str(), mapped),
-        ("10.0.0.0/8", "10.0.0.0/8".parse().unwrap())
-    );
-    assert!(mapped.contains("10.1.2.3".parse().unwrap()));
-    assert!("::ffff:10.0.0.1".parse::<Network>().unwrap().contains("10.0.0.1".parse().unwrap()));
     let all_v4: Network = "0.0.0.0/0".parse().unwrap();
     assert!(all_v4.contains("8.8.8.8".parse().unwrap()));
     assert!(all_v4.contains("::ffff:8.8.8.8".parse().unwrap()), "the same address");
     assert!(!all_v4.contains("2001:db8::1".parse().unwrap()));
+}
+
+#[test]
+fn an_ipv4_network_in_ipv6s_clothes_is_that_network() {
+    for (clothed, plain) in [
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("::ffff:0.0.0.0/96", "0.0.0.0/0"),
+        ("::ffff:192.0.2.1", "192.0.2.1/32"),
+        ("::ffff:c000:201/128", "192.0.2.1/32"),
+    ] {
+        let network: Network = clothed.parse().unwrap();
+        assert_eq!((network, network.to_string()), (plain.parse().unwrap(), plain.to_owned()));
+    }
+    let key = Key::x_forwarded_for(Proxies::new(["::ffff:10.0.0.0/104"]).unwrap());
+    for peer in ["10.1.1.1", "::ffff:10.1.1.1"] {
+        let request = from(peer, &[("x-forwarded-for", "203.0.113.7")]);
+        assert_eq!(key_of(&key, &request), address("203.0.113.7"), "{peer} is a proxy of ours");
+    }
+}
+
+#[test]
+fn a_prefix_reaches_every_address_inside_a_key() {
+    let account = Key::header(http::HeaderName::from_static("x-account"));
+    let nested = Key::peer().ipv6_prefix(56).ipv4_prefix(16);
+    let keys = [
+        account.clone().or(Key::peer()),
+        account.or(nested.or(Key::path_template())),
+        Key::x_forwarded_for(proxies()).or(Key::peer()),
+    ];
+    for key in keys.map(|key| key.ipv6_prefix(48).ipv4_prefix(24)) {
+        assert_eq!(key_of(&key, &from("2001:db8:1:2::6", &[])), address("2001:db8:1::"), "{key:?}");
+        assert_eq!(key_of(&key, &from("203.0.113.7", &[])), address("203.0.113.0"), "{key:?}");
+    }
+    let both = Key::peer().and(Key::path_template()).ipv6_prefix(48);
+    let seen = key_of(&both, &from("2001:db8:1:2::6", &[]));
+    let parts = [address("2001:db8:1::").unwrap(), "(no route)".into()];
+    assert_eq!(seen, Some(KeyValue::Several(parts.into())));
 }
 
 #[test]
@@ -127,6 +158,9 @@ fn forwarded_is_read_as_rfc_7239_has_it_and_only_where_it_was_asked_for() {
         address("203.0.113.7"),
         "an open quote to the left"
     );
+    assert_eq!(client("For=203.0.113.7;;proto=https;"), address("203.0.113.7"), "empty pairs");
+    assert_eq!(client("for=\"203\\.0.113.\\7\""), address("203.0.113.7"), "needless escapes");
+    assert_eq!(client("for=[2001:db8::1]:80;host=a.example:80"), address("2001:db8::"), "lenient");
     // A Host may have commas and semicolons, and proxies put it between quotes.
     for host in ["a,for=6.6.6.6;x=", "a;for=6.6.6.6;b", "a\\\",for=6.6.6.6;x=", ",for=6.6.6.6"] {
         for element in
@@ -148,21 +182,88 @@ fn forwarded_is_read_as_rfc_7239_has_it_and_only_where_it_was_asked_for() {
 }
 
 #[test]
+fn what_a_proxy_has_quoted_is_the_clients_text_and_no_address() {
+    let key = Key::forwarded(proxies());
+    let client = |line: &str| key_of(&key, &from("10.1.1.1", &[("forwarded", line)]));
+    for host in [
+        "x,for=6.6.6.6;a=",
+        ";for=6.6.6.6",
+        r#"\",for=6.6.6.6;a=\""#,
+        r"\\",
+        r#"\\\",for=6.6.6.6"#,
+        "",
+        "for=6.6.6.6,for=6.6.6.6",
+    ] {
+        for line in [
+            format!(r#"for=203.0.113.7;host="{host}";proto=https"#),
+            format!(r#"host="{host}";for=203.0.113.7"#),
+            format!(r#"for=6.6.6.6, for="203.0.113.7";host="{host}""#),
+            format!(r#"for="6.6.6.6, for=203.0.113.7;host="{host}""#),
+            format!(r#"for=6.6.6.6;a=", for=203.0.113.7;host="{host}",for=10.2.2.2;host="{host}""#),
+        ] {
+            assert_eq!(client(&line), address("203.0.113.7"), "{line}");
+        }
+    }
+}
+
+#[test]
+fn an_element_that_is_malformed_ends_the_list() {
+    let key = Key::forwarded(proxies());
+    let client = |line: &str| key_of(&key, &from("10.1.1.1", &[("forwarded", line)]));
+    for malformed in [
+        "for=10.2.2.2;host=\"x",
+        "for=10.2.2.2;host=x\"",
+        "for=10.2.2.2;host=x\"y\"",
+        "for=10.2.2.2;host=\"x\"y",
+        r#"for=10.2.2.2;host="x\""#,
+        r#"for=10.2.2.2;host="x\\"y""#,
+        r"for=10.2.2.2;host=x\",
+        "for=10.2.2.2;for=10.2.2.2",
+        "for=10.2.2.2 host=x",
+        "for =10.2.2.2",
+        "for=",
+        "for",
+        "=10.2.2.2",
+        "=;for=10.2.2.2",
+        "10.2.2.2",
+        "",
+    ] {
+        for left in ["for=6.6.6.6", "for=6.6.6.6;a=b, for=10.2.2.2", "for=6.6.6.6;a=\"b\""] {
+            let line = format!("{left}, {malformed}");
+            assert_eq!(client(&line), address("10.1.1.1"), "{line}");
+            let lines = [("forwarded", left), ("forwarded", malformed)];
+            assert_eq!(key_of(&key, &from("10.1.1.1", &lines)), address("10.1.1.1"), "{lines:?}");
+        }
+    }
+}
+
+#[test]
 fn keys_by_header_are_bounded_and_keys_combine() {
     let account = Key::header(http::HeaderName::from_static("x-account"));
     let of = |value: &str| key_of(&account, &from("1.2.3.4", &[("x-account", value)]));
-    assert_eq!(of("a"), Some("a".into()));
+    let key = |value: &str| KeyValue::header(&http::HeaderName::from_static("x-account"), value);
+    assert_eq!(of("a"), Some(key("a")));
     assert_eq!(of(""), None);
-    assert_eq!(of(&"x".repeat(MAX_KEY_BYTES)), Some("x".repeat(MAX_KEY_BYTES).as_str().into()));
+    assert_eq!(of(&"x".repeat(MAX_KEY_BYTES)), Some(key(&"x".repeat(MAX_KEY_BYTES))));
     assert_eq!(of(&"x".repeat(MAX_KEY_BYTES + 1)), None);
-    let twice = from("1.2.3.4", &[("x-account", "a"), ("x-account", "b")]);
-    assert_eq!(key_of(&account, &twice), None, "which of both does the service go by?");
     let request = from("1.2.3.4", &[]);
     assert_eq!(key_of(&account.clone().or(Key::peer()), &request), address("1.2.3.4"));
     assert_eq!(key_of(&account.clone().and(Key::peer()), &request), None);
     let both = key_of(&account.and(Key::peer()), &from("1.2.3.4", &[("x-account", "a")]));
-    let parts = [KeyValue::from("a"), address("1.2.3.4").unwrap()];
+    let parts = [key("a"), address("1.2.3.4").unwrap()];
     assert_eq!(both, Some(KeyValue::Several(parts.into())));
+}
+
+#[test]
+fn whoever_may_choose_one_header_cannot_spend_what_is_anothers() {
+    let [a, b] = ["x-account", "x-session"].map(http::HeaderName::from_static);
+    let key = Key::header(a).or(Key::header(b));
+    let of = |lines: &[(&str, &str)]| key_of(&key, &from("1.2.3.4", lines));
+    let keys = [of(&[("x-account", "bob")]), of(&[("x-session", "bob")])];
+    assert!(keys.iter().all(Option::is_some) && keys[0] != keys[1], "{keys:?}");
+    // Neither by what a function may make of a text, nor by a second line beside the one that was checked.
+    assert_ne!(keys[0], Some("x-account: bob".into()));
+    assert_eq!(of(&[("x-account", "eve"), ("x-account", "bob")]), None);
 }
 
 #[test]
@@ -196,6 +297,51 @@ proptest! {
             let seen = key_of(&key, &from("10.1.1.1", &[(name, &joined)]));
             prop_assert_eq!(seen, Some(KeyValue::Address(real_address)));
         }
+    }
+
+    /// The proxy's own element holds what the client has chosen, quoted as RFC 9110 has it, in any order with the rest.
+    #[test]
+    fn nothing_that_a_proxy_passes_on_in_quotes_makes_a_stranger_somebody_else(
+        host in "([ -~]|[,;=\"\\\\]|for=6\\.6\\.6\\.6|10\\.2\\.2\\.2){0,12}",
+        left in "([ -~]|[,;=\"\\\\]|for=6\\.6\\.6\\.6){0,12}",
+        order in 0..3,
+        has_proxy in any::<bool>(),
+        own_line in any::<bool>(),
+    ) {
+        let quoted = format!("\"{}\"", host.replace('\\', "\\\\").replace('"', "\\\""));
+        let element = match order {
+            0 => format!("for=203.0.113.7;host={quoted};proto=https"),
+            1 => format!("host={quoted};proto=http;for=203.0.113.7"),
+            _ => format!("by={quoted};For=\"203.0.113.7:47\";host={quoted}"),
+        };
+        let proxy = if has_proxy { format!(", for=10.2.2.2;host={quoted}") } else { String::new() };
+        let sent = if own_line {
+            vec![("forwarded", left), ("forwarded", element + &proxy)]
+        } else {
+            vec![("forwarded", format!("{left}, {element}{proxy}"))]
+        };
+        let sent: Vec<_> = sent.iter().map(|(name, line)| (*name, line.as_str())).collect();
+        let seen = key_of(&Key::forwarded(proxies()), &from("10.1.1.1", &sent));
+        prop_assert_eq!(seen, address("203.0.113.7"));
+    }
+
+    /// Of a line that is well-formed the elements from the right are those from the left.
+    #[test]
+    fn read_from_either_end_a_line_says_the_same(
+        values in prop::collection::vec("[ -~]{0,6}", 1..5),
+    ) {
+        let escaped = |value: &String| value.replace('\\', "\\\\").replace('"', "\\\"");
+        let elements: Vec<_> = values.iter().map(|it| format!("x=y;for=\"{}\"", escaped(it))).collect();
+        let line = elements.join(",");
+        let mut nodes: Vec<_> = super::address::Nodes::of(line.as_bytes()).collect();
+        nodes.reverse();
+        let nodes: Vec<_> = nodes.into_iter().map(|node| node.unwrap().into_owned()).collect();
+        prop_assert_eq!(nodes, values);
+    }
+
+    #[test]
+    fn no_bytes_panic(line in prop::collection::vec(any::<u8>(), 0..60)) {
+        let _ = super::address::Nodes::of(&line).count();
     }
 
     #[test]

@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use http::header::DATE;
 use http::{HeaderMap, Response};
-use httpdate::parse_http_date;
 
-use crate::clock::{Clock, Moment, after_epoch};
+use crate::classify::{date, retry_after_by_wall};
+use crate::clock::{Clock, Moment};
 
 use super::{Reader, Report, ResetReading};
 
 impl Report {
     /// What an answer's headers say, at a wall-clock time of `since_epoch` after the beginning of 1970. A `Retry-After` that
-    /// is a date counts from the answer's own `Date`.
+    /// is a date counts from the answer's own `Date`; if there is none that can be read, from that time as well.
     ///
     /// ```
     /// use std::time::Duration;
@@ -32,15 +31,15 @@ impl Report {
         for (name, value) in headers {
             reader.field(name.as_str(), value.as_bytes());
         }
-        if let Some(after) = crate::classify::retry_after_header(headers) {
+        if let Some(after) = retry_after_by_wall(headers, since_epoch) {
             reader.retry_after(after);
         }
         reader.finish()
     }
 }
 
-/// What an answer's headers say of the server's quota, for `#[resilient(quota = …)]`; an error has none. A reset that is
-/// a point in time counts from the answer's own `Date`, so that the server's clock need not agree with ours; without one
+/// What an answer's headers say of the server's quota, for `#[resilient(quota = …)]`; an error has none. A reset, or a
+/// `Retry-After`, that is a point in time counts from the answer's own `Date`, so that the server's clock need not agree with ours; without one
 /// from the time on our wall.
 ///
 /// ```
@@ -73,10 +72,7 @@ fn report(headers: &HeaderMap) -> Option<Report> {
 
 /// By the answer's own `Date`, or else by our wall.
 fn since_epoch(headers: &HeaderMap) -> Duration {
-    let date = headers.get(DATE).and_then(|date| date.to_str().ok());
-    let date = date.and_then(|date| parse_http_date(date.trim_matches([' ', '\t'])).ok());
-    let since = date.and_then(after_epoch);
-    since.unwrap_or_else(|| Clock::from_fn(|| Moment::ZERO).since_epoch())
+    date(headers).unwrap_or_else(|| Clock::from_fn(|| Moment::ZERO).since_epoch())
 }
 
 #[cfg(test)]
@@ -104,6 +100,34 @@ mod tests {
         assert_eq!(report.reset_after, Some(Duration::from_secs(30)));
         let by_our_wall = told(&fields[..3]).unwrap();
         assert_eq!(by_our_wall.reset_after, Some(Duration::ZERO), "years ago");
+    }
+
+    #[test]
+    fn a_retry_after_that_is_a_date_counts_from_the_answers_date_or_else_from_our_wall() {
+        let now = Duration::from_secs(1_000_000_000);
+        let asked = |fields: &[(&'static str, &'static str)], since_epoch| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                headers.append(*name, value.parse().unwrap());
+            }
+            Report::from_headers(&headers, ResetReading::Guess, since_epoch).retry_after
+        };
+        let until = ("retry-after", "Sun, 09 Sep 2001 01:47:40 GMT");
+        let minute = Some(Duration::from_secs(60));
+        assert_eq!(asked(&[until], now), minute);
+        assert_eq!(asked(&[until, ("date", "yesterday")], now), minute);
+        assert_eq!(asked(&[("retry-after", "5"), until], now), minute, "the latest");
+        assert_eq!(asked(&[until, ("retry-after", "5")], now), minute);
+        let theirs = ("date", "Sun, 09 Sep 2001 01:47:20 GMT");
+        assert_eq!(asked(&[until, theirs], now), Some(Duration::from_secs(20)), "the better clock");
+        assert_eq!(asked(&[until], 2 * now), Some(Duration::ZERO), "it has passed");
+        assert_eq!(asked(&[until], Duration::MAX), Some(Duration::ZERO));
+        let in_a_century = ("retry-after", "Fri, 31 Dec 9999 23:59:59 GMT");
+        assert_eq!(
+            told(&[in_a_century]).unwrap().retry_after,
+            Some(crate::classify::MAX_RETRY_AFTER)
+        );
+        assert_eq!(told(&[until]).unwrap().retry_after, Some(Duration::ZERO), "years ago");
     }
 
     #[test]

@@ -56,12 +56,12 @@ impl Report {
             let left = u128::from(report.remaining.unwrap_or(u64::MAX));
             // Without any time, a second: then the smaller remainder binds.
             let lasts = report.reset_after.or(report.window).unwrap_or(Duration::from_secs(1));
-            (left, lasts.as_millis().max(1))
+            (left, lasts.as_millis().clamp(1, u64::MAX.into()))
         };
         let ((left, lasts), (other_left, other_lasts)) = (measure(self), measure(other));
         match (left, other_left) {
             (0, 0) => lasts > other_lasts,
-            // Fewer than 2^64 units and 2^55 milliseconds: no overflow.
+            // Fewer than 2^64 units and 2^64 milliseconds: no overflow.
             _ => left * other_lasts < other_left * lasts,
         }
     }
@@ -156,18 +156,12 @@ impl<'a> Reader<'a> {
     #[must_use]
     pub fn finish(self) -> Report {
         let Self { plain, older, retry_after, standings, policies, .. } = self;
-        let named = |name: &str| policies.iter().find(|policy| policy.name == name);
-        let standing = standings.iter().filter_map(|standing| {
-            // Draft 7 and older name no policy: then it is the only one.
-            let policy = match policies.as_slice() {
-                [only] if standing.name.is_empty() || only.name.is_empty() => Some(only),
-                _ => named(standing.name),
-            };
-            let known = policy.map(|policy| policy.report).unwrap_or_default();
-            policy.is_none_or(|policy| policy.requests).then_some(Report {
-                limit: standing.report.limit.or(known.limit),
-                window: known.window,
-                ..standing.report
+        let standing = standings.iter().enumerate().filter_map(|(at, standing)| {
+            let known = known(&standings, at, &policies);
+            known.is_none_or(|known| known.requests).then(|| {
+                let Report { limit, window, .. } =
+                    known.map(|known| known.report).unwrap_or_default();
+                Report { limit: standing.report.limit.or(limit), window, ..standing.report }
             })
         });
         let others = [plain, older].into_iter().filter(|report| report.remaining.is_some());
@@ -195,7 +189,33 @@ impl<'a> Reader<'a> {
                 _ => Duration::new(whole, billionths),
             },
         };
-        Some(at.saturating_sub(self.since_epoch))
+        Some(at.saturating_sub(self.since_epoch).min(Duration::from_secs(number::MAX_SECONDS)))
+    }
+}
+
+/// What the policies say of the standing at this place, if one has its name. Limits that are nested may share a name: each has
+/// put one member on either list, so where there are as many they belong together by their order. If there are not,
+/// nobody can tell which of them is meant: then no limit is better than another one's.
+fn known<'a>(standings: &[Item<'a>], at: usize, policies: &[Item<'a>]) -> Option<Item<'a>> {
+    let name = standings.get(at)?.name;
+    if let [only] = policies
+        && (name.is_empty() || only.name.is_empty())
+    {
+        // Draft 7 and older name no policy: then it is the only one.
+        return Some(*only);
+    }
+    let of_this = |items: &[Item<'a>]| items.iter().filter(|item| item.name == name).count();
+    let mut named = policies.iter().filter(|policy| policy.name == name);
+    match of_this(policies) {
+        // Several standings of one policy are partitions of it.
+        0 | 1 => named.next().copied(),
+        as_many if as_many == of_this(standings) => {
+            named.nth(of_this(standings.get(..at)?)).copied()
+        }
+        _ => {
+            let requests = named.any(|policy| policy.requests);
+            Some(Item { name, report: Report::default(), requests })
+        }
     }
 }
 
@@ -225,9 +245,12 @@ fn list_of<'a>(
     }
 }
 
+fn seconds(bare: Bare<'_>) -> Option<Duration> {
+    bare.count().map(|seconds| Duration::from_secs(seconds.min(number::MAX_SECONDS)))
+}
+
 /// A member of `RateLimit`: `"burst";r=50;t=30`, or a part of draft 7's `limit=100, remaining=50, reset=30`.
 fn standing<'a>(items: &mut Vec<Item<'a>>, member: Member<'a>) {
-    let seconds = |bare: Bare<'_>| bare.count().map(Duration::from_secs);
     if let (Some(name), Some(value)) = (member.bare.text(), member.value) {
         let position = items.iter().position(|item| item.name.is_empty());
         let position = position.unwrap_or_else(|| {
@@ -253,7 +276,7 @@ fn standing<'a>(items: &mut Vec<Item<'a>>, member: Member<'a>) {
 
 /// A member of `RateLimit-Policy`: `"burst";q=100;w=60`, or older drafts' `100;w=60`.
 fn policy<'a>(items: &mut Vec<Item<'a>>, member: Member<'a>) {
-    let window = member.parameter("w").and_then(Bare::count).map(Duration::from_secs);
+    let window = member.parameter("w").and_then(seconds);
     let unit = member.parameter("qu").and_then(Bare::text);
     let (name, limit) = match member.bare {
         Bare::Integer(_) => ("", member.bare.count()),

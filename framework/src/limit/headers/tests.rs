@@ -163,6 +163,32 @@ fn of_several_policies_the_one_that_binds_is_reported() {
 }
 
 #[test]
+fn of_several_limits_of_one_name_the_tightest_is_reported_with_its_own_policy() {
+    let hour = [("ratelimit-policy", "\"a\";q=100;w=60"), ("ratelimit", "\"a\";r=90;t=60")];
+    let second = [("ratelimit-policy", "\"a\";q=3;w=1"), ("ratelimit", "\"a\";r=0;t=1")];
+    let tightest = Report {
+        limit: Some(3),
+        remaining: Some(0),
+        reset_after: secs(1),
+        window: secs(1),
+        retry_after: None,
+    };
+    for nested in [[hour, second], [second, hour]] {
+        assert_eq!(read(&nested.concat()), tightest, "{nested:?}");
+    }
+    // One of the policies has got lost on the way: which of the others is meant nobody can say.
+    let third = [("ratelimit-policy", "\"a\";q=7;w=1")];
+    let unclear = read(&[&hour[..], &second, &third].concat());
+    assert_eq!(unclear, Report { limit: None, window: None, ..tightest });
+    // Two partitions of one policy.
+    let partitions = [hour[0], ("ratelimit", "\"a\";r=9;t=9;pk=:aa==:, \"a\";r=2;t=9;pk=:bb==:")];
+    assert_eq!((read(&partitions).limit, read(&partitions).remaining), (Some(100), Some(2)));
+    let bytes = ("ratelimit-policy", "\"a\";q=9;qu=\"content-bytes\"");
+    let beside = [hour[0], bytes, hour[1], ("ratelimit", "\"a\";r=0;t=1")];
+    assert_eq!(read(&beside).remaining, Some(90), "bytes are not requests");
+}
+
+#[test]
 fn unknown_parameters_are_skipped_and_bytes_are_not_requests() {
     let odd = r#""a";acme-x="1,2;r=0";r=5;t=9;pk=:cHsdsRa894==:;flag;when=@1700000000;f=1.5;b=?0"#;
     assert_eq!(read(&[("ratelimit", odd)]).remaining, Some(5));
@@ -222,6 +248,15 @@ fn a_field_that_comes_twice_only_makes_things_tighter() {
 }
 
 #[test]
+fn no_report_is_too_absurd_to_be_compared() {
+    let all =
+        Report { remaining: Some(u64::MAX), reset_after: Some(Duration::MAX), ..Report::default() };
+    let none = Report { remaining: Some(0), ..all };
+    assert!(none.is_tighter(&all) && !all.is_tighter(&none) && !all.is_tighter(&all));
+    assert!(!all.is_tighter(&Report::default()) || !Report::default().is_tighter(&all));
+}
+
+#[test]
 fn absurd_numbers_saturate_and_absurd_lists_end() {
     let nines = "9".repeat(400);
     let report = read(&[("x-ratelimit-limit", &nines), ("retry-after", &nines)]);
@@ -229,6 +264,16 @@ fn absurd_numbers_saturate_and_absurd_lists_end() {
     for reading in [ResetReading::Guess, ResetReading::Epoch, ResetReading::Delta] {
         let reset = read_as(reading, &[("x-ratelimit-reset", &nines)]).reset_after.unwrap();
         assert!(reset > Duration::from_secs(3600), "{reading:?}: {reset:?}");
+    }
+    let fifteen = [
+        ("ratelimit", "\"a\";r=1;t=999999999999999"),
+        ("ratelimit-policy", "\"a\";w=999999999999999"),
+    ];
+    let report = read(&fifteen);
+    assert_eq!((report.reset_after, report.window), (secs(MAX_SECONDS), secs(MAX_SECONDS)));
+    for late in ["99999999999", "99999999999999", "99999999999999999"] {
+        let reset = read(&[("x-ratelimit-reset", late)]).reset_after;
+        assert_eq!(reset, secs(MAX_SECONDS), "{late}");
     }
     let many = vec!["\"a\";r=9;t=1"; MAX_MEMBERS].join(",") + ",\"z\";r=0;t=1";
     assert_eq!(read(&[("ratelimit", &many)]).remaining, Some(9));
@@ -253,7 +298,9 @@ const NAMES: [&str; 12] = [
 /// Bytes that come close to a field, and bytes that do not.
 fn value() -> impl Strategy<Value = Vec<u8>> {
     let near = "[\"a-z0-9;=, :?@.*()\\\\-]{0,60}".prop_map(String::into_bytes);
-    prop_oneof![near, prop::collection::vec(any::<u8>(), 0..60), Just(vec![b'9'; 5000])]
+    let numbers = "\"a\";[rqtw]=[0-9]{1,16}(;[rqtw]=[0-9]{1,16}){0,2}|[0-9]{1,20}"
+        .prop_map(String::into_bytes);
+    prop_oneof![near, numbers, prop::collection::vec(any::<u8>(), 0..60), Just(vec![b'9'; 5000])]
 }
 
 proptest! {

@@ -24,7 +24,7 @@ pub(super) struct State {
     /// Requests that were given a turn; the number of the latest.
     sent: u64,
     news: Option<News>,
-    /// The server has said to stay away until then.
+    /// The server has said to stay away until then. The origin, once that is over.
     closed_until: Moment,
     /// Numbers of turns that were given back: answers to earlier requests still count them.
     returned: [u64; RETURNED_MAX],
@@ -126,9 +126,27 @@ impl Budget {
 
 impl State {
     pub(super) fn pace(&mut self, config: &PacerConfig, now: Moment) -> Result<Turn, Refusal> {
+        self.bound(config.horizon, now);
         let (wait, gap) = self.wait(config, now)?;
         self.sent += 1;
         Ok(Turn { wait, number: self.sent, gap })
+    }
+
+    /// Nothing that is remembered lies further ahead than a server could say now. It does when the clock was put back, or the
+    /// horizon made nearer; and what was over by the old clock must not begin anew.
+    fn bound(&mut self, horizon: Duration, now: Moment) {
+        self.closed_until = self.closed_until.min(now + horizon);
+        if self.closed_until <= now {
+            self.closed_until = Moment::ZERO;
+        }
+        if let Some(news) = &mut self.news {
+            // After a refusal they are reckoned from when it is over.
+            let open = now.max(self.closed_until);
+            if news.until > open + horizon {
+                news.until = open + horizon;
+                news.next = open;
+            }
+        }
     }
 
     /// Somebody else can have it.
@@ -206,6 +224,7 @@ impl State {
         number: u64,
         report: &Report,
     ) {
+        self.bound(config.horizon, now);
         let sent = self.sent;
         if let Some(after) = report.retry_after {
             self.closed_until = self.closed_until.max(now + after.min(config.horizon));

@@ -138,11 +138,44 @@ fn an_absurd_reset_is_taken_for_an_hour() {
     assert!(pacer.pace(at(3_600_000)).is_ok());
 }
 
+#[test]
+fn a_clock_that_is_put_back_by_a_year_locks_nobody_out_for_longer_than_the_horizon() {
+    let hour = Duration::from_secs(3600);
+    let (year, back) = (at(365 * 24 * 3_600_000), at(1_000_000));
+    let out = report(100, 0, 7);
+    let refused = Report { retry_after: Some(Duration::from_secs(7)), ..out };
+    for said in [out, report(100, 1, 7), refused] {
+        let pacer = Pacer::default();
+        let turn = pacer.pace(year).unwrap();
+        pacer.learn(year, turn, &said);
+        let _ = pacer.pace(year); // the last one there was
+        let refusal = pacer.pace(back).unwrap_err();
+        assert!(refusal.retry_after.unwrap() <= hour, "{said:?}: {refusal:?}");
+        assert!(pacer.pace(back + hour).is_ok(), "{said:?}");
+    }
+    // What was over by the old clock stays over.
+    let pacer = Pacer::default();
+    let turn = pacer.pace(year).unwrap();
+    pacer.learn(year, turn, &refused);
+    let probe = pacer.pace(year + Duration::from_secs(7)).unwrap();
+    pacer.learn(year + Duration::from_secs(7), probe, &report(100, 99, 10));
+    assert!(pacer.pace(back).is_ok());
+}
+
+#[test]
+fn a_horizon_that_is_made_nearer_counts_for_what_is_known_already() {
+    let pacer = told(10, 0, 3000);
+    pacer.reconfigure(PacerConfig::builder().horizon(Duration::from_secs(60)).build().unwrap());
+    assert_eq!(pacer.pace(at(0)).unwrap_err().retry_after, Some(Duration::from_secs(60)));
+    assert!(pacer.pace(at(60_000)).is_ok());
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Pace,
     Learn { turn: usize, report: Report },
     Advance(u64),
+    PutBack(u64),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -159,7 +192,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     );
     let learn = (any::<prop::sample::Index>(), report)
         .prop_map(|(turn, report)| Step::Learn { turn: turn.index(1000), report });
-    let step = prop_oneof![3 => Just(Step::Pace), 2 => learn, 1 => (0_u64..100_000).prop_map(Step::Advance)];
+    let step = prop_oneof![3 => Just(Step::Pace), 2 => learn, 1 => (0_u64..100_000).prop_map(Step::Advance), 1 => (0_u64..10_000_000).prop_map(Step::PutBack)];
     prop::collection::vec(step, 1..80)
 }
 
@@ -187,6 +220,7 @@ proptest! {
                 }
                 Step::Learn { .. } => {}
                 Step::Advance(millis) => now = now + Duration::from_millis(millis),
+                Step::PutBack(millis) => now = now.before(Duration::from_millis(millis)),
             }
         }
         // However confused it is, silence heals it.
