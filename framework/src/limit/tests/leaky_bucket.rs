@@ -190,7 +190,7 @@ fn give_back(
         return 0;
     }
     // Often the last, which is the one that counts.
-    let n = if choice % 2 == 0 { held.len() - 1 } else { choice as usize % held.len() };
+    let n = if choice.is_multiple_of(2) { held.len() - 1 } else { choice as usize % held.len() };
     let (out, cost, _) = turns[held[n]];
     bucket.refund(Moment::from_nanos(now), cost, Moment::from_nanos(out));
     if held[n] + 1 < turns.len() {
