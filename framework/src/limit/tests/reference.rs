@@ -91,7 +91,7 @@ pub(super) fn twenty_thousand_windows<A: Algorithm, R: Reference>(
         let chance = Chance::seeded(seed);
         let (limit, window) = (1 + chance.below(11), 1_000_000 + chance.below(2_000_000));
         // Every other one without: then each answer is known exactly.
-        let trace = trace(&chance, window, limit, seed % 2 == 0);
+        let trace = trace(&chance, window, limit, seed.is_multiple_of(2));
         let quota = Quota::new(limit, Duration::from_nanos(window)).unwrap();
         compare(algorithm(&quota), &reference(limit, window), &trace);
     }
@@ -103,7 +103,7 @@ pub(super) fn twenty_thousand_buckets(play: impl Fn(Bucketful, &[(u64, Step)])) 
         let chance = Chance::seeded(seed);
         let (capacity, per_second) = (1 + chance.below(11), 1 + chance.below(5_000));
         let window = 1_000_000_000 * capacity / per_second;
-        let trace = trace(&chance, window, capacity, seed % 2 == 0);
+        let trace = trace(&chance, window, capacity, seed.is_multiple_of(2));
         play(Bucketful { capacity, per_second }, &trace);
     }
 }
