@@ -10,7 +10,7 @@ use super::config::Ramp;
 pub(super) fn share(ramp: Ramp, left: Duration) -> f64 {
     // Both are at most 30 days, and the ramp is at least 1 ms.
     let left = (left.as_secs_f64() / ramp.over.as_secs_f64()).min(1.0);
-    1.0 - left * (1.0 - ramp.from)
+    ramp.from + (1.0 - left) * (1.0 - ramp.from)
 }
 
 /// One call, in fixed point.

@@ -86,7 +86,8 @@ fn a_refusal_takes_nothing_from_any_layer() {
     let mut service = RateLimitLayer::new(layers).clock(clock).layer(Inner::default());
     let statuses: Vec<_> = (0..50).map(|_| ask(&mut service, by("anna", "/a")).status()).collect();
     assert_eq!(statuses.iter().filter(|status| status.is_success()).count(), 1);
-    assert_eq!((global.peek(now, 0).remaining, users.remaining(&"anna".into(), now)), (999, 99));
+    let anna = KeyValue::header(&http::HeaderName::from_static("x-user"), "anna");
+    assert_eq!((global.peek(now, 0).remaining, users.remaining(&anna, now)), (999, 99));
     // Bert may still have his one: Anna's refusals took nothing from the endpoint either.
     assert_eq!(ask(&mut service, by("bert", "/a")).status(), StatusCode::OK);
     let refused = ask(&mut service, by("bert", "/a"));
