@@ -91,6 +91,8 @@ async fn a_hundred_deaths_of_the_actor_admit_nobody_wrongly_and_leave_nobody_asl
         // Ends: nobody is left asleep.
         calls += caller.await.unwrap();
     }
+    // The actor would move an open breaker on, between one look and the next.
+    seawall.shutdown(secs(600)).await;
     let now = handle.snapshot();
     assert_eq!(now.restarts, DEATHS);
     assert!(moody.most.load(Ordering::SeqCst) <= PERMITS, "{:?} at once", moody.most);
