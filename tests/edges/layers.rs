@@ -22,6 +22,10 @@ fn user() -> Key {
     Key::header("x-user".parse().unwrap())
 }
 
+fn named(user: &str) -> KeyValue {
+    KeyValue::header(&"x-user".parse().unwrap(), user)
+}
+
 async fn ask(server: &Server, path: &str, user: &str) -> Response {
     client().get(server.url(path)).header("x-user", user).send().await.unwrap()
 }
@@ -95,9 +99,10 @@ async fn a_refusal_by_the_narrowest_layer_takes_nothing_from_the_wider_ones() {
         .build()
         .unwrap();
     let server = Server::start(RateLimitLayer::new(layers)).await;
+    let anna = self::named("anna");
     let left = || {
         let now = Time::system().now();
-        (global.peek(now, 0).remaining, users.remaining(&"anna".into(), now))
+        (global.peek(now, 0).remaining, users.remaining(&anna, now))
     };
     let (passed, refused) = until_refused(&server, "/", "anna").await;
     assert_eq!((passed, left()), (2, (998, 98)));
@@ -142,7 +147,7 @@ async fn premium_and_free_users_under_one_cap() {
         .build();
     let tiers = Arc::new(Tiers::<KeyValue>::new(config.unwrap(), Time::system().now()));
     // What the application knows of its users, as a database would.
-    let premium = Arc::new(std::sync::Mutex::new(vec![KeyValue::from("pia")]));
+    let premium = Arc::new(std::sync::Mutex::new(vec![named("pia")]));
     let known = Arc::clone(&premium);
     let per_tier = PerTier::new(Arc::clone(&tiers), "all", user(), move |_, user| {
         if known.lock().unwrap().contains(user) { "premium".into() } else { "free".into() }
@@ -161,7 +166,7 @@ async fn premium_and_free_users_under_one_cap() {
 
     // A change of what the application knows counts from the next request on: with what he has left.
     assert_eq!(ask(&server, "/", "bert").await.status(), StatusCode::OK);
-    premium.lock().unwrap().push("bert".into());
+    premium.lock().unwrap().push(named("bert"));
     let now_premium = ask(&server, "/", "bert").await;
     assert!(line(&now_premium, "ratelimit").starts_with("\"premium\";r=1;t="));
     let policies = line(&now_premium, "ratelimit-policy");
