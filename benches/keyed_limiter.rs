@@ -1,7 +1,8 @@
-//! A limiter for each of a million keys, asked for at random: ours, and governor's on DashMap. Both
-//! read a clock at each call.
+//! A limiter for each of a million keys, asked for at random, and the worst case, all for one of them:
+//! ours, and governor's on DashMap. Both read a clock at each call.
 
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use seawall::clock::{Clock, Moment};
@@ -11,15 +12,26 @@ use seawall_benches::{Contender, Effort, compare};
 const KEYS: u64 = 1_000_000;
 const BURST: u32 = 1_000_000;
 
-/// Calls `ask` with `n` keys in an order that no cache foresees, the same for everybody.
-fn at_random(n: u32, ask: impl Fn(u64)) {
-    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    for _ in 0..n {
-        // Xorshift (Marsaglia, 2003): a nanosecond.
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        ask(state % KEYS);
+/// The one that everybody asks for.
+const HOT_KEY: u64 = 7;
+
+/// Where each run begins. Two threads with one beginning would ask for the same keys at the same time.
+#[derive(Default)]
+struct Seeds(AtomicU64);
+
+impl Seeds {
+    /// Calls `ask` with `n` keys in an order that no cache foresees: another for each run, the same for
+    /// each contender's.
+    fn at_random(&self, n: u32, ask: impl Fn(u64)) {
+        let run = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut state = run.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        for _ in 0..n {
+            // Xorshift (Marsaglia, 2003): a nanosecond.
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            ask(state % KEYS);
+        }
     }
 }
 
@@ -36,15 +48,23 @@ fn main() {
         ours.try_take(&key, clock.now(), 1).expect("enough");
         governor.check_key(&key).expect("enough");
     }
+    let ask_governor = |key: &u64| drop(std::hint::black_box(governor.check_key(key)));
+    let ask_ours = |key: &u64| {
+        let _ = std::hint::black_box(ours.try_take(key, clock.now(), 1));
+    };
+    let (seeds_governor, seeds_ours) = (Seeds::default(), Seeds::default());
     let contenders = [
         Contender::new("governor, keyed (DashMap)", |n| {
-            at_random(n, |key| drop(std::hint::black_box(governor.check_key(&key))));
+            seeds_governor.at_random(n, |key| ask_governor(&key));
         }),
-        Contender::new("seawall, keyed", |n| {
-            at_random(n, |key| {
-                let _ = std::hint::black_box(ours.try_take(&key, clock.now(), 1));
-            });
-        }),
+        Contender::new("seawall, keyed", |n| seeds_ours.at_random(n, |key| ask_ours(&key))),
     ];
     compare("A million keys at random", Effort::from_args(), &contenders);
+    let contenders = [
+        Contender::new("governor, keyed (DashMap)", |n| {
+            (0..n).for_each(|_| ask_governor(&HOT_KEY))
+        }),
+        Contender::new("seawall, keyed", |n| (0..n).for_each(|_| ask_ours(&HOT_KEY))),
+    ];
+    compare("One key of them", Effort::from_args(), &contenders);
 }
