@@ -6,8 +6,8 @@ use super::word::Word;
 
 /// Leave for one attempt. Hand it back to [`CircuitBreaker::record`](super::CircuitBreaker::record) exactly once.
 ///
-/// One word, so that it is written and read at once wherever it is moved to: generation (32 bits), whether it is
-/// an observing breaker would have refused, and 0, 1 or a probe's ticket + 2.
+/// One word, so that it is written and read at once wherever it is moved to: generation (32 bits), whether an
+/// observing breaker would have refused it, and 0, 1 or a probe's ticket + 2.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use = "an admission that is never recorded holds its probe place until the probe life is over"]
 pub struct Admission(u64);
