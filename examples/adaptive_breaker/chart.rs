@@ -102,7 +102,7 @@ fn scores(area: &Area<'_>, contest: &Contest) -> Drawn {
     let longest = all().filter_map(Score::delay_s).fold(10.0, f64::max);
     let most = all().map(|score| score.false_trips).max().unwrap_or(0);
     let shortest = all().filter_map(Score::delay_s).fold(2.5, f64::min);
-    let (bottom, missed, top) = (shortest * 0.8, longest * 3.0, longest * 7.0);
+    let (bottom, missed, top) = (shortest * 0.55, longest * 3.0, longest * 7.0);
     let mut chart = ChartBuilder::on(area)
         .caption(
             "False trips in four weeks, and how long a true one takes: best is bottom left",
