@@ -376,7 +376,10 @@ impl Tell {
 
 impl Observer for Tell {
     fn on_event(&self, event: &Event) {
-        if matches!(event, Event::Refused { .. } | Event::SlowCall { .. } | Event::Ordered { .. }) {
+        if matches!(
+            event,
+            Event::Refused { .. } | Event::SlowCall { .. } | Event::CommandExecuted { .. }
+        ) {
             return;
         }
         // A test that is over listens no more.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use seawall::clock::Moment;
+use seawall::constraint::InvalidSettings;
 use seawall::limit::{AnyAlgorithm, Config, RateLimiter};
-use seawall::setting::InvalidSettings;
 
 use crate::traces::{LIMIT, PER_SECOND, Shape, Trace, WINDOW};
 

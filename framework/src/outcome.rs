@@ -66,7 +66,7 @@ impl Outcome {
 
 /// What a breaker learns from an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Lesson {
+pub struct AttemptEnd {
     /// How it ended.
     pub outcome: Outcome,
     /// It took as long as a slow call, or longer.
@@ -75,7 +75,7 @@ pub struct Lesson {
     pub retry_after: Option<Duration>,
 }
 
-impl Lesson {
+impl AttemptEnd {
     /// A success in good time, with nothing more to say.
     #[inline]
     pub(crate) fn is_plain_success(&self) -> bool {
@@ -83,7 +83,7 @@ impl Lesson {
     }
 }
 
-impl From<Outcome> for Lesson {
+impl From<Outcome> for AttemptEnd {
     /// In good time, and with no wish of the server's.
     #[inline]
     fn from(outcome: Outcome) -> Self {

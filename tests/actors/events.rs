@@ -39,7 +39,7 @@ fn everything(stream: &mut EventStream) -> Vec<Event> {
 fn words(event: &Event) -> String {
     match event {
         Event::Transition { transition, .. } => format!("to {}", transition.to),
-        Event::Ordered { order, .. } => format!("told to {order}"),
+        Event::CommandExecuted { command, .. } => format!("told to {command}"),
         Event::Refused { by, .. } => format!("refused by {}", by.as_str()),
         other => unreachable!("{other:?}"),
     }

@@ -40,7 +40,7 @@ async fn each_refusals_retry_after_is_honest() {
 
 /// A client that upon each refusal waits for exactly as long as it is told passes; and a second less would not have been enough.
 /// The time is turned by hand, so each wait is exact, and none takes any.
-async fn obey(config: Config, cost: u64) {
+async fn execute(config: Config, cost: u64) {
     let (clock, crank) = Clock::manual();
     let limiter = RateLimiter::new(AnyAlgorithm::new(&config), clock.now());
     let layer = RateLimitLayer::new(limiter).clock(clock).cost(move |_| cost);
@@ -86,7 +86,7 @@ async fn whoever_waits_as_long_as_each_refusal_says_passes_under_every_algorithm
         ] {
             let config = config.unwrap();
             for cost in [1, 3] {
-                obey(config, cost).await;
+                execute(config, cost).await;
             }
         }
     }

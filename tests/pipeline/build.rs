@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use seawall::backpressure::{self, Strategy};
-use seawall::setting::InvalidSettings;
+use seawall::constraint::InvalidSettings;
 use seawall::{Policy, breaker, bulkhead, limit, policy, retry};
 
 pub(crate) const fn ms(millis: u64) -> Duration {

@@ -100,7 +100,7 @@ impl World {
         ready(self.client.get(shard))
     }
 
-    fn keys(&self) -> seawall::call::KeysSnapshot {
+    fn keys(&self) -> seawall::dependency::KeysSnapshot {
         self.handle.snapshot().keys.unwrap()
     }
 
@@ -485,7 +485,7 @@ fn keys_beyond_the_bound_or_too_long_share_a_breaker() {
     assert_eq!((world.keys().keys, world.keys().overflowed), (2, 5));
     refused(world.get(&"long".repeat(100)));
     assert_eq!(world.keys().overflowed, 6);
-    let longest = "x".repeat(seawall::call::MAX_KEY_BYTES);
+    let longest = "x".repeat(seawall::dependency::MAX_KEY_BYTES);
     world.time.advance(secs(3_600));
     eventually("an idle key gives way", || world.keys().keys < 2);
     assert_eq!(world.get(&longest), Ok(7));

@@ -22,7 +22,7 @@ enum Act {
     Leave(usize),
     Advance(Duration),
     Reload(usize),
-    Order(Order),
+    Command(Command),
 }
 
 fn steps() -> impl Strategy<Value = Step> {
@@ -62,7 +62,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         3 => (0..8usize).prop_map(Act::Leave),
         5 => times.prop_map(|millis| Act::Advance(ms(millis))),
         1 => (0..policies().len()).prop_map(Act::Reload),
-        1 => prop::sample::select(Order::ALL.to_vec()).prop_map(Act::Order),
+        1 => prop::sample::select(Command::ALL.to_vec()).prop_map(Act::Command),
     ];
     prop::collection::vec(act, 1..80)
 }
@@ -126,13 +126,13 @@ fn begin(world: &World, method: usize) -> Call<'_> {
     }
 }
 
-fn order(world: &World, order: Order) {
+fn execute(world: &World, command: Command) {
     let handle = &world.handle;
-    let done = match order {
-        Order::ForceOpen => block_on(handle.force_open()),
-        Order::ForceClosed => block_on(handle.force_closed()),
-        Order::Disable => block_on(handle.disable()),
-        Order::Observe => block_on(handle.observe()),
+    let done = match command {
+        Command::ForceOpen => block_on(handle.force_open()),
+        Command::ForceClosed => block_on(handle.force_closed()),
+        Command::Disable => block_on(handle.disable()),
+        Command::Observe => block_on(handle.observe()),
         _ => block_on(handle.reset()),
     };
     done.unwrap();
@@ -170,7 +170,7 @@ fn play(world: &World, acts: Vec<Act>, they_wait: bool) -> u64 {
             Act::Reload(which) => {
                 world.handle.set_policy(policies[which].clone());
             }
-            Act::Order(what) => order(world, what),
+            Act::Command(what) => execute(world, what),
         }
         let now = world.snapshot();
         assert!(now.breaker.probes <= 5, "{now:#?}");
@@ -193,7 +193,7 @@ proptest! {
         they_wait in any::<bool>(),
     ) {
         let is_held = acts.iter().rev().find_map(|act| match act {
-            Act::Order(order) => Some(*order != Order::Reset),
+            Act::Command(command) => Some(*command != Command::Reset),
             _ => None,
         });
         let world = World::new(policies().remove(first).build().unwrap(), []);
@@ -202,7 +202,7 @@ proptest! {
         // The service is well. Whoever gave an order takes it back; nobody else has to do a thing.
         world.service().forget_script();
         if is_held == Some(true) {
-            order(&world, Order::Reset);
+            execute(&world, Command::Reset);
         }
         // Open times, and the lives of probes, are over. Refused it may be twice more: a success may be the
         // one that makes those calls enough of which others failed; and after it there may be a ramp.

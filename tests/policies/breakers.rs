@@ -484,7 +484,7 @@ fn an_outage_without_end_neither_overflows_nor_stops_the_probes() {
     let mut now = Moment::ZERO;
     for _ in 0..3_000 {
         let probe = breaker.admit(now, &mut None).unwrap();
-        let wish = seawall::outcome::Lesson {
+        let wish = seawall::outcome::AttemptEnd {
             retry_after: Some(Duration::MAX),
             ..Outcome::Failure.into()
         };

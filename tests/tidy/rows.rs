@@ -6,10 +6,21 @@ use super::names::{Name, Names};
 use super::tree::{File, Tree};
 
 /// The framework's modules, lowest row first.
-const ROWS: [&[&str]; 8] = [
-    &["classify", "clock", "entropy", "error", "event", "live", "outcome", "setting", "sync"],
+const ROWS: [&[&str]; 9] = [
+    &[
+        "classify",
+        "clock",
+        "constraint",
+        "entropy",
+        "error",
+        "event",
+        "outcome",
+        "swappable",
+        "sync",
+    ],
     &["backpressure", "breaker", "bulkhead", "limit", "retry"],
-    &["policy"],
+    &["policy", "time"],
+    &["blocking", "dependency", "paced"],
     &["call"],
     &["actor"],
     &["distributed"],
@@ -32,7 +43,7 @@ pub(crate) fn exports(lib: Option<&File>) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// `call/pool/slot.rs` is `call::pool::slot`.
+/// `call/pool/slot.rs` is `blocking::slot`.
 fn module_path(file: &str) -> Vec<String> {
     let own = file.trim_start_matches("framework/src/").trim_end_matches(".rs");
     let own = own.strip_suffix("/mod").unwrap_or(own);

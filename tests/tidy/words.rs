@@ -39,8 +39,8 @@ pub(crate) fn actix(file: &File) -> Vec<String> {
 /// Time and chance are arguments; whoever reads them himself cannot be driven by a test.
 pub(crate) fn time_and_chance(file: &File) -> Vec<String> {
     let own = file.path.trim_start_matches("framework/src/");
-    let reader = matches!(own, "clock.rs" | "entropy.rs" | "call/timer.rs");
-    if reader || own.starts_with("call/timer/") {
+    let reader = matches!(own, "clock.rs" | "entropy.rs");
+    if reader || own.starts_with("time/") {
         return Vec::new();
     }
     let forbidden = |segments: &[String]| {
@@ -52,7 +52,7 @@ pub(crate) fn time_and_chance(file: &File) -> Vec<String> {
         .map(|name| {
             let said = name.segments.join("::");
             let allowed = "take `now: Moment`, a `unit` in [0, 1) or `&Entropy`; \
-                           clock.rs, entropy.rs and call/timer read the system";
+                           clock.rs, entropy.rs and time/ read the system";
             format!("{}:{}: `{said}`; allowed: {allowed}", file.path, name.line)
         })
         .collect()

@@ -12,9 +12,9 @@ use actix::{
     Actor, ActorContext, ActorFuture, AsyncContext, Context, Handler, Message, MessageResult,
 };
 
-use crate::call::timer::Sleep;
-use crate::call::{Dependency, Snapshot};
-use crate::event::Order;
+use crate::dependency::{Dependency, Snapshot};
+use crate::event::Command;
+use crate::time::Sleep;
 
 use super::supervise::Watcher;
 
@@ -67,14 +67,14 @@ impl DependencyActor {
         Self(dependency)
     }
 
-    fn obey(&self, control: Control) -> Snapshot {
+    fn execute(&self, control: Control) -> Snapshot {
         match control {
             Control::Snapshot => {}
-            Control::ForceOpen => self.0.obey(Order::ForceOpen),
-            Control::ForceClosed => self.0.obey(Order::ForceClosed),
-            Control::Disable => self.0.obey(Order::Disable),
-            Control::Observe => self.0.obey(Order::Observe),
-            Control::Reset => self.0.obey(Order::Reset),
+            Control::ForceOpen => self.0.execute(Command::ForceOpen),
+            Control::ForceClosed => self.0.execute(Command::ForceClosed),
+            Control::Disable => self.0.execute(Command::Disable),
+            Control::Observe => self.0.execute(Command::Observe),
+            Control::Reset => self.0.execute(Command::Reset),
             #[expect(clippy::panic, reason = "this is what it is for")]
             Control::Crash => panic!("told to crash"),
         }
@@ -88,7 +88,7 @@ impl Actor for DependencyActor {
     fn started(&mut self, context: &mut Self::Context) {
         // Looks at once: its predecessor may have died with a breaker to move on.
         let look = self.0.time().sleep_until(self.0.time().now());
-        context.spawn(Attend { look: Some(look) });
+        context.spawn(Monitor { look: Some(look) });
     }
 }
 
@@ -96,7 +96,7 @@ impl Handler<Control> for DependencyActor {
     type Result = MessageResult<Control>;
 
     fn handle(&mut self, control: Control, context: &mut Self::Context) -> Self::Result {
-        let done = catch_unwind(AssertUnwindSafe(|| self.obey(control)));
+        let done = catch_unwind(AssertUnwindSafe(|| self.execute(control)));
         MessageResult(done.map_err(|_| {
             // Whatever went wrong in here, the next actor begins with a clean sheet.
             context.stop();
@@ -106,12 +106,12 @@ impl Handler<Control> for DependencyActor {
 }
 
 /// Sleeps until something is up, then sees to it.
-struct Attend {
+struct Monitor {
     /// When to look without being called.
     look: Option<Sleep>,
 }
 
-impl Attend {
+impl Monitor {
     fn tend(&mut self, dependency: &Dependency) {
         let mut next = dependency.tick();
         if dependency.gate().waiters() > 0 {
@@ -122,7 +122,7 @@ impl Attend {
     }
 }
 
-impl ActorFuture<DependencyActor> for Attend {
+impl ActorFuture<DependencyActor> for Monitor {
     type Output = ();
 
     fn poll(

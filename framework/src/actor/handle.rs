@@ -10,11 +10,11 @@ use std::time::Duration;
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Context, Handler, MailboxError, Message};
 
-use crate::call::Snapshot;
-use crate::call::timer::{Sleep, Time};
+use crate::dependency::Snapshot;
+use crate::time::{Sleep, Time};
 
-use super::attendance::Attendance;
 use super::dependency::{Control, ControlError, DependencyActor};
+use super::supervised::Supervised;
 use super::system::Supervision;
 
 /// How long a message waits for an actor that is being rebuilt, or for its answer.
@@ -38,15 +38,15 @@ pub enum ActorError {
 /// A supervised actor of the user's. Clones are holds on the same actor; with the last one it stops.
 pub struct ActorHandle<A: Actor<Context = Context<A>>> {
     name: Arc<str>,
-    ward: Arc<Ward<A>>,
+    stop_on_drop: Arc<StopOnDrop<A>>,
     /// Keeps supervision going for as long as the actor is held.
     supervision: Supervision,
 }
 
 /// Dismisses the actor when the last handle is gone.
-struct Ward<A: Actor<Context = Context<A>>>(Arc<Attendance<A>>);
+struct StopOnDrop<A: Actor<Context = Context<A>>>(Arc<Supervised<A>>);
 
-impl<A: Actor<Context = Context<A>>> Drop for Ward<A> {
+impl<A: Actor<Context = Context<A>>> Drop for StopOnDrop<A> {
     fn drop(&mut self) {
         self.0.dismiss();
     }
@@ -56,7 +56,7 @@ impl<A: Actor<Context = Context<A>>> Clone for ActorHandle<A> {
     fn clone(&self) -> Self {
         Self {
             name: Arc::clone(&self.name),
-            ward: Arc::clone(&self.ward),
+            stop_on_drop: Arc::clone(&self.stop_on_drop),
             supervision: self.supervision.clone(),
         }
     }
@@ -71,10 +71,10 @@ impl<A: Actor<Context = Context<A>>> fmt::Debug for ActorHandle<A> {
 impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
     pub(super) fn new(
         name: Arc<str>,
-        attendance: Arc<Attendance<A>>,
+        supervised: Arc<Supervised<A>>,
         supervision: Supervision,
     ) -> Self {
-        Self { name, ward: Arc::new(Ward(attendance)), supervision }
+        Self { name, stop_on_drop: Arc::new(StopOnDrop(supervised)), supervision }
     }
 
     /// The name it was given.
@@ -86,7 +86,7 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
     /// How often the actor was rebuilt.
     #[must_use]
     pub fn restarts(&self) -> u64 {
-        self.ward.0.restarts()
+        self.stop_on_drop.0.restarts()
     }
 
     /// Sends a message and waits for the answer, at most 5 s in all; while the actor is being rebuilt
@@ -104,12 +104,12 @@ impl<A: Actor<Context = Context<A>>> ActorHandle<A> {
         A: Handler<M>,
         A::Context: ToEnvelope<A, M>,
     {
-        send(&self.ward.0, self.supervision.time(), message).await
+        send(&self.stop_on_drop.0, self.supervision.time(), message).await
     }
 }
 
 async fn send<A, M>(
-    attendance: &Attendance<A>,
+    supervised: &Supervised<A>,
     time: &Time,
     message: M,
 ) -> Result<M::Result, ActorError>
@@ -121,11 +121,11 @@ where
 {
     let mut patience = time.sleep(PATIENCE);
     let address = loop {
-        let mut changed = pin!(attendance.changed());
+        let mut changed = pin!(supervised.changed());
         changed.as_mut().enable();
-        match attendance.address() {
+        match supervised.address() {
             Some(address) if address.connected() => break address,
-            _ if attendance.is_dismissed() => return Err(ActorError::Stopped),
+            _ if supervised.is_dismissed() => return Err(ActorError::Stopped),
             _ => {}
         }
         let gone_by = poll_fn(|cx| match changed.as_mut().poll(cx) {
@@ -146,7 +146,7 @@ where
     })
     .await;
     if matches!(answer, Err(ActorError::Died)) {
-        gone_from(attendance, &address, &mut patience).await;
+        gone_from(supervised, &address, &mut patience).await;
     }
     answer
 }
@@ -154,14 +154,14 @@ where
 /// Waits until the actor that has just died is no longer to be found, or it would be handed the
 /// caller's next message too: whoever dies lets go of its messages before its supervision knows.
 async fn gone_from<A: Actor<Context = Context<A>>>(
-    attendance: &Attendance<A>,
+    supervised: &Supervised<A>,
     address: &Arc<Addr<A>>,
     patience: &mut Sleep,
 ) {
     loop {
-        let mut changed = pin!(attendance.changed());
+        let mut changed = pin!(supervised.changed());
         changed.as_mut().enable();
-        if !attendance.is_at(address) {
+        if !supervised.is_at(address) {
             return;
         }
         let gone_by = poll_fn(|cx| match changed.as_mut().poll(cx) {
@@ -174,7 +174,7 @@ async fn gone_from<A: Actor<Context = Context<A>>>(
     }
 }
 
-impl Attendance<DependencyActor> {
+impl Supervised<DependencyActor> {
     /// Tells a dependency's actor something and waits for its answer, at most 5 s. Every message but
     /// a crash can be repeated without harm, so one that died with its actor is sent to the next.
     ///

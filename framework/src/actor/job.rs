@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use actix::{Actor, ActorFuture, AsyncContext, Context};
 
-use crate::call::timer::{Sleep, Time};
 use crate::sync::Mutex;
+use crate::time::{Sleep, Time};
 
 /// What is done; shared with the actor's successors, should it panic.
 pub(super) type Work = Arc<Mutex<Box<dyn FnMut() + Send>>>;

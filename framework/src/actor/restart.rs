@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::setting::{Check, InvalidSettings};
+use crate::constraint::{Constraints, InvalidSettings};
 
 /// How failed actors are rebuilt. Default: after 10 ms, doubling to 1 s; more than 10 times within
 /// 60 s, and the actor is left alone for 30 s.
@@ -71,7 +71,7 @@ impl RestartBuilder {
     /// # Errors
     /// Every setting that is out of range.
     pub fn build(self) -> Result<RestartPolicy, InvalidSettings> {
-        let mut check = Check::default();
+        let mut check = Constraints::default();
         let RestartPolicy { max_restarts, within, base_delay, max_delay, unattended_for } = self.0;
         check.require(
             (1..=10_000).contains(&max_restarts),

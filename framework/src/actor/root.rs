@@ -1,4 +1,4 @@
-//! The root of the tree: takes dependencies and users' actors into care, and lets go of all at once.
+//! The root of the tree: takes dependencies and users' actors into guard, and lets go of all at once.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,25 +7,25 @@ use std::sync::{Arc, Weak};
 
 use actix::{Actor, ActorContext, Context, Handler, Message};
 
-use crate::call::Dependency;
-use crate::call::timer::Time;
+use crate::dependency::Dependency;
+use crate::time::Time;
 
-use super::attendance::{Attendance, Care};
 use super::dependency::DependencyActor;
 use super::restart::RestartPolicy;
 use super::supervise::{Watcher, supervise};
+use super::supervised::{Supervised, SupervisionGuard};
 
-/// How often the list of those in care is cleared of those that have left: when it has doubled.
+/// How often the list of those in guard is cleared of those that have left: when it has doubled.
 const FIRST_SWEEP: usize = 64;
 
-/// Anything in care that can be told to go.
+/// Anything in guard that can be told to go.
 trait Dismiss {
     fn dismiss(&self);
 }
 
-impl<A: Actor<Context = Context<A>>> Dismiss for Attendance<A> {
+impl<A: Actor<Context = Context<A>>> Dismiss for Supervised<A> {
     fn dismiss(&self) {
-        Attendance::dismiss(self);
+        Supervised::dismiss(self);
     }
 }
 
@@ -33,21 +33,21 @@ impl<A: Actor<Context = Context<A>>> Dismiss for Attendance<A> {
 pub(super) struct Root {
     time: Time,
     restart: RestartPolicy,
-    in_care: Vec<Weak<dyn Dismiss>>,
+    supervised: Vec<Weak<dyn Dismiss>>,
     sweep_at: usize,
 }
 
 impl Root {
     pub(super) fn new(time: Time, restart: RestartPolicy) -> Self {
-        Self { time, restart, in_care: Vec::new(), sweep_at: FIRST_SWEEP }
+        Self { time, restart, supervised: Vec::new(), sweep_at: FIRST_SWEEP }
     }
 
-    fn take_into_care(&mut self, ward: Weak<dyn Dismiss>) {
-        if self.in_care.len() >= self.sweep_at {
-            self.in_care.retain(|ward| ward.strong_count() > 0);
-            self.sweep_at = (self.in_care.len() * 2).max(FIRST_SWEEP);
+    fn add(&mut self, stop_on_drop: Weak<dyn Dismiss>) {
+        if self.supervised.len() >= self.sweep_at {
+            self.supervised.retain(|stop_on_drop| stop_on_drop.strong_count() > 0);
+            self.sweep_at = (self.supervised.len() * 2).max(FIRST_SWEEP);
         }
-        self.in_care.push(ward);
+        self.supervised.push(stop_on_drop);
     }
 }
 
@@ -55,64 +55,66 @@ impl Actor for Root {
     type Context = Context<Self>;
 
     fn stopped(&mut self, _: &mut Self::Context) {
-        for ward in self.in_care.drain(..).filter_map(|ward| ward.upgrade()) {
-            ward.dismiss();
+        for stop_on_drop in
+            self.supervised.drain(..).filter_map(|stop_on_drop| stop_on_drop.upgrade())
+        {
+            stop_on_drop.dismiss();
         }
     }
 }
 
 /// Look after this dependency.
-pub(super) struct Attend {
+pub(super) struct Supervise {
     pub(super) dependency: Arc<Dependency>,
-    pub(super) care: Care<DependencyActor>,
+    pub(super) guard: SupervisionGuard<DependencyActor>,
 }
 
-impl Message for Attend {
+impl Message for Supervise {
     type Result = ();
 }
 
-impl Handler<Attend> for Root {
+impl Handler<Supervise> for Root {
     type Result = ();
 
-    fn handle(&mut self, attend: Attend, _: &mut Self::Context) {
-        let Attend { dependency, care } = attend;
-        let ward: Weak<Attendance<DependencyActor>> = Arc::downgrade(&care.0);
-        self.take_into_care(ward);
+    fn handle(&mut self, request: Supervise, _: &mut Self::Context) {
+        let Supervise { dependency, guard } = request;
+        let stop_on_drop: Weak<Supervised<DependencyActor>> = Arc::downgrade(&guard.0);
+        self.add(stop_on_drop);
         let watcher = Arc::clone(&dependency);
         let (restart, time) = (self.restart.clone(), self.time.clone());
         let factory = move || DependencyActor::new(Arc::clone(&dependency));
-        actix::spawn(supervise(factory, care, restart, time, watcher, true));
+        actix::spawn(supervise(factory, guard, restart, time, watcher, true));
     }
 }
 
 /// Look after a user's actor. The message carries how, so that the root needs to know no types.
-pub(super) struct Adopt(Box<dyn FnOnce(&mut Root) -> Supervising + Send>);
+pub(super) struct SuperviseUserActor(Box<dyn FnOnce(&mut Root) -> Supervising + Send>);
 
 type Supervising = Pin<Box<dyn Future<Output = ()>>>;
 
-impl Adopt {
-    pub(super) fn new<A, F>(name: Arc<str>, factory: F, care: Care<A>) -> Self
+impl SuperviseUserActor {
+    pub(super) fn new<A, F>(name: Arc<str>, factory: F, guard: SupervisionGuard<A>) -> Self
     where
         A: Actor<Context = Context<A>>,
         F: Fn() -> A + Send + 'static,
     {
         Self(Box::new(move |root| {
-            let ward: Weak<Attendance<A>> = Arc::downgrade(&care.0);
-            root.take_into_care(ward);
+            let stop_on_drop: Weak<Supervised<A>> = Arc::downgrade(&guard.0);
+            root.add(stop_on_drop);
             let (restart, time) = (root.restart.clone(), root.time.clone());
-            Box::pin(supervise(factory, care, restart, time, Named(name), false))
+            Box::pin(supervise(factory, guard, restart, time, Named(name), false))
         }))
     }
 }
 
-impl Message for Adopt {
+impl Message for SuperviseUserActor {
     type Result = ();
 }
 
-impl Handler<Adopt> for Root {
+impl Handler<SuperviseUserActor> for Root {
     type Result = ();
 
-    fn handle(&mut self, Adopt(adopt): Adopt, _: &mut Self::Context) {
+    fn handle(&mut self, SuperviseUserActor(adopt): SuperviseUserActor, _: &mut Self::Context) {
         // A factory runs only under supervision, but a panic while moving it must not take the root.
         if let Ok(supervision) = catch_unwind(AssertUnwindSafe(|| adopt(self))) {
             actix::spawn(supervision);

@@ -11,10 +11,10 @@ use std::task::Poll;
 
 use actix::{Actor, AsyncContext, Context};
 
-use crate::call::timer::Time;
+use crate::time::Time;
 
-use super::attendance::{Attendance, Care};
 use super::restart::{Next, RestartPolicy, Restarts};
+use super::supervised::{Supervised, SupervisionGuard};
 
 /// What becomes known about an actor while it is looked after.
 pub(super) trait Watcher {
@@ -37,7 +37,7 @@ enum End {
 /// failed too; otherwise that ends its supervision.
 pub(super) async fn supervise<A, F, W>(
     factory: F,
-    care: Care<A>,
+    guard: SupervisionGuard<A>,
     policy: RestartPolicy,
     time: Time,
     watcher: W,
@@ -47,24 +47,24 @@ pub(super) async fn supervise<A, F, W>(
     F: Fn() -> A,
     W: Watcher,
 {
-    let attendance = &*care.0;
+    let supervised = &*guard.0;
     let mut restarts = Restarts::new(policy);
     let mut first = true;
-    while !attendance.is_dismissed() {
+    while !supervised.is_dismissed() {
         let end = match catch_unwind(AssertUnwindSafe(&factory)) {
             Ok(actor) => {
                 let context = Context::new();
-                attendance.publish(Some(context.address()));
+                supervised.publish(Some(context.address()));
                 if !first {
-                    attendance.note_restart();
+                    supervised.note_restart();
                     watcher.restarted();
                 }
                 first = false;
-                run(context, actor, attendance).await
+                run(context, actor, supervised).await
             }
             Err(_) => End::Panicked,
         };
-        attendance.publish(None);
+        supervised.publish(None);
         if end == End::Dismissed || (end == End::Stopped && !restart_stopped) {
             break;
         }
@@ -75,7 +75,7 @@ pub(super) async fn supervise<A, F, W>(
                 length
             }
         };
-        rest(attendance, &time, wait).await;
+        rest(supervised, &time, wait).await;
     }
 }
 
@@ -83,13 +83,13 @@ pub(super) async fn supervise<A, F, W>(
 async fn run<A: Actor<Context = Context<A>>>(
     context: Context<A>,
     actor: A,
-    attendance: &Attendance<A>,
+    supervised: &Supervised<A>,
 ) -> End {
     let mut life = Some(Box::pin(context.into_future(actor)));
     let end = loop {
-        let mut changed = pin!(attendance.changed());
+        let mut changed = pin!(supervised.changed());
         changed.as_mut().enable();
-        if attendance.is_dismissed() {
+        if supervised.is_dismissed() {
             break End::Dismissed;
         }
         let end = poll_fn(|cx| {
@@ -112,15 +112,15 @@ async fn run<A: Actor<Context = Context<A>>>(
 
 /// Waits, but no longer than the actor is wanted.
 async fn rest<A: Actor<Context = Context<A>>>(
-    attendance: &Attendance<A>,
+    supervised: &Supervised<A>,
     time: &Time,
     wait: std::time::Duration,
 ) {
     let mut sleep = time.sleep(wait);
     loop {
-        let mut changed = pin!(attendance.changed());
+        let mut changed = pin!(supervised.changed());
         changed.as_mut().enable();
-        if attendance.is_dismissed() {
+        if supervised.is_dismissed() {
             return;
         }
         let over = poll_fn(|cx| match Pin::new(&mut sleep).poll(cx) {

@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, System};
 
-use crate::call::Dependency;
-use crate::call::timer::Time;
+use crate::dependency::Dependency;
 use crate::sync::Mutex;
+use crate::time::Time;
 
-use super::attendance::{Attendance, Care};
 use super::dependency::DependencyActor;
 use super::handle::ActorHandle;
 use super::job::{Job, Work};
 use super::restart::RestartPolicy;
-use super::root::{Adopt, Attend, Root, Stop};
+use super::root::{Root, Stop, Supervise, SuperviseUserActor};
+use super::supervised::{Supervised, SupervisionGuard};
 
 const THREAD_NAME: &str = "seawall-supervision";
 
@@ -92,13 +92,14 @@ impl Supervision {
         Ok(Self { root: address, time })
     }
 
-    /// Looks after a dependency until the attendance is dismissed. Does not wait for the actor: the
+    /// Looks after a dependency until the supervised is dismissed. Does not wait for the actor: the
     /// dependency is whole without it.
     #[must_use]
-    pub fn attend(&self, dependency: Arc<Dependency>) -> Arc<Attendance<DependencyActor>> {
-        let attendance = Arc::new(Attendance::default());
-        self.root.do_send(Attend { dependency, care: Care(Arc::clone(&attendance)) });
-        attendance
+    pub fn supervise(&self, dependency: Arc<Dependency>) -> Arc<Supervised<DependencyActor>> {
+        let supervised = Arc::new(Supervised::default());
+        self.root
+            .do_send(Supervise { dependency, guard: SupervisionGuard(Arc::clone(&supervised)) });
+        supervised
     }
 
     /// Looks after a user's actor until its last handle is dropped.
@@ -107,10 +108,14 @@ impl Supervision {
         A: Actor<Context = Context<A>>,
         F: Fn() -> A + Send + 'static,
     {
-        let attendance = Arc::new(Attendance::default());
+        let supervised = Arc::new(Supervised::default());
         let name: Arc<str> = name.into();
-        self.root.do_send(Adopt::new(Arc::clone(&name), factory, Care(Arc::clone(&attendance))));
-        ActorHandle::new(name, attendance, self.clone())
+        self.root.do_send(SuperviseUserActor::new(
+            Arc::clone(&name),
+            factory,
+            SupervisionGuard(Arc::clone(&supervised)),
+        ));
+        ActorHandle::new(name, supervised, self.clone())
     }
 
     /// Does something at once and then every `period`, until the handle is dropped. What it does must be

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::strategy::Strategy;
-use crate::setting::{Check, InvalidSettings};
+use crate::constraint::{Constraints, InvalidSettings};
 
 /// The longest line that can be asked for.
 pub const MAX_CAPACITY: u32 = 1_000_000;
@@ -72,7 +72,7 @@ impl Builder {
     /// # Errors
     /// Every setting that is out of range.
     pub fn build(self) -> Result<Config, InvalidSettings> {
-        let mut check = Check::default();
+        let mut check = Constraints::default();
         check.require(
             (1..=MAX_CAPACITY).contains(&self.0.capacity),
             "capacity",

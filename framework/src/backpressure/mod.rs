@@ -5,7 +5,7 @@ mod queue;
 mod strategy;
 
 pub use config::{Builder, Config, MAX_BLOCK_TIMEOUT, MAX_CAPACITY};
-pub use queue::{Counts, Key, MAX_BLOCKED, Push, Queue};
+pub use queue::{Counts, ItemKey, MAX_BLOCKED, Push, Queue};
 pub use strategy::{DEFAULT_BLOCK_TIMEOUT, Strategy};
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ const NIL: u32 = u32::MAX;
 /// Names one entry of one [`Queue`], for as long as it stands in it and never again: no later entry
 /// gets the same key, so a key kept too long finds nothing rather than somebody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Key {
+pub struct ItemKey {
     slot: u32,
     /// The entry's number among all that were ever received.
     number: u64,
@@ -26,13 +26,13 @@ pub struct Key {
 #[must_use]
 pub enum Push<T> {
     /// It waits.
-    Waiting(Key),
+    Waiting(ItemKey),
     /// The line is full and it stands behind it (`block`): it moves up as others leave.
-    Blocked(Key),
+    Blocked(ItemKey),
     /// It waits, and the oldest entry was dropped to make room (`drop_oldest`).
     Evicted {
         /// The newcomer.
-        key: Key,
+        key: ItemKey,
         /// The oldest entry, given back.
         evicted: T,
     },
@@ -76,7 +76,7 @@ struct Slot<T> {
 /// in one growable slab: every operation takes constant time but for those that
 /// say otherwise, nothing is allocated before the first push, and memory is bounded by `capacity +` [`MAX_BLOCKED`] entries.
 ///
-/// It holds no lock and reads no clock: share it under a mutex, and remove by [`Key`] what has waited too long.
+/// It holds no lock and reads no clock: share it under a mutex, and remove by [`ItemKey`] what has waited too long.
 #[derive(Debug)]
 pub struct Queue<T> {
     capacity: u32,
@@ -181,7 +181,7 @@ impl<T> Queue<T> {
 
     /// Takes an entry out of the line wherever it stands, because it gave up waiting: counts as
     /// dropped. `None` if it has already left.
-    pub fn remove(&mut self, key: Key) -> Option<T> {
+    pub fn remove(&mut self, key: ItemKey) -> Option<T> {
         self.find(key)?;
         let item = self.take(key.slot)?;
         self.counts.dropped += 1;
@@ -190,19 +190,19 @@ impl<T> Queue<T> {
 
     /// The entry that `key` names, if it is still in the line.
     #[must_use]
-    pub fn get(&self, key: Key) -> Option<&T> {
+    pub fn get(&self, key: ItemKey) -> Option<&T> {
         self.find(key)?.item.as_ref()
     }
 
     /// As [`get`](Self::get), to be changed in place.
-    pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+    pub fn get_mut(&mut self, key: ItemKey) -> Option<&mut T> {
         self.find(key)?;
         self.slots.get_mut(key.slot as usize)?.item.as_mut()
     }
 
     /// Whether an entry stands behind the full line; `None` if it has left.
     #[must_use]
-    pub fn is_blocked(&self, key: Key) -> Option<bool> {
+    pub fn is_blocked(&self, key: ItemKey) -> Option<bool> {
         let slot = self.find(key)?;
         // The line is in order of arrival, so everything from the first blocked one on is blocked.
         Some(self.slot(self.first_blocked).is_some_and(|first| slot.number >= first.number))
@@ -291,12 +291,12 @@ impl<T> Queue<T> {
     }
 
     /// The slot of an entry that is still in the line.
-    fn find(&self, key: Key) -> Option<&Slot<T>> {
+    fn find(&self, key: ItemKey) -> Option<&Slot<T>> {
         self.slot(key.slot).filter(|slot| slot.number == key.number && slot.item.is_some())
     }
 
     /// Links `item` in at the tail, in a free slot or a new one. Counts nothing.
-    fn append(&mut self, item: T) -> Key {
+    fn append(&mut self, item: T) -> ItemKey {
         let number = self.counts.received;
         let slot = Slot { item: Some(item), number, prev: self.tail, next: NIL };
         let at = self.free;
@@ -318,7 +318,7 @@ impl<T> Queue<T> {
             None => self.head = at,
         }
         self.tail = at;
-        Key { slot: at, number }
+        ItemKey { slot: at, number }
     }
 
     /// Unlinks an entry, moves the first blocked one up if a waiting one left, and frees the slot.

@@ -4,13 +4,13 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::strategy::Strategy as _;
 
-use super::{Config, Counts, Key, MAX_BLOCKED, MAX_CAPACITY, Push, Queue, Strategy};
+use super::{Config, Counts, ItemKey, MAX_BLOCKED, MAX_CAPACITY, Push, Queue, Strategy};
 
 fn queue(capacity: u32, on_full: Strategy) -> Queue<u64> {
     Queue::new(&Config::builder().capacity(capacity).on_full(on_full).build().unwrap())
 }
 
-fn key(push: Push<u64>) -> Key {
+fn key(push: Push<u64>) -> ItemKey {
     match push {
         Push::Waiting(key) | Push::Blocked(key) | Push::Evicted { key, .. } => key,
         Push::Full(item) | Push::Dropped(item) => panic!("{item} was refused"),
@@ -66,7 +66,7 @@ fn error_and_drop_newest_give_the_newcomer_back() {
 #[test]
 fn a_blocked_newcomer_moves_up_when_a_waiter_leaves_from_the_middle() {
     let mut queue = queue(2, Strategy::default());
-    let keys: Vec<Key> = (0..4).map(|item| key(queue.push(item))).collect();
+    let keys: Vec<ItemKey> = (0..4).map(|item| key(queue.push(item))).collect();
     assert_eq!((queue.len(), queue.blocked(), queue.fill_ratio()), (2, 2, 1.0));
     assert_eq!(queue.is_blocked(keys[2]), Some(true));
     assert_eq!(queue.remove(keys[1]), Some(1));
@@ -197,7 +197,7 @@ proptest! {
         let mut model = Model {
             capacity: capacity as usize, strategy, line: VecDeque::new(), counts: Counts::default(),
         };
-        let mut keys: Vec<(Key, u64)> = Vec::new();
+        let mut keys: Vec<(ItemKey, u64)> = Vec::new();
         for (item, step) in (0_u64..).zip(steps) {
             match step {
                 Step::Push => {

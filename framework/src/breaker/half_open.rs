@@ -1,7 +1,7 @@
 //! How probes decide. Pure: the counts in, the verdict out.
 
 use super::config::{Config, HalfOpenMode, Rates};
-use super::window::Share;
+use super::window::RateThreshold;
 use super::word::Probes;
 
 /// What the probes so far say.
@@ -29,8 +29,8 @@ fn by_rate(config: &Config, rates: &Rates, probes: Probes) -> Verdict {
         return Verdict::Wait;
     }
     let bars = [
-        (probes.failures, Share::new(rates.failure_rate).fewest(total)),
-        (probes.slow, Share::new(rates.slow_call_rate).fewest(total)),
+        (probes.failures, RateThreshold::new(rates.failure_rate).fewest(total)),
+        (probes.slow, RateThreshold::new(rates.slow_call_rate).fewest(total)),
     ];
     if bars.iter().any(|(bad, bar)| bad >= bar) {
         Verdict::Open

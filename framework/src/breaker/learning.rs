@@ -14,7 +14,7 @@ impl CircuitBreaker {
         if !self.is_adaptive() {
             return None;
         }
-        self.moves.lock().memory.clone()
+        self.transitions.lock().memory.clone()
     }
 
     /// Whether its threshold follows what is normal.

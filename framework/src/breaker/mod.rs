@@ -13,14 +13,14 @@ mod config;
 mod half_open;
 mod keyed;
 mod learning;
-mod moves;
 mod open_time;
 mod outcomes;
 mod probes;
 mod ramp;
 mod report;
+mod shared_counters;
 mod state;
-mod totals;
+mod transitions;
 mod window;
 mod word;
 

@@ -5,7 +5,7 @@
 
 use crate::clock::Moment;
 use crate::event::Transition;
-use crate::outcome::{Class, Lesson, Outcome};
+use crate::outcome::{AttemptEnd, Class, Outcome};
 use crate::sync::Ordering;
 
 use super::admission::{Admission, Kind};
@@ -17,17 +17,17 @@ use super::word::{Probes, Tag, Word};
 
 impl CircuitBreaker {
     /// Counts how an admitted attempt ended, and returns the move that this made, if any. An
-    /// [`Outcome`](crate::outcome::Outcome) alone is a lesson too: one that came in good time.
+    /// [`Outcome`](crate::outcome::Outcome) alone is a attempt_end too: one that came in good time.
     #[inline]
     pub fn record(
         &self,
         admission: Admission,
-        lesson: impl Into<Lesson>,
+        attempt_end: impl Into<AttemptEnd>,
         now: Moment,
     ) -> Option<Transition> {
-        let lesson = lesson.into();
+        let attempt_end = attempt_end.into();
         let generation = admission.generation();
-        if lesson.is_plain_success()
+        if attempt_end.is_plain_success()
             && admission.is_counted()
             && self.load() == Word::closed(generation)
             && let Some(settings) = self.settings.first()
@@ -40,7 +40,7 @@ impl CircuitBreaker {
                 noted => self.go_on(noted, admission, now),
             };
         }
-        self.record_any(admission, lesson, now)
+        self.record_any(admission, attempt_end, now)
     }
 
     /// Counts a success in good time: what [`CircuitBreaker::record`] does, in less code, for whoever has a lot of their
@@ -91,10 +91,15 @@ impl CircuitBreaker {
     }
 
     #[inline(never)]
-    fn record_any(&self, admission: Admission, lesson: Lesson, now: Moment) -> Option<Transition> {
+    fn record_any(
+        &self,
+        admission: Admission,
+        attempt_end: AttemptEnd,
+        now: Moment,
+    ) -> Option<Transition> {
         match admission.kind() {
             Kind::Counted => {}
-            Kind::Probe(ticket) => return self.record_probe(admission, ticket, &lesson, now),
+            Kind::Probe(ticket) => return self.record_probe(admission, ticket, &attempt_end, now),
             Kind::Uncounted => return None,
         }
         let word = self.load();
@@ -102,7 +107,7 @@ impl CircuitBreaker {
             self.note_stale();
             return None;
         }
-        let failed = match lesson.outcome.class() {
+        let failed = match attempt_end.outcome.class() {
             Class::Success => false,
             Class::Failure => true,
             Class::Ignored => return None,
@@ -111,8 +116,8 @@ impl CircuitBreaker {
             return None;
         }
         let suspicion = self.settings.with(|settings| {
-            self.heed(&settings.config, &lesson, now);
-            let mark = Mark { failed, slow: settings.minds_slow && lesson.slow };
+            self.heed(&settings.config, &attempt_end, now);
+            let mark = Mark { failed, slow: settings.minds_slow && attempt_end.slow };
             settings.window.record(admission.generation(), mark, now)
         })?;
         self.trip(word, suspicion, now)
@@ -120,8 +125,8 @@ impl CircuitBreaker {
 
     /// Remembers for how long the server wants to be left alone.
     #[inline]
-    fn heed(&self, config: &Config, lesson: &Lesson, now: Moment) {
-        if let Some(after) = lesson.retry_after
+    fn heed(&self, config: &Config, attempt_end: &AttemptEnd, now: Moment) {
+        if let Some(after) = attempt_end.retry_after
             && config.use_retry_after()
         {
             self.asked_until.fetch_max((now + after).as_nanos(), Ordering::AcqRel);
@@ -135,10 +140,10 @@ impl CircuitBreaker {
         &self,
         admission: Admission,
         ticket: u32,
-        lesson: &Lesson,
+        attempt_end: &AttemptEnd,
         now: Moment,
     ) -> Option<Transition> {
-        let mut moves = self.moves.lock();
+        let mut moves = self.transitions.lock();
         let word = self.load();
         let is_of_now = word.tag() == Tag::HalfOpen && word.generation() == admission.generation();
         let since = if is_of_now { moves.out.take_back(ticket) } else { None };
@@ -150,9 +155,9 @@ impl CircuitBreaker {
             }
             return None;
         }
-        self.heed(&config, lesson, now);
-        let class = lesson.outcome.class();
-        let slow = config.minds_slow_calls() && lesson.slow && class != Class::Ignored;
+        self.heed(&config, attempt_end, now);
+        let class = attempt_end.outcome.class();
+        let slow = config.minds_slow_calls() && attempt_end.slow && class != Class::Ignored;
         let before = word.probes();
         let probes = Probes {
             live: moves.out.len(),

@@ -11,8 +11,8 @@ use crate::sync::Ordering;
 use super::admission::Admission;
 use super::admission::TICKETS;
 use super::half_open;
-use super::moves::Moves;
 use super::state::CircuitBreaker;
+use super::transitions::Transitions;
 use super::word::{Probes, Tag, Word};
 
 /// One that is out.
@@ -81,7 +81,7 @@ impl CircuitBreaker {
     /// # Errors
     /// What the breaker was like, if it has no place or is not half-open.
     pub(super) fn take_place(&self, now: Moment) -> Result<Admission, Word> {
-        let mut moves = self.moves.lock();
+        let mut moves = self.transitions.lock();
         let word = self.load();
         if word.tag() != Tag::HalfOpen {
             return Err(word);
@@ -107,7 +107,7 @@ impl CircuitBreaker {
         if self.has_place(word.probes()) || !self.is_life_over(now) {
             return self.has_place(word.probes());
         }
-        let moves = self.moves.lock();
+        let moves = self.transitions.lock();
         let word = self.load();
         let live = moves.out.living(self.probe_life(), now);
         // If it has moved meanwhile, whoever is let try will be told.
@@ -117,7 +117,7 @@ impl CircuitBreaker {
     /// Takes back places of lives that are over, and says when to look again.
     pub(super) fn look_after_probes(&self, now: Moment) -> Option<Moment> {
         if self.is_life_over(now) {
-            let mut moves = self.moves.lock();
+            let mut moves = self.transitions.lock();
             if self.load().tag() == Tag::HalfOpen {
                 self.end_lives(&mut moves, now);
             }
@@ -127,7 +127,7 @@ impl CircuitBreaker {
     }
 
     /// Takes back places of lives that are over. The breaker is half-open.
-    fn end_lives(&self, moves: &mut Moves, now: Moment) {
+    fn end_lives(&self, moves: &mut Transitions, now: Moment) {
         if self.is_life_over(now) {
             moves.out.take_back_expired(self.probe_life(), now);
             self.publish_probes(moves, self.load().probes());
@@ -136,14 +136,14 @@ impl CircuitBreaker {
 
     /// Makes these the answers of a half-open breaker's probes, and as many live as are out. No move: the
     /// generation stays. `moves` is the lock, with which nobody else writes the word of a half-open breaker.
-    pub(super) fn publish_probes(&self, moves: &Moves, answers: Probes) {
+    pub(super) fn publish_probes(&self, moves: &Transitions, answers: Probes) {
         let word = self.load();
         let next = Word::half_open(word.generation(), Probes { live: moves.out.len(), ..answers });
         self.word.store(next.0, Ordering::Release);
         self.note_oldest(moves);
     }
 
-    pub(super) fn note_oldest(&self, moves: &Moves) {
+    pub(super) fn note_oldest(&self, moves: &Transitions) {
         let oldest = moves.out.oldest().map_or(u64::MAX, Moment::as_nanos);
         self.oldest_probe.store(oldest, Ordering::Release);
     }

@@ -9,16 +9,16 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::entropy::Entropy;
 use crate::event::{State, Transition};
-use crate::live::Live;
+use crate::swappable::Swappable;
 use crate::sync::{self, AtomicU64, Mutex, Ordering};
 
 use super::adaptive::Memory;
 use super::admission::Admission;
 use super::config::{Config, Enforcement};
-use super::moves::Moves;
 use super::ramp::{self, Thinner};
 use super::report::{Mode, Refusal, Report};
-use super::totals::Totals;
+use super::shared_counters::SharedCounters;
+use super::transitions::Transitions;
 use super::window::{Lone, Noted, Window};
 use super::word::{Tag, Word};
 
@@ -55,8 +55,8 @@ impl Settings {
 #[derive(Debug)]
 pub struct CircuitBreaker {
     pub(super) word: AtomicU64,
-    pub(super) settings: Live<Settings>,
-    pub(super) moves: Mutex<Moves>,
+    pub(super) settings: Swappable<Settings>,
+    pub(super) transitions: Mutex<Transitions>,
     /// Not zero while it refuses nothing, by its settings or by hand.
     pub(super) observing: AtomicU64,
     /// Until when the server has asked to be left alone; the past, if it has not.
@@ -69,7 +69,7 @@ pub struct CircuitBreaker {
     /// Refusals that an observing breaker kept to itself.
     pub(super) withheld: AtomicU64,
     /// Where it counts these two for all that it is one of.
-    pub(super) totals: Option<sync::Arc<Totals>>,
+    pub(super) shared_counters: Option<sync::Arc<SharedCounters>>,
     thinner: Thinner,
 }
 
@@ -85,15 +85,15 @@ impl CircuitBreaker {
         let window = Window::new(&trip, now).remembering(&trip, memory.as_ref(), now);
         Self {
             word: AtomicU64::new(word.0),
-            settings: Live::new(Settings::new(config, window)),
+            settings: Swappable::new(Settings::new(config, window)),
             observing: AtomicU64::new(u64::from(observing)),
             asked_until: AtomicU64::new(0),
-            moves: Mutex::new(Moves::remembering(memory)),
+            transitions: Mutex::new(Transitions::remembering(memory)),
             entropy: Entropy::seeded(0),
             oldest_probe: AtomicU64::new(u64::MAX),
             stale: AtomicU64::new(0),
             withheld: AtomicU64::new(0),
-            totals: None,
+            shared_counters: None,
             thinner: Thinner::default(),
         }
     }
@@ -257,7 +257,7 @@ impl CircuitBreaker {
             let seen = self.load().generation();
             // Not under the lock, which trips and probes wait for: a large window takes its time.
             let counted = self.settings.with(|it| (it.window.tally(), it.window.run()));
-            let moves = self.moves.lock();
+            let moves = self.transitions.lock();
             let word = self.load();
             looks -= 1;
             if looks == 0 || word.generation() == seen {

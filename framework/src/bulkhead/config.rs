@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::setting::{Check, InvalidSettings};
+use crate::constraint::{Constraints, InvalidSettings};
 
 /// The most permits a bulkhead can have.
 pub const MAX_CONCURRENT: u32 = 1_000_000;
@@ -62,7 +62,7 @@ impl Builder {
     /// # Errors
     /// Every setting that is out of range.
     pub fn build(self) -> Result<Config, InvalidSettings> {
-        let mut check = Check::default();
+        let mut check = Constraints::default();
         check.require(
             (1..=MAX_CONCURRENT).contains(&self.0.max_concurrent),
             "max_concurrent",

@@ -79,6 +79,16 @@ impl Permits {
         self.update(|word| (word.waiters() == 0 && word.has_free()).then_some(word.0 + ACTIVE))
     }
 
+    /// How many permits are out, ordered against [`Permits::try_acquire`]: a caller whose permit this does not see
+    /// takes it after this call, and then sees everything that happened before this call.
+    ///
+    /// A read-modify-write and not a load: it stands in the word's one order of changes, so that the caller's own
+    /// change either precedes it, and is read here, or follows it and synchronizes with it. A load would need a
+    /// sequentially consistent fence on the path of every call.
+    pub fn active_and_fence(&self) -> u32 {
+        Word(self.0.fetch_add(0, Ordering::AcqRel)).active() as u32
+    }
+
     /// Gives a permit back. True: somebody is waiting, and the caller must call them up.
     #[inline]
     #[must_use = "somebody may be waiting for this permit"]

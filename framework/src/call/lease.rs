@@ -1,35 +1,29 @@
 //! A lease: what one attempt holds. It ends exactly once, whatever becomes of the future it belongs to.
 //!
-//! It is filled where it stands, word by word, and never moved: a copy reads several words at once, and so has to
-//! wait until those that were just written have left the store buffer. That was half the time of a whole call.
+//! It is filled in place and never moved; `fast_path.rs` says why.
 
 use std::time::Duration;
 
 use crate::breaker::Admission;
 use crate::clock::Moment;
-use crate::outcome::{Lesson, Outcome};
-
-use super::core::Method;
-use super::dependency::Dependency;
-use super::keys::Key;
-use super::room::{Room, Ticket};
-use super::signal::Signal;
+use crate::dependency::{Dependency, Key, Method, Position, Signal, WaitingRoom};
+use crate::outcome::{AttemptEnd, Outcome};
 
 /// A place in the waiting room, given up when dropped.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
+pub(super) struct WaitGuard<'a> {
     dependency: &'a Dependency,
-    pub(super) ticket: Ticket,
+    pub(super) position: Position,
     over: bool,
 }
 
-impl<'a> Place<'a> {
-    pub(super) fn new(dependency: &'a Dependency, ticket: Ticket) -> Self {
-        Self { dependency, ticket, over: false }
+impl<'a> WaitGuard<'a> {
+    pub(super) fn new(dependency: &'a Dependency, position: Position) -> Self {
+        Self { dependency, position, over: false }
     }
 
-    pub(super) fn room(&self) -> &'a Room {
-        self.dependency.gate().room()
+    fn room(&self) -> &'a WaitingRoom {
+        self.dependency.gate().waiting_room()
     }
 
     /// The wait is over and there is nothing to give up.
@@ -38,38 +32,38 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for WaitGuard<'_> {
     fn drop(&mut self) {
-        if !self.over && self.room().give_up(&self.ticket).is_none() {
-            // It had been granted a permit in the same breath: the next in line gets it.
+        if !self.over && self.room().give_up(&self.position).is_none() {
+            // It was granted a permit at the same moment. The next waiter gets that.
             self.room().leave(|| self.dependency.now());
         }
     }
 }
 
 /// What one attempt holds, given back when dropped: a rate-limit token until it is spent, a permit, the breaker's
-/// leave.
+/// admission.
 #[derive(Debug)]
 pub(super) struct Lease<'a> {
     dependency: &'a Dependency,
     method: &'a Method,
-    /// [`TOKEN`], [`PERMIT`], [`LEAVE`], [`IN_USER_CODE`].
+    /// [`TOKEN`], [`PERMIT`], [`ADMITTED`], [`IN_USER_CODE`].
     held: u64,
-    /// For when the token was taken, and the number of the limiter that gave it.
+    /// The moment that the token is for, and the number of the limiter that gave it.
     taken_for: Moment,
     limiter: u64,
-    /// The breaker's leave.
+    /// The breaker's admission.
     admission: Admission,
     /// When the attempt began.
     started: Moment,
-    /// The leave of its key's breaker, if it has one; it ends with the lease.
+    /// The admission by the key's breaker, if it has one. It ends with the lease.
     pub(super) key: Option<(&'a Key, Admission)>,
 }
 
 const TOKEN: u64 = 1;
 const PERMIT: u64 = 2;
-const LEAVE: u64 = 4;
-/// The user's code runs: a drop that finds it so is an unwind.
+const ADMITTED: u64 = 4;
+/// The user's code runs: a drop meanwhile is an unwind.
 const IN_USER_CODE: u64 = 8;
 
 impl<'a> Lease<'a> {
@@ -90,7 +84,7 @@ impl<'a> Lease<'a> {
 
     /// Holds a token of the limiter of this number, taken for this moment, in place of any other.
     #[inline]
-    pub(super) fn take_token(&mut self, taken_for: Moment, limiter: u64) {
+    pub(super) fn hold_token(&mut self, taken_for: Moment, limiter: u64) {
         self.taken_for = taken_for;
         self.limiter = limiter;
         self.held |= TOKEN;
@@ -114,16 +108,16 @@ impl<'a> Lease<'a> {
 
     /// Holds a permit too, from now on.
     #[inline]
-    pub(super) fn take_permit(&mut self) {
+    pub(super) fn hold_permit(&mut self) {
         self.held |= PERMIT;
     }
 
-    /// Has the breaker's leave too: the attempt begins.
+    /// Has been admitted by the breaker too: the attempt begins.
     #[inline]
     pub(super) fn begin(&mut self, admission: Admission, now: Moment) {
         self.admission = admission;
         self.started = now;
-        self.held |= LEAVE;
+        self.held |= ADMITTED;
     }
 
     /// Whether the user's code runs from now on.
@@ -133,7 +127,7 @@ impl<'a> Lease<'a> {
         self.held = if runs { others | IN_USER_CODE } else { others };
     }
 
-    /// The leave of the dependency's breaker.
+    /// The admission by the dependency's breaker.
     pub(super) fn admission(&self) -> Admission {
         self.admission
     }
@@ -159,12 +153,12 @@ impl<'a> Lease<'a> {
         self.leave();
     }
 
-    /// Ends it: `outcome` is what the metrics say, `taught` what the breaker learns.
-    pub(super) fn end(&mut self, outcome: Outcome, taught: Outcome, now: Moment) {
-        self.settle(outcome, taught, None, now);
+    /// Ends it: `outcome` is what the metrics count, `recorded` what the breaker records.
+    pub(super) fn end(&mut self, outcome: Outcome, recorded: Outcome, now: Moment) {
+        self.settle(outcome, recorded, None, now);
     }
 
-    /// Ends it, with how long the server wants to be left alone.
+    /// Ends it, with how long the server asked to be left alone.
     pub(super) fn end_with(
         &mut self,
         outcome: Outcome,
@@ -176,8 +170,8 @@ impl<'a> Lease<'a> {
 
     /// Ends it before the dependency has seen anything: another guard has refused the attempt.
     pub(super) fn withdraw(&mut self, now: Moment) {
-        self.held &= !LEAVE;
-        let nothing = Lesson::from(Outcome::Cancelled);
+        self.held &= !ADMITTED;
+        let nothing = AttemptEnd::from(Outcome::Cancelled);
         let moved = self.dependency.gate().record(self.admission, nothing, now);
         moved.into_iter().for_each(|transition| self.dependency.moved(transition));
     }
@@ -186,24 +180,24 @@ impl<'a> Lease<'a> {
     fn settle(
         &mut self,
         outcome: Outcome,
-        taught: Outcome,
+        recorded: Outcome,
         retry_after: Option<Duration>,
         now: Moment,
     ) {
-        self.held &= !(LEAVE | IN_USER_CODE);
+        self.held &= !(ADMITTED | IN_USER_CODE);
         let dependency = self.dependency;
         let slow = now.nanos_since(self.started) >= self.method.plan.slow_nanos();
-        let mut lesson = Lesson { outcome: taught, slow, retry_after };
+        let mut attempt_end = AttemptEnd { outcome: recorded, slow, retry_after };
         if outcome != Outcome::Success {
             self.method.stats.attempt(outcome);
         }
         if let Some((key, own)) = self.key {
             let gate = dependency.gate();
-            let (for_all, moved) = gate.record_by_key(key, (own, self.admission), lesson, now);
-            lesson = for_all;
+            let (for_all, moved) = gate.record_by_key(key, (own, self.admission), attempt_end, now);
+            attempt_end = for_all;
             moved.into_iter().for_each(|transition| dependency.key_moved(key, transition));
         }
-        if let Some(transition) = dependency.gate().record(self.admission, lesson, now) {
+        if let Some(transition) = dependency.gate().record(self.admission, attempt_end, now) {
             dependency.moved(transition);
         }
         if slow {
@@ -211,18 +205,18 @@ impl<'a> Lease<'a> {
         }
     }
 
-    /// Gives the permit back: the breaker has learned by then.
+    /// Gives the permit back, after the breaker has recorded the end.
     #[inline]
     fn leave(&self) {
         let dependency = self.dependency;
-        dependency.gate().room().leave(|| dependency.now());
+        dependency.gate().waiting_room().leave(|| dependency.now());
         dependency.left();
     }
 
     /// Gives back whatever it holds.
     #[cold]
     fn give_back(&mut self) {
-        if self.held & LEAVE != 0 {
+        if self.held & ADMITTED != 0 {
             self.abandoned();
         }
         if self.held & TOKEN != 0 {

@@ -52,6 +52,7 @@
 
 mod io;
 mod nested;
+pub(crate) mod number;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 #[cfg(feature = "http")]

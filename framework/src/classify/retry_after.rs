@@ -6,6 +6,7 @@ use http::Response;
 use http::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use httpdate::parse_http_date;
 
+use super::number;
 use crate::clock::after_epoch;
 
 /// The longest that a server is heard asking for: 30 days, which is also as long as a breaker can stay
@@ -14,7 +15,8 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// For how long a server wants to be left alone, according to the `Retry-After` among its headers.
 ///
-/// - A number of seconds is what it says, at most [`MAX_RETRY_AFTER`].
+/// - A number of seconds is what it says, at most [`MAX_RETRY_AFTER`]. Some servers write fractions (`0.65`, `1.5`):
+///   they are read too.
 /// - A date is taken relative to the answer's own `Date`, so that the server's clock need not agree with
 ///   ours; one that has passed is zero. Without a `Date` that can be read a date is `None`, for there is
 ///   no telling how far the two clocks are apart, and no clock is read here. (A pacer's
@@ -50,11 +52,9 @@ pub(crate) fn retry_after_by_wall(headers: &HeaderMap, since_epoch: Duration) ->
 }
 
 fn asked(value: &HeaderValue, now: impl FnOnce() -> Option<Duration>) -> Option<Duration> {
-    let value = text(value)?;
-    let asked = if value.bytes().all(|byte| byte.is_ascii_digit()) {
-        Duration::from_secs(seconds(value)?)
-    } else {
-        read(value)?.saturating_sub(now()?)
+    let asked = match number::seconds(value.as_bytes()) {
+        Some(asked) => asked,
+        None => read(text(value)?)?.saturating_sub(now()?),
     };
     Some(asked.min(MAX_RETRY_AFTER))
 }
@@ -77,10 +77,4 @@ pub fn response_retry_after<B, E>(result: &Result<Response<B>, E>) -> Option<Dur
 
 fn text(value: &HeaderValue) -> Option<&str> {
     Some(value.to_str().ok()?.trim_matches([' ', '\t']))
-}
-
-/// Digits as a number; the largest there is, if they are more than that. `None`: there are none.
-fn seconds(digits: &str) -> Option<u64> {
-    let is_some = !digits.is_empty();
-    is_some.then(|| digits.parse().unwrap_or(u64::MAX))
 }

@@ -3,7 +3,8 @@
 mod proxy;
 mod support;
 
-pub use crate::call::{Call, Core, Key, MethodSpec, Rules};
+pub use crate::call::{Call, Rules};
+pub use crate::dependency::{Key, MethodSpec, MethodTable};
 pub use crate::error::{CallError, Fallible, Fault};
 pub use crate::outcome::Class;
 pub use proxy::{Link, Proxy};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::call::{Core, MethodSpec};
+use crate::dependency::{MethodSpec, MethodTable};
 
 /// A client that `#[resilient]` generated.
 pub trait Proxy: Sized {
@@ -17,20 +17,20 @@ pub trait Proxy: Sized {
 
 /// The two pointers that a client is: to its dependency's guards, and to the service behind them.
 pub struct Link<S> {
-    core: Arc<Core>,
+    methods: Arc<MethodTable>,
     service: Arc<S>,
 }
 
 impl<S> Link<S> {
     /// Joins a service to its guards.
     #[must_use]
-    pub fn new(core: Arc<Core>, service: S) -> Self {
-        Self { core, service: Arc::new(service) }
+    pub fn new(methods: Arc<MethodTable>, service: S) -> Self {
+        Self { methods, service: Arc::new(service) }
     }
     /// The guards.
     #[must_use]
-    pub fn core(&self) -> &Core {
-        &self.core
+    pub fn methods(&self) -> &MethodTable {
+        &self.methods
     }
     /// The service.
     #[must_use]
@@ -41,12 +41,12 @@ impl<S> Link<S> {
 
 impl<S> Clone for Link<S> {
     fn clone(&self) -> Self {
-        Self { core: Arc::clone(&self.core), service: Arc::clone(&self.service) }
+        Self { methods: Arc::clone(&self.methods), service: Arc::clone(&self.service) }
     }
 }
 
 impl<S> fmt::Debug for Link<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").field("core", &self.core).finish_non_exhaustive()
+        f.debug_struct("Link").field("methods", &self.methods).finish_non_exhaustive()
     }
 }

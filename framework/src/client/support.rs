@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 
-use crate::call::{Core, Key};
+use crate::dependency::{Key, MethodTable};
 use crate::error::{CallError, Fallible, Fault};
 
 /// An error type that a [`Fault`] can be told as. Implemented for everything that is `From<Fault>`.
@@ -35,12 +35,12 @@ impl<E: From<Fault>> TakesFault for E {
 pub trait Resend: Sized {
     /// Another one.
     #[must_use]
-    fn again(&self) -> Self;
+    fn another(&self) -> Self;
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: Clone> Resend for T {
-    fn again(&self) -> Self {
+    fn another(&self) -> Self {
         self.clone()
     }
 }
@@ -53,26 +53,26 @@ impl<T: Clone> Resend for T {
 )]
 pub trait CallKey {
     /// The key of one call of this dependency.
-    fn key(&self, core: &Core) -> Option<Key>;
+    fn key(&self, methods: &MethodTable) -> Option<Key>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: Display + ?Sized> CallKey for T {
-    fn key(&self, core: &Core) -> Option<Key> {
-        core.key(self)
+    fn key(&self, methods: &MethodTable) -> Option<Key> {
+        methods.key(self)
     }
 }
 
 /// The key of one call, to be held until that has ended.
 #[must_use]
-pub fn key<K: CallKey + ?Sized>(core: &Core, key: &K) -> Option<Key> {
-    key.key(core)
+pub fn key<K: CallKey + ?Sized>(methods: &MethodTable, key: &K) -> Option<Key> {
+    key.key(methods)
 }
 
 /// An argument for one more attempt.
 #[must_use]
 pub fn cloned<T: Resend>(argument: &T) -> T {
-    argument.again()
+    argument.another()
 }
 
 /// A call's result as the method's own return type, with a fault told as its error.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use http::Response;
 use pin_project_lite::pin_project;
 
-use super::stamp::Stamp;
+use super::headers::Stamp;
 
 pin_project! {
     /// The inner service's answer with the limit's fields on it, or the refusal. Dropping it drops the inner service's

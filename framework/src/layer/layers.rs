@@ -6,12 +6,12 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use crate::clock::Moment;
+use crate::constraint::{Constraints, InvalidSettings};
 use crate::limit::headers::Policy;
 use crate::limit::{
     Algorithm, AnyAlgorithm, Config, KeyedConfig, KeyedLimiter, Layered, LayeredBuilder,
     MAX_LAYERS, RateLimiter,
 };
-use crate::setting::{Check, InvalidSettings};
 
 use super::key::{Head, Key, KeyValue};
 use super::limit::{Answer, Limit, Unkeyed};
@@ -43,7 +43,7 @@ impl Layers {
             layered: Layered::builder(),
             keys: Vec::new(),
             policies: Vec::new(),
-            check: Check::default(),
+            check: Constraints::default(),
         }
     }
 
@@ -108,7 +108,7 @@ pub struct LayersBuilder {
     layered: LayeredBuilder<Found>,
     keys: Vec<Option<(Key, Unkeyed)>>,
     policies: Vec<(Policy, u64)>,
-    check: Check,
+    check: Constraints,
 }
 
 impl LayersBuilder {

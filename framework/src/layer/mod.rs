@@ -2,7 +2,7 @@
 //!
 //! ```
 //! # #[cfg(feature = "axum")]
-//! # fn app() -> Result<axum::Router, seawall::setting::InvalidSettings> {
+//! # fn app() -> Result<axum::Router, seawall::constraint::InvalidSettings> {
 //! use axum::{Router, routing::get};
 //! use seawall::clock::Clock;
 //! use seawall::layer::RateLimitLayer;
@@ -77,7 +77,7 @@
 //! let layer = RateLimitLayer::new(per_tier);
 //! // At any time: from the next request on.
 //! tiers.set_tier("free", Rate::new(20, 2.0)?)?;
-//! # Ok::<(), seawall::setting::InvalidSettings>(())
+//! # Ok::<(), seawall::constraint::InvalidSettings>(())
 //! ```
 //!
 //! If the inner service has set fields of the same names (another limit further in), both limits stand in
@@ -102,6 +102,7 @@
 mod address;
 mod error;
 mod future;
+mod headers;
 mod key;
 #[expect(clippy::module_inception, reason = "the same nouns as in tower's own folders")]
 mod layer;
@@ -109,7 +110,6 @@ mod layers;
 mod limit;
 mod policies;
 mod service;
-mod stamp;
 mod tiers;
 
 pub use address::{Network, Proxies};

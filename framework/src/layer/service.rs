@@ -9,10 +9,10 @@ use tower_service::Service;
 
 use super::error::Problem;
 use super::future::ResponseFuture;
+use super::headers::Stamp;
 use super::key::Head;
 use super::layer::Settings;
 use super::limit::{Answer, Limit};
-use super::stamp::Stamp;
 
 /// A service with a limit in front. Made by [`RateLimitLayer`](super::RateLimitLayer).
 ///

@@ -6,11 +6,11 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use crate::clock::Moment;
+use crate::constraint::{Constraints, InvalidSettings};
 use crate::entropy::SecretHash;
 use crate::limit::headers::Policy;
 use crate::limit::{Config, Rate, TierConfig, TierDecision, TierLimit, Tiers};
-use crate::live::Live;
-use crate::setting::{Check, InvalidSettings};
+use crate::swappable::Swappable;
 use crate::sync::Mutex;
 
 use super::key::{Head, Key, KeyValue};
@@ -31,7 +31,7 @@ pub struct PerTier<S = SecretHash> {
     tier_of: Box<TierOf>,
     cap: Policy,
     /// The policies of each tier, as it was last seen.
-    announced: Live<Vec<Announced>>,
+    announced: Swappable<Vec<Announced>>,
     announcing: Mutex<()>,
 }
 
@@ -59,7 +59,7 @@ impl<S: BuildHasher + Send + Sync> PerTier<S> {
         tier_of: impl for<'h> Fn(&Head<'h>, &KeyValue) -> Cow<'h, str> + Send + Sync + 'static,
     ) -> Result<Self, InvalidSettings> {
         let tiers = tiers.into();
-        let mut check = Check::default();
+        let mut check = Constraints::default();
         let all = policy(cap, tiers.config().cap());
         let all = check.note(all).unwrap_or_default();
         for (name, settings) in tiers.config().tiers() {
@@ -72,7 +72,7 @@ impl<S: BuildHasher + Send + Sync> PerTier<S> {
             unkeyed: Unkeyed::default(),
             tier_of: Box::new(tier_of),
             cap: all,
-            announced: Live::new(Vec::new()),
+            announced: Swappable::new(Vec::new()),
             announcing: Mutex::default(),
         })
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::algorithm::{Algorithm, Decision, MAX_RESERVATION, Refusal};
-use super::flow::Flow;
 use super::quota::Rate;
+use super::refill::Refill;
 use crate::clock::Moment;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -40,7 +40,7 @@ const MOST: u64 = (1 << 62) - 1;
 /// 146 years at most.
 #[derive(Clone, Copy, Debug)]
 pub struct LeakyBucket {
-    flow: Flow,
+    flow: Refill,
     capacity: u64,
 }
 
@@ -70,7 +70,7 @@ impl LeakyBucket {
     #[must_use]
     pub fn new(rate: &Rate) -> Self {
         let capacity = rate.capacity();
-        Self { flow: Flow::new(capacity.min(MOST), rate.per_second(), 1), capacity }
+        Self { flow: Refill::new(capacity.min(MOST), rate.per_second(), 1), capacity }
     }
 
     /// How full it is, and whether the clock was set back since.

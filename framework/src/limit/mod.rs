@@ -7,9 +7,8 @@
 pub mod guide {}
 
 mod algorithm;
-mod any;
+mod any_algorithm;
 mod fixed_window;
-mod flow;
 pub mod headers;
 mod keyed;
 mod layered;
@@ -17,6 +16,7 @@ mod leaky_bucket;
 mod limiter;
 mod pacer;
 mod quota;
+mod refill;
 mod sliding_log;
 mod sliding_window;
 mod tiers;
@@ -24,13 +24,13 @@ mod token_bucket;
 mod window;
 
 pub use algorithm::{Algorithm, Decision, MAX_RESERVATION, Refusal};
-pub use any::{AnyAlgorithm, AnyState};
+pub use any_algorithm::{AnyAlgorithm, AnyState};
 pub use fixed_window::{FixedWindow, WindowCount};
 pub use keyed::{KeyedBuilder, KeyedConfig, KeyedLimiter, MAX_KEYS};
 pub use layered::{LayerRefusal, Layered, LayeredBuilder, LayeredDecision, MAX_LAYERS};
 pub use leaky_bucket::{LeakyBucket, Level};
 pub use limiter::RateLimiter;
-pub use pacer::{MAX_HORIZON, Pacer, PacerBuilder, PacerConfig, Turn};
+pub use pacer::{MAX_HORIZON, Pacer, PacerBuilder, PacerConfig, Reservation};
 pub use quota::{
     Config, MAX_REFILL_PER_SECOND, MAX_WINDOW, MIN_REFILL_PER_SECOND, MIN_WINDOW, Quota, Rate,
 };

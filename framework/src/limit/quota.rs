@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::setting::{Check, InvalidSettings};
+use crate::constraint::{Constraints, InvalidSettings};
 
 /// The slowest refill or leak that can be asked for: one in 116 days.
 pub const MIN_REFILL_PER_SECOND: f64 = 1e-7;
@@ -36,7 +36,7 @@ impl Quota {
         window: Duration,
         keys: [&'static str; 2],
     ) -> Result<Self, InvalidSettings> {
-        let mut check = Check::default();
+        let mut check = Constraints::default();
         check.require(limit >= 1, keys[0], limit, "at least 1");
         check.require(
             (MIN_WINDOW..=MAX_WINDOW).contains(&window),
@@ -80,7 +80,7 @@ impl Rate {
         per_second: f64,
         keys: [&'static str; 2],
     ) -> Result<Self, InvalidSettings> {
-        let mut check = Check::default();
+        let mut check = Constraints::default();
         check.require(capacity >= 1, keys[0], capacity, "at least 1");
         check.require(
             (MIN_REFILL_PER_SECOND..=MAX_REFILL_PER_SECOND).contains(&per_second),

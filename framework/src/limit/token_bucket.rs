@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::algorithm::{Algorithm, Decision, MAX_RESERVATION, Refusal};
-use super::flow::Flow;
 use super::quota::Rate;
+use super::refill::Refill;
 use crate::clock::Moment;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -31,7 +31,7 @@ use crate::sync::{AtomicU64, Ordering};
 /// there on, instead of refusing until the old time comes round.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenBucket {
-    flow: Flow,
+    flow: Refill,
     capacity: u64,
 }
 
@@ -45,7 +45,7 @@ impl TokenBucket {
     /// What these settings ask for.
     #[must_use]
     pub fn new(rate: &Rate) -> Self {
-        Self { flow: Flow::new(rate.capacity(), rate.per_second(), 0), capacity: rate.capacity() }
+        Self { flow: Refill::new(rate.capacity(), rate.per_second(), 0), capacity: rate.capacity() }
     }
 
     /// Moves `full_at` on by `cost` units, unless that would be beyond what `allow` allows. What it was before.

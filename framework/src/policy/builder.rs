@@ -10,7 +10,7 @@ use super::settings::{
     DEFAULT_DEADLINE, DEFAULT_FALLBACK_TIMEOUT, DEFAULT_TIMEOUT, MAX_DURATION, MIN_DURATION,
     MethodPolicy, Policy,
 };
-use crate::setting::InvalidSettings;
+use crate::constraint::InvalidSettings;
 use crate::{backpressure, breaker, bulkhead, limit, retry};
 
 /// One setting of a policy with a value it cannot have.

@@ -1,6 +1,6 @@
 //! What a policy is built of: settings, or builders of them.
 
-use crate::setting::InvalidSettings;
+use crate::constraint::InvalidSettings;
 use crate::{backpressure, breaker, bulkhead, limit, retry};
 
 /// Settings of type `C`, or a builder of them: [`Builder`](super::Builder) takes either, so that a builder's

@@ -66,6 +66,23 @@ impl Config {
         // At most 30 days, which a double holds to the nanosecond.
         Duration::from_nanos(nanos.min(cap).round() as u64)
     }
+
+    /// How long to wait when the server, or one of our guards, has said when to come back: never before `asked`, and
+    /// spread after it by as much as the jitter spreads `own`, the delay that [`Config::delay`] gave for the same
+    /// `attempt` and `previous`. So callers that were all told the same moment do not all return at it.
+    ///
+    /// Never shorter than `own`. May exceed [`max_delay`](Config::max_delay), because the server asked for it.
+    #[must_use]
+    pub fn delay_after(
+        &self,
+        asked: Duration,
+        own: Duration,
+        attempt: u32,
+        previous: Duration,
+    ) -> Duration {
+        let shortest = self.delay(attempt, previous, 0.0);
+        own.max(asked.saturating_add(own.saturating_sub(shortest)))
+    }
 }
 
 /// `base * factor ^ attempt`, which may be infinite but never NaN.

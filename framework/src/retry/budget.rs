@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::clock::{Moment, nanos};
-use crate::setting::{Check, InvalidSettings};
+use crate::constraint::{Constraints, InvalidSettings};
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// The shortest window of a budget: 100 ms.
@@ -92,7 +92,7 @@ impl BudgetBuilder {
     /// # Errors
     /// Every setting that is out of range or contradicts another.
     pub fn build(self) -> Result<BudgetConfig, InvalidSettings> {
-        let mut check = Check::default();
+        let mut check = Constraints::default();
         let config = self.0;
         check.require(
             (0.0..=1.0).contains(&config.ratio),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::backoff::Backoff;
 use super::budget::BudgetConfig;
 use super::jitter::Jitter;
-use crate::setting::{Check, InvalidSettings};
+use crate::constraint::{Constraints, InvalidSettings};
 
 /// The most attempts that one call can be given.
 pub const MAX_ATTEMPTS: u32 = 1_000;
@@ -158,7 +158,7 @@ impl Builder {
     /// # Errors
     /// Every setting that is out of range or contradicts another.
     pub fn build(self) -> Result<Config, InvalidSettings> {
-        let mut check = Check::default();
+        let mut check = Constraints::default();
         let mut config = self.config;
         config.base_delay = self.base_delay.unwrap_or(config.base_delay.min(config.max_delay));
         check.require(

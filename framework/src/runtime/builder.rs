@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use crate::actor::{RestartPolicy, Supervision, SupervisionError};
 use crate::breaker::adaptive::HistoryStore;
-use crate::call::timer::Time;
+use crate::constraint::InvalidSettings;
 use crate::entropy::Entropy;
 use crate::event::{Event, Observer};
 use crate::policy::{Policy, PolicyFile, PolicyFileError};
-use crate::setting::InvalidSettings;
 use crate::telemetry::{DEFAULT_CAPACITY, Events, Publisher, Tracing};
+use crate::time::Time;
 
 use super::events::Broadcast;
 use super::exporting::Exporting;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::actor::{Control, ControlError};
-use crate::call::Snapshot;
-use crate::call::timer::Time;
+use crate::dependency::Snapshot;
 use crate::event::State;
 use crate::policy::Policy;
+use crate::time::Time;
 
 use super::registry::Registered;
 
@@ -57,7 +57,7 @@ impl DependencyHandle {
     /// # Errors
     /// [`ControlError`]: no answer within 5 s, or nobody looks after the dependency any more.
     pub async fn tell(&self, control: Control) -> Result<Snapshot, ControlError> {
-        self.registered.attendance.tell(&self.time, control).await
+        self.registered.supervised.tell(&self.time, control).await
     }
 
     /// Refuses every call until [`DependencyHandle::reset`], and turns away those that wait.

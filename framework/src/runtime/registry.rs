@@ -6,8 +6,8 @@ use std::sync::{Arc, Weak};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
-use crate::actor::{Attendance, DependencyActor};
-use crate::call::Dependency;
+use crate::actor::{DependencyActor, Supervised};
+use crate::dependency::Dependency;
 use crate::error::DependencyName;
 
 use super::history::Keeper;
@@ -26,7 +26,7 @@ struct Place {
 #[derive(Clone)]
 pub(super) struct Registered {
     pub(super) dependency: Arc<Dependency>,
-    pub(super) attendance: Arc<Attendance<DependencyActor>>,
+    pub(super) supervised: Arc<Supervised<DependencyActor>>,
     /// Whoever keeps what its breaker learns, if anybody does.
     pub(super) keeper: Option<Keeper>,
 }
@@ -100,7 +100,7 @@ impl Drop for Tenancy {
         self.registry
             .0
             .remove_if(mine.name(), |_, other| Arc::ptr_eq(&other.registered.dependency, mine));
-        self.registered.attendance.dismiss();
+        self.registered.supervised.dismiss();
         if let Some(keeper) = &self.registered.keeper {
             keeper.keep(mine);
         }

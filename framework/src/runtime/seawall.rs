@@ -8,16 +8,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::actor::{ActorHandle, Job, Supervision, actix};
-use crate::call::timer::Time;
-use crate::call::{Core, Dependency, Snapshot};
 use crate::client::{Link, Proxy};
 use crate::clock::Moment;
+use crate::dependency::{Dependency, MethodTable, Snapshot};
 use crate::entropy::Entropy;
 use crate::error::DependencyName;
 use crate::event::Observer;
 use crate::policy::PolicyFile;
 use crate::sync::Mutex;
 use crate::telemetry::EventStream;
+use crate::time::Time;
 
 use super::builder::Builder;
 use super::dependency::DependencyHandle;
@@ -174,8 +174,8 @@ impl Seawall {
         let observer = Arc::clone(&self.0.observer);
         let dependency =
             Arc::new(Dependency::new(name, policy, self.0.time.clone(), entropy, observer));
-        let attendance = self.0.supervision.attend(Arc::clone(&dependency));
-        Registered { dependency, attendance, keeper: self.0.keeper.clone() }
+        let supervised = self.0.supervision.supervise(Arc::clone(&dependency));
+        Registered { dependency, supervised, keeper: self.0.keeper.clone() }
     }
 
     /// A client of another trait on a dependency that is already spawned: both share its breaker, its
@@ -310,6 +310,6 @@ impl fmt::Debug for Seawall {
 
 fn link<P: Proxy>(service: P::Service, tenancy: Arc<Tenancy>) -> P {
     let dependency = Arc::clone(tenancy.dependency());
-    let core = Core::new(dependency, P::METHODS, Box::new(tenancy));
+    let core = MethodTable::new(dependency, P::METHODS, Box::new(tenancy));
     P::from_link(Link::new(Arc::new(core), service))
 }

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::call::Dependency;
-use crate::call::timer::Sleep;
+use crate::dependency::Dependency;
+use crate::time::Sleep;
 
 use super::history::patiently;
 use super::seawall::Inner;
@@ -68,7 +68,7 @@ impl Inner {
         }
         for registered in &all {
             registered.dependency.cancel();
-            registered.attendance.dismiss();
+            registered.supervised.dismiss();
         }
         if let Some(keeper) = &self.keeper {
             patiently(keeper.flush(), &self.time).await;

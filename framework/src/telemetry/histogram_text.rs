@@ -6,7 +6,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::call::{Latency, Snapshot};
+use crate::dependency::{Latency, Snapshot};
 
 use super::names::{CALL_DURATION, DEPENDENCY, METHOD};
 

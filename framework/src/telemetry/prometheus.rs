@@ -7,7 +7,7 @@ use std::sync::Arc;
 use metrics::SharedString;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use crate::call::Dependency;
+use crate::dependency::Dependency;
 use crate::sync::Mutex;
 
 use super::histogram_text::HistogramText;

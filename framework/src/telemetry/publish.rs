@@ -9,7 +9,7 @@ use metrics::{
     Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit, with_recorder,
 };
 
-use crate::call::{Dependency, Snapshot};
+use crate::dependency::{Dependency, Snapshot};
 use crate::error::DependencyName;
 
 use super::names;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, SharedString};
 
-use crate::call::{BUCKETS, Dependency, Latency, MethodSnapshot, Snapshot};
+use crate::dependency::{BUCKETS, Dependency, Latency, MethodSnapshot, Snapshot};
 use crate::error::RejectedBy;
 use crate::event::State;
 use crate::outcome::{CallOutcome, Outcome};

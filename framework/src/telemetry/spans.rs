@@ -3,9 +3,9 @@
 use crate::event::{Event, Observer, State};
 
 /// An observer that tells `tracing`, under the target `seawall`, with the fields `dependency`, `key`, `from`, `to`,
-/// `order`, `by`, `method`, `outcome`, `took_seconds`, `retry_after_seconds`, `unreported`, `restarts`, `trouble`.
+/// `command`, `by`, `method`, `outcome`, `took_seconds`, `retry_after_seconds`, `unreported`, `restarts`, `trouble`.
 ///
-/// A breaker that opens is a warning, any other move of it information, and so is an order by hand; a rebuilt
+/// A breaker that opens is a warning, any other move of it information, and so is an command by hand; a rebuilt
 /// actor and a history that cannot be read or kept are warnings, an actor that is left unattended an error.
 /// Refusals and slow calls, of which a few are told, are for debugging. It costs nothing when nobody subscribes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,12 +44,12 @@ impl Observer for Tracing {
                 let took_seconds = took.as_secs_f64();
                 tracing::debug!(target: "seawall", dependency, method, outcome, took_seconds, unreported, "a call was slow");
             }
-            Event::Ordered { dependency, order, .. } => {
-                let (dependency, order) = (&**dependency, order.as_str());
-                tracing::info!(target: "seawall", dependency, order, "circuit breaker told by hand");
+            Event::CommandExecuted { dependency, command, .. } => {
+                let (dependency, command) = (&**dependency, command.as_str());
+                tracing::info!(target: "seawall", dependency, command, "an operator command was executed");
             }
             Event::Reloaded { dependency, .. } => {
-                tracing::info!(target: "seawall", dependency = &**dependency, "goes by another policy from now on");
+                tracing::info!(target: "seawall", dependency = &**dependency, "policy reloaded");
             }
             Event::ActorRestarted { dependency, restarts, .. } => {
                 tracing::warn!(target: "seawall", dependency = &**dependency, restarts, "actor failed and was rebuilt");

@@ -13,8 +13,8 @@ use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
 
+use crate::constraint::{Constraints, InvalidSettings};
 use crate::event::{Event, Observer};
-use crate::setting::{Check, InvalidSettings};
 use crate::sync::{AtomicU64, Mutex, Ordering, wake};
 
 /// How many events are kept for slow subscribers, unless set.
@@ -74,7 +74,7 @@ impl Ring {
 impl Events {
     /// Keeps up to `capacity` events for slow subscribers.
     pub(crate) fn new(capacity: usize) -> Result<Self, InvalidSettings> {
-        let mut check = Check::default();
+        let mut check = Constraints::default();
         check.require(
             (1..=MAX_CAPACITY).contains(&capacity),
             "event_capacity",

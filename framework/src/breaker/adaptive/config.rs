@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::breaker::MAX_WINDOW_CALLS;
-use crate::setting::{Check, InvalidSettings};
+use crate::constraint::{Constraints, InvalidSettings};
 
 use super::week::UtcOffset;
 
@@ -181,7 +181,7 @@ impl Builder {
     /// Every setting that is out of range or contradicts another.
     pub fn build(self) -> Result<Config, InvalidSettings> {
         let Self { min, max, spreads, alpha, min_calls, window, half_life, utc_offset } = self;
-        let mut check = Check::default();
+        let mut check = Constraints::default();
         for (key, share) in [("min", min), ("max", max)] {
             check.require(share > 0.0 && share <= 1.0, key, share, "above 0 and at most 1");
         }

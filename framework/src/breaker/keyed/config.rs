@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::breaker::Config;
-use crate::setting::{Check, InvalidSettings};
+use crate::constraint::{Constraints, InvalidSettings};
 
 /// The most keys that may have a breaker of their own.
 pub const MAX_KEYS: usize = 1_000_000;
@@ -85,7 +85,7 @@ impl KeysBuilder {
     /// Every setting that is out of range.
     pub fn build(self) -> Result<Keys, InvalidSettings> {
         let Keys { max_keys, idle_after, .. } = self.0;
-        let mut check = Check::default();
+        let mut check = Constraints::default();
         check.require(
             (1..=MAX_KEYS).contains(&max_keys),
             "max_keys",
@@ -178,7 +178,7 @@ impl KeyedBuilder {
     /// # Errors
     /// Every setting that is out of range.
     pub fn build(self) -> Result<KeyedConfig, InvalidSettings> {
-        let mut check = Check::default();
+        let mut check = Constraints::default();
         check.require(
             self.breaker.trip().adaptive.is_none(),
             "adaptive",

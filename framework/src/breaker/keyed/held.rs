@@ -6,7 +6,7 @@ use std::hash::Hash;
 use crate::breaker::{Admission, CircuitBreaker, Refusal};
 use crate::clock::Moment;
 use crate::event::{State, Transition};
-use crate::outcome::Lesson;
+use crate::outcome::AttemptEnd;
 use crate::sync::{Arc, Ordering};
 
 use super::order::Entry;
@@ -107,10 +107,10 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         &self,
         held: &Held<K>,
         admission: Admission,
-        lesson: Lesson,
+        attempt_end: AttemptEnd,
         now: Moment,
     ) -> Option<Transition> {
-        let transition = self.breaker(held).record(admission, lesson, now)?;
+        let transition = self.breaker(held).record(admission, attempt_end, now)?;
         Some(match &held.0 {
             Some(entry) => self.settle(entry, transition),
             None => transition,

@@ -245,7 +245,7 @@ impl<K: Hash + Eq> Order<K> {
         Some(gone)
     }
 
-    /// Moves on the next [`POLL_LOOKS`] whose open time is over, and evicts the idle among them and
+    /// Transitions on the next [`POLL_LOOKS`] whose open time is over, and evicts the idle among them and
     /// among as many closed ones.
     pub(super) fn sweep(
         &mut self,

@@ -25,7 +25,7 @@ fn ms(ms: u64) -> Moment {
     NOW + Duration::from_millis(ms)
 }
 
-fn breaker(config: Result<Config, crate::setting::InvalidSettings>) -> Arc<CircuitBreaker> {
+fn breaker(config: Result<Config, crate::constraint::InvalidSettings>) -> Arc<CircuitBreaker> {
     Arc::new(CircuitBreaker::new(config.unwrap(), NOW))
 }
 

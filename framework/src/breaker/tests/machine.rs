@@ -10,7 +10,7 @@ use crate::breaker::{
 };
 use crate::clock::Moment;
 use crate::event::{State, Transition};
-use crate::outcome::{Class, Lesson, Outcome};
+use crate::outcome::{AttemptEnd, Class, Outcome};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Is {
@@ -267,8 +267,8 @@ impl Model {
         }
     }
 
-    fn record(&mut self, lease: Lease, lesson: Lesson, now: Moment) -> Option<Transition> {
-        let class = lesson.outcome.class();
+    fn record(&mut self, lease: Lease, attempt_end: AttemptEnd, now: Moment) -> Option<Transition> {
+        let class = attempt_end.outcome.class();
         if !lease.counted {
             return None;
         }
@@ -291,9 +291,9 @@ impl Model {
             return None;
         }
         if self.config.use_retry_after() {
-            self.asked = self.asked.max(now + lesson.retry_after.unwrap_or_default());
+            self.asked = self.asked.max(now + attempt_end.retry_after.unwrap_or_default());
         }
-        let slow = lesson.slow && self.config.minds_slow_calls();
+        let slow = attempt_end.slow && self.config.minds_slow_calls();
         match (self.is, class) {
             (Is::Closed, _) => {
                 self.bucket = self.bucket.max(self.bucket_of(now));
@@ -413,7 +413,7 @@ fn count<'a>(calls: impl Iterator<Item = &'a (u64, bool, bool)>) -> [u64; 3] {
 enum Step {
     Admit,
     /// Ends any lease that is out, a late one too.
-    Record(prop::sample::Index, Lesson),
+    Record(prop::sample::Index, AttemptEnd),
     Advance(Duration),
     Poll,
     ForceOpen,
@@ -425,7 +425,7 @@ enum Step {
     Reconfigure(Box<Config>),
 }
 
-fn lessons() -> impl Strategy<Value = Lesson> {
+fn lessons() -> impl Strategy<Value = AttemptEnd> {
     let outcome = prop_oneof![
         4 => Just(Outcome::Success),
         6 => Just(Outcome::Failure),
@@ -435,11 +435,8 @@ fn lessons() -> impl Strategy<Value = Lesson> {
         9 => Just(None),
         1 => prop_oneof![(0u64..5_000).prop_map(millis), Just(Duration::MAX)].prop_map(Some),
     ];
-    (outcome, prop::bool::weighted(0.3), asked).prop_map(|(outcome, slow, retry_after)| Lesson {
-        outcome,
-        slow,
-        retry_after,
-    })
+    (outcome, prop::bool::weighted(0.3), asked)
+        .prop_map(|(outcome, slow, retry_after)| AttemptEnd { outcome, slow, retry_after })
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -567,10 +564,10 @@ proptest! {
                         (admitted, expected) => prop_assert_eq!(admitted.err(), expected.err()),
                     }
                 }
-                Step::Record(index, lesson) if !out.is_empty() => {
+                Step::Record(index, attempt_end) if !out.is_empty() => {
                     let (admission, lease) = out.swap_remove(index.index(out.len()));
-                    let moved = breaker.record(admission, lesson, now);
-                    prop_assert_eq!(moved, model.record(lease, lesson, now));
+                    let moved = breaker.record(admission, attempt_end, now);
+                    prop_assert_eq!(moved, model.record(lease, attempt_end, now));
                 }
                 Step::Record(..) => {}
                 Step::Advance(by) => now = now + by,

@@ -9,7 +9,7 @@ use crate::breaker::{
 };
 use crate::clock::Moment;
 use crate::event::State;
-use crate::outcome::{Lesson, Outcome};
+use crate::outcome::{AttemptEnd, Outcome};
 
 /// Half-open since second 30 by its own settings, or as soon as it is asked.
 fn half_open(builder: Builder) -> CircuitBreaker {
@@ -78,8 +78,8 @@ fn an_answer_past_its_life_changes_nothing_though_there_are_places_free() {
         let breaker = half_open(places(5).success_threshold(1));
         let late = probe(&breaker, 30);
         let generation = breaker.report().generation;
-        let lesson = Lesson { outcome, slow: false, retry_after: Some(secs(9_999)) };
-        assert_eq!(breaker.record(late, lesson, at(secs(40))), None, "{outcome:?}");
+        let attempt_end = AttemptEnd { outcome, slow: false, retry_after: Some(secs(9_999)) };
+        assert_eq!(breaker.record(late, attempt_end, at(secs(40))), None, "{outcome:?}");
         let report = breaker.report();
         assert_eq!((report.state, report.generation), (State::HalfOpen, generation));
         assert_eq!((report.probes, report.stale_results), (0, 1));
@@ -187,7 +187,7 @@ fn a_clock_that_is_a_little_behind_does_not_end_the_longest_opening() {
     let opened = at(secs(1_000_000));
     let call = breaker.admit(opened, &mut None).unwrap();
     let retry_after = Some(Duration::MAX);
-    breaker.record(call, Lesson { retry_after, ..Outcome::Failure.into() }, opened);
+    breaker.record(call, AttemptEnd { retry_after, ..Outcome::Failure.into() }, opened);
     for behind in [millis(0), millis(3), millis(5), secs(60), secs(3_600)] {
         let now = at(secs(1_000_000) - behind);
         let refused = Refusal { retry_after: Some(MAX_OPEN_FOR + behind) };

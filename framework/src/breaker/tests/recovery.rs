@@ -11,7 +11,7 @@ use crate::breaker::{
 use crate::clock::Moment;
 use crate::entropy::Entropy;
 use crate::event::State;
-use crate::outcome::{Lesson, Outcome};
+use crate::outcome::{AttemptEnd, Outcome};
 
 fn breaker(builder: Builder) -> CircuitBreaker {
     CircuitBreaker::new(builder.build().unwrap(), Moment::ZERO)
@@ -118,8 +118,8 @@ fn fleet(builder: &Builder, asked: Option<Duration>, openings: u32) -> Vec<Durat
             let mut length = Duration::ZERO;
             for _ in 0..openings {
                 let admission = breaker.admit(now, &mut None).unwrap();
-                let lesson = Lesson { retry_after: asked, ..Outcome::Failure.into() };
-                breaker.record(admission, lesson, now);
+                let attempt_end = AttemptEnd { retry_after: asked, ..Outcome::Failure.into() };
+                breaker.record(admission, attempt_end, now);
                 length = open_for(&breaker, now);
                 now = now + length;
             }
@@ -352,7 +352,7 @@ fn a_disabled_breaker_counts_nothing_and_a_reset_leaves_it_so() {
 fn asked(breaker: &CircuitBreaker, after: Duration, now: Moment) {
     let admission = breaker.admit(now, &mut None).unwrap();
     let retry_after = Some(after);
-    breaker.record(admission, Lesson { retry_after, ..Outcome::Failure.into() }, now);
+    breaker.record(admission, AttemptEnd { retry_after, ..Outcome::Failure.into() }, now);
 }
 
 #[test]
@@ -412,7 +412,7 @@ fn told_to_observe_it_judges_and_refuses_nothing_until_reset() {
 /// One call of a breaker that minds latency.
 fn take(breaker: &CircuitBreaker, slow: bool, now: Moment) -> State {
     let admission = breaker.admit(now, &mut None).unwrap();
-    breaker.record(admission, Lesson { slow, ..Outcome::Success.into() }, now);
+    breaker.record(admission, AttemptEnd { slow, ..Outcome::Success.into() }, now);
     breaker.state()
 }
 

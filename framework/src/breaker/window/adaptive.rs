@@ -7,7 +7,7 @@ use crate::breaker::adaptive::{Config, Memory, UtcOffset};
 use crate::clock::Moment;
 
 use super::timed::Timed;
-use super::{Mark, Share, Tally};
+use super::{Mark, RateThreshold, Tally};
 
 /// A window of time whose threshold comes from a memory.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Adaptive {
     memory: Arc<Memory>,
     length: Duration,
     min_calls: u64,
-    min: Share,
+    min: RateThreshold,
     alpha: f64,
     offset: UtcOffset,
 }
@@ -30,7 +30,7 @@ impl Adaptive {
             memory: Arc::clone(memory),
             length,
             min_calls: u64::from(config.min_calls()),
-            min: Share::new(Some(config.min())),
+            min: RateThreshold::new(Some(config.min())),
             alpha: config.alpha(),
             offset: config.utc_offset(),
         }
@@ -78,7 +78,7 @@ impl Adaptive {
             )
     }
 
-    /// Moves on what nobody's calls do. What is in the window stays unlearned until it has left it.
+    /// Transitions on what nobody's calls do. What is in the window stays unlearned until it has left it.
     pub(super) fn tend(&self, now: Moment) -> Moment {
         self.timed.slide(now);
         self.memory.tend(now, self.length)

@@ -6,7 +6,7 @@
 mod adaptive;
 mod calls;
 mod consecutive;
-mod share;
+mod rate_threshold;
 mod timed;
 
 use std::sync::Arc;
@@ -22,8 +22,8 @@ use timed::Timed;
 
 #[cfg(all(test, not(seawall_loom)))]
 pub(super) use calls::LOOKED_AT;
-pub(super) use share::Share;
-use share::Thresholds;
+pub(super) use rate_threshold::RateThreshold;
+use rate_threshold::Thresholds;
 
 /// Failures and slow calls out of calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -221,7 +221,7 @@ impl Window {
             || self.adaptive.as_ref().is_some_and(|window| window.confirms(now))
     }
 
-    /// Moves on what nobody's calls do.
+    /// Transitions on what nobody's calls do.
     pub(super) fn tend(&self, now: Moment) -> Option<Moment> {
         self.adaptive.as_ref().map(|window| window.tend(now))
     }

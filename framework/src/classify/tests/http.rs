@@ -61,7 +61,14 @@ fn seconds_are_what_they_say_up_to_the_cap() {
         (" ", None),
         ("-1", None),
         ("+7", None),
-        ("7.5", None),
+        // Servers write fractions, and the pacer reads them: so do retry and breaker.
+        ("1.5", Some(Duration::from_millis(1_500))),
+        ("0.65", Some(Duration::from_millis(650))),
+        ("2.0", Some(secs(2))),
+        ("0.0000000001", Some(Duration::from_nanos(1))),
+        ("1.", None),
+        (".5", None),
+        ("1.5.0", None),
         ("7s", None),
         ("7, 8", None),
         ("\u{666}", None), // a digit, but not one of HTTP's

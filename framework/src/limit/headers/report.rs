@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::list::{self, Bare, Member};
-use super::number;
+use crate::classify::number;
 
 /// A field longer than this is not looked at.
 pub const MAX_FIELD_BYTES: usize = 4096;

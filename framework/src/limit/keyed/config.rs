@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::setting::{Check, InvalidSettings};
+use crate::constraint::{Constraints, InvalidSettings};
 
 /// The most keys that may have a limiter of their own.
 pub const MAX_KEYS: usize = 10_000_000;
@@ -53,7 +53,7 @@ impl KeyedBuilder {
     /// # Errors
     /// Every setting that is out of range.
     pub fn build(self) -> Result<KeyedConfig, InvalidSettings> {
-        let mut check = Check::default();
+        let mut check = Constraints::default();
         check.require(
             (1..=MAX_KEYS).contains(&self.0.max_keys),
             "max_keys",

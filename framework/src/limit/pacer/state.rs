@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{PacerConfig, Turn};
+use super::{PacerConfig, Reservation};
 use crate::clock::Moment;
 use crate::limit::Refusal;
 use crate::limit::headers::Report;
@@ -125,11 +125,15 @@ impl Budget {
 }
 
 impl State {
-    pub(super) fn pace(&mut self, config: &PacerConfig, now: Moment) -> Result<Turn, Refusal> {
+    pub(super) fn pace(
+        &mut self,
+        config: &PacerConfig,
+        now: Moment,
+    ) -> Result<Reservation, Refusal> {
         self.bound(config.horizon, now);
         let (wait, gap) = self.wait(config, now)?;
         self.sent += 1;
-        Ok(Turn { wait, number: self.sent, gap })
+        Ok(Reservation { wait, number: self.sent, gap })
     }
 
     /// Nothing that is remembered lies further ahead than a server could say now. It does when the clock was put back, or the
@@ -150,7 +154,7 @@ impl State {
     }
 
     /// Somebody else can have it.
-    pub(super) fn refund(&mut self, turn: Turn) {
+    pub(super) fn refund(&mut self, turn: Reservation) {
         let number = turn.number;
         let is_latest = number == self.sent;
         let Some(news) = &mut self.news else {

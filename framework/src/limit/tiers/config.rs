@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::constraint::{Constraints, InvalidSettings};
 use crate::limit::keyed::MAX_KEYS;
 use crate::limit::quota::Rate;
-use crate::setting::{Check, InvalidSettings};
 
 /// The most tiers there may be.
 pub const MAX_TIERS: usize = 64;
@@ -48,7 +48,7 @@ impl TierConfig {
         self.weight
     }
 
-    pub(super) fn check(self, check: &mut Check) {
+    pub(super) fn check(self, check: &mut Constraints) {
         let allowed = format!("from 1 to {MAX_WEIGHT}");
         check.require((1..=MAX_WEIGHT).contains(&self.weight), "weight", self.weight, allowed);
     }
@@ -117,7 +117,7 @@ impl TiersBuilder {
     /// # Errors
     /// A cap with a burst of 1; no tier, or too many; a name that is empty or taken; every number that is out of range.
     pub fn build(self) -> Result<TiersConfig, InvalidSettings> {
-        let mut check = Check::default();
+        let mut check = Constraints::default();
         let burst = self.0.cap.capacity();
         check.require(burst >= MIN_CAP, "cap.capacity", burst, "at least 2, to be shared");
         let tiers = &self.0.tiers;

@@ -22,7 +22,7 @@ pub struct TierDecision {
     pub settings: TierConfig,
     /// Of a refusal: what refused. Else what has the least left for him.
     pub by: TierLimit,
-    /// How things are with that: with [`TierLimit::Share`], `limit` is the cap's and `remaining` his.
+    /// How things are with that: with [`TierLimit::FairShare`], `limit` is the cap's and `remaining` his.
     /// Of a refusal, `retry_after` is [`TierRefusal::retry_after`].
     pub decision: Decision,
 }
@@ -46,7 +46,7 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         let time = self.share.advance(now, left);
         let Some(used) = self.share.take(&user.used, tier.allowance, time, left, cost) else {
             tier.bucket.refund(&user.bucket, now, cost, now);
-            return Err(self.refusal(TierLimit::Share, user, tier, now, cost));
+            return Err(self.refusal(TierLimit::FairShare, user, tier, now, cost));
         };
         if self.cap.try_take(&self.cap_bucket, now, cost).is_err() {
             tier.bucket.refund(&user.bucket, now, cost, now);
@@ -75,7 +75,7 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         let left = self.left(now);
         let time = self.share.advance(now, left);
         if !self.share.has(&user.used, tier.allowance, time, left, cost) {
-            return refused(TierLimit::Share);
+            return refused(TierLimit::FairShare);
         }
         if !self.cap.peek(&self.cap_bucket, now, cost).allowed {
             return refused(TierLimit::Cap);
@@ -99,13 +99,13 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
             Err(TierRefusal { by, retry_after }) => {
                 let of = match by {
                     TierLimit::User => own,
-                    TierLimit::Share => share.unwrap_or(Decision { remaining: 0, ..cap }),
+                    TierLimit::FairShare => share.unwrap_or(Decision { remaining: 0, ..cap }),
                     TierLimit::Cap => cap,
                 };
                 (by, Decision { allowed: false, retry_after, ..of })
             }
             Ok(()) => {
-                let share = share.map(|share| (TierLimit::Share, share));
+                let share = share.map(|share| (TierLimit::FairShare, share));
                 let all = [Some((TierLimit::User, own)), share, Some((TierLimit::Cap, cap))];
                 let left =
                     |(_, of): &(TierLimit, Decision)| (of.remaining, Reverse(of.reset_after));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::TierConfig;
-use super::share::Allowance;
+use super::fair_share::Allowance;
 use crate::limit::token_bucket::TokenBucket;
 
 /// How many earlier settings are kept, so that users who still have them can be moved.

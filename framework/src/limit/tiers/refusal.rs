@@ -11,7 +11,7 @@ pub enum TierLimit {
     /// The user's own limit.
     User,
     /// His fair share of the cap: others who have had less of it go first.
-    Share,
+    FairShare,
     /// The cap: there is nothing left for anybody.
     Cap,
 }
@@ -20,7 +20,7 @@ impl fmt::Display for TierLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::User => "the user's own limit",
-            Self::Share => "the user's share of the cap",
+            Self::FairShare => "the user's share of the cap",
             Self::Cap => "the cap",
         })
     }

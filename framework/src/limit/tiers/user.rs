@@ -1,7 +1,7 @@
 //! One user: what he has left, and what becomes of it when he moves.
 
+use super::fair_share::FairShare;
 use super::plan::{Plan, Tier};
-use super::share::Share;
 use crate::clock::Moment;
 use crate::limit::algorithm::Algorithm;
 use crate::limit::token_bucket::Bucket;
@@ -23,7 +23,7 @@ impl User {
     }
 
     /// Whether forgetting a user gives him nothing, whatever tier he comes back in.
-    pub(super) fn is_fresh(&self, plan: &Plan, share: &Share, now: Moment) -> bool {
+    pub(super) fn is_fresh(&self, plan: &Plan, share: &FairShare, now: Moment) -> bool {
         plan.settings(self.tier).is_some_and(|tier| {
             tier.bucket.is_fresh(&self.bucket, now.before(plan.longest_fill))
                 && share.is_fresh(self.used.load(Ordering::Relaxed), tier.allowance)
@@ -31,7 +31,7 @@ impl User {
     }
 
     /// The user in another tier, with what he has left in this one, at most the new burst.
-    pub(super) fn moved(&self, plan: &Plan, share: &Share, to: &Tier, now: Moment) -> Self {
+    pub(super) fn moved(&self, plan: &Plan, share: &FairShare, to: &Tier, now: Moment) -> Self {
         let used = self.used.load(Ordering::Relaxed);
         let moved = Self::new(to.id);
         let (left, used) = match plan.settings(self.tier) {

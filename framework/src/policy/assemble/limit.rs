@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use crate::constraint::InvalidSettings;
 use crate::limit::{Config, PacerConfig};
 use crate::policy::builder::PolicyMistake;
 use crate::policy::decode::{Layer, Setting};
 use crate::policy::schema::{Kind, RATE_LIMIT};
-use crate::setting::InvalidSettings;
 
 use super::{Merged, is_within, prefixed};
 

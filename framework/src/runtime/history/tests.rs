@@ -1,4 +1,4 @@
-//! What the thread does with its orders, one by one.
+//! What the thread does with its requests, one by one.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
@@ -56,14 +56,14 @@ fn dependency() -> Arc<Dependency> {
 #[test]
 fn what_two_want_read_is_not_counted_twice() {
     let (store, dependency) = (hundred(), dependency());
-    let (orders, received) = mpsc::channel();
+    let (requests, received) = mpsc::channel();
     // Both asked before either was served: a spawn, and a round that had the same thing to read first.
     let answers = [(); 2].map(|()| {
         let (done, answer) = oneshot::channel();
-        orders.send(Order::Read(Arc::clone(&dependency), done)).unwrap();
+        requests.send(Request::Read(Arc::clone(&dependency), done)).unwrap();
         answer
     });
-    drop(orders);
+    drop(requests);
     serve(&store, &Registry::default(), &AtomicBool::new(false), &received);
     for mut answer in answers {
         answer.try_recv().unwrap();

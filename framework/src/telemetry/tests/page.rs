@@ -8,8 +8,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::breaker;
-use crate::call::Dependency;
-use crate::event::{Order, State};
+use crate::dependency::Dependency;
+use crate::event::{Command, State};
 use crate::outcome::CallOutcome;
 use crate::policy::Policy;
 
@@ -180,9 +180,9 @@ fn no_counter_falls_and_states_add_up_while_threads_call_and_scrape() {
                     let one = &driven[round as usize % 2];
                     one.call(round as usize % 2, MS, if round % 3 == 0 { Err(()) } else { Ok(1) });
                     match round % 97 {
-                        0 => one.dependency().obey(Order::ForceOpen),
-                        1 => one.dependency().obey(Order::Reset),
-                        2 => one.dependency().obey(Order::ForceClosed),
+                        0 => one.dependency().execute(Command::ForceOpen),
+                        1 => one.dependency().execute(Command::Reset),
+                        2 => one.dependency().execute(Command::ForceClosed),
                         _ => {}
                     }
                 }
@@ -261,7 +261,7 @@ proptest! {
         }).collect();
         for nanos in &took {
             payments.call(0, Duration::from_nanos(*nanos), Err(()));
-            payments.dependency().obey(Order::Reset);
+            payments.dependency().execute(Command::Reset);
         }
         let page = page_of(&Exporter::new(), &[&payments]);
         for (name, labels, value) in &page.families["seawall_call_duration_seconds"].series {
@@ -338,7 +338,8 @@ fn methods_of_a_second_client_join() {
     let exporter = Exporter::new();
     page_of(&exporter, &[&payments]);
     let more = [super::method("a_first"), super::method("charge"), super::method("zz_last")];
-    let _second = crate::call::Core::new(Arc::clone(payments.dependency()), &more, Box::new(()));
+    let _second =
+        crate::dependency::MethodTable::new(Arc::clone(payments.dependency()), &more, Box::new(()));
     payments.call(0, MS, Ok(1));
     let page = page_of(&exporter, &[&payments]);
     let methods = BTreeSet::from(["a_first", "balance", "charge", "zz_last"]);

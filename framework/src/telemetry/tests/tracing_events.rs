@@ -9,7 +9,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 use super::Driven;
-use crate::event::Order;
+use crate::event::Command;
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
@@ -51,7 +51,7 @@ fn moves_restarts_and_neglect_are_logged_with_their_fields() {
         payments.call(0, Duration::ZERO, Ok(1));
         payments.time.advance(Duration::from_secs(31));
         payments.dependency().tick();
-        payments.dependency().obey(Order::Reset);
+        payments.dependency().execute(Command::Reset);
         payments.dependency().note_restart();
         payments.dependency().note_unattended();
         payments.call(1, Duration::from_secs(11), Ok(1));

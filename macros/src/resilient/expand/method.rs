@@ -148,7 +148,7 @@ fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream
         let #link = &#this.link;
         let #service = #link.service();
         #key
-        let mut #call = #support::Call::begin(#link.core(), #indices::#name as usize);
+        let mut #call = #support::Call::begin(#link.methods(), #indices::#name as usize);
         #by_key
         let #result = #attempts;
         #fallback
@@ -181,7 +181,7 @@ fn key(
             quote_spanned!(path.span()=> &#path(#args))
         }
     };
-    let found = quote_spanned!(path.span()=> let #key = #support::key(#link.core(), #value););
+    let found = quote_spanned!(path.span()=> let #key = #support::key(#link.methods(), #value););
     let support = &context.support;
     Some((found, quote!(#support::Call::by_key(&mut #call, &#key);)))
 }

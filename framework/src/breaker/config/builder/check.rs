@@ -6,7 +6,7 @@ use crate::breaker::config::{
     Config, HalfOpenMode, MAX_GROWN, MAX_HALF_OPEN_CALLS, MAX_OPEN_FOR, MAX_OPEN_GROWTH,
     MAX_WINDOW_CALLS, Ramp, Rates, Trip,
 };
-use crate::setting::{Check, InvalidSettings};
+use crate::constraint::{Constraints, InvalidSettings};
 
 use super::Builder;
 
@@ -16,7 +16,7 @@ impl Builder {
     /// # Errors
     /// Every setting that is out of range or contradicts another.
     pub fn build(self) -> Result<Config, InvalidSettings> {
-        let mut check = Check::default();
+        let mut check = Constraints::default();
         let by_rate = self.failure_rate.is_some() || self.adaptive.is_some();
         let open_for = self.open_for.unwrap_or(Duration::from_secs(if by_rate { 60 } else { 30 }));
         length(&mut check, "open_for", open_for);
@@ -49,7 +49,7 @@ impl Builder {
         check.finish(config)
     }
 
-    fn growth(&self, config: &Config, check: &mut Check) {
+    fn growth(&self, config: &Config, check: &mut Constraints) {
         check.require(
             (1.0..=MAX_OPEN_GROWTH).contains(&config.open_growth),
             "open_growth",
@@ -81,7 +81,7 @@ impl Builder {
         }
     }
 
-    fn slow_start(&self, check: &mut Check) -> Option<Ramp> {
+    fn slow_start(&self, check: &mut Constraints) -> Option<Ramp> {
         let from = self.ramp_from.unwrap_or(0.1);
         check.require(from > 0.0 && from < 1.0, "ramp_from", from, "above 0 and below 1");
         let Some(over) = self.ramp_for else {
@@ -98,7 +98,7 @@ impl Builder {
     }
 
     /// `half_open_calls` and `success_threshold`, as the mode has them.
-    fn probes(&self, check: &mut Check) -> (u32, u32) {
+    fn probes(&self, check: &mut Constraints) -> (u32, u32) {
         let mode = self.half_open.unwrap_or_default();
         let usual = Config::default();
         let (calls, threshold) = match mode {
@@ -151,7 +151,7 @@ impl Builder {
         self.failure_rate.is_some() || self.slow_call_rate.is_some()
     }
 
-    fn trip(&self, check: &mut Check) -> Trip {
+    fn trip(&self, check: &mut Constraints) -> Trip {
         let is_in_a_row = self.failure_rate.is_none() && self.adaptive.is_none();
         let usual = is_in_a_row.then_some(5);
         let failures = self.failures.or(usual);
@@ -159,7 +159,7 @@ impl Builder {
         Trip { failures, rates: self.rates(check), adaptive: self.adaptive }
     }
 
-    fn rates(&self, check: &mut Check) -> Option<Rates> {
+    fn rates(&self, check: &mut Constraints) -> Option<Rates> {
         for (key, rate) in
             [("failure_rate", self.failure_rate), ("slow_call_rate", self.slow_call_rate)]
         {
@@ -211,7 +211,7 @@ impl Builder {
     }
 }
 
-fn length(check: &mut Check, key: &'static str, length: Duration) {
+fn length(check: &mut Constraints, key: &'static str, length: Duration) {
     check.require(
         length >= Duration::from_millis(1) && length <= MAX_OPEN_FOR,
         key,

@@ -5,7 +5,7 @@ use super::super::secs;
 use super::*;
 use crate::breaker::{Admission, Builder, CircuitBreaker, adaptive};
 use crate::event::{State, Transition};
-use crate::outcome::{Lesson, Outcome};
+use crate::outcome::{AttemptEnd, Outcome};
 use crate::sync::Ordering;
 
 #[derive(Clone, Copy, Debug)]
@@ -81,8 +81,8 @@ impl Whole {
         match way {
             Way::Client if mark == FINE => self.breaker.record_good(call, self.list.now),
             _ => {
-                let lesson = Lesson { slow: mark.slow, ..outcome.into() };
-                self.breaker.record(call, lesson, self.list.now)
+                let attempt_end = AttemptEnd { slow: mark.slow, ..outcome.into() };
+                self.breaker.record(call, attempt_end, self.list.now)
             }
         }
     }
@@ -237,7 +237,7 @@ proptest! {
         let normal = adaptive::Config::builder().min_calls(min_calls).window(secs(5)).alpha(0.01);
         let normal = normal.build().unwrap();
         let mut whole = Whole::new(Config::builder().adaptive(normal), List::new(secs(5)));
-        let memory = whole.breaker.moves.lock().memory.clone().unwrap();
+        let memory = whole.breaker.transitions.lock().memory.clone().unwrap();
         for step in steps {
             whole.step(step, |list| {
                 let seen = list.latest();

@@ -78,8 +78,8 @@ fn bucket_rate(bucket: &RateLimiter<TokenBucket>) -> f64 {
 
 enum Event {
     Wanted { client: usize },
-    Arrives { client: usize, turn: Option<Turn> },
-    Answered { client: usize, turn: Turn, report: Report },
+    Arrives { client: usize, turn: Option<Reservation> },
+    Answered { client: usize, turn: Reservation, report: Report },
 }
 
 /// What happens when; of two at once, what was said first.

@@ -44,13 +44,16 @@ fn below_half_of_the_cap_it_speaks_of_the_users_share_and_without_any_of_the_cap
     let tiers = tiers(100, 1.0);
     assert_eq!(of(&tiers.check(&1, "free", ms(0), 8)), (true, TierLimit::User, 8, 0));
     assert_eq!(of(&tiers.check(&2, "premium", ms(0), 40)), (true, TierLimit::User, 40, 0));
-    assert_eq!(of(&tiers.check(&2, "premium", ms(4_000), 40)), (true, TierLimit::Share, 100, 0));
+    assert_eq!(
+        of(&tiers.check(&2, "premium", ms(4_000), 40)),
+        (true, TierLimit::FairShare, 100, 0)
+    );
     // All of his own is there again, and of the 20 that the cap has he is owed as much.
     let answer = tiers.check(&1, "free", ms(8_000), 1);
-    assert_eq!(of(&answer), (true, TierLimit::Share, 100, 7), "{answer:?}");
+    assert_eq!(of(&answer), (true, TierLimit::FairShare, 100, 7), "{answer:?}");
     // The other one has had more than that, and all of it.
     let refused = tiers.check(&2, "premium", ms(8_000), 4);
-    assert_eq!((of(&refused).0, of(&refused).1), (false, TierLimit::Share), "{refused:?}");
+    assert_eq!((of(&refused).0, of(&refused).1), (false, TierLimit::FairShare), "{refused:?}");
     let left = refused.decision.remaining;
     assert!(left < 4, "{refused:?}");
     assert_eq!(tiers.peek(&2, "premium", ms(8_000), left), Ok(()));

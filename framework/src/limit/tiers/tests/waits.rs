@@ -32,7 +32,7 @@ fn whose_own_limit_refuses_is_told_of_a_cap_that_takes_longer() {
 fn whose_share_refuses_a_large_cost_is_told_when_all_of_it_is_there() {
     let tiers = tiers((100, 10.0), (80, 100.0));
     tiers.try_take(&1, "free", ms(0), 80).unwrap();
-    assert_eq!(waits(&tiers, 1, ms(1_000), 80), TierLimit::Share);
+    assert_eq!(waits(&tiers, 1, ms(1_000), 80), TierLimit::FairShare);
 }
 
 #[test]

@@ -1,0 +1,57 @@
+//! Which shares of bad calls are too much, in whole numbers.
+
+use crate::breaker::config::Rates;
+
+use super::Tally;
+
+const BILLION: f64 = 1e9;
+
+/// A share that is too much, in billionths, so that comparing is exact: 3 of 30 reaches 10 %.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::breaker) struct RateThreshold(u64);
+
+impl RateThreshold {
+    /// No number of calls reaches it.
+    const NEVER: Self = Self(u64::MAX);
+
+    /// None of it: never.
+    pub(in crate::breaker) fn new(rate: Option<f64>) -> Self {
+        // In (0, 1], so the product is in (0, 1e9]. Rounded down: 2 of 3 must reach two thirds.
+        rate.map_or(Self::NEVER, |rate| Self(((rate * BILLION) as u64).max(1)))
+    }
+
+    /// The fewest of `calls` that reach it.
+    pub(in crate::breaker) fn fewest(self, calls: u32) -> u32 {
+        let fewest = (u128::from(self.0) * u128::from(calls)).div_ceil(1_000_000_000);
+        u32::try_from(fewest).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn is_reached(self, bad: u64, calls: u64) -> bool {
+        u128::from(bad) * 1_000_000_000 >= u128::from(self.0) * u128::from(calls)
+    }
+}
+
+/// At or above which shares of at least how many calls a breaker opens.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Thresholds {
+    min_calls: u64,
+    failures: RateThreshold,
+    slow: RateThreshold,
+}
+
+impl Thresholds {
+    pub(super) fn new(rates: Option<&Rates>) -> Self {
+        Self {
+            min_calls: rates.map_or(u64::MAX, |rates| u64::from(rates.min_calls)),
+            failures: RateThreshold::new(rates.and_then(|rates| rates.failure_rate)),
+            slow: RateThreshold::new(rates.and_then(|rates| rates.slow_call_rate)),
+        }
+    }
+
+    #[inline]
+    pub(super) fn are_reached(self, tally: Tally) -> bool {
+        tally.calls >= self.min_calls
+            && (self.failures.is_reached(tally.failures, tally.calls)
+                || self.slow.is_reached(tally.slow, tally.calls))
+    }
+}

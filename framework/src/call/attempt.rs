@@ -1,0 +1,262 @@
+//! The parts of an attempt that a good call does not need: waiting for a permit, refusals, timeouts, failures.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::dependency::{Join, Key, Refused, Signal, WaitError};
+use crate::error::{Fallible, Fault, RejectedBy};
+use crate::outcome::{Class, Outcome};
+use crate::time::TimeLimit;
+
+use super::call::{Call, Rules};
+use super::lease::{Lease, WaitGuard};
+
+/// How far an attempt got without waiting.
+pub(super) enum Entry {
+    /// It has a token and a permit.
+    Free,
+    /// It has a token for a later moment.
+    TokenLater,
+    /// The dependency's own quota is asked first.
+    Paced,
+    /// It has a token, but no permit is free.
+    NoPermit,
+    /// A guard refused it.
+    Refused(Fault),
+}
+
+/// Why an attempt, or a fallback, has no answer.
+pub(super) enum Ended {
+    /// Its time was up.
+    TimeUp,
+    /// A shutdown ended it.
+    Cancelled,
+}
+
+/// What ends an attempt that pends. Both are fixed when it first pends: a reload is for later attempts.
+pub(super) struct Limit {
+    /// The attempt's timeout.
+    timeout: Duration,
+    /// Ends at the timeout or the deadline.
+    end: TimeLimit,
+}
+
+/// Why an attempt has no answer, with the timeout that it had.
+pub(super) struct Unanswered {
+    ended: Ended,
+    timeout: Duration,
+}
+
+impl<'a> Call<'a> {
+    /// Ends an attempt whose answer is not a success, or may tell of the quota.
+    #[cold]
+    pub(super) fn end_otherwise<R: Fallible>(
+        &mut self,
+        lease: &mut Lease<'_>,
+        rules: &Rules<R>,
+        answer: &R,
+    ) {
+        let (outcome, asked) = match self.class {
+            Class::Success => (Outcome::Success, None),
+            Class::Ignored => (Outcome::Ignored, None),
+            Class::Failure => (Outcome::Failure, (rules.retry_after)(answer)),
+        };
+        let report = self.reservation.and_then(|_| (rules.quota)(answer));
+        self.leave_user_code(lease);
+        self.asked = asked;
+        if let (Some(reservation), Some(report)) = (self.reservation.take(), report) {
+            self.dependency.gate().quota().learn(self.now, reservation, &report);
+        }
+        lease.end_with(outcome, asked, self.now);
+    }
+
+    /// Waits for what [`Call::enter`] did not get at once.
+    #[cold]
+    pub(super) async fn enter_later(
+        &mut self,
+        entry: Entry,
+        lease: &mut Lease<'a>,
+    ) -> Result<(), Fault> {
+        let reservation = match entry {
+            Entry::Free => return Ok(()),
+            Entry::TokenLater => {
+                self.wait_for_token(lease).await?;
+                self.pace().await?
+            }
+            Entry::Paced => self.pace().await?,
+            Entry::NoPermit => return self.wait_for_permit(lease).await,
+            Entry::Refused(fault) => return Err(fault),
+        };
+        if self.dependency.gate().waiting_room().try_enter() {
+            lease.hold_permit();
+        } else {
+            self.wait_for_permit(lease).await?;
+        }
+        self.reservation = reservation.take();
+        Ok(())
+    }
+
+    /// Waits in the mailbox for a permit, and puts it into the lease.
+    #[cold]
+    async fn wait_for_permit(&mut self, lease: &mut Lease<'a>) -> Result<(), Fault> {
+        let dependency = self.dependency;
+        let gate = dependency.gate();
+        let joined = gate.join(self.key, self.now, self.deadline, || dependency.is_cancelled());
+        let position = match joined {
+            Join::Acquired => {
+                lease.hold_permit();
+                return Ok(());
+            }
+            Join::Refused(error) => return Err(self.wait_error(error)),
+            Join::Waiting(position) => position,
+        };
+        if position.is_first {
+            dependency.signals().raise(Signal::Saturated);
+        }
+        let mut waiting = WaitGuard::new(dependency, position);
+        self.pend();
+        let room = gate.waiting_room();
+        let mut limit = dependency.time().limit(room.gives_up_at(&waiting.position));
+        let waited = poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(end) = room.poll(&waiting.position, cx) {
+                    return Poll::Ready(end);
+                }
+                ready!(Pin::new(&mut limit).poll(cx));
+                // A caller that was blocked outside a full mailbox, and is inside by now, may wait longer.
+                let gives_up_at = room.gives_up_at(&waiting.position);
+                if gives_up_at <= limit.deadline() {
+                    return Poll::Ready(room.give_up(&waiting.position).map_or(Ok(()), Err));
+                }
+                limit = dependency.time().limit(gives_up_at);
+            }
+        })
+        .await;
+        waiting.settled();
+        self.now = dependency.now();
+        if let Err(error) = waited {
+            return Err(self.wait_error(error));
+        }
+        lease.hold_permit();
+        if self.now >= self.deadline {
+            return Err(self.deadline_exceeded());
+        }
+        Ok(())
+    }
+
+    /// The answer to a call whose wait ended without what it waited for.
+    #[cold]
+    pub(super) fn wait_error(&mut self, error: WaitError) -> Fault {
+        let by = match error {
+            WaitError::ShutDown => return self.dependency.shut_down(),
+            WaitError::Expired | WaitError::ExpiredBlocked if self.now >= self.deadline => {
+                return self.deadline_exceeded();
+            }
+            WaitError::Expired => RejectedBy::Bulkhead,
+            WaitError::ExpiredBlocked | WaitError::Full => RejectedBy::QueueFull,
+            WaitError::Dropped => RejectedBy::Dropped,
+            WaitError::BreakerOpen => RejectedBy::Breaker,
+        };
+        let retry_after = if by == RejectedBy::Breaker {
+            let refused = self.dependency.gate().check(self.key, self.now).err();
+            refused.and_then(|refused| refused.retry_after)
+        } else {
+            None
+        };
+        self.dependency.refuse(Refused { by, retry_after }, self.now)
+    }
+
+    /// Asks the key's breaker for admission too.
+    #[inline(never)]
+    pub(super) fn admit_by_key(
+        &mut self,
+        lease: &mut Lease<'a>,
+        key: &'a Key,
+    ) -> Result<(), Fault> {
+        let dependency = self.dependency;
+        let gate = dependency.gate();
+        let mut moved = None;
+        let admitted = (gate.breaker(), lease.admission());
+        let refused = match gate.keys().admit(key, admitted, self.now, &mut moved) {
+            Ok(admission) => {
+                lease.key = admission.map(|admission| (key, admission));
+                None
+            }
+            Err(refusal) => Some(refusal),
+        };
+        if let Some(transition) = moved {
+            dependency.key_moved(key, transition);
+        }
+        match refused {
+            None => Ok(()),
+            Some(refusal) => {
+                lease.withdraw(self.now);
+                Err(self.refused_late(refusal.into()))
+            }
+        }
+    }
+
+    /// Refused by a breaker with a token and a permit in hand.
+    #[cold]
+    pub(super) fn refused_late(&mut self, refused: Refused) -> Fault {
+        self.return_reservation();
+        self.dependency.refuse(refused, self.now)
+    }
+
+    /// Whether an attempt that pends has run out of time.
+    #[cold]
+    pub(super) fn poll_attempt_limit(
+        &mut self,
+        limit: &mut Option<Limit>,
+        started: Moment,
+        cx: &mut Context<'_>,
+    ) -> Poll<Unanswered> {
+        let limit = limit.get_or_insert_with(|| {
+            self.pend();
+            let timeout = self.method.plan.timeout();
+            let end = self.dependency.time().limit((started + timeout).min(self.deadline));
+            Limit { timeout, end }
+        });
+        let timeout = limit.timeout;
+        self.poll_limit(&mut limit.end, cx).map(|ended| Unanswered { ended, timeout })
+    }
+
+    /// Whether what pends has run out of time.
+    pub(super) fn poll_limit(&self, limit: &mut TimeLimit, cx: &mut Context<'_>) -> Poll<Ended> {
+        // Armed before the flag is read: a nudge in between finds the timer.
+        match Pin::new(limit).poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Ended::TimeUp),
+            Poll::Pending if self.dependency.is_cancelled() => Poll::Ready(Ended::Cancelled),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Ends an attempt that has no answer.
+    #[cold]
+    pub(super) fn end_unanswered(
+        &mut self,
+        lease: &mut Lease<'_>,
+        unanswered: &Unanswered,
+    ) -> Fault {
+        // The dependency has seen the attempt, and may have counted it against its quota.
+        self.reservation = None;
+        let timeout = unanswered.timeout;
+        if matches!(unanswered.ended, Ended::Cancelled) {
+            lease.end(Outcome::Cancelled, Outcome::Cancelled, self.now);
+            return self.dependency.shut_down();
+        }
+        let given = self.deadline.since(lease.started());
+        if given >= timeout {
+            lease.end(Outcome::TimedOut, Outcome::TimedOut, self.now);
+            return self.dependency.timed_out(timeout);
+        }
+        // The deadline ended it. With less than a tenth of its timeout left, the attempt had no chance: that says
+        // nothing about the dependency.
+        let recorded = if given < timeout / 10 { Outcome::Cancelled } else { Outcome::TimedOut };
+        lease.end(Outcome::TimedOut, recorded, self.now);
+        self.deadline_exceeded()
+    }
+}

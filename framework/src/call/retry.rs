@@ -1,0 +1,110 @@
+//! Whether to try again, and after how long.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::error::{Fallible, Fault};
+use crate::outcome::Class;
+
+use super::call::{Call, Rules};
+
+impl Call<'_> {
+    /// How long to wait before the next attempt, or the answer if there is none to be made. An answer that is not
+    /// returned is dropped here, so that what it holds (a connection, say) does not wait too.
+    #[cold]
+    pub(super) fn next_delay<R: Fallible>(
+        &mut self,
+        answer: Result<R, Fault>,
+        rules: &Rules<R>,
+        made: u32,
+        previous: &mut Duration,
+    ) -> Result<Duration, Result<R, Fault>> {
+        if !self.is_worth_repeating(&answer, rules, made) {
+            return Err(answer);
+        }
+        self.backoff(&answer, made, previous).ok_or(answer)
+    }
+
+    fn is_worth_repeating<R: Fallible>(
+        &mut self,
+        answer: &Result<R, Fault>,
+        rules: &Rules<R>,
+        made: u32,
+    ) -> bool {
+        if made >= self.method.plan.max_attempts() || self.class != Class::Failure {
+            return false;
+        }
+        match answer {
+            Ok(answer) => match answer.as_result() {
+                // `classify` called this value a failure.
+                Ok(_) => true,
+                Err(error) => {
+                    self.in_user_code = true;
+                    let worth = (rules.retry_if)(error);
+                    self.in_user_code = false;
+                    worth
+                }
+            },
+            Err(Fault::TimedOut { .. }) => true,
+            Err(Fault::Rejected { .. }) => self.dependency.policy().retry().retry_rejections(),
+            Err(Fault::DeadlineExceeded { .. } | Fault::Unavailable { .. }) => false,
+        }
+    }
+
+    /// How long to wait before the next attempt: the backoff, or what the server or the refusing guard has asked for,
+    /// spread by the policy's jitter. `None` if the wait would end past the deadline, or the budget has nothing left.
+    /// A retry counts against the budget from the beginning of its wait.
+    ///
+    /// `previous` is the backoff before, and becomes this one. What others have asked for is no part of it: one long
+    /// `Retry-After` would push every later backoff to its limit.
+    fn backoff<R>(
+        &self,
+        answer: &Result<R, Fault>,
+        made: u32,
+        previous: &mut Duration,
+    ) -> Option<Duration> {
+        let policy = self.dependency.policy();
+        let retry = policy.retry();
+        let unit = self.dependency.entropy().unit();
+        let asked = match answer {
+            Ok(_) => self.asked,
+            Err(fault) => fault.retry_after(),
+        };
+        let (attempt, before) = (made - 1, *previous);
+        *previous = retry.delay(attempt, before, unit);
+        let delay = match asked {
+            None => *previous,
+            Some(asked) => retry.delay_after(asked, *previous, attempt, before),
+        };
+        if self.now + delay >= self.deadline {
+            return None;
+        }
+        self.dependency.budget().with(|budget| match budget {
+            Some(budget) if !budget.try_retry(self.now) => None,
+            _ => Some(delay),
+        })
+    }
+
+    /// Waits before the next attempt.
+    #[cold]
+    pub(super) async fn pause(&mut self, delay: Duration) -> Result<(), Fault> {
+        self.pend();
+        let mut sleep = self.dependency.time().sleep_until(self.now + delay);
+        let dependency = self.dependency;
+        let paused = poll_fn(|cx| match Pin::new(&mut sleep).poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Ok(())),
+            Poll::Pending if dependency.is_cancelled() => Poll::Ready(Err(dependency.shut_down())),
+            Poll::Pending => Poll::Pending,
+        })
+        .await;
+        self.now = dependency.now();
+        paused?;
+        // The wait was to end before the deadline, but a busy machine can be late.
+        if self.now >= self.deadline {
+            return Err(self.deadline_exceeded());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,405 @@
+//! The gate: the guards that every call of a dependency passes, in the caller's own task.
+//!
+//! Breaker, limiter, permits and waiting room, joined by two rules. The caller that opens the breaker empties the
+//! waiting room. No call joins the waiting room after that while the breaker is open. The same two rules hold for a
+//! key's breaker and the calls on that key.
+//!
+//! The gate never waits and reads no clock. It holds the whole state of its guards, so the actor can stop and be
+//! rebuilt without any change here.
+
+mod reload;
+
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+use crate::breaker::{Admission, CircuitBreaker, Refusal};
+use crate::clock::{Moment, nanos};
+use crate::entropy::Entropy;
+use crate::error::RejectedBy;
+use crate::event::{State, Transition};
+use crate::limit::{self, AnyAlgorithm, RateLimiter};
+use crate::outcome::AttemptEnd;
+use crate::policy::Policy;
+use crate::swappable::Swappable;
+use crate::sync::{AtomicU64, CachePadded, Ordering};
+
+use super::keys::{Key, KeyBreakers};
+use super::quota::Quota;
+use super::waiting_room::{Join, WaitError, WaitLimits, WaitingRoom};
+use reload::{block_timeout, limiter};
+
+/// A guard's refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) by: RejectedBy,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self { by: RejectedBy::Breaker, retry_after: refusal.retry_after }
+    }
+}
+
+impl From<limit::Refusal> for Refused {
+    fn from(refusal: limit::Refusal) -> Self {
+        Self { by: RejectedBy::RateLimit, retry_after: refusal.retry_after }
+    }
+}
+
+/// A dependency's guards.
+#[derive(Debug)]
+pub struct Gate {
+    breaker: CircuitBreaker,
+    keys: KeyBreakers,
+    /// What every call writes, off the lines that every call only reads.
+    written: CachePadded<Written>,
+    /// In nanoseconds.
+    max_wait: AtomicU64,
+    block_timeout: AtomicU64,
+    rate_limit_max_wait: AtomicU64,
+    /// The limiter's number. It grows before the limiter is replaced and again after it, so that a token always names
+    /// the limiter that gave it.
+    limiters: AtomicU64,
+    /// With a quota the limiter is no longer read by its first value, so that calls without one need not look here.
+    quota: Quota,
+    /// Wakes the calls that wait for a token: a breaker has opened, or the limit has changed.
+    limit_changed: Notify,
+}
+
+/// A rate-limit token, with the number of the limiter that gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Token {
+    /// Valid now.
+    Now(u64),
+    /// Valid from this moment on.
+    At(Moment, u64),
+    /// Valid now, but the dependency's own quota is to be asked too.
+    Paced(u64),
+}
+
+#[derive(Debug)]
+struct Written {
+    limiter: Swappable<Option<RateLimiter<AnyAlgorithm>>>,
+    waiting_room: WaitingRoom,
+}
+
+impl Gate {
+    /// The guards that `policy` asks for, all permits free and the breaker closed. `entropy` jitters how
+    /// long that stays open.
+    #[must_use]
+    pub fn new(policy: &Policy, now: Moment, entropy: Entropy) -> Self {
+        let gate = Self {
+            breaker: CircuitBreaker::new(policy.shared_breaker(), now).with_entropy(entropy),
+            keys: KeyBreakers::new(policy),
+            written: CachePadded(Written {
+                limiter: Swappable::new(limiter(policy, now)),
+                waiting_room: WaitingRoom::new(
+                    policy.bulkhead().max_concurrent(),
+                    policy.mailbox(),
+                ),
+            }),
+            max_wait: AtomicU64::new(nanos(policy.bulkhead().max_wait())),
+            block_timeout: AtomicU64::new(block_timeout(policy)),
+            rate_limit_max_wait: AtomicU64::new(nanos(policy.rate_limit_max_wait())),
+            limiters: AtomicU64::new(0),
+            quota: Quota::new(),
+            limit_changed: Notify::new(),
+        };
+        gate.set_quota(policy);
+        gate
+    }
+
+    fn set_quota(&self, policy: &Policy) {
+        self.quota.set(policy.quota());
+        if policy.quota().is_some() {
+            self.written.0.limiter.leave_first();
+        }
+    }
+
+    /// The breaker. Transitions made on it directly do not empty the waiting room: use the gate's own.
+    #[must_use]
+    pub fn breaker(&self) -> &CircuitBreaker {
+        &self.breaker
+    }
+
+    /// The breakers of its keys.
+    pub(crate) fn keys(&self) -> &KeyBreakers {
+        &self.keys
+    }
+
+    /// What the dependency's answers say of its quota.
+    pub(crate) fn quota(&self) -> &Quota {
+        &self.quota
+    }
+
+    /// Calls waiting for a permit.
+    #[must_use]
+    pub fn waiters(&self) -> u32 {
+        self.written.0.waiting_room.permits().waiters()
+    }
+
+    pub(crate) fn waiting_room(&self) -> &WaitingRoom {
+        &self.written.0.waiting_room
+    }
+
+    /// Checks the breaker, and the key's, then takes a token: an open breaker costs none. A limiter that shapes gives a
+    /// token that is valid before `deadline`.
+    #[inline]
+    pub(crate) fn take_token(
+        &self,
+        key: Option<&Key>,
+        now: Moment,
+        deadline: Moment,
+    ) -> Result<Token, Refused> {
+        self.breaker.check(now)?;
+        if let Some(key) = key {
+            self.keys.check(key, &self.breaker, now)?;
+        }
+        match self.written.0.limiter.first() {
+            Some(limiter) => self.ask(limiter.as_ref(), 0, now, deadline),
+            None => self.take_token_slow(now, deadline),
+        }
+    }
+
+    /// With a limiter that has been replaced, or a quota beside it.
+    #[cold]
+    fn take_token_slow(&self, now: Moment, deadline: Moment) -> Result<Token, Refused> {
+        let number = self.limiters.load(Ordering::Acquire);
+        let limiter = &self.written.0.limiter;
+        match limiter.with(|limiter| self.ask(limiter.as_ref(), number, now, deadline))? {
+            Token::Now(number) if self.quota.is_on() => Ok(Token::Paced(number)),
+            token => Ok(token),
+        }
+    }
+
+    #[inline]
+    fn ask(
+        &self,
+        limiter: Option<&RateLimiter<AnyAlgorithm>>,
+        number: u64,
+        now: Moment,
+        deadline: Moment,
+    ) -> Result<Token, Refused> {
+        let Some(limiter) = limiter else { return Ok(Token::Now(number)) };
+        let longest = self.rate_limit_max_wait.load(Ordering::Relaxed);
+        if longest == 0 {
+            limiter.try_take(now, 1)?;
+            return Ok(Token::Now(number));
+        }
+        let wait = Self::reserve_token(limiter, now, deadline, longest)?;
+        Ok(if wait.is_zero() { Token::Now(number) } else { Token::At(now + wait, number) })
+    }
+
+    #[cold]
+    fn reserve_token(
+        limiter: &RateLimiter<AnyAlgorithm>,
+        now: Moment,
+        deadline: Moment,
+        longest: u64,
+    ) -> Result<Duration, limit::Refusal> {
+        // At the deadline itself no time would be left for the attempt.
+        let left = deadline.nanos_since(now).saturating_sub(1);
+        let patience = Duration::from_nanos(longest.min(left));
+        limiter.reserve(now, 1, patience).map_err(|refusal| limit::Refusal {
+            // The refusal says when the same wait would be granted. A call whose deadline is nearer than `max_wait`
+            // will have less time then, so it is told when it would not have to wait at all.
+            retry_after: refusal
+                .retry_after
+                .map(|after| if left < longest { after.saturating_add(patience) } else { after }),
+        })
+    }
+
+    /// Whether the limiter of this number has been replaced.
+    pub(crate) fn is_replaced(&self, number: u64) -> bool {
+        self.limiters.load(Ordering::Acquire) != number
+    }
+
+    /// Ends when a call that waits for a token must look again. Hears what happens after this call.
+    pub(crate) fn limit_changed(&self) -> Notified<'_> {
+        self.limit_changed.notified()
+    }
+
+    /// Gives back the token of an attempt that was never dispatched. A limiter that has been replaced gets nothing back.
+    pub(crate) fn refund(&self, number: u64, now: Moment, taken_for: Moment) {
+        self.written.0.limiter.with(|limiter| {
+            if let Some(limiter) = limiter
+                && !self.is_replaced(number)
+            {
+                limiter.refund(now, 1, taken_for);
+            }
+        });
+    }
+
+    /// The check of a call that waits: the breaker, and the key's.
+    pub(crate) fn check(&self, key: Option<&Key>, now: Moment) -> Result<(), Refused> {
+        self.breaker.check(now)?;
+        key.map_or(Ok(()), |key| self.keys.check_again(key, &self.breaker, now))
+    }
+
+    /// Takes a permit or a position in the queue. The breakers are checked again with the queue locked.
+    pub(crate) fn join(
+        &self,
+        key: Option<&Key>,
+        now: Moment,
+        deadline: Moment,
+        shut_down: impl FnOnce() -> bool,
+    ) -> Join {
+        let max_wait = self.max_wait.load(Ordering::Relaxed);
+        if max_wait == 0 {
+            return Join::Refused(WaitError::Expired);
+        }
+        let give_up_at = now.plus_nanos(max_wait).min(deadline);
+        let blocked_until = now.plus_nanos(self.block_timeout.load(Ordering::Relaxed));
+        let limits = WaitLimits { give_up_at, blocked_until, deadline };
+        self.written.0.waiting_room.join(key.map(Key::id), limits, || {
+            if shut_down() {
+                return Some(WaitError::ShutDown);
+            }
+            self.check(key, now).is_err().then_some(WaitError::BreakerOpen)
+        })
+    }
+
+    /// Admission by the breaker, with the permit in hand. This check decides.
+    #[inline]
+    pub(crate) fn admit(
+        &self,
+        now: Moment,
+        moved: &mut Option<Transition>,
+    ) -> Result<Admission, Refused> {
+        Ok(self.breaker.admit(now, moved)?)
+    }
+
+    /// Counts an admitted attempt that ended well, and in good time.
+    #[inline]
+    pub(crate) fn record_good(&self, admission: Admission, now: Moment) -> Option<Transition> {
+        let moved = self.breaker.record_good(admission, now);
+        if let Some(transition) = moved {
+            self.settle(transition);
+        }
+        moved
+    }
+
+    /// Counts how an admitted attempt ended.
+    pub(crate) fn record(
+        &self,
+        admission: Admission,
+        attempt_end: impl Into<AttemptEnd>,
+        now: Moment,
+    ) -> Option<Transition> {
+        let moved = self.breaker.record(admission, attempt_end, now);
+        if let Some(transition) = moved {
+            self.settle(transition);
+        }
+        moved
+    }
+
+    /// Counts how an attempt on `key` ended, and says what [`Gate::record`] is to count of it.
+    pub(crate) fn record_by_key(
+        &self,
+        key: &Key,
+        admissions: (Admission, Admission),
+        attempt_end: AttemptEnd,
+        now: Moment,
+    ) -> (AttemptEnd, Option<Transition>) {
+        let (for_all, moved) = self.keys.record(key, admissions, attempt_end, now);
+        // A breaker that opened but refuses nothing only observes, or is overruled by hand.
+        if moved.is_some_and(|moved| moved.to == State::Open)
+            && self.keys.check_again(key, &self.breaker, now).is_err()
+        {
+            self.written.0.waiting_room.flush_key(key.id(), WaitError::BreakerOpen);
+            self.limit_changed.notify_waiters();
+        }
+        (for_all, moved)
+    }
+
+    /// Applies a transition of the breaker to the calls that wait.
+    #[cold]
+    fn settle(&self, moved: Transition) {
+        if moved.to == State::Open && !self.breaker.is_observing() {
+            self.refuse_waiting();
+        }
+    }
+
+    /// Holds the breaker open by hand and refuses every call that waits.
+    pub(crate) fn force_open(&self, now: Moment) -> Option<Transition> {
+        let moved = self.breaker.force_open(now);
+        // Even without a transition: behind an open breaker whose time is up, calls may wait again.
+        self.refuse_waiting();
+        moved
+    }
+
+    /// Refuses every call that waits for a permit or a token.
+    fn refuse_waiting(&self) {
+        self.written.0.waiting_room.flush(WaitError::BreakerOpen);
+        self.limit_changed.notify_waiters();
+    }
+
+    /// Does again what callers do for themselves, in case one did not: moves an open breaker on, grants free permits,
+    /// refuses calls that wait behind an open breaker or past their deadline. Returns the transition, if there was one,
+    /// and when the breaker needs the next look.
+    pub(crate) fn tick(&self, now: Moment) -> (Option<Transition>, Option<Moment>) {
+        let (moved, next) = self.breaker.poll(now);
+        if self.breaker.check(now).is_err() && self.breaker.state() == State::Open {
+            self.refuse_waiting();
+        } else if self.written.0.waiting_room.permits().waiters() > 0 {
+            self.written.0.waiting_room.grant_free(now);
+        }
+        (moved, next)
+    }
+}
+
+#[cfg(all(test, not(seawall_loom)))]
+#[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+mod tests {
+    use super::*;
+    use crate::backpressure::{Config, Strategy};
+    use crate::bulkhead;
+
+    fn full(on_full: Strategy) -> Gate {
+        let policy = Policy::builder()
+            .bulkhead(bulkhead::Config::builder().max_concurrent(1).build())
+            .mailbox(Config::builder().capacity(1).on_full(on_full).build())
+            .build()
+            .unwrap();
+        let gate = Gate::new(&policy, Moment::ZERO, Entropy::seeded(0));
+        assert!(gate.waiting_room().try_enter());
+        assert!(matches!(gate.join(None, Moment::ZERO, Moment::MAX, || false), Join::Waiting(_)));
+        gate
+    }
+
+    fn gives_up_after(on_full: Strategy) -> Duration {
+        let gate = full(on_full);
+        match gate.join(None, Moment::ZERO, Moment::MAX, || false) {
+            Join::Waiting(position) => {
+                gate.waiting_room().gives_up_at(&position).since(Moment::ZERO)
+            }
+            joined => panic!("{joined:?}"),
+        }
+    }
+
+    #[test]
+    fn a_call_that_evicts_the_oldest_may_wait_for_max_wait() {
+        assert_eq!(gives_up_after(Strategy::DropOldest), Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_blocked_call_gives_up_at_the_block_timeout() {
+        let timeout = Duration::from_secs(3);
+        assert_eq!(gives_up_after(Strategy::Block { timeout }), timeout);
+    }
+
+    #[test]
+    fn a_blocked_call_that_moves_up_may_wait_for_max_wait() {
+        let gate = full(Strategy::Block { timeout: Duration::from_secs(1) });
+        let Join::Waiting(position) = gate.join(None, Moment::ZERO, Moment::MAX, || false) else {
+            panic!("a permit is out and the queue is full");
+        };
+        let room = gate.waiting_room();
+        assert_eq!(room.gives_up_at(&position).since(Moment::ZERO), Duration::from_secs(1));
+        room.leave(|| Moment::ZERO);
+        assert_eq!(room.gives_up_at(&position).since(Moment::ZERO), Duration::from_secs(30));
+    }
+}

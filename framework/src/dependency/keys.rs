@@ -1,0 +1,298 @@
+//! Breakers by key in front of a dependency: a shard, host or tenant that fails is cut off alone.
+//!
+//! An attempt of a method with a key passes two breakers: the dependency's own, then its key's. Its outcome
+//! teaches the key's. The dependency's learns from it only as a probe, for it must have somebody to close it,
+//! or if `count_for_dependency` says so: else one bad shard of ten would soon refuse the calls of all.
+
+use std::fmt::{self, Write};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::breaker::{Admission, CircuitBreaker, Config, Held, Keyed, Keys, Refusal};
+use crate::clock::Moment;
+use crate::entropy::Entropy;
+use crate::event::{Event, Sampler, State, Transition};
+use crate::outcome::{AttemptEnd, Outcome};
+use crate::policy::Policy;
+use crate::sync::Ordering;
+
+use super::gate::Refused;
+use super::shared::Dependency;
+use super::signals::Signal;
+use super::waiting_room::KeyId;
+
+/// A longer key has no breaker of its own, but shares the overflow breaker. In bytes.
+pub const MAX_KEY_BYTES: usize = 256;
+/// How many open keys a snapshot names.
+pub const MAX_OPEN_KEYS_NAMED: usize = 32;
+
+/// While a key is not closed, the breakers are looked over this often.
+const SWEEP: Duration = Duration::from_secs(1);
+/// Else as often as idle keys make it worth while, at most.
+const LONGEST_SWEEP: Duration = Duration::from_secs(60);
+/// Each look is at some hundred keys; no more looks than this at a time.
+const LOOKS_MAX: usize = 16;
+
+/// The key of one call, held with all its attempts.
+#[derive(Debug)]
+pub struct Key(Held<String>);
+
+impl Key {
+    /// For the waiting room.
+    pub(super) fn id(&self) -> KeyId {
+        KeyId(self.0.address())
+    }
+}
+
+/// The breakers of a dependency's keys; nothing but a few words before the first key comes.
+#[derive(Debug)]
+pub(crate) struct KeyBreakers {
+    breakers: OnceLock<Box<Keyed<String>>>,
+    is_off: AtomicBool,
+    count_for_dependency: AtomicBool,
+    /// The actor looks them over by itself, until they are at rest.
+    is_monitored: AtomicBool,
+    /// Refusals of keys' breakers that the dependency's, which was told to observe by hand, kept back.
+    overruled: AtomicU64,
+    moves: Sampler,
+}
+
+impl KeyBreakers {
+    pub(super) fn new(policy: &Policy) -> Self {
+        let breakers = Self {
+            breakers: OnceLock::new(),
+            is_off: AtomicBool::new(false),
+            count_for_dependency: AtomicBool::new(false),
+            is_monitored: AtomicBool::new(false),
+            overruled: AtomicU64::new(0),
+            moves: Sampler::default(),
+        };
+        breakers.note(policy);
+        breakers
+    }
+
+    fn note(&self, policy: &Policy) {
+        self.is_off.store(policy.keyed().is_none(), Ordering::Relaxed);
+        let count = policy.keyed().is_some_and(|keys| keys.count_for_dependency());
+        self.count_for_dependency.store(count, Ordering::Relaxed);
+    }
+
+    /// Goes by `next` from now on. Keys keep their states; switched off, they keep them for later.
+    pub(super) fn reconfigure(&self, before: &Policy, next: &Policy, now: Moment) {
+        self.note(next);
+        let is_same = before.breaker() == next.breaker() && before.keyed() == next.keyed();
+        if let (Some(breakers), false) = (self.breakers.get(), is_same) {
+            breakers.reconfigure(settings(next).into(), now);
+        }
+    }
+
+    /// The look that comes first.
+    #[inline]
+    pub(crate) fn check(
+        &self,
+        key: &Key,
+        whole: &CircuitBreaker,
+        now: Moment,
+    ) -> Result<(), Refused> {
+        let Some(breakers) = self.breakers.get() else { return Ok(()) };
+        heed(breakers.check(&key.0, now), whole)
+    }
+
+    /// The look of an attempt that has been let in by [`KeyBreakers::check`] and waits.
+    pub(crate) fn check_again(
+        &self,
+        key: &Key,
+        whole: &CircuitBreaker,
+        now: Moment,
+    ) -> Result<(), Refused> {
+        let Some(breakers) = self.breakers.get() else { return Ok(()) };
+        heed(breakers.check_held(&key.0, now), whole)
+    }
+
+    /// The look that counts, of an attempt that `whole`, the dependency's breaker, has let in. `None`: let through, and
+    /// not to be learned from.
+    pub(crate) fn admit(
+        &self,
+        key: &Key,
+        (whole, leave): (&CircuitBreaker, Admission),
+        now: Moment,
+        moved: &mut Option<Transition>,
+    ) -> Result<Option<Admission>, Refusal> {
+        let Some(breakers) = self.breakers.get() else { return Ok(None) };
+        // Refused by the one, it would not have come before the other: it is not to count twice.
+        if leave.is_withheld() {
+            return Ok(None);
+        }
+        match breakers.admit_held(&key.0, now, moved) {
+            Ok(admission) => Ok(Some(admission)),
+            Err(_) if whole.lets_all_through() => {
+                // Held closed by hand, or disabled, it counts nothing.
+                self.overruled.fetch_add(u64::from(!leave.is_uncounted()), Ordering::Relaxed);
+                Ok(None)
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Counts how an attempt on `key` ended, and says what the dependency's own breaker is to learn of it.
+    pub(super) fn record(
+        &self,
+        key: &Key,
+        (own, whole): (Admission, Admission),
+        attempt_end: AttemptEnd,
+        now: Moment,
+    ) -> (AttemptEnd, Option<Transition>) {
+        let moved =
+            self.breakers.get().and_then(|it| it.record_held(&key.0, own, attempt_end, now));
+        if whole.is_probe() || self.count_for_dependency.load(Ordering::Relaxed) {
+            return (attempt_end, moved);
+        }
+        (AttemptEnd::from(Outcome::Ignored), moved)
+    }
+
+    /// A key of the gate under the model checker, which has no dependency around it.
+    #[cfg(all(test, seawall_loom))]
+    pub(crate) fn hold(&self, policy: &Policy, key: &str, now: Moment) -> Key {
+        let breakers = self.breakers.get_or_init(|| Box::new(Keyed::new(settings(policy), now)));
+        Key(breakers.hold(key, now, &mut false))
+    }
+
+    /// As they are now; `None` before the first key.
+    pub(super) fn snapshot(&self) -> Option<KeysSnapshot> {
+        let breakers = self.breakers.get()?;
+        let census = breakers.census();
+        Some(KeysSnapshot {
+            keys: census.keys,
+            open: census.tripped,
+            open_keys: breakers.open_keys(MAX_OPEN_KEYS_NAMED),
+            overflow: breakers.overflow_report().state,
+            evicted: breakers.evicted_total(),
+            overflowed: breakers.overflowed_total(),
+            refusals_withheld: breakers.refusals_withheld_total()
+                + self.overruled.load(Ordering::Relaxed),
+            stale_results: breakers.stale_results_total(),
+        })
+    }
+}
+
+/// Behind a breaker that lets every call through by hand, keys refuse nothing.
+#[inline]
+fn heed(looked: Result<(), Refusal>, whole: &CircuitBreaker) -> Result<(), Refused> {
+    match looked {
+        Err(refusal) if !whole.lets_all_through() => Err(refusal.into()),
+        _ => Ok(()),
+    }
+}
+
+fn settings(policy: &Policy) -> (Config, Keys) {
+    (policy.breaker().for_key(), policy.keyed().unwrap_or_default())
+}
+
+/// The breakers of a dependency's keys at one instant.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct KeysSnapshot {
+    /// Keys that have a breaker of their own.
+    pub keys: usize,
+    /// How many of them are open or half-open.
+    pub open: usize,
+    /// Up to [`MAX_OPEN_KEYS_NAMED`] of those, with their states, in no order.
+    pub open_keys: Vec<(String, State)>,
+    /// The state of the breaker that keys share for which there is no room.
+    pub overflow: State,
+    /// Keys that were evicted, for room or as idle, since the start.
+    pub evicted: u64,
+    /// Attempts that went to the shared breaker since the start.
+    pub overflowed: u64,
+    /// Attempts that they would have refused, had they not been told only to observe, since the start; each is one that
+    /// the dependency's own breaker would have let through.
+    pub refusals_withheld: u64,
+    /// Answers that came too late to count for their key, since the start.
+    pub stale_results: u64,
+}
+
+/// A key as text, without an allocation.
+struct Text {
+    bytes: [u8; MAX_KEY_BYTES],
+    len: usize,
+}
+
+impl Write for Text {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        let end = self.len + more.len();
+        self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(more.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}
+
+impl Dependency {
+    /// The key that a call goes by, found or made; `None` if its policy has no breakers by key.
+    ///
+    /// # Panics
+    /// If the key's `Display` does.
+    pub(crate) fn key(&self, key: &dyn fmt::Display) -> Option<Key> {
+        let keys = self.gate().keys();
+        if keys.is_off.load(Ordering::Relaxed) {
+            return None;
+        }
+        let breakers = keys.breakers.get().map_or_else(|| self.first_key(), |it| &**it);
+        let mut text = Text { bytes: [0; MAX_KEY_BYTES], len: 0 };
+        let fits = write!(text, "{key}").is_ok();
+        let text = std::str::from_utf8(&text.bytes[..text.len]).ok().filter(|_| fits);
+        let Some(text) = text else { return Some(Key(Held::overflow())) };
+        let mut is_new = false;
+        let held = breakers.hold(text, self.now(), &mut is_new);
+        if is_new && !keys.is_monitored.swap(true, Ordering::AcqRel) {
+            self.signals().raise(Signal::Moved);
+        }
+        Some(Key(held))
+    }
+
+    #[cold]
+    fn first_key(&self) -> &Keyed<String> {
+        // No reload comes between reading the policy and its being heeded.
+        self.with_policy(|policy, entropy: &Entropy| {
+            self.gate().keys().breakers.get_or_init(|| {
+                Box::new(Keyed::new(settings(policy), self.now()).with_entropy(entropy.fork(1)))
+            })
+        })
+    }
+
+    /// A key's breaker moved.
+    #[cold]
+    pub(crate) fn key_moved(&self, key: &Key, transition: Transition) {
+        self.tell_of_key(key.0.key(), transition);
+        self.signals().raise(Signal::Moved);
+    }
+
+    fn tell_of_key(&self, key: Option<&String>, transition: Transition) {
+        let Some(unreported) = self.gate().keys().moves.count(transition.at) else { return };
+        let (dependency, key) = (Arc::clone(self.name()), key.map(|key| key.as_str().into()));
+        self.tell(&Event::KeyMoved { dependency, key, transition, unreported });
+    }
+
+    /// Transitions keys onward with nobody calling, and forgets the idle ones; returns when to do it again.
+    pub(super) fn tend_keys(&self, now: Moment) -> Option<Moment> {
+        let keys = self.gate().keys();
+        let breakers = keys.breakers.get()?;
+        // First: whoever makes a key from here on finds nobody attending, or is found.
+        keys.is_monitored.store(false, Ordering::Release);
+        for _ in 0..(breakers.len() / 512 + 1).min(LOOKS_MAX) {
+            for moved in breakers.poll(now).moved {
+                self.tell_of_key(moved.key.as_ref(), moved.transition);
+            }
+        }
+        if breakers.is_at_rest() {
+            return None;
+        }
+        keys.is_monitored.store(true, Ordering::Release);
+        let any_is_open =
+            breakers.census().tripped > 0 || breakers.overflow_report().state != State::Closed;
+        let idle = (breakers.config().idle_after() / 4).clamp(SWEEP, LONGEST_SWEEP);
+        Some(now + if any_is_open { SWEEP } else { idle })
+    }
+}

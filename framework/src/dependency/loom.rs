@@ -1,0 +1,349 @@
+//! The gate under the model checker: breaker, permits and waiting room as the pipeline uses them, in
+//! every interleaving of a few threads with up to three forced switches. The code is the real one;
+//! only its atomics and mutexes are loom's (see `sync.rs`). Run with
+//!
+//! ```text
+//! RUSTFLAGS="--cfg seawall_loom" cargo test -p seawall --lib --release loom
+//! ```
+//!
+//! in a target directory of its own. `LOOM_MAX_PREEMPTIONS` overrides the three. A call that sleeps
+//! for ever is reported as a deadlock.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use loom::future::block_on;
+use loom::thread;
+
+use super::gate::Gate;
+use super::waiting_room::{Join, Position, WaitError};
+use crate::backpressure::{self, Strategy};
+use crate::breaker::{self, Admission};
+use crate::bulkhead;
+use crate::clock::Moment;
+use crate::entropy::Entropy;
+use crate::event::State;
+use crate::outcome::{AttemptEnd, Outcome};
+use crate::policy::Policy;
+use crate::sync::model;
+
+const NOW: Moment = Moment::from_nanos(1_000_000_000);
+
+/// A gate and how many are inside.
+struct Place {
+    policy: Policy,
+    gate: Gate,
+    limit: u32,
+    inside: AtomicU32,
+}
+
+/// `limit` permits; opens at the first failure.
+fn place(limit: u32, mailbox: backpressure::Builder) -> Arc<Place> {
+    let policy = Policy::builder()
+        .breaker(breaker::Config::builder().failures(1).build())
+        .bulkhead(bulkhead::Config::builder().max_concurrent(limit).build())
+        .mailbox(mailbox.build())
+        .build()
+        .unwrap();
+    Arc::new(Place {
+        gate: Gate::new(&policy, NOW, Entropy::seeded(0)),
+        policy,
+        limit,
+        inside: AtomicU32::new(0),
+    })
+}
+
+fn blocking() -> backpressure::Builder {
+    backpressure::Config::builder().capacity(4)
+}
+
+impl Place {
+    /// As the pipeline does: knock, a permit or a place in line.
+    fn enter(&self) -> Result<Option<Position>, WaitError> {
+        if self.gate.take_token(None, NOW, Moment::MAX).is_err() {
+            return Err(WaitError::BreakerOpen);
+        }
+        if self.gate.waiting_room().try_enter() {
+            return Ok(None);
+        }
+        match self.gate.join(None, NOW, Moment::MAX, || false) {
+            Join::Acquired => Ok(None),
+            Join::Waiting(position) => Ok(Some(position)),
+            Join::Refused(end) => Err(end),
+        }
+    }
+
+    fn wait(&self, position: &Position) -> Result<(), WaitError> {
+        block_on(poll_fn(|cx| self.gate.waiting_room().poll(position, cx)))
+    }
+
+    /// With a permit in hand: the lease, the dependency, the end.
+    fn attempt(&self, outcome: Outcome) -> bool {
+        let admitted = self.gate.admit(NOW, &mut None);
+        if let Ok(admission) = admitted {
+            self.end(admission, outcome);
+        }
+        self.gate.waiting_room().leave(|| NOW);
+        admitted.is_ok()
+    }
+
+    fn end(&self, admission: Admission, outcome: Outcome) {
+        assert!(self.inside.fetch_add(1, Ordering::SeqCst) < self.limit, "one too many");
+        thread::yield_now();
+        self.inside.fetch_sub(1, Ordering::SeqCst);
+        self.gate.record(admission, outcome, NOW);
+    }
+
+    /// A whole call, waiting as long as it takes.
+    fn call(&self, outcome: Outcome) -> Result<bool, WaitError> {
+        if let Some(position) = self.enter()? {
+            self.wait(&position)?;
+        }
+        Ok(self.attempt(outcome))
+    }
+
+    /// A call that gives up as soon as it has to wait. True if it never had to.
+    fn call_impatient(&self) -> bool {
+        let Ok(entered) = self.enter() else { return false };
+        let Some(position) = entered else { return self.attempt(Outcome::Success) };
+        let mut cx = Context::from_waker(Waker::noop());
+        match self.gate.waiting_room().poll(&position, &mut cx) {
+            Poll::Ready(Ok(())) => self.gate.waiting_room().leave(|| NOW),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => {
+                if self.gate.waiting_room().give_up(&position).is_none() {
+                    self.gate.waiting_room().leave(|| NOW);
+                }
+            }
+        }
+        false
+    }
+
+    /// Holds a permit and a lease.
+    fn hold(&self) -> Admission {
+        assert!(self.gate.waiting_room().try_enter());
+        self.gate.admit(NOW, &mut None).unwrap()
+    }
+
+    fn let_go(&self, admission: Admission, outcome: Outcome) {
+        self.gate.record(admission, outcome, NOW);
+        self.gate.waiting_room().leave(|| NOW);
+    }
+
+    /// Everything was given back, nobody is left in the line, and nothing is uncounted.
+    fn is_empty(&self) {
+        let permits = self.gate.waiting_room().permits();
+        assert_eq!((permits.active(), permits.waiters()), (0, 0));
+        let counts = self.gate.waiting_room().counts();
+        assert_eq!(counts.received, counts.processed + counts.dropped);
+        assert!(permits.limit() == self.limit && self.inside.load(Ordering::SeqCst) == 0);
+    }
+}
+
+fn spawn<T: 'static>(
+    place: &Arc<Place>,
+    work: impl FnOnce(&Place) -> T + 'static,
+) -> thread::JoinHandle<T> {
+    let place = Arc::clone(place);
+    thread::spawn(move || work(&place))
+}
+
+#[test]
+fn two_calls_for_two_permits_never_wait() {
+    model("admit and end: 2 calls, 2 permits", || {
+        let place = place(2, blocking());
+        let other = spawn(&place, |place| place.call(Outcome::Success));
+        assert_eq!(place.call(Outcome::Success), Ok(true));
+        assert_eq!(other.join().unwrap(), Ok(true));
+        place.is_empty();
+        assert_eq!(place.gate.waiting_room().counts().received, 0);
+    });
+}
+
+#[test]
+fn two_calls_for_one_permit_both_get_it() {
+    model("wait: 2 calls, 1 permit", || {
+        let place = place(1, blocking());
+        let other = spawn(&place, |place| place.call(Outcome::Success));
+        assert_eq!(place.call(Outcome::Success), Ok(true));
+        assert_eq!(other.join().unwrap(), Ok(true));
+        place.is_empty();
+    });
+}
+
+#[test]
+fn a_permit_given_back_as_two_join_goes_to_both_in_turn() {
+    model("wait: 2 join as 1 permit comes back", || {
+        let place = place(1, blocking());
+        let held = place.hold();
+        let first = spawn(&place, |place| place.call(Outcome::Success));
+        let second = spawn(&place, |place| place.call(Outcome::Success));
+        place.let_go(held, Outcome::Success);
+        assert_eq!(first.join().unwrap(), Ok(true));
+        assert_eq!(second.join().unwrap(), Ok(true));
+        place.is_empty();
+    });
+}
+
+#[test]
+fn a_waiter_that_gives_up_as_it_is_granted_passes_the_permit_on() {
+    model("cancel: 1 gives up, 1 waits, 1 permit comes back", || {
+        let place = place(1, blocking());
+        let held = place.hold();
+        let impatient = spawn(&place, |place| {
+            place.call_impatient();
+        });
+        let patient = spawn(&place, |place| place.call(Outcome::Success));
+        place.let_go(held, Outcome::Success);
+        impatient.join().unwrap();
+        assert_eq!(patient.join().unwrap(), Ok(true));
+        place.is_empty();
+    });
+}
+
+#[test]
+fn a_trip_turns_everybody_away_who_waits_or_comes() {
+    model("flush: the breaker opens as 2 join", || {
+        let place = place(1, blocking());
+        let held = place.hold();
+        let first = spawn(&place, |place| place.call(Outcome::Success));
+        let second = spawn(&place, |place| place.call(Outcome::Success));
+        place.let_go(held, Outcome::Failure);
+        for other in [first, second] {
+            // Turned away, or with a permit in hand refused by the breaker.
+            let end = other.join().unwrap();
+            assert!(matches!(end, Err(WaitError::BreakerOpen) | Ok(false)), "{end:?}");
+        }
+        assert_eq!(place.gate.breaker().state(), State::Open);
+        place.is_empty();
+    });
+}
+
+/// Without the permit's coming back: whoever is forgotten in the line waits for ever.
+#[test]
+fn a_key_that_opens_turns_its_own_calls_away_and_nobody_else() {
+    model("flush: a key opens as a call on it and one on another join", || {
+        let place = place(1, blocking());
+        let key = |key: &str| place.gate.keys().hold(&place.policy, key, NOW);
+        let (opens, same, other) = (key("a"), key("a"), key("b"));
+        let whole = place.hold();
+        let own = place.gate.keys().admit(&opens, (place.gate.breaker(), whole), NOW, &mut None);
+        let own = own.unwrap().unwrap();
+        let refuse_wait = spawn(&place, move |place| {
+            if place.gate.take_token(Some(&same), NOW, Moment::MAX).is_err() {
+                return;
+            }
+            match place.gate.join(Some(&same), NOW, Moment::MAX, || false) {
+                Join::Waiting(position) => {
+                    assert_eq!(place.wait(&position), Err(WaitError::BreakerOpen));
+                }
+                joined => assert!(matches!(joined, Join::Refused(WaitError::BreakerOpen))),
+            }
+        });
+        let waits = spawn(&place, move |place| {
+            match place.gate.join(Some(&other), NOW, Moment::MAX, || false) {
+                Join::Waiting(position) => assert_eq!(place.wait(&position), Ok(())),
+                joined => assert!(matches!(joined, Join::Acquired)),
+            }
+            place.gate.waiting_room().leave(|| NOW);
+        });
+        let attempt_end = AttemptEnd::from(Outcome::Failure);
+        let (for_all, _) = place.gate.record_by_key(&opens, (own, whole), attempt_end, NOW);
+        refuse_wait.join().unwrap();
+        place.gate.record(whole, for_all, NOW);
+        place.gate.waiting_room().leave(|| NOW);
+        waits.join().unwrap();
+        assert_eq!(place.gate.breaker().state(), State::Closed);
+        place.is_empty();
+    });
+}
+
+#[test]
+fn a_trip_and_a_waiter_that_gives_up_leave_nobody_behind() {
+    model("flush and cancel: the breaker opens as 1 joins and gives up", || {
+        let place = place(1, blocking());
+        let held = place.hold();
+        let impatient = spawn(&place, |place| {
+            place.call_impatient();
+        });
+        let patient = spawn(&place, |place| place.call(Outcome::Success));
+        place.let_go(held, Outcome::Failure);
+        impatient.join().unwrap();
+        assert!(matches!(patient.join().unwrap(), Err(WaitError::BreakerOpen) | Ok(false)));
+        place.is_empty();
+    });
+}
+
+#[test]
+fn the_oldest_is_dropped_and_the_newest_gets_the_permit() {
+    model("drop_oldest: 2 join a line of 1 as 1 permit comes back", || {
+        let place = place(1, blocking().capacity(1).on_full(Strategy::DropOldest));
+        let held = place.hold();
+        let first = spawn(&place, |place| place.call(Outcome::Success));
+        let second = spawn(&place, |place| place.call(Outcome::Success));
+        place.let_go(held, Outcome::Success);
+        let ends = [first.join().unwrap(), second.join().unwrap()];
+        assert!(ends.contains(&Ok(true)));
+        assert!(ends.iter().all(|end| matches!(end, Ok(true) | Err(WaitError::Dropped))));
+        place.is_empty();
+    });
+}
+
+#[test]
+fn the_backstop_gets_in_nobodys_way() {
+    model("tick: as 1 waits and 1 permit comes back", || {
+        let place = place(1, blocking());
+        let held = place.hold();
+        let waiter = spawn(&place, |place| place.call(Outcome::Success));
+        let actor = spawn(&place, |place| place.gate.tick(NOW));
+        place.let_go(held, Outcome::Success);
+        assert_eq!(waiter.join().unwrap(), Ok(true));
+        assert_eq!(actor.join().unwrap(), (None, None));
+        place.is_empty();
+    });
+}
+
+#[test]
+fn forced_open_behind_a_breaker_whose_time_is_up_nobody_waits_on() {
+    model("force_open: nobody is left in the line of an open breaker", || {
+        let place = place(1, blocking());
+        let held = place.hold();
+        // Opens, stays open, its time passes: whoever comes now may wait to be a probe.
+        let other = spawn(&place, |place| {
+            let later = NOW + Duration::from_secs(30);
+            if place.gate.breaker().check(later).is_err() {
+                return;
+            }
+            match place.gate.join(None, later, Moment::MAX, || false) {
+                Join::Waiting(position) => assert!(place.wait(&position).is_err()),
+                Join::Acquired => place.gate.waiting_room().leave(|| later),
+                Join::Refused(end) => assert_eq!(end, WaitError::BreakerOpen),
+            }
+        });
+        place.gate.record(held, Outcome::Failure, NOW);
+        place.gate.force_open(NOW);
+        other.join().unwrap();
+        place.gate.waiting_room().leave(|| NOW);
+        place.is_empty();
+    });
+}
+
+#[test]
+fn a_late_answer_changes_nothing_for_those_who_come_after_a_reset() {
+    model("stale: an old failure, a reset and a call", || {
+        let place = place(2, blocking());
+        let old = place.hold();
+        place.gate.breaker().reset(NOW);
+        let late = spawn(&place, move |place| place.let_go(old, Outcome::Failure));
+        assert_eq!(place.call(Outcome::Success), Ok(true));
+        late.join().unwrap();
+        let report = place.gate.breaker().report();
+        assert_eq!((report.state, report.stale_results), (State::Closed, 1));
+        place.is_empty();
+    });
+}

@@ -1,0 +1,251 @@
+//! What a client holds of its dependency: the guards, and one plan per method.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::clock::nanos;
+use crate::policy::Policy;
+
+use super::keys::Key;
+use super::shared::Dependency;
+use super::stats::MethodStats;
+
+/// What the trait's author said about one method, in `#[call(…)]`. A constant: policies are laid over it at spawn.
+#[derive(Clone, Copy, Debug)]
+pub struct MethodSpec {
+    /// The method's name.
+    pub name: &'static str,
+    /// Safe to repeat: without it nothing is retried, whatever a policy says.
+    pub idempotent: bool,
+    /// The attempt's timeout.
+    pub timeout: Option<Duration>,
+    /// From here on an attempt is slow.
+    pub slow_call: Option<Duration>,
+    /// How many attempts at most, the first one included.
+    pub max_attempts: Option<u32>,
+    /// Whether a fallback stands by, so that time is kept for it out of the deadline.
+    pub fallback: bool,
+}
+
+/// How one method's calls are run: every layer of settings laid over the next, at spawn and whenever
+/// the policy changes. Each is read by itself: a call that a change overtakes may go by some of both.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    deadline: AtomicU64,
+    attempts: AtomicU64,
+    timeout: AtomicU64,
+    slow_call: AtomicU64,
+    max_attempts: AtomicU64,
+}
+
+impl Plan {
+    /// Built-in < `[defaults]` < `[name]` (all three in `policy`) < `#[call]` < `[name.methods.method]`.
+    fn lay(&self, policy: &Policy, spec: &MethodSpec) {
+        let method = policy.method(spec.name);
+        let deadline = method.deadline().unwrap_or(policy.deadline());
+        let timeout = method.timeout().or(spec.timeout).unwrap_or(policy.timeout()).min(deadline);
+        let max_attempts =
+            method.max_attempts().or(spec.max_attempts).unwrap_or(policy.retry().max_attempts());
+        let reserve = if spec.fallback {
+            // Never more than half: a call must have time to be a call.
+            policy.fallback_timeout().min(deadline / 2)
+        } else {
+            Duration::ZERO
+        };
+        let slow_call = method.slow_call().or(spec.slow_call).or(policy.breaker().slow_call());
+        // An attempt that has used its timeout up is slow, whatever was said for longer ones.
+        let slow_call = slow_call.unwrap_or(timeout).min(timeout);
+        let max_attempts = if spec.idempotent { max_attempts.max(1) } else { 1 };
+        for (place, length) in [
+            (&self.deadline, deadline),
+            (&self.attempts, deadline - reserve),
+            (&self.timeout, timeout),
+            (&self.slow_call, slow_call),
+        ] {
+            place.store(nanos(length), Ordering::Relaxed);
+        }
+        self.max_attempts.store(u64::from(max_attempts), Ordering::Relaxed);
+    }
+
+    /// The whole call.
+    #[inline]
+    pub(crate) fn deadline(&self) -> Duration {
+        Duration::from_nanos(self.deadline.load(Ordering::Relaxed))
+    }
+    /// What its attempts, waits and backoffs have of that, in nanoseconds; the rest is kept for the fallback.
+    #[inline]
+    pub(crate) fn attempts_nanos(&self) -> u64 {
+        self.attempts.load(Ordering::Relaxed)
+    }
+    /// Each attempt.
+    #[inline]
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_nanos(self.timeout.load(Ordering::Relaxed))
+    }
+    /// From here on, in nanoseconds, an attempt is slow, and dropped after it counts against the dependency.
+    #[inline]
+    pub(crate) fn slow_nanos(&self) -> u64 {
+        self.slow_call.load(Ordering::Relaxed)
+    }
+    pub(crate) fn max_attempts(&self) -> u32 {
+        u32::try_from(self.max_attempts.load(Ordering::Relaxed)).unwrap_or(u32::MAX)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Method {
+    spec: MethodSpec,
+    pub(crate) plan: Plan,
+    pub(crate) stats: Arc<MethodStats>,
+}
+
+impl Method {
+    pub(super) fn name(&self) -> &'static str {
+        self.spec.name
+    }
+
+    /// Lays another policy over it.
+    pub(super) fn replan(&self, policy: &Policy) {
+        self.plan.lay(policy, &self.spec);
+    }
+}
+
+/// A dependency as one trait sees it. Clients share it; with the last one goes the `tenancy`.
+pub struct MethodTable {
+    dependency: Arc<Dependency>,
+    methods: Arc<[Method]>,
+    /// Whatever must live as long as somebody may call: dropped with the last client.
+    _tenancy: Box<dyn Any + Send + Sync>,
+}
+
+impl MethodTable {
+    /// Lays the policy over the trait.
+    #[must_use]
+    pub fn new(
+        dependency: Arc<Dependency>,
+        methods: &[MethodSpec],
+        tenancy: Box<dyn Any + Send + Sync>,
+    ) -> Self {
+        let methods: Arc<[Method]> = methods
+            .iter()
+            .map(|spec| Method {
+                spec: *spec,
+                plan: Plan::default(),
+                stats: dependency.method_stats(spec.name),
+            })
+            .collect();
+        dependency.plan(&methods);
+        Self { dependency, methods, _tenancy: tenancy }
+    }
+
+    /// The dependency.
+    #[must_use]
+    #[inline]
+    pub fn dependency(&self) -> &Arc<Dependency> {
+        &self.dependency
+    }
+
+    /// The key of one call, to be held for as long as that takes; see [`Call::by_key`](super::Call::by_key).
+    /// `None` if the policy has no breakers by key.
+    ///
+    /// # Panics
+    /// If the key's `Display` does.
+    #[must_use]
+    pub fn key(&self, key: impl fmt::Display) -> Option<Key> {
+        self.dependency.key(&key)
+    }
+
+    /// The method of this index. Generated code names only indices that its own list has.
+    #[inline]
+    pub(crate) fn method(&self, index: usize) -> &Method {
+        &self.methods[index]
+    }
+}
+
+impl fmt::Debug for MethodTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MethodTable").field("dependency", &self.dependency).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::PolicyFile;
+
+    const SPEC: MethodSpec = MethodSpec {
+        name: "balance",
+        idempotent: true,
+        timeout: Some(Duration::from_millis(300)),
+        slow_call: Some(Duration::from_millis(200)),
+        max_attempts: Some(5),
+        fallback: false,
+    };
+
+    fn plan(text: &str, spec: &MethodSpec) -> Plan {
+        let plan = Plan::default();
+        plan.lay(&PolicyFile::parse(text, "test.toml").unwrap().policy("bank"), spec);
+        plan
+    }
+
+    #[test]
+    fn each_layer_of_settings_lies_over_the_one_before() {
+        let bare = MethodSpec { timeout: None, slow_call: None, max_attempts: None, ..SPEC };
+        let built_in = plan("", &bare);
+        assert_eq!((built_in.timeout(), built_in.max_attempts()), (Duration::from_secs(10), 3));
+        let defaults = "[defaults]\ntimeout = \"4s\"\nretry = { max_attempts = 2 }\n";
+        let by_defaults = plan(defaults, &bare);
+        assert_eq!(
+            (by_defaults.timeout(), by_defaults.max_attempts()),
+            (Duration::from_secs(4), 2)
+        );
+        let named = "[bank]\ntimeout = \"2s\"\nretry = { max_attempts = 4 }\n";
+        let by_name = plan(&format!("{defaults}{named}"), &bare);
+        assert_eq!((by_name.timeout(), by_name.max_attempts()), (Duration::from_secs(2), 4));
+        let by_call = plan(&format!("{defaults}{named}"), &SPEC);
+        assert_eq!((by_call.timeout(), by_call.max_attempts()), (Duration::from_millis(300), 5));
+        let method = "[bank.methods.balance]\ntimeout = \"1s\"\nmax_attempts = 6\n";
+        let by_method = plan(&format!("{defaults}{named}{method}"), &SPEC);
+        assert_eq!((by_method.timeout(), by_method.max_attempts()), (Duration::from_secs(1), 6));
+    }
+
+    #[test]
+    fn a_slow_call_is_what_the_last_layer_says_and_at_most_the_timeout() {
+        let slow = |text: &str, spec: &MethodSpec| {
+            Duration::from_nanos(plan(text, spec).slow_nanos()).as_millis()
+        };
+        let bare = MethodSpec { timeout: None, slow_call: None, ..SPEC };
+        let said = MethodSpec { timeout: None, ..SPEC };
+        assert_eq!(slow("", &bare), 10_000, "the timeout, unless anybody says otherwise");
+        let defaults = "[defaults]\nbreaker = { slow_call = \"4s\" }\n";
+        assert_eq!(slow(defaults, &bare), 4_000);
+        let named = &format!("{defaults}[bank]\nbreaker = {{ slow_call = \"3s\" }}\n");
+        assert_eq!(slow(named, &bare), 3_000);
+        assert_eq!(slow(named, &said), 200);
+        let method = &format!("{named}[bank.methods.balance]\nslow_call = \"1s\"\n");
+        assert_eq!(slow(method, &said), 1_000);
+        assert_eq!(slow(method, &SPEC), 300, "cut short by the timeout in `#[call]`");
+        assert_eq!(slow(named, &MethodSpec { slow_call: None, ..SPEC }), 300);
+    }
+
+    #[test]
+    fn what_is_not_idempotent_is_attempted_once_whatever_anybody_says() {
+        let spec = MethodSpec { idempotent: false, ..SPEC };
+        assert_eq!(plan("[bank]\nretry = { max_attempts = 9 }\n", &spec).max_attempts(), 1);
+    }
+
+    #[test]
+    fn a_fallback_has_time_of_its_own_but_never_most_of_it() {
+        let spec = MethodSpec { fallback: true, ..SPEC };
+        let roomy = plan("[bank]\ndeadline = \"2s\"\nfallback_timeout = \"500ms\"\n", &spec);
+        assert_eq!(roomy.attempts_nanos(), 1_500_000_000);
+        let unmarked = plan("[bank]\ndeadline = \"2s\"\nfallback_timeout = \"500ms\"\n", &SPEC);
+        assert_eq!(unmarked.attempts_nanos(), 2_000_000_000);
+        let tight = plan("[bank]\ndeadline = \"100ms\"\n", &spec);
+        assert_eq!(tight.attempts_nanos(), 50_000_000);
+        assert_eq!(tight.timeout(), Duration::from_millis(100));
+    }
+}

@@ -1,0 +1,31 @@
+//! What all calls of one dependency share: its guards, its waiting room, its counters and its policy.
+//!
+//! A [`Dependency`] is whole in itself. Calls are admitted on it in their own tasks, and the actor that looks after it
+//! can stop or be rebuilt without a call noticing.
+
+mod gate;
+mod keys;
+mod latency;
+#[cfg(all(test, seawall_loom))]
+mod loom;
+mod method;
+mod quota;
+mod refused;
+mod shared;
+mod signals;
+mod snapshot;
+mod stats;
+mod waiting_room;
+
+pub use gate::Gate;
+pub use keys::{Key, KeysSnapshot, MAX_KEY_BYTES, MAX_OPEN_KEYS_NAMED};
+pub use latency::{BUCKETS, Latency, bucket};
+pub use method::{MethodSpec, MethodTable};
+pub use shared::Dependency;
+pub use signals::{Signal, Signals};
+pub use snapshot::{MethodSnapshot, Snapshot};
+
+pub(crate) use gate::{Refused, Token};
+pub(crate) use method::Method;
+pub(crate) use quota::UnusedReservation;
+pub(crate) use waiting_room::{Join, Position, WaitError, WaitingRoom};

@@ -1,0 +1,53 @@
+//! What a dependency's calls are told when it does not answer them itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::dependency::gate::Refused;
+use crate::dependency::method::Method;
+use crate::error::{Fault, UnavailableCause};
+use crate::event::Event;
+use crate::outcome::Outcome;
+
+use super::shared::Dependency;
+
+impl Dependency {
+    #[cold]
+    pub(crate) fn refuse(&self, refused: Refused, now: Moment) -> Fault {
+        let Refused { by, retry_after } = refused;
+        if let Some(unreported) = self.rejections[by.index()].count(now) {
+            let (at, dependency) = (now, Arc::clone(self.name()));
+            self.tell(&Event::Refused { at, dependency, by, retry_after, unreported });
+        }
+        Fault::Rejected { dependency: Arc::clone(self.name()), by, retry_after }
+    }
+
+    /// An attempt took as long as a slow call, or longer.
+    #[cold]
+    pub(crate) fn slow_call(&self, method: &Method, took: Duration, outcome: Outcome, now: Moment) {
+        if let Some(unreported) = method.stats.slow(now) {
+            let (at, dependency, method) = (now, Arc::clone(self.name()), method.name());
+            self.tell(&Event::SlowCall { at, dependency, method, took, outcome, unreported });
+        }
+    }
+
+    #[cold]
+    pub(crate) fn shut_down(&self) -> Fault {
+        Fault::Unavailable {
+            dependency: Arc::clone(self.name()),
+            cause: UnavailableCause::ShutDown,
+            retry_after: None,
+        }
+    }
+
+    #[cold]
+    pub(crate) fn timed_out(&self, after: Duration) -> Fault {
+        Fault::TimedOut { dependency: Arc::clone(self.name()), after }
+    }
+
+    #[cold]
+    pub(crate) fn deadline_exceeded(&self, after: Duration) -> Fault {
+        Fault::DeadlineExceeded { dependency: Arc::clone(self.name()), after }
+    }
+}

@@ -1,0 +1,378 @@
+//! A dependency: its name, its policy, its gate, and what has come of it all.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use arc_swap::ArcSwap;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+use crate::clock::Moment;
+use crate::entropy::Entropy;
+use crate::error::{DependencyName, RejectedBy};
+use crate::event::{Command, Event, Observer, Sampler, Transition};
+use crate::policy::Policy;
+use crate::retry::Budget;
+use crate::swappable::Swappable;
+use crate::sync::Mutex;
+
+use super::gate::Gate;
+use super::method::Method;
+use super::signals::{Signal, Signals};
+use super::snapshot::{MethodSnapshot, Snapshot};
+use super::stats::MethodStats;
+use super::waiting_room::WaitError;
+use crate::time::Time;
+
+/// Calls are taken.
+const SERVING: u32 = 0;
+/// No new calls are taken; those in flight go on.
+const DRAINING: u32 = 1;
+/// Calls in flight are told to end.
+const CANCELLED: u32 = 2;
+
+/// Everything that a dependency's calls share. The root makes it; the actor looks after it; the calls
+/// use it without asking either.
+pub struct Dependency {
+    name: DependencyName,
+    time: Time,
+    policy: ArcSwap<Policy>,
+    gate: Gate,
+    budget: Swappable<Option<Budget>>,
+    entropy: Entropy,
+    signals: Signals,
+    observer: Arc<dyn Observer>,
+    life: AtomicU32,
+    /// Calls that have ever had to wait for something and have not ended yet.
+    pending: AtomicU64,
+    emptied: Notify,
+    pub(super) rejections: [Sampler; RejectedBy::ALL.len()],
+    retries: AtomicU64,
+    restarts: AtomicU64,
+    unattended: AtomicBool,
+    /// By name. A handful, so a list: a tree's first node is larger than all of it.
+    methods: Mutex<Vec<(&'static str, Arc<MethodStats>)>>,
+    /// What each trait on it goes by; locked while the policy changes.
+    planned: Mutex<Vec<Weak<[Method]>>>,
+}
+
+impl Dependency {
+    /// A dependency with everything closed, free and at zero.
+    #[must_use]
+    pub fn new(
+        name: DependencyName,
+        policy: Policy,
+        time: Time,
+        entropy: Entropy,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        let now = time.now();
+        let gate = Gate::new(&policy, now, entropy.fork(0));
+        if gate.breaker().is_adaptive() {
+            let (now, since_epoch) = time.clock().both();
+            gate.breaker().tend(now, since_epoch);
+        }
+        Self {
+            gate,
+            budget: Swappable::new(policy.retry().budget().map(Budget::new)),
+            name,
+            time,
+            policy: ArcSwap::from_pointee(policy),
+            entropy,
+            signals: Signals::default(),
+            observer,
+            life: AtomicU32::new(SERVING),
+            pending: AtomicU64::new(0),
+            emptied: Notify::new(),
+            rejections: Default::default(),
+            retries: AtomicU64::new(0),
+            restarts: AtomicU64::new(0),
+            unattended: AtomicBool::new(false),
+            methods: Mutex::default(),
+            planned: Mutex::default(),
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &DependencyName {
+        &self.name
+    }
+    /// Its settings, as they are now.
+    #[must_use]
+    pub fn policy(&self) -> Arc<Policy> {
+        self.policy.load_full()
+    }
+    /// Its guards.
+    #[must_use]
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+    /// What the data plane has to tell its actor.
+    #[must_use]
+    pub fn signals(&self) -> &Signals {
+        &self.signals
+    }
+    /// Where it gets the time from.
+    #[must_use]
+    pub fn time(&self) -> &Time {
+        &self.time
+    }
+    #[inline]
+    pub(crate) fn now(&self) -> Moment {
+        self.time.now()
+    }
+    #[inline]
+    pub(crate) fn budget(&self) -> &Swappable<Option<Budget>> {
+        &self.budget
+    }
+    pub(crate) fn entropy(&self) -> &Entropy {
+        &self.entropy
+    }
+
+    /// The counters of a method; the same ones for every client that has a method of this name.
+    pub(crate) fn method_stats(&self, method: &'static str) -> Arc<MethodStats> {
+        let mut methods = self.methods.lock();
+        let at = match methods.binary_search_by_key(&method, |(name, _)| name) {
+            Ok(at) => at,
+            Err(at) => {
+                methods.insert(at, (method, Arc::default()));
+                at
+            }
+        };
+        // In bounds: found, or inserted just now.
+        Arc::clone(&methods[at].1)
+    }
+
+    /// Tells everybody of a move of the breaker.
+    #[cold]
+    pub(crate) fn moved(&self, transition: Transition) {
+        self.tell(&Event::Transition { dependency: Arc::clone(&self.name), transition });
+        self.signals.raise(Signal::Moved);
+    }
+
+    /// Tells the observer. Its panics are its own.
+    pub(crate) fn tell(&self, event: &Event) {
+        let told = catch_unwind(AssertUnwindSafe(|| self.observer.on_event(event)));
+        if told.is_err() {
+            tracing::error!(dependency = &*self.name, "an observer panicked");
+        }
+    }
+
+    // Control: what the actor and the root do to it.
+
+    /// Looks after everything that callers normally do for themselves; returns when to do it again.
+    pub fn tick(&self) -> Option<Moment> {
+        let now = self.now();
+        let (moved, next) = self.gate.tick(now);
+        if let Some(transition) = moved {
+            self.moved(transition);
+        }
+        next.into_iter().chain(self.tend_keys(now)).chain(self.learn()).min()
+    }
+
+    /// Has an adaptive breaker learn what is over, by the clock on the wall; when to do so again.
+    fn learn(&self) -> Option<Moment> {
+        let breaker = self.gate.breaker();
+        if !breaker.is_adaptive() {
+            return None;
+        }
+        let (now, since_epoch) = self.time.clock().both();
+        breaker.tend(now, since_epoch)
+    }
+
+    /// Does with the breaker as it is told by hand.
+    pub fn execute(&self, command: Command) {
+        let at = self.now();
+        let breaker = self.gate.breaker();
+        let moved = match command {
+            Command::ForceOpen => self.gate.force_open(at),
+            Command::ForceClosed => breaker.force_closed(at),
+            Command::Disable => breaker.disable(at),
+            Command::Observe => breaker.observe(at),
+            Command::Reset => breaker.reset(at),
+        };
+        self.tell(&Event::CommandExecuted { at, dependency: Arc::clone(&self.name), command });
+        moved.into_iter().for_each(|transition| self.moved(transition));
+    }
+
+    /// Goes by another policy from now on, in every client. Breaker state and counts, orders by hand,
+    /// permits that are out and everybody in line are kept; calls under way go on by what they began with,
+    /// but for a timeout that has not begun to run. A retry budget or a rate limit that changes begins anew, the latter
+    /// with no more tokens than there were.
+    ///
+    /// False: it is the policy that it had.
+    pub fn reload(&self, policy: Policy) -> bool {
+        let mut planned = self.planned.lock();
+        let before = self.policy.load_full();
+        if *before == policy {
+            return false;
+        }
+        let policy = Arc::new(policy);
+        self.policy.store(Arc::clone(&policy));
+        if before.retry().budget() != policy.retry().budget() {
+            self.budget.replace(policy.retry().budget().map(Budget::new));
+        }
+        planned.retain(|methods| {
+            let Some(methods) = methods.upgrade() else { return false };
+            methods.iter().for_each(|method| method.replan(&policy));
+            true
+        });
+        let (moved, wakers) = self.gate.reconfigure(&before, &policy, self.now());
+        drop(planned);
+        // It may be adaptive from now on, and does not know the hour yet.
+        self.learn();
+        wakers.wake();
+        moved.into_iter().for_each(|transition| self.moved(transition));
+        self.tell(&Event::Reloaded { at: self.now(), dependency: Arc::clone(&self.name) });
+        // Its actor may have to look at another time.
+        self.signals.raise(Signal::Moved);
+        true
+    }
+
+    /// Shows the policy and the chance, with no reload coming in between.
+    pub(super) fn with_policy<R>(&self, show: impl FnOnce(&Policy, &Entropy) -> R) -> R {
+        let _planned = self.planned.lock();
+        show(&self.policy.load(), &self.entropy)
+    }
+
+    /// Lays the policy over these methods, now and whenever it changes.
+    pub(super) fn plan(&self, methods: &Arc<[Method]>) {
+        let mut planned = self.planned.lock();
+        planned.retain(|methods| methods.strong_count() > 0);
+        planned.push(Arc::downgrade(methods));
+        let policy = self.policy.load();
+        methods.iter().for_each(|method| method.replan(&policy));
+    }
+
+    /// Notes that its actor was rebuilt.
+    pub fn note_restart(&self) {
+        let restarts = self.restarts.fetch_add(1, Ordering::Relaxed) + 1;
+        self.unattended.store(false, Ordering::Relaxed);
+        let (at, dependency) = (self.now(), Arc::clone(&self.name));
+        self.tell(&Event::ActorRestarted { at, dependency, restarts });
+    }
+
+    /// Notes that its actor keeps failing and is left alone.
+    pub fn note_unattended(&self) {
+        self.unattended.store(true, Ordering::Relaxed);
+        let (at, dependency) = (self.now(), Arc::clone(&self.name));
+        self.tell(&Event::ActorUnattended { at, dependency });
+    }
+
+    /// Takes no new calls from now on; those in flight, waiting and backing off go on.
+    pub fn drain(&self) {
+        let _ = self.life.compare_exchange(SERVING, DRAINING, Ordering::SeqCst, Ordering::SeqCst);
+        // A caller that holds a permit by now is seen by `in_flight`. One that takes a permit later sees DRAINING.
+        self.gate.waiting_room().permits().active_and_fence();
+    }
+
+    /// Ends every call in flight: it is woken, and answers that Seawall is shutting down.
+    pub fn cancel(&self) {
+        self.life.store(CANCELLED, Ordering::SeqCst);
+        self.gate.waiting_room().flush(WaitError::ShutDown);
+        self.time.nudge();
+    }
+
+    /// Calls that are waiting for something: a permit, an answer, the end of a backoff.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        self.pending.load(Ordering::SeqCst)
+    }
+
+    /// Calls that have not ended, those among them too that some thread is busy with and that have had
+    /// nothing to wait for yet. Of both kinds at once it may count too few, but never none.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.pending().max(u64::from(self.gate.waiting_room().permits().active_and_fence()))
+    }
+
+    /// Ends when a draining dependency may have nothing in flight any more, after this call.
+    pub fn emptied(&self) -> Notified<'_> {
+        self.emptied.notified()
+    }
+
+    // What calls do to it.
+
+    #[inline]
+    pub(crate) fn is_serving(&self) -> bool {
+        self.life.load(Ordering::SeqCst) == SERVING
+    }
+
+    #[inline]
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.life.load(Ordering::SeqCst) == CANCELLED
+    }
+
+    pub(crate) fn pend(&self) {
+        self.pending.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn unpend(&self) {
+        if self.pending.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.left();
+        }
+    }
+
+    /// A call ended, or gave its permit back: a shutdown may be waiting for it.
+    #[inline]
+    pub(crate) fn left(&self) {
+        if !self.is_serving() {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    pub(crate) fn note_retry(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Everything about it at one instant. Counters are read one by one: each only grows from one
+    /// snapshot to the next, but calls in flight may show in one and not yet in another.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let mut breaker = self.gate.breaker().report();
+        let keys = self.gate.keys().snapshot();
+        // Keys are never labels: what is counted is counted for the dependency.
+        if let Some(keys) = &keys {
+            breaker.refusals_withheld += keys.refusals_withheld;
+            breaker.stale_results += keys.stale_results;
+        }
+        let now = self.now();
+        let adaptive = self.gate.breaker().reading(now);
+        let ramp = self.gate.breaker().ramp(now);
+        let room = self.gate.waiting_room();
+        let methods = self.methods.lock();
+        Snapshot {
+            dependency: self.name.to_string(),
+            breaker,
+            keys,
+            adaptive,
+            ramp,
+            active: room.permits().active(),
+            limit: room.permits().limit(),
+            mailbox: room.counts(),
+            capacity: room.capacity(),
+            fill_ratio: room.fill_ratio(),
+            rejections: self.rejections.each_ref().map(Sampler::seen),
+            retries: self.retries.load(Ordering::Relaxed),
+            restarts: self.restarts.load(Ordering::Relaxed),
+            unattended: self.unattended.load(Ordering::Relaxed),
+            pending: self.pending(),
+            methods: methods
+                .iter()
+                .map(|(name, stats)| MethodSnapshot::new(name, stats.read()))
+                .collect(),
+        }
+    }
+}
+
+impl fmt::Debug for Dependency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dependency")
+            .field("name", &self.name)
+            .field("state", &self.gate.breaker().state())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,126 @@
+//! A dependency at one instant, as data.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::backpressure::Counts;
+use crate::breaker::Report;
+use crate::breaker::adaptive::Reading;
+use crate::error::RejectedBy;
+use crate::event::State;
+use crate::outcome::{CallOutcome, Outcome};
+
+use super::keys::KeysSnapshot;
+use super::latency::Latency;
+use super::stats::MethodCounts;
+
+/// A dependency at one instant.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// Its name.
+    pub dependency: String,
+    /// Its breaker. `refusals_withheld` and `stale_results` are those of its keys' breakers, too.
+    pub breaker: Report,
+    /// The breakers of its keys; `None` before the first call with a key.
+    pub keys: Option<KeysSnapshot>,
+    /// What its breaker goes by at this hour, if it is adaptive.
+    pub adaptive: Option<Reading>,
+    /// The share of calls that its breaker's slow start lets through now, 0 to 1; 1 while there is none, `None` if its
+    /// settings have none.
+    pub ramp: Option<f64>,
+    /// Calls that are with the dependency.
+    pub active: u32,
+    /// How many may be.
+    pub limit: u32,
+    /// What its mailbox has seen, and who is waiting in it.
+    pub mailbox: Counts,
+    /// How many may wait.
+    pub capacity: u32,
+    /// The share of the mailbox that is taken, 0 to 1.
+    pub fill_ratio: f64,
+    /// Refused attempts, by [`RejectedBy::index`].
+    pub rejections: [u64; RejectedBy::ALL.len()],
+    /// Attempts that the dependency saw after the first of their call.
+    pub retries: u64,
+    /// How often its actor was rebuilt.
+    pub restarts: u64,
+    /// Whether its actor keeps failing and is left alone.
+    pub unattended: bool,
+    /// Calls waiting for a permit, an answer or the end of a backoff.
+    pub pending: u64,
+    /// Its methods, by name.
+    pub methods: Vec<MethodSnapshot>,
+}
+
+/// A method at one instant.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct MethodSnapshot {
+    /// Its name.
+    pub name: &'static str,
+    /// Calls that have ended, by [`CallOutcome::index`].
+    pub calls: [u64; CallOutcome::ALL.len()],
+    /// Attempts that have ended, by [`Outcome::index`].
+    pub attempts: [u64; Outcome::ALL.len()],
+    /// Calls that ended refused, by [`RejectedBy::index`] of the guard.
+    pub rejected: [u64; RejectedBy::ALL.len()],
+    /// How long calls took that were not refused.
+    pub latency: Latency,
+}
+
+impl MethodSnapshot {
+    pub(super) fn new(name: &'static str, counts: MethodCounts) -> Self {
+        let MethodCounts { calls, attempts, rejected, latency } = counts;
+        Self { name, calls, attempts, rejected, latency }
+    }
+}
+
+impl Snapshot {
+    /// The breaker's state.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.breaker.state
+    }
+
+    /// Calls that ended so, over all methods.
+    #[must_use]
+    pub fn calls(&self, outcome: CallOutcome) -> u64 {
+        self.methods.iter().map(|method| method.calls[outcome.index()]).sum()
+    }
+
+    /// Attempts that ended so, over all methods.
+    #[must_use]
+    pub fn attempts(&self, outcome: Outcome) -> u64 {
+        self.methods.iter().map(|method| method.attempts[outcome.index()]).sum()
+    }
+
+    /// Calls that ended refused by this guard, over all methods.
+    #[must_use]
+    pub fn rejected_calls(&self, by: RejectedBy) -> u64 {
+        self.methods.iter().map(|method| method.rejected[by.index()]).sum()
+    }
+
+    /// Attempts that this guard refused, whatever became of their calls.
+    #[must_use]
+    pub fn rejections(&self, by: RejectedBy) -> u64 {
+        self.rejections[by.index()]
+    }
+
+    /// How long calls took, over all methods.
+    #[must_use]
+    pub fn latency(&self) -> Latency {
+        let mut latency = Latency::default();
+        for method in &self.methods {
+            latency.merge(&method.latency);
+        }
+        latency
+    }
+
+    /// The latency that a share `q` of the calls did not exceed; `None` without calls.
+    #[must_use]
+    pub fn quantile(&self, q: f64) -> Option<Duration> {
+        self.latency().quantile(q)
+    }
+}

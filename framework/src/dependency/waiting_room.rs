@@ -1,0 +1,315 @@
+//! The waiting room: the bulkhead's permits, and the bounded queue of calls that wait for one.
+//!
+//! While permits are free, a call takes one with a compare-and-swap and never enters the queue. When none is free, it
+//! joins the queue under a short lock. The caller that gives a permit back hands it to the next waiter. The caller that
+//! opens the breaker refuses all waiters; the caller that opens a key's breaker refuses the waiters on that key.
+//!
+//! Wakers are never cloned, dropped or called while a lock is held: each can run any code, and with it take the lock
+//! again.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use crate::backpressure::{self, Counts, ItemKey, Push, Queue};
+use crate::bulkhead::{Joined, Permits};
+use crate::clock::Moment;
+use crate::sync::{Mutex, wake};
+
+/// How a wait ended without a permit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitError {
+    /// The queue was full.
+    Full,
+    /// The strategy dropped this call to make room, or instead of making room.
+    Dropped,
+    /// The wait in the queue took too long.
+    Expired,
+    /// The wait for room in the full queue took too long.
+    ExpiredBlocked,
+    /// The breaker opened.
+    BreakerOpen,
+    /// Seawall is shutting down.
+    ShutDown,
+}
+
+/// What became of a call that asked for a permit.
+#[derive(Debug)]
+pub(crate) enum Join {
+    /// It has one.
+    Acquired,
+    /// It waits.
+    Waiting(Position),
+    /// It may not wait.
+    Refused(WaitError),
+}
+
+/// Tells one key from another for as long as a call on it waits. A key in use is not evicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyId(pub(crate) usize);
+
+/// How long a call may wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WaitLimits {
+    /// For a permit: the earlier of `max_wait` and the call's deadline.
+    pub(crate) give_up_at: Moment,
+    /// For room in a full queue, under strategy `block`.
+    pub(crate) blocked_until: Moment,
+    /// The call's deadline. A call past it is never handed a permit.
+    pub(crate) deadline: Moment,
+}
+
+/// A call's position in the queue.
+#[derive(Debug)]
+pub(crate) struct Position {
+    waiter: Arc<Waiter>,
+    item: ItemKey,
+    /// The queue was empty before. From now on the actor looks at it now and then.
+    pub(crate) is_first: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    key: Option<KeyId>,
+    limits: WaitLimits,
+    state: Mutex<WaitState>,
+}
+
+#[derive(Debug)]
+enum WaitState {
+    Waiting(Option<Waker>),
+    Granted,
+    Ended(WaitError),
+}
+
+impl Waiter {
+    /// Ends the wait. Only the first end counts.
+    fn settle(&self, end: WaitState, wakers: &mut Wakers) {
+        let mut state = self.state.lock();
+        if let WaitState::Waiting(waker) = &mut *state {
+            let waker = waker.take();
+            *state = end;
+            wakers.0.extend(waker);
+        }
+    }
+}
+
+/// Tasks to wake once no lock is held.
+#[derive(Debug, Default)]
+#[must_use = "a settled waiter that is not woken sleeps for ever"]
+pub(crate) struct Wakers(Vec<Waker>);
+
+impl Wakers {
+    pub(crate) fn wake(self) {
+        self.0.into_iter().for_each(wake);
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct WaitingRoom {
+    permits: Permits,
+    queue: Mutex<Queue<Arc<Waiter>>>,
+}
+
+impl WaitingRoom {
+    pub(crate) fn new(max_concurrent: u32, mailbox: &backpressure::Config) -> Self {
+        Self { permits: Permits::new(max_concurrent), queue: Mutex::new(Queue::new(mailbox)) }
+    }
+
+    pub(crate) fn permits(&self) -> &Permits {
+        &self.permits
+    }
+
+    /// Applies another limit and another mailbox. Permits that are out stay out, and every waiter keeps its position.
+    /// The caller wakes those that were granted a permit.
+    pub(crate) fn reconfigure(
+        &self,
+        max_concurrent: u32,
+        mailbox: &backpressure::Config,
+        now: Moment,
+    ) -> Wakers {
+        let mut wakers = Wakers::default();
+        let mut queue = self.queue.lock();
+        queue.reconfigure(mailbox);
+        if self.permits.set_limit(max_concurrent) {
+            self.hand_over(&mut queue, now, &mut wakers);
+        }
+        wakers
+    }
+
+    /// Takes a permit if one is free and no call waits. Its holder owes a [`WaitingRoom::leave`].
+    #[inline]
+    pub(crate) fn try_enter(&self) -> bool {
+        self.permits.try_acquire()
+    }
+
+    /// Gives a permit back, and hands it to the next waiter.
+    #[inline]
+    pub(crate) fn leave(&self, now: impl FnOnce() -> Moment) {
+        if self.permits.release() {
+            self.grant_free(now());
+        }
+    }
+
+    /// Takes a permit, or a position in the queue for a call on `key`. `refused` is asked with the queue locked: a
+    /// newcomer that joins after a flush has seen what caused the flush.
+    pub(crate) fn join(
+        &self,
+        key: Option<KeyId>,
+        limits: WaitLimits,
+        refused: impl FnOnce() -> Option<WaitError>,
+    ) -> Join {
+        let mut wakers = Wakers::default();
+        let mut queue = self.queue.lock();
+        if let Some(error) = refused() {
+            return Join::Refused(error);
+        }
+        match self.permits.acquire_or_join() {
+            Joined::Acquired => return Join::Acquired,
+            Joined::Overflow => return Join::Refused(WaitError::Full),
+            Joined::Waiting => {}
+        }
+        let waiter = Arc::new(Waiter { key, limits, state: Mutex::new(WaitState::Waiting(None)) });
+        let joined = match queue.push(Arc::clone(&waiter)) {
+            Push::Waiting(item) | Push::Blocked(item) => {
+                Join::Waiting(Position { waiter, item, is_first: queue.len() == 1 })
+            }
+            Push::Evicted { key: item, evicted } => {
+                self.permits.leave(1);
+                evicted.settle(WaitState::Ended(WaitError::Dropped), &mut wakers);
+                Join::Waiting(Position { waiter, item, is_first: false })
+            }
+            Push::Full(_) => Join::Refused(WaitError::Full),
+            Push::Dropped(_) => Join::Refused(WaitError::Dropped),
+        };
+        if matches!(joined, Join::Refused(_)) {
+            self.permits.leave(1);
+        }
+        drop(queue);
+        wakers.wake();
+        joined
+    }
+
+    /// Hands free permits to the next waiters.
+    pub(crate) fn grant_free(&self, now: Moment) {
+        let mut wakers = Wakers::default();
+        self.hand_over(&mut self.queue.lock(), now, &mut wakers);
+        wakers.wake();
+    }
+
+    fn hand_over(&self, queue: &mut Queue<Arc<Waiter>>, now: Moment, wakers: &mut Wakers) {
+        self.shed_expired(queue, now, wakers);
+        while !queue.is_empty() && self.permits.grant() {
+            if let Some(waiter) = queue.pop() {
+                waiter.settle(WaitState::Granted, wakers);
+            }
+            self.shed_expired(queue, now, wakers);
+        }
+    }
+
+    /// Refuses the calls at the head of the queue whose deadline has passed. `max_wait` is left to the waiter itself:
+    /// if its thread was busy meanwhile, the permit may have been on its way in time.
+    fn shed_expired(&self, queue: &mut Queue<Arc<Waiter>>, now: Moment, wakers: &mut Wakers) {
+        while queue.front().is_some_and(|waiter| waiter.limits.deadline < now) {
+            if let Some(waiter) = queue.drop_front() {
+                self.permits.leave(1);
+                waiter.settle(WaitState::Ended(WaitError::Expired), wakers);
+            }
+        }
+    }
+
+    /// Refuses every waiter at once.
+    pub(crate) fn flush(&self, error: WaitError) {
+        self.refuse(Queue::drain, error);
+    }
+
+    /// Refuses the waiters on one key at once. The others move up.
+    pub(crate) fn flush_key(&self, key: KeyId, error: WaitError) {
+        self.refuse(|queue| queue.remove_where(|waiter| waiter.key == Some(key)), error);
+    }
+
+    fn refuse(
+        &self,
+        take: impl FnOnce(&mut Queue<Arc<Waiter>>) -> Vec<Arc<Waiter>>,
+        error: WaitError,
+    ) {
+        let mut wakers = Wakers::default();
+        let mut queue = self.queue.lock();
+        let waiters = take(&mut queue);
+        // A queue is shorter than 2^21.
+        self.permits.leave(waiters.len() as u32);
+        for waiter in waiters {
+            waiter.settle(WaitState::Ended(error), &mut wakers);
+        }
+        drop(queue);
+        wakers.wake();
+    }
+
+    /// Whether the wait is over, and how. If not, keeps the waker of this task.
+    pub(crate) fn poll(
+        &self,
+        position: &Position,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), WaitError>> {
+        let mut fresh = None;
+        loop {
+            let mut state = position.waiter.state.lock();
+            let kept = match &mut *state {
+                WaitState::Granted => return Poll::Ready(Ok(())),
+                WaitState::Ended(error) => return Poll::Ready(Err(*error)),
+                WaitState::Waiting(kept) => kept,
+            };
+            if kept.as_ref().is_some_and(|kept| kept.will_wake(cx.waker())) {
+                return Poll::Pending;
+            }
+            if let Some(fresh) = fresh.take() {
+                let replaced = kept.replace(fresh);
+                drop(state);
+                drop(replaced);
+                return Poll::Pending;
+            }
+            drop(state);
+            fresh = Some(cx.waker().clone());
+        }
+    }
+
+    /// Gives the position up. `None`: it had already been exchanged for a permit, which the caller now holds.
+    pub(crate) fn give_up(&self, position: &Position) -> Option<WaitError> {
+        let mut queue = self.queue.lock();
+        let blocked = queue.is_blocked(position.item);
+        if queue.remove(position.item).is_some() {
+            self.permits.leave(1);
+            return Some(match blocked {
+                Some(true) => WaitError::ExpiredBlocked,
+                _ => WaitError::Expired,
+            });
+        }
+        drop(queue);
+        match &*position.waiter.state.lock() {
+            WaitState::Ended(error) => Some(*error),
+            // Settled before it left the queue, so this is a grant.
+            WaitState::Granted | WaitState::Waiting(_) => None,
+        }
+    }
+
+    /// When this wait is over at the latest. Later than before, once a blocked call has moved up into the queue.
+    pub(crate) fn gives_up_at(&self, position: &Position) -> Moment {
+        let limits = position.waiter.limits;
+        match self.queue.lock().is_blocked(position.item) {
+            Some(true) => limits.give_up_at.min(limits.blocked_until),
+            _ => limits.give_up_at,
+        }
+    }
+
+    /// What the queue has seen, and how many wait in it now.
+    pub(crate) fn counts(&self) -> Counts {
+        self.queue.lock().counts()
+    }
+
+    pub(crate) fn fill_ratio(&self) -> f64 {
+        self.queue.lock().fill_ratio()
+    }
+
+    pub(crate) fn capacity(&self) -> u32 {
+        self.queue.lock().capacity()
+    }
+}

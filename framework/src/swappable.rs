@@ -1,0 +1,71 @@
+//! A value that every call reads and that is hardly ever replaced.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// Reading costs a load of a line that nobody writes, as long as the value has never been replaced;
+/// after that a few nanoseconds more. Replacing waits for nobody: whoever is reading goes on with the
+/// old value.
+pub(crate) struct Swappable<T> {
+    first: T,
+    /// Not zero once there is a later one, or the first has been left.
+    is_replaced: AtomicU64,
+    later: ArcSwapOption<T>,
+}
+
+impl<T> Swappable<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self { first: value, is_replaced: AtomicU64::new(0), later: ArcSwapOption::empty() }
+    }
+
+    /// Reads it.
+    #[inline]
+    pub(crate) fn with<R>(&self, read: impl FnOnce(&T) -> R) -> R {
+        if self.is_replaced.load(Ordering::Acquire) == 0 {
+            read(&self.first)
+        } else {
+            self.with_later(read)
+        }
+    }
+
+    /// The value, if it is still the first: for whoever is in too much of a hurry for a closure.
+    #[inline]
+    pub(crate) fn first(&self) -> Option<&T> {
+        (self.is_replaced.load(Ordering::Acquire) == 0).then_some(&self.first)
+    }
+
+    /// The first value, though it may have been replaced: for whoever has begun with it.
+    pub(crate) fn at_first(&self) -> &T {
+        &self.first
+    }
+
+    #[cold]
+    fn with_later<R>(&self, read: impl FnOnce(&T) -> R) -> R {
+        match &*self.later.load() {
+            Some(later) => read(later),
+            // Left, but not replaced.
+            None => read(&self.first),
+        }
+    }
+
+    /// From now on there is no first value, only the value: so that whoever is in a hurry looks elsewhere too.
+    pub(crate) fn leave_first(&self) {
+        self.is_replaced.store(1, Ordering::Release);
+    }
+
+    /// Puts another in its place.
+    pub(crate) fn replace(&self, value: T) {
+        self.later.store(Some(Arc::new(value)));
+        self.is_replaced.store(1, Ordering::Release);
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Swappable<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.with(|value| value.fmt(f))
+    }
+}
