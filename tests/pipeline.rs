@@ -13,6 +13,7 @@ mod pipeline {
     mod fallback;
     mod guards;
     mod keys;
+    mod late;
     mod panics;
     mod quota;
     mod reqwest;

@@ -206,13 +206,14 @@ fn calls_go_on_while_the_actor_is_being_rebuilt() {
 }
 
 #[test]
-fn what_it_is_told_while_it_is_being_rebuilt_is_done_by_its_successor() {
+fn a_request_while_the_actor_is_being_rebuilt_is_answered_by_the_next_one() {
     let slow = RestartPolicy::builder().backoff(secs(1), secs(1)).build().unwrap();
     let world = World::with(base().build().unwrap(), [], |builder| builder.restart(slow));
     crash(&world);
-    let mut told = Task::pending(world.handle.force_open());
+    assert_eq!(ready(world.handle.force_open()).unwrap().state(), State::Open, "needs no actor");
+    let mut told = Task::pending(world.handle.tell(Control::Snapshot));
     let mut answer = std::task::Poll::Pending;
-    eventually("the successor answers", || {
+    eventually("the next actor answers", || {
         world.time.advance(ms(1));
         answer = told.poll();
         answer.is_ready()
@@ -241,6 +242,12 @@ fn an_actor_that_keeps_failing_is_left_alone_for_a_while_and_then_tried_again() 
     let (at, dependency) = (world.seawall.now(), "api".into());
     assert_eq!(world.event(), Event::ActorUnattended { at, dependency });
     assert!(world.snapshot().unattended);
+    // The kill switch works with no actor at all.
+    assert_eq!(ready(world.handle.force_open()).unwrap().state(), State::Open);
+    world.moves_to(State::Open);
+    assert_eq!(refused(ready(world.client.write(""))), (RejectedBy::Breaker, None));
+    ready(world.handle.reset()).unwrap();
+    world.moves_to(State::Closed);
     assert_eq!(ready(world.client.write("")), Ok(7), "calls go on under the last policy");
     eventually("it is tried again", || {
         world.time.advance(secs(1));

@@ -220,3 +220,60 @@ fn calls_that_reloads_overtake_are_neither_lost_nor_counted_twice() {
     });
     world.assert_idle(4 * CALLS, "at the end");
 }
+
+fn later(world: &World, by: Duration) {
+    world.time.advance(by);
+}
+
+#[test]
+fn an_attempt_keeps_its_timeout_through_a_reload_and_is_retried_and_counted() {
+    let short = base().timeout(ms(500)).deadline(secs(2)).bulkhead(permits(2).max_wait(secs(1)));
+    let world = World::new(short.build().unwrap(), [Step::Hang]);
+    let mut call = Task::pending(world.client.read(""));
+    later(&world, ms(100));
+    put_under(&world, base().timeout(secs(30)).deadline(secs(60)));
+    later(&world, ms(400));
+    assert!(call.poll().is_pending(), "timed out, and waits to be retried");
+    let now = world.snapshot();
+    assert_eq!((now.attempts(Outcome::TimedOut), now.breaker.failures_in_a_row), (1, 1));
+    later(&world, ms(100));
+    assert_eq!(call.ready(), Ok(7));
+}
+
+#[test]
+fn a_timeout_says_how_long_it_was_and_not_how_long_it_is_now() {
+    let short = base().timeout(ms(500)).deadline(secs(2)).bulkhead(permits(2).max_wait(secs(1)));
+    let world = World::new(short.build().unwrap(), [Step::Hang]);
+    let call = Task::pending(world.client.write(""));
+    put_under(&world, base().timeout(secs(30)).deadline(secs(60)));
+    later(&world, ms(500));
+    let timed_out = Fault::TimedOut { dependency: "api".into(), after: ms(500) };
+    assert_eq!(call.ready(), Err(Trouble::Fault(timed_out)));
+}
+
+#[test]
+fn a_call_keeps_its_deadline_through_a_reload_and_says_which_it_was() {
+    let short = base().timeout(secs(2)).deadline(secs(2)).bulkhead(permits(2).max_wait(secs(1)));
+    let short = short.build().unwrap();
+    let world = World::new(short, [Step::Answer(Err(Trouble::Broken)), Step::Hang]);
+    let mut call = Task::pending(world.client.read(""));
+    later(&world, ms(100));
+    assert!(call.poll().is_pending(), "the second attempt");
+    put_under(&world, base().timeout(secs(30)).deadline(secs(60)));
+    later(&world, ms(1_900));
+    let exceeded = Fault::DeadlineExceeded { dependency: "api".into(), after: secs(2) };
+    assert_eq!(call.ready(), Err(Trouble::Fault(exceeded)));
+}
+
+#[test]
+fn a_fallback_keeps_the_calls_deadline_through_a_reload() {
+    let short = base().timeout(ms(500)).deadline(secs(2)).bulkhead(permits(2).max_wait(secs(1)));
+    let short = short.build().unwrap();
+    let world = World::new(short, [Step::Hang]);
+    let mut call = Task::pending(world.client.cached("never"));
+    put_under(&world, base().timeout(secs(30)).deadline(secs(60)));
+    later(&world, ms(500));
+    assert!(call.poll().is_pending(), "the fallback runs");
+    later(&world, ms(1_500));
+    assert!(matches!(call.ready(), Err(Trouble::Fault(Fault::TimedOut { .. }))));
+}

@@ -227,3 +227,26 @@ fn a_waiting_call_dropped_from_the_middle_leaves_the_others_in_order() {
     end(last, 2);
     world.assert_idle(4, "at the end");
 }
+
+#[test]
+fn a_call_that_moves_up_from_outside_the_full_mailbox_may_wait_for_max_wait() {
+    let policy = base()
+        .timeout(secs(60))
+        .deadline(secs(60))
+        .bulkhead(permits(1).max_wait(secs(10)))
+        .mailbox(line(1, Strategy::Block { timeout: secs(1) }));
+    let script = [Step::Later(1, Ok(0)), Step::Later(1, Ok(1)), Step::Later(1, Ok(2))];
+    let world = World::new(policy.build().unwrap(), script);
+    let (holder, mut inside, mut outside) = (call(&world), call(&world), call(&world));
+    world.time.advance(ms(100));
+    end(holder, 0);
+    assert!(inside.poll().is_pending(), "it has the permit, and the other its place");
+    world.time.advance(ms(900));
+    assert!(outside.poll().is_pending(), "the block timeout bounds only the wait for room");
+    world.time.advance(ms(8_999));
+    assert!(outside.poll().is_pending());
+    world.time.advance(ms(1));
+    assert_eq!(refused(outside.ready()), (RejectedBy::Bulkhead, None));
+    end(inside, 1);
+    world.assert_idle(3, "at the end");
+}

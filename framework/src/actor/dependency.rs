@@ -1,5 +1,5 @@
-//! The actor of one dependency: drives its breaker onward, is the backstop of its waiting room, and
-//! does what it is told by hand. It owns nothing that a call needs.
+//! The actor of one dependency: moves its breaker on, and is the backstop of its waiting room. It owns nothing that a
+//! call needs.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,35 +21,52 @@ use super::supervise::Watcher;
 /// While calls wait, the waiting room is looked over this often.
 const SWEEP: Duration = Duration::from_millis(250);
 
-/// What an operator, or a test, tells a dependency's actor. It answers with what came of it.
+/// What an operator, or a test, asks of a dependency. Commands are executed on its guards at once, in the caller's task,
+/// whatever its actor does; the answer is the state afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Control {
-    /// Says how things are.
+    /// The actor answers with the state. For tests of supervision: `DependencyHandle::snapshot` needs no actor.
     Snapshot,
-    /// Refuses every call until a reset, and turns away those that wait.
+    /// Refuses every call until a reset, and refuses those that wait.
     ForceOpen,
     /// Admits every call until a reset.
     ForceClosed,
     /// As forced closed, but reported as disabled.
     Disable,
-    /// Lets it go on judging, and refuse nothing, until a reset.
+    /// The breaker goes on deciding, but refuses nothing, until a reset.
     Observe,
-    /// Closes the breaker, forgets what it has seen, and lets it decide for itself.
+    /// Closes the breaker, clears its window, and lets it decide again.
     Reset,
-    /// Panics, as a fault in the actor would. For tests of what happens then.
+    /// The actor panics. For tests of what happens then.
     #[doc(hidden)]
     Crash,
 }
 
-/// Why a control message has no answer.
+impl Control {
+    /// The command to execute, if it is one.
+    #[must_use]
+    pub fn command(self) -> Option<Command> {
+        match self {
+            Self::ForceOpen => Some(Command::ForceOpen),
+            Self::ForceClosed => Some(Command::ForceClosed),
+            Self::Disable => Some(Command::Disable),
+            Self::Observe => Some(Command::Observe),
+            Self::Reset => Some(Command::Reset),
+            Self::Snapshot | Self::Crash => None,
+        }
+    }
+}
+
+/// Why a control request has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControlError {
-    /// The actor did not answer in time: it is stalled, or being rebuilt. What it was told may still be done.
-    #[error("the dependency's actor did not answer in time; it may still do as it was told")]
+    /// The actor did not answer in time: it is stalled, or being rebuilt. Only requests for the actor end so, never
+    /// commands.
+    #[error("the dependency's actor did not answer in time")]
     NoAnswer,
-    /// The dependency is no longer looked after: it was dropped, or Seawall was shut down.
+    /// The dependency is no longer supervised: its last client was dropped, or Seawall was shut down.
     #[error("the dependency is no longer supervised")]
     Dismissed,
 }
@@ -67,16 +84,13 @@ impl DependencyActor {
         Self(dependency)
     }
 
-    fn execute(&self, control: Control) -> Snapshot {
-        match control {
-            Control::Snapshot => {}
-            Control::ForceOpen => self.0.execute(Command::ForceOpen),
-            Control::ForceClosed => self.0.execute(Command::ForceClosed),
-            Control::Disable => self.0.execute(Command::Disable),
-            Control::Observe => self.0.execute(Command::Observe),
-            Control::Reset => self.0.execute(Command::Reset),
-            #[expect(clippy::panic, reason = "this is what it is for")]
-            Control::Crash => panic!("told to crash"),
+    fn answer(&self, control: Control) -> Snapshot {
+        #[expect(clippy::panic, reason = "this is what it is for")]
+        if control == Control::Crash {
+            panic!("told to crash");
+        }
+        if let Some(command) = control.command() {
+            self.0.execute(command);
         }
         self.0.snapshot()
     }
@@ -86,7 +100,7 @@ impl Actor for DependencyActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        // Looks at once: its predecessor may have died with a breaker to move on.
+        // Looks at once: the actor before it may have died with a breaker to move on.
         let look = self.0.time().sleep_until(self.0.time().now());
         context.spawn(Monitor { look: Some(look) });
     }
@@ -96,18 +110,18 @@ impl Handler<Control> for DependencyActor {
     type Result = MessageResult<Control>;
 
     fn handle(&mut self, control: Control, context: &mut Self::Context) -> Self::Result {
-        let done = catch_unwind(AssertUnwindSafe(|| self.execute(control)));
+        let done = catch_unwind(AssertUnwindSafe(|| self.answer(control)));
         MessageResult(done.map_err(|_| {
-            // Whatever went wrong in here, the next actor begins with a clean sheet.
+            // The next actor starts from the dependency's own state.
             context.stop();
             ControlError::NoAnswer
         }))
     }
 }
 
-/// Sleeps until something is up, then sees to it.
+/// Sleeps until there is a signal or a time to look, then looks.
 struct Monitor {
-    /// When to look without being called.
+    /// When to look without a signal.
     look: Option<Sleep>,
 }
 
@@ -132,7 +146,7 @@ impl ActorFuture<DependencyActor> for Monitor {
         task: &mut std::task::Context<'_>,
     ) -> Poll<()> {
         let dependency = &actor.0;
-        // Each round yields to the signals first; a round that finds nothing ends the loop.
+        // Each round takes the signals first. A round that finds nothing ends the loop.
         loop {
             let called = dependency.signals().poll(task).is_ready();
             let due = self.look.as_mut().is_some_and(|look| Pin::new(look).poll(task).is_ready());

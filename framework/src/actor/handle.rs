@@ -175,11 +175,11 @@ async fn gone_from<A: Actor<Context = Context<A>>>(
 }
 
 impl Supervised<DependencyActor> {
-    /// Tells a dependency's actor something and waits for its answer, at most 5 s. Every message but
-    /// a crash can be repeated without harm, so one that died with its actor is sent to the next.
+    /// Sends a request to a dependency's actor and waits for its answer, at most 5 s. Every request but a crash can be
+    /// repeated without harm, so one that died with its actor is sent to the next.
     ///
     /// # Errors
-    /// [`ControlError`]: no answer in time, or nobody looks after the dependency any more.
+    /// [`ControlError`]: no answer in time, or the dependency is no longer supervised.
     pub async fn tell(&self, time: &Time, control: Control) -> Result<Snapshot, ControlError> {
         let give_up = time.now() + PATIENCE;
         loop {

@@ -172,6 +172,12 @@ impl<T> Queue<T> {
         self.slot(self.head)?.item.as_ref()
     }
 
+    /// The end of the line: the newest entry, blocked or not.
+    #[must_use]
+    pub fn back(&self) -> Option<&T> {
+        self.slot(self.tail)?.item.as_ref()
+    }
+
     /// Sheds the head of the line, because its time has passed, say: counts as dropped.
     pub fn drop_front(&mut self) -> Option<T> {
         let item = self.take(self.head)?;

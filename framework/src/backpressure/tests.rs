@@ -88,7 +88,7 @@ fn a_key_kept_over_a_flush_never_finds_somebody_else() {
     assert_eq!((queue.get(old).copied(), queue.is_blocked(old)), (None, None));
     assert_eq!(queue.remove(old), None);
     *queue.get_mut(new).unwrap() = 3;
-    assert_eq!(queue.front(), Some(&3));
+    assert_eq!((queue.front(), queue.back()), (Some(&3), queue.back()));
 }
 
 #[test]

@@ -14,6 +14,9 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::sync::AtomicU64;
+use crate::sync::Ordering::{Acquire, Release};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -21,6 +24,7 @@ use loom::future::block_on;
 use loom::thread;
 
 use super::gate::Gate;
+use super::signals::{Signal, Signals};
 use super::waiting_room::{Join, Position, WaitError};
 use crate::backpressure::{self, Strategy};
 use crate::breaker::{self, Admission};
@@ -345,5 +349,45 @@ fn a_late_answer_changes_nothing_for_those_who_come_after_a_reset() {
         let report = place.gate.breaker().report();
         assert_eq!((report.state, report.stale_results), (State::Closed, 1));
         place.is_empty();
+    });
+}
+
+#[test]
+fn a_drain_sees_the_permit_or_the_call_sees_the_drain() {
+    model("drain: 1 takes a permit as calls are no longer taken", || {
+        let place = place(1, blocking());
+        let serving = Arc::new(AtomicU64::new(1));
+        let (seen, call) = {
+            let read = Arc::clone(&serving);
+            // As a call does: a permit, then whether it is still served.
+            let other = spawn(&place, move |place| {
+                let entered = place.gate.waiting_room().try_enter();
+                assert!(entered);
+                read.load(Acquire) == 1
+            });
+            // As a drain does.
+            serving.store(0, Release);
+            let seen = place.gate.waiting_room().permits().active_and_fence();
+            (seen, other.join().unwrap())
+        };
+        assert!(seen == 1 || !call, "a call went on that the drain has not seen");
+        place.gate.waiting_room().leave(|| NOW);
+    });
+}
+
+#[test]
+fn a_signal_raised_as_the_actor_looks_is_heard() {
+    model("signals: 2 are raised as the actor looks", || {
+        let signals = Arc::new(Signals::default());
+        let raising = Arc::clone(&signals);
+        let other = thread::spawn(move || {
+            raising.raise(Signal::Moved);
+            raising.raise(Signal::Saturated);
+        });
+        let mut heard = 0;
+        while heard != Signal::Moved as u64 | Signal::Saturated as u64 {
+            heard |= block_on(poll_fn(|cx| signals.poll(cx)));
+        }
+        other.join().unwrap();
     });
 }

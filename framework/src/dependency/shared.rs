@@ -183,7 +183,7 @@ impl Dependency {
         breaker.tend(now, since_epoch)
     }
 
-    /// Does with the breaker as it is told by hand.
+    /// Executes an operator command on the breaker, at once. The actor hears of it afterwards.
     pub fn execute(&self, command: Command) {
         let at = self.now();
         let breaker = self.gate.breaker();
@@ -196,6 +196,8 @@ impl Dependency {
         };
         self.tell(&Event::CommandExecuted { at, dependency: Arc::clone(&self.name), command });
         moved.into_iter().for_each(|transition| self.moved(transition));
+        // Even without a transition: there may be another moment to look at.
+        self.signals.raise(Signal::Moved);
     }
 
     /// Goes by another policy from now on, in every client. Breaker state and counts, orders by hand,
@@ -274,6 +276,11 @@ impl Dependency {
         self.life.store(CANCELLED, Ordering::SeqCst);
         self.gate.waiting_room().flush(WaitError::ShutDown);
         self.time.nudge();
+    }
+
+    /// Its last client is gone, so there are no calls and will be none.
+    pub(crate) fn retire(&self) {
+        self.life.store(CANCELLED, Ordering::SeqCst);
     }
 
     /// Calls that are waiting for something: a permit, an answer, the end of a backoff.

@@ -1,16 +1,15 @@
-//! How the data plane tells the actor that something is up: a few bits and one waker.
+//! How calls tell the actor that something happened: a few bits and one waker.
 //!
-//! Signals of a kind coalesce, so they are bounded by nature, cost nothing to send twice, and can be
-//! sent while the actor is dead: whoever comes next finds them.
+//! Signals of a kind coalesce, so they are bounded, cost nothing to raise twice, and can be raised while there is no
+//! actor: the next one finds them.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use crate::sync::Mutex;
+use crate::sync::{AtomicU64, Mutex, Ordering, wake};
 
-/// What is up. Values are bits.
+/// What happened. Values are bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
+#[repr(u64)]
 pub enum Signal {
     /// The breaker moved.
     Moved = 1,
@@ -20,29 +19,31 @@ pub enum Signal {
     Panicked = 4,
 }
 
-/// The signals that nobody has taken yet.
+/// The signals that have been raised and not yet taken.
 #[derive(Debug, Default)]
 pub struct Signals {
-    bits: AtomicU32,
+    bits: AtomicU64,
     waker: Mutex<Option<Waker>>,
 }
 
 impl Signals {
     /// Raises a signal.
     pub fn raise(&self, signal: Signal) {
-        let before = self.bits.fetch_or(signal as u32, Ordering::AcqRel);
-        if before & signal as u32 == 0 {
+        let before = self.bits.fetch_or(signal as u64, Ordering::AcqRel);
+        if before & signal as u64 == 0 {
+            // Taken in a statement of its own: the lock is free when the waker runs.
             let waker = self.waker.lock().take();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+            waker.into_iter().for_each(wake);
         }
     }
 
     /// Takes every signal raised, as bits; pends while there are none. One task at a time may wait here.
-    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<u32> {
-        // The waker first, then the bits: a signal raised in between finds one of the two.
-        *self.waker.lock() = Some(cx.waker().clone());
+    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<u64> {
+        // The waker first, then the bits: a signal raised in between finds one of the two. Cloned before the lock is
+        // taken, and the old one dropped after it.
+        let waker = cx.waker().clone();
+        let replaced = self.waker.lock().replace(waker);
+        drop(replaced);
         match self.bits.swap(0, Ordering::AcqRel) {
             0 => Poll::Pending,
             bits => Poll::Ready(bits),

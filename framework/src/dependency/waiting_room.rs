@@ -206,10 +206,16 @@ impl WaitingRoom {
         }
     }
 
-    /// Refuses the calls at the head of the queue whose deadline has passed. `max_wait` is left to the waiter itself:
-    /// if its thread was busy meanwhile, the permit may have been on its way in time.
+    /// Refuses the calls at the head of the queue that have waited too long, in favour of those behind them that have
+    /// not. If all have, only those past their deadline: the thread that gives permits back may have been busy, and the
+    /// permit on its way in time.
     fn shed_expired(&self, queue: &mut Queue<Arc<Waiter>>, now: Moment, wakers: &mut Wakers) {
-        while queue.front().is_some_and(|waiter| waiter.limits.deadline < now) {
+        let others_in_time = queue.back().is_some_and(|newest| newest.limits.give_up_at >= now);
+        let is_over = |waiter: &Arc<Waiter>| {
+            let limits = waiter.limits;
+            limits.deadline < now || (others_in_time && limits.give_up_at < now)
+        };
+        while queue.front().is_some_and(is_over) {
             if let Some(waiter) = queue.drop_front() {
                 self.permits.leave(1);
                 waiter.settle(WaitState::Ended(WaitError::Expired), wakers);

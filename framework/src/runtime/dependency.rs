@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::actor::{Control, ControlError};
 use crate::dependency::Snapshot;
-use crate::event::State;
+use crate::event::{Command, State};
 use crate::policy::Policy;
 use crate::time::Time;
 
@@ -52,54 +52,69 @@ impl DependencyHandle {
         self.registered.dependency.policy()
     }
 
-    /// Tells its actor something; the answer is how things are afterwards.
+    /// Executes a command, or sends a request to its actor. The answer is its state afterwards.
+    ///
+    /// Commands are executed at the first poll, in this task: they depend on no other thread, and no actor.
     ///
     /// # Errors
-    /// [`ControlError`]: no answer within 5 s, or nobody looks after the dependency any more.
+    /// [`ControlError`]: its last client was dropped, or Seawall was shut down; or its actor did not answer a request
+    /// within 5 s.
     pub async fn tell(&self, control: Control) -> Result<Snapshot, ControlError> {
-        self.registered.supervised.tell(&self.time, control).await
+        match control.command() {
+            Some(command) => self.execute(command),
+            None => self.registered.supervised.tell(&self.time, control).await,
+        }
     }
 
-    /// Refuses every call until [`DependencyHandle::reset`], and turns away those that wait.
+    fn execute(&self, command: Command) -> Result<Snapshot, ControlError> {
+        let dependency = &self.registered.dependency;
+        if dependency.is_cancelled() {
+            return Err(ControlError::Dismissed);
+        }
+        dependency.execute(command);
+        Ok(dependency.snapshot())
+    }
+
+    /// Refuses every call until [`DependencyHandle::reset`], and refuses those that wait.
     ///
     /// # Errors
-    /// As for [`DependencyHandle::tell`].
+    /// [`ControlError::Dismissed`]: its last client was dropped, or Seawall was shut down.
     pub async fn force_open(&self) -> Result<Snapshot, ControlError> {
-        self.tell(Control::ForceOpen).await
+        self.execute(Command::ForceOpen)
     }
 
-    /// Admits every call until [`DependencyHandle::reset`]; outcomes are not counted.
+    /// Admits every call until [`DependencyHandle::reset`]. Outcomes are not counted.
     ///
     /// # Errors
-    /// As for [`DependencyHandle::tell`].
+    /// [`ControlError::Dismissed`]: its last client was dropped, or Seawall was shut down.
     pub async fn force_closed(&self) -> Result<Snapshot, ControlError> {
-        self.tell(Control::ForceClosed).await
+        self.execute(Command::ForceClosed)
     }
 
     /// Takes the breaker out of service until [`DependencyHandle::reset`]: as
     /// [`DependencyHandle::force_closed`], but snapshots say that it is disabled.
     ///
     /// # Errors
-    /// As for [`DependencyHandle::tell`].
+    /// [`ControlError::Dismissed`]: its last client was dropped, or Seawall was shut down.
     pub async fn disable(&self) -> Result<Snapshot, ControlError> {
-        self.tell(Control::Disable).await
+        self.execute(Command::Disable)
     }
 
-    /// Lets the breaker open and close, count what it would have refused, and refuse nothing, until
+    /// Lets the breaker open and close and count what it would have refused, but refuse nothing, until
     /// [`DependencyHandle::reset`].
     ///
     /// # Errors
-    /// As for [`DependencyHandle::tell`].
+    /// [`ControlError::Dismissed`]: its last client was dropped, or Seawall was shut down.
     pub async fn observe(&self) -> Result<Snapshot, ControlError> {
-        self.tell(Control::Observe).await
+        self.execute(Command::Observe)
     }
 
-    /// Closes the breaker with an empty window and lets it decide for itself again.
+    /// Closes the breaker with an empty window and lets it decide again.
     ///
     /// # Errors
-    /// As for [`DependencyHandle::tell`].
+    /// [`ControlError::Dismissed`]: its last client was dropped, or Seawall was shut down.
     pub async fn reset(&self) -> Result<Snapshot, ControlError> {
-        self.tell(Control::Reset).await
+        self.execute(Command::Reset)
     }
 }
 

@@ -100,6 +100,7 @@ impl Drop for Tenancy {
         self.registry
             .0
             .remove_if(mine.name(), |_, other| Arc::ptr_eq(&other.registered.dependency, mine));
+        mine.retire();
         self.registered.supervised.dismiss();
         if let Some(keeper) = &self.registered.keeper {
             keeper.keep(mine);

@@ -1,24 +1,27 @@
-//! The system's timers: a few wheels, and the one thread that turns them.
+//! The system's timers: a few wheels, and the one thread that advances them.
 //!
-//! A thread arms its timers in one wheel, under a short mutex, so that threads seldom meet. The
-//! driver sleeps until some wheel must be turned. Each wheel remembers when the driver means to come
-//! (`visit`), under the same mutex: whoever arms an earlier timer moves that forward and unparks the
-//! driver, and nobody else needs to. It is not moved back when a timer is cancelled: the driver
-//! then comes once for nothing, which is far cheaper than a system call for every call that is
-//! quicker than its timeout. So an idle process has no ticking thread, and a busy one is visited
-//! about once a slot.
+//! A thread arms its timers in one wheel, under a short mutex, so that threads seldom meet. The driver sleeps until
+//! some wheel must be advanced. Each wheel remembers when the driver will visit it (`visit`), under the same mutex. A
+//! thread that arms an earlier timer moves the visit forward and wakes the driver; no other thread needs to. The visit
+//! is not moved back when a timer is cancelled: the driver then comes once for nothing, which is far cheaper than a
+//! system call for every call that is quicker than its timeout. So an idle process has no ticking thread, and a busy
+//! one is visited about once a slot.
 
 use std::cell::Cell;
 use std::io;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
 use super::wheel::{Renewal, TimerKey, Wheel};
 use crate::clock::{Clock, Moment};
-use crate::sync::{CachePadded, Mutex, wake};
+use crate::sync::{
+    AtomicU64, CachePadded, Mutex,
+    Ordering::{AcqRel, Acquire, Release},
+    wake,
+};
 
 /// A tick: 1 ms.
 const TICK_NANOS: u64 = 1_000_000;
@@ -38,6 +41,7 @@ pub(super) struct Timers {
     /// As many as a power of two.
     shards: Box<[CachePadded<Mutex<Shard>>]>,
     driver: OnceLock<Thread>,
+    rescan: Rescan,
     starting: Mutex<()>,
     start: Start,
 }
@@ -75,6 +79,7 @@ impl Timers {
             clock,
             shards: (0..shards.next_power_of_two()).map(|_| shard()).collect(),
             driver: OnceLock::new(),
+            rescan: Rescan::default(),
             starting: Mutex::new(()),
             start,
         }
@@ -89,6 +94,13 @@ impl Timers {
     #[cfg(test)]
     pub(super) fn live(&self) -> usize {
         self.shards.iter().map(|shard| shard.0.lock().wheel.live()).sum()
+    }
+
+    #[cfg(test)]
+    pub(super) fn unpark_driver(&self) {
+        if let Some(driver) = self.driver.get() {
+            driver.unpark();
+        }
     }
 
     /// Entries that the wheels have room for.
@@ -112,6 +124,7 @@ impl Timers {
                 }
                 drop(shard);
                 if earlier {
+                    self.rescan.ask();
                     driver.unpark();
                 }
                 Some(TimerId { shard: index as u32, key })
@@ -170,20 +183,26 @@ impl Timers {
         self.driver.get()
     }
 
-    /// Wakes whoever sleeps; their timers go on.
+    /// Wakes every task that sleeps. Their timers go on, and get a waker again when the tasks poll.
     pub(super) fn nudge(&self) {
         let mut sleepers = Vec::new();
         for shard in &self.shards {
-            shard.0.lock().wheel.wakers(&mut sleepers);
+            shard.0.lock().wheel.take_wakers(&mut sleepers);
         }
         sleepers.drain(..).for_each(wake);
     }
 
-    /// The driver's life.
+    /// What the driver does until the process ends.
     fn run(&self) {
         let mut fired = Vec::with_capacity(BATCH);
         loop {
-            match self.advance(&mut fired) {
+            self.rescan.begin();
+            let tick = self.advance(&mut fired);
+            // Wakers run on this thread, and can use up the wake-up that was meant for it: the flag stays.
+            if self.rescan.is_asked() {
+                continue;
+            }
+            match tick {
                 NEVER => thread::park(),
                 tick => {
                     let at = Moment::from_nanos(tick.saturating_mul(TICK_NANOS));
@@ -216,7 +235,28 @@ impl Timers {
     }
 }
 
-fn start_thread(timers: &'static Timers) -> io::Result<Thread> {
+/// Whether the driver must look at the wheels again before it sleeps, because a visit was moved forward.
+#[derive(Debug, Default)]
+pub(super) struct Rescan(AtomicU64);
+
+impl Rescan {
+    /// Asked after a visit was moved forward, and before the driver is unparked.
+    pub(super) fn ask(&self) {
+        self.0.store(1, Release);
+    }
+
+    /// The driver is about to look at every wheel, so it sees all visits moved so far.
+    pub(super) fn begin(&self) {
+        self.0.swap(0, AcqRel);
+    }
+
+    /// Whether a visit was moved forward since [`Rescan::begin`].
+    pub(super) fn is_asked(&self) -> bool {
+        self.0.load(Acquire) != 0
+    }
+}
+
+pub(super) fn start_thread(timers: &'static Timers) -> io::Result<Thread> {
     let builder = thread::Builder::new().name(THREAD_NAME.to_owned());
     Ok(builder.spawn(|| timers.run())?.thread().clone())
 }
@@ -236,7 +276,7 @@ fn home() -> usize {
     }
     HOME.with(|home| {
         if home.get() == usize::MAX {
-            home.set(NEXT.fetch_add(1, Ordering::Relaxed) % usize::MAX);
+            home.set(NEXT.fetch_add(1, Relaxed) % usize::MAX);
         }
         home.get()
     })

@@ -25,7 +25,8 @@ struct State {
     crank: ManualClock,
     /// Where every `advance` so far, those under way too, takes the clock.
     target: Moment,
-    sleeping: BTreeMap<Wakeup, Waker>,
+    /// Without a waker from a nudge to the next poll.
+    sleeping: BTreeMap<Wakeup, Option<Waker>>,
     armed_ever: u64,
 }
 
@@ -95,18 +96,20 @@ impl ManualTime {
             state.target
         };
         while let Some(waker) = self.step(target) {
-            waker.wake();
+            waker.into_iter().for_each(Waker::wake);
         }
     }
 
-    /// Wakes whoever sleeps; their timers go on.
+    /// Wakes every task that sleeps. Their timers go on, and get a waker again when the tasks poll.
     pub(super) fn nudge(&self) {
-        let sleepers: Vec<Waker> = self.0.state.lock().sleeping.values().cloned().collect();
+        let mut state = self.0.state.lock();
+        let sleepers: Vec<Waker> = state.sleeping.values_mut().filter_map(Option::take).collect();
+        drop(state);
         sleepers.into_iter().for_each(Waker::wake);
     }
 
     /// Moves the clock to the next timer and takes it out; to `target` if there is none before it.
-    fn step(&self, target: Moment) -> Option<Waker> {
+    fn step(&self, target: Moment) -> Option<Option<Waker>> {
         let mut state = self.0.state.lock();
         let due = state.sleeping.first_entry().filter(|first| first.key().0 <= target);
         let (stop, waker) = match due {
@@ -160,7 +163,7 @@ impl Arm {
             state.armed_ever += 1;
             (deadline, state.armed_ever)
         });
-        let replaced = state.sleeping.insert(key, waker);
+        let replaced = state.sleeping.insert(key, Some(waker));
         drop(state);
         drop(replaced); // Where the lock is free: it may drop a task, and with it other sleeps.
         self.key = Some(key);

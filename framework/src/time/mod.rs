@@ -11,9 +11,12 @@
 mod block_on;
 mod driver;
 mod limit;
+#[cfg(all(test, seawall_loom))]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod loom;
 mod manual;
 mod on_tokio;
-#[cfg(test)]
+#[cfg(all(test, not(seawall_loom)))]
 mod tests;
 mod wheel;
 

@@ -552,6 +552,43 @@ fn system_sleeps_wake_their_tasks_and_leave_nothing_behind() {
     assert!(!sleeps[3].is_elapsed());
 }
 
+/// Its waker blocks the driver's thread the way a blocking channel does: it parks, and takes the wake-up that the second
+/// sleep meant for the driver.
+#[test]
+fn a_sleep_armed_while_a_waker_blocks_the_driver_ends_in_time() {
+    let timers = Timers::new(Clock::system(), 1, driver::start_thread);
+    let timers: &'static Timers = Box::leak(Box::new(timers));
+    let now = timers.clock().now();
+    let armed = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (inside, is_inside) = mpsc::channel();
+    let inside = Mutex::new(inside);
+    let parks = {
+        let armed = Arc::clone(&armed);
+        call_back(move || {
+            inside.lock().unwrap().send(()).unwrap();
+            while !armed.load(Ordering::SeqCst) {
+                std::thread::park();
+            }
+            // The wake-up of the second sleep, if it was not the one that ended the loop.
+            std::thread::park_timeout(MS);
+        })
+    };
+    let mut first = sleep_on(timers, now + MS);
+    if poll(&mut first, &parks).is_ready() {
+        return; // A machine this busy has let the deadline pass already.
+    }
+    is_inside.recv().unwrap();
+    let (ended, has_ended) = mpsc::channel();
+    let ended = Mutex::new(ended);
+    let mut second = sleep_on(timers, timers.clock().now() + 20 * MS);
+    let pending = poll(&mut second, &call_back(move || ended.lock().unwrap().send(()).unwrap()));
+    armed.store(true, Ordering::SeqCst);
+    timers.unpark_driver();
+    if pending.is_pending() {
+        has_ended.recv_timeout(Duration::from_secs(20)).expect("the second sleep never ended");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn system_sleeps_of_many_tasks_all_end_and_none_early() {
     let time = Time::system();

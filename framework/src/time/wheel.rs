@@ -36,7 +36,7 @@ pub(super) struct TimerKey {
 pub(super) enum Renewal {
     /// The timer waits and will wake this very waker.
     Same,
-    /// The timer waits, with a waker of somebody else.
+    /// The timer waits, with another waker or none.
     Other,
     /// There is no such timer: it fired or was cancelled.
     Gone,
@@ -162,8 +162,8 @@ impl Wheel {
 
     /// Whether the timer still waits, and for whom.
     pub(super) fn renew(&mut self, key: TimerKey, waker: &Waker) -> Renewal {
-        match self.find(key).and_then(|entry| entry.waker.as_ref()) {
-            Some(known) if known.will_wake(waker) => Renewal::Same,
+        match self.find(key).map(|entry| &entry.waker) {
+            Some(Some(known)) if known.will_wake(waker) => Renewal::Same,
             Some(_) => Renewal::Other,
             None => Renewal::Gone,
         }
@@ -230,9 +230,10 @@ impl Wheel {
         }
     }
 
-    /// Appends the waker of every timer that waits; they go on waiting.
-    pub(super) fn wakers(&self, into: &mut Vec<Waker>) {
-        into.extend(self.entries.iter().filter_map(|entry| entry.waker.clone()));
+    /// Takes the waker of every timer out, to be woken where no lock is held. The timers go on; each gets a waker again
+    /// by [`Wheel::replace`]. Taken and not cloned: cloning a waker can run any code.
+    pub(super) fn take_wakers(&mut self, into: &mut Vec<Waker>) {
+        into.extend(self.entries.iter_mut().filter_map(|entry| entry.waker.take()));
     }
 
     /// Moves `elapsed` up to `now` if nothing would come due by it. Without this a timer armed after
