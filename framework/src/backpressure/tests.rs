@@ -88,7 +88,7 @@ fn a_key_kept_over_a_flush_never_finds_somebody_else() {
     assert_eq!((queue.get(old).copied(), queue.is_blocked(old)), (None, None));
     assert_eq!(queue.remove(old), None);
     *queue.get_mut(new).unwrap() = 3;
-    assert_eq!((queue.front(), queue.back()), (Some(&3), queue.back()));
+    assert_eq!((queue.front(), queue.back()), (Some(&3), Some(&3)));
 }
 
 #[test]
@@ -259,6 +259,7 @@ proptest! {
                 counts.processed + counts.dropped + u64::from(counts.waiting) + u64::from(counts.blocked_now)
             );
             prop_assert_eq!(queue.front(), model.line.front());
+            prop_assert_eq!(queue.back(), model.line.back());
             prop_assert_eq!(queue.is_empty(), model.line.is_empty());
             for (key, item) in &keys {
                 let at = model.line.iter().position(|other| other == item);

@@ -1,14 +1,18 @@
-//! Whose request it is.
+//! The key of a request: the client, user or route that a limit is counted for.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{Extensions, HeaderMap, HeaderName, Method, Request, Uri};
 
 use super::address::{self, Prefixes, Proxies};
+use crate::limit::OverflowGroup;
 
-/// A key's text longer than this is no key: a stranger must not choose how much memory his key takes.
+/// A key's text longer than this is no key: a client must not choose how much memory its key takes.
 pub const MAX_KEY_BYTES: usize = 256;
 
 /// A request without its body.
@@ -40,7 +44,7 @@ impl<'a, B> From<&'a Request<B>> for Head<'a> {
 pub struct Peer(pub SocketAddr);
 
 /// One key.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyValue {
     /// Of all who have none.
     Shared,
@@ -64,6 +68,32 @@ impl KeyValue {
     }
 }
 
+impl KeyValue {
+    /// The network whose keys share an overflow: an attacker with many addresses uses up that of its own network.
+    fn overflow_group(&self) -> Option<OverflowGroup> {
+        match self {
+            Self::Address(address) => Some(OverflowGroup(address::provider_of(*address))),
+            Self::Several(keys) => keys.iter().find_map(Self::overflow_group),
+            Self::Shared | Self::Text(_) | Self::Header(_) => None,
+        }
+    }
+}
+
+impl Hash for KeyValue {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if let Some(group) = self.overflow_group() {
+            group.hash(state);
+        }
+        mem::discriminant(self).hash(state);
+        match self {
+            Self::Shared => {}
+            Self::Address(address) => address.hash(state),
+            Self::Text(text) | Self::Header(text) => text.hash(state),
+            Self::Several(keys) => keys.hash(state),
+        }
+    }
+}
+
 impl From<&str> for KeyValue {
     fn from(text: &str) -> Self {
         Self::Text(text.into())
@@ -78,6 +108,8 @@ impl From<&str> for KeyValue {
 pub struct Key {
     source: Source,
     prefixes: Prefixes,
+    /// It has warned that clients share a key. Shared by its clones.
+    has_warned: Arc<AtomicBool>,
 }
 
 type Function = dyn Fn(&Head<'_>) -> Option<KeyValue> + Send + Sync;
@@ -88,6 +120,7 @@ enum Source {
     XForwardedFor(Arc<Proxies>),
     Forwarded(Arc<Proxies>),
     Header(HeaderName),
+    AddressHeader(HeaderName, Arc<Proxies>),
     PathTemplate,
     Function(Arc<Function>),
     And(Arc<[Key]>),
@@ -98,6 +131,11 @@ impl Key {
     /// The address that the request came from. With axum, serve by
     /// `into_make_service_with_connect_info::<SocketAddr>()`; with other servers put a [`Peer`] among the
     /// extensions. Behind a proxy this is the proxy: see [`Key::x_forwarded_for`].
+    ///
+    /// Behind a Unix socket no client has an address, so all of them share one key ([`Unkeyed::Shared`](super::Unkeyed)).
+    /// Ways out: put the client's address there as a [`Peer`], from the PROXY protocol or a header that your own proxy
+    /// sets; or use [`Key::header`] with an authenticated user. A warning is logged once, as it is where the peer is a
+    /// proxy that is not among the trusted ones.
     #[must_use]
     pub fn peer() -> Self {
         Source::Peer.into()
@@ -120,6 +158,15 @@ impl Key {
         Source::Forwarded(Arc::new(proxies)).into()
     }
 
+    /// The one address in a header that only our `proxies` may set, such as `CF-Connecting-IP` or `X-Real-IP`. A client
+    /// that connects without being one of them is its own key, whatever the header says. The key is the proxy's where the
+    /// header is missing, stands there more than once, or is no address. Have the proxy remove the header from what
+    /// clients send.
+    #[must_use]
+    pub fn address_header(name: HeaderName, proxies: Proxies) -> Self {
+        Source::AddressHeader(name, Arc::new(proxies)).into()
+    }
+
     /// What a header says. None if it is not there, or not text, or longer than [`MAX_KEY_BYTES`]; or there more than once,
     /// because then the client's own may stand beside the one that was checked, and nobody knows which of them the service
     /// goes by.
@@ -136,7 +183,8 @@ impl Key {
     }
 
     /// What `function` says. It is called in the request's task, and should be quick. Equal values are one key, wherever they
-    /// come from: of several functions, have each say something that the others never do.
+    /// come from: of several functions, have each say something that the others never do. An address in it counts by its
+    /// network, as [`Key::ipv6_prefix`] and [`Key::ipv4_prefix`] say.
     #[must_use]
     pub fn function(
         function: impl Fn(&Head<'_>) -> Option<KeyValue> + Send + Sync + 'static,
@@ -156,8 +204,8 @@ impl Key {
         Source::Or(Arc::new([self, other])).into()
     }
 
-    /// How many bits of an IPv6 address count. Default 64: what one subscriber has at least, and can choose the rest of as he
-    /// likes. More than 128 is 128. Of a key made of others, of all addresses in it, whatever was said of them before.
+    /// How many bits of an IPv6 address count. Default 64: one subscriber has at least such a network, and chooses addresses
+    /// in it at will. More than 128 is 128. Of a key made of others, of all addresses in it, whatever was said of them before.
     #[must_use]
     pub fn ipv6_prefix(self, bits: u8) -> Self {
         self.with_prefixes(&|prefixes| prefixes.v6 = bits.min(128))
@@ -178,20 +226,22 @@ impl Key {
         self
     }
 
-    /// Whose the request is.
+    /// The key of a request.
     #[must_use]
     pub fn of(&self, head: &Head<'_>) -> Option<KeyValue> {
         match &self.source {
-            Source::Peer => self.address(peer(head)),
-            Source::XForwardedFor(proxies) => {
-                self.address(peer(head).map(|peer| proxies.x_forwarded_for(peer, head.headers)))
-            }
+            Source::Peer => self.address(head, None, |peer| peer),
+            Source::XForwardedFor(proxies) => self
+                .address(head, Some(proxies), |peer| proxies.x_forwarded_for(peer, head.headers)),
             Source::Forwarded(proxies) => {
-                self.address(peer(head).map(|peer| proxies.forwarded(peer, head.headers)))
+                self.address(head, Some(proxies), |peer| proxies.forwarded(peer, head.headers))
+            }
+            Source::AddressHeader(name, proxies) => {
+                self.address(head, Some(proxies), |peer| proxies.named_by(peer, head.headers, name))
             }
             Source::Header(name) => header(head, name),
             Source::PathTemplate => path_template(head),
-            Source::Function(function) => function(head),
+            Source::Function(function) => function(head).map(|key| self.by_network(key)),
             Source::And(keys) => {
                 keys.iter().map(|key| key.of(head)).collect::<Option<_>>().map(KeyValue::Several)
             }
@@ -199,14 +249,54 @@ impl Key {
         }
     }
 
-    fn address(&self, address: Option<IpAddr>) -> Option<KeyValue> {
-        address.map(|address| KeyValue::Address(self.prefixes.network_of(address)))
+    /// The client's address, as `client` finds it from the peer's.
+    fn address(
+        &self,
+        head: &Head<'_>,
+        proxies: Option<&Proxies>,
+        client: impl FnOnce(IpAddr) -> IpAddr,
+    ) -> Option<KeyValue> {
+        let Some(peer) = peer(head) else {
+            self.warn(
+                "requests have no peer address (a Unix socket, or a server without connect info): \
+                 their clients share one key; see Key::peer",
+            );
+            return None;
+        };
+        let is_trusted = proxies.is_some_and(|proxies| proxies.has(peer));
+        if !is_trusted && address::is_forwarded(head.headers) {
+            self.warn(
+                "a request was forwarded by a peer that is not a trusted proxy: all clients behind \
+                 that peer share its key; see Key::x_forwarded_for",
+            );
+        }
+        Some(self.by_network(KeyValue::Address(client(peer))))
+    }
+
+    /// The same key with its addresses replaced by their networks.
+    fn by_network(&self, key: KeyValue) -> KeyValue {
+        match key {
+            KeyValue::Address(address) => {
+                KeyValue::Address(self.prefixes.network_of(address::translated(address)))
+            }
+            KeyValue::Several(keys) => {
+                KeyValue::Several(keys.into_iter().map(|key| self.by_network(key)).collect())
+            }
+            key => key,
+        }
+    }
+
+    /// Warns once. A client may send what it likes, so nothing of the request is logged.
+    fn warn(&self, what: &'static str) {
+        if !self.has_warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(target: "seawall", key = ?self, "{what}");
+        }
     }
 }
 
 impl From<Source> for Key {
     fn from(source: Source) -> Self {
-        Self { source, prefixes: Prefixes::default() }
+        Self { source, prefixes: Prefixes::default(), has_warned: Arc::default() }
     }
 }
 
@@ -217,6 +307,9 @@ impl fmt::Debug for Key {
             Source::XForwardedFor(proxies) => write!(f, "x_forwarded_for({proxies:?})"),
             Source::Forwarded(proxies) => write!(f, "forwarded({proxies:?})"),
             Source::Header(name) => write!(f, "header({name})"),
+            Source::AddressHeader(name, proxies) => {
+                write!(f, "address_header({name}, {proxies:?})")
+            }
             Source::PathTemplate => f.write_str("path_template"),
             Source::Function(_) => f.write_str("function"),
             Source::And(keys) => write!(f, "and({keys:?})"),
@@ -251,7 +344,7 @@ fn peer(head: &Head<'_>) -> Option<IpAddr> {
 #[cfg(feature = "axum")]
 fn path_template(head: &Head<'_>) -> Option<KeyValue> {
     let matched = head.extensions.get::<axum::extract::MatchedPath>();
-    // No route begins like this, so it is nobody else's key.
+    // No route begins like this, so no other request has this key.
     text(matched.map_or("(no route)", axum::extract::MatchedPath::as_str))
 }
 

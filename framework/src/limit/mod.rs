@@ -26,7 +26,7 @@ mod window;
 pub use algorithm::{Algorithm, Decision, MAX_RESERVATION, Refusal};
 pub use any_algorithm::{AnyAlgorithm, AnyState};
 pub use fixed_window::{FixedWindow, WindowCount};
-pub use keyed::{KeyedBuilder, KeyedConfig, KeyedLimiter, MAX_KEYS};
+pub use keyed::{KeyedBuilder, KeyedConfig, KeyedLimiter, MAX_KEYS, OverflowGroup};
 pub use layered::{LayerRefusal, Layered, LayeredBuilder, LayeredDecision, MAX_LAYERS};
 pub use leaky_bucket::{LeakyBucket, Level};
 pub use limiter::RateLimiter;

@@ -25,7 +25,7 @@ impl Default for Token {
 
 impl Token {
     fn unpark(&self) {
-        self.0.store(1, Ordering::SeqCst);
+        self.0.swap(1, Ordering::SeqCst);
     }
 
     /// Takes the token, as `park` does. False: there was none, so `park` would sleep.

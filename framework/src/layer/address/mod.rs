@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use http::header::FORWARDED;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::constraint::{Constraints, InvalidSettings};
 
@@ -13,9 +13,34 @@ mod forwarded;
 
 pub(super) use forwarded::Nodes;
 
-/// An IPv4 address in IPv6's clothes is the IPv4 address: a server that listens on both sees it so.
+/// An IPv4-mapped IPv6 address (`::ffff:0:0/96`) is the IPv4 address: a server that listens on both sees it so.
 pub(super) fn plain(address: IpAddr) -> IpAddr {
     address.to_canonical()
+}
+
+/// An IPv6 address by which NAT64 writes an IPv4 client (`64:ff9b::/96`, RFC 6052) is that client. For keys only: which
+/// proxies are trusted is decided by the address as it is.
+pub(super) fn translated(address: IpAddr) -> IpAddr {
+    const NAT64: u128 = 0x64_ff9b << 96;
+    match plain(address) {
+        IpAddr::V6(v6) if v6.to_bits() >> 32 == NAT64 >> 32 => {
+            IpAddr::V4((v6.to_bits() as u32).into())
+        }
+        address => address,
+    }
+}
+
+/// A number for the network that one provider, and so one attacker, has at most: IPv4 /16, IPv6 /32.
+pub(super) fn provider_of(address: IpAddr) -> u64 {
+    match address {
+        IpAddr::V4(v4) => u64::from(v4.to_bits() >> 16),
+        IpAddr::V6(v6) => 1 << 32 | (v6.to_bits() >> 96) as u64,
+    }
+}
+
+/// Whether the request says that a proxy has forwarded it.
+pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
+    headers.contains_key(FORWARDED) || headers.contains_key("x-forwarded-for")
 }
 
 /// How many bits of an address count.
@@ -138,7 +163,7 @@ impl Proxies {
         check.finish(Self(proxies))
     }
 
-    fn has(&self, address: IpAddr) -> bool {
+    pub(super) fn has(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(address))
     }
 
@@ -146,6 +171,17 @@ impl Proxies {
         let elements = |line: &'a HeaderValue| line.as_bytes().rsplit(|&byte| byte == b',');
         let lines = from_the_right(headers, "x-forwarded-for");
         self.walk(peer, lines.flat_map(elements).map(|it| address(std::str::from_utf8(it).ok()?)))
+    }
+
+    /// The one address in the header of this name, if the peer is a proxy; else the peer.
+    pub(super) fn named_by(&self, peer: IpAddr, headers: &HeaderMap, name: &HeaderName) -> IpAddr {
+        let mut values = headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (Some(value), None) if self.has(peer) => {
+                value.to_str().ok().and_then(address).unwrap_or(peer)
+            }
+            _ => peer,
+        }
     }
 
     pub(super) fn forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {

@@ -352,3 +352,130 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn addresses_that_a_function_returns_count_by_their_network() {
+    let forwarded = |head: &Head<'_>| {
+        let address = head.headers.get("x-client")?.to_str().ok()?;
+        Some(KeyValue::Address(address.parse().ok()?))
+    };
+    let (clock, _crank) = clock();
+    let limiters =
+        KeyedLimiter::<KeyValue, _>::new(bucket(2, 0.001), KeyedConfig::default(), Moment::ZERO);
+    let layer =
+        RateLimitLayer::new(PerKey::new(limiters, Key::function(forwarded).ipv6_prefix(64)));
+    let mut service = layer.clock(clock).layer(Inner::default());
+    let passed = (0..50).filter(|host| {
+        let client = format!("2001:db8:1:2::{host:x}");
+        ask(&mut service, from("10.0.0.1", &[("x-client", &client)])).status() == StatusCode::OK
+    });
+    assert_eq!(passed.count(), 2);
+    let both = Key::function(|_| {
+        let address = KeyValue::Address("198.51.100.77".parse().ok()?);
+        Some(KeyValue::Several([address, "gold".into()].into()))
+    });
+    let network = KeyValue::Address("198.51.100.0".parse().unwrap());
+    let expected = KeyValue::Several([network, "gold".into()].into());
+    assert_eq!(key_of(&both.ipv4_prefix(24), &get("/")), Some(expected));
+}
+
+#[test]
+fn an_address_header_is_believed_from_trusted_proxies_only() {
+    let name: http::HeaderName = "cf-connecting-ip".parse().unwrap();
+    let key = Key::address_header(name, proxies());
+    let seen = |peer, headers: &[(&str, &str)]| key_of(&key, &from(peer, headers));
+    let named = [("cf-connecting-ip", "203.0.113.9")];
+    assert_eq!(seen("10.1.1.1", &named), address("203.0.113.9"));
+    assert_eq!(seen("198.51.100.1", &named), address("198.51.100.1"), "it made the header up");
+    let six = [("cf-connecting-ip", "2001:db8::17")];
+    assert_eq!(seen("10.1.1.1", &six), address("2001:db8::"), "by its network");
+    for bad in [&[][..], &[("cf-connecting-ip", "x")], &[named[0], ("cf-connecting-ip", "1.1.1.1")]]
+    {
+        assert_eq!(seen("10.1.1.1", bad), address("10.1.1.1"), "{bad:?}");
+    }
+    assert_eq!(seen("", &named), None, "no peer, no word to believe");
+}
+
+#[test]
+fn clients_behind_nat64_are_their_ipv4_addresses_and_no_proxies() {
+    let key = Key::peer();
+    assert_eq!(key_of(&key, &from("64:ff9b::203.0.113.9", &[])), address("203.0.113.9"));
+    assert_eq!(key_of(&key, &from("64:ff9b::203.0.113.10", &[])), address("203.0.113.10"));
+    assert_eq!(key_of(&key, &from("::ffff:203.0.113.9", &[])), address("203.0.113.9"));
+    assert_eq!(key_of(&key, &from("64:ff9b:1::1", &[])), address("64:ff9b:1::"), "another prefix");
+    let named = Key::x_forwarded_for(proxies());
+    let hop = [("x-forwarded-for", "64:ff9b::203.0.113.9")];
+    assert_eq!(key_of(&named, &from("10.1.1.1", &hop)), address("203.0.113.9"));
+    let posing = from("64:ff9b::10.1.1.1", &[("x-forwarded-for", "6.6.6.6")]);
+    assert_eq!(key_of(&named, &posing), address("10.1.1.1"), "a NAT64 client is not our proxy");
+}
+
+/// Counts warnings.
+#[derive(Clone, Default)]
+struct Warnings(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target() == "seawall" && *metadata.level() == tracing::Level::WARN
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::Id {
+        tracing::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::Id, _: &tracing::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+    fn enter(&self, _: &tracing::Id) {}
+    fn exit(&self, _: &tracing::Id) {}
+}
+
+#[test]
+fn clients_that_share_a_key_behind_a_socket_or_a_strange_proxy_are_warned_of_once() {
+    let warned = |key: &Key, requests: &[Request<()>]| {
+        let warnings = Warnings::default();
+        tracing::subscriber::with_default(warnings.clone(), || {
+            for _ in 0..3 {
+                requests.iter().for_each(|request| drop(key_of(&key.clone(), request)));
+            }
+        });
+        warnings.0.load(Ordering::SeqCst)
+    };
+    let unix_socket = from("", &[]);
+    let by_stranger = from("198.51.100.1", &[("x-forwarded-for", "203.0.113.9")]);
+    let by_proxy = from("10.1.1.1", &[("x-forwarded-for", "203.0.113.9")]);
+    let direct = from("198.51.100.1", &[]);
+    assert_eq!(warned(&Key::peer(), &[unix_socket]), 1);
+    assert_eq!(warned(&Key::peer(), &[from("10.1.1.1", &[("forwarded", "for=1.1.1.1")])]), 1);
+    assert_eq!(warned(&Key::x_forwarded_for(proxies()), &[by_stranger]), 1);
+    assert_eq!(warned(&Key::x_forwarded_for(proxies()), &[by_proxy, direct]), 0);
+}
+
+/// A tenth of 100,000 keys and 140 requests a second, each from another /64 of one /46: every key is in use for ever.
+#[test]
+fn an_attacker_with_a_large_network_uses_up_only_its_own_part_of_the_overflow() {
+    let config = KeyedConfig::builder().max_keys(10_000).build().unwrap();
+    let limiters = KeyedLimiter::<KeyValue, _>::new(bucket(5, 5.0 / 3600.0), config, Moment::ZERO);
+    let per_key = PerKey::new(limiters, Key::peer());
+    let mut now = Moment::ZERO;
+    let passes = |request: &Request<()>, now| match per_key.check(&Head::from(request), now, 1) {
+        Answer::Decided { decision, .. } => decision.allowed,
+        other => panic!("{other:?}"),
+    };
+    let (mut honest, mut served) = (0, 0);
+    for second in 0..3_600_u32 {
+        for of_second in 0..14 {
+            let host = (second * 14 + of_second) % (1 << 18);
+            let attacker = format!("2001:db8:{:x}:{:x}::1", host >> 16, host & 0xFFFF);
+            passes(&from(&attacker, &[]), now);
+        }
+        now = now + Duration::from_secs(1);
+        // From the time when every key is taken: newcomers, each from a network of its own.
+        if second >= 1_200 && second % 60 == 0 {
+            honest += 2;
+            served += u32::from(passes(&from(&format!("{}.7.1.1", second / 60), &[]), now));
+            served += u32::from(passes(&from(&format!("2a00:{second:x}::1"), &[]), now));
+        }
+    }
+    assert!(honest == 80 && served >= 76, "{served} of {honest}");
+}

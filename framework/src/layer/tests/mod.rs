@@ -16,7 +16,7 @@ use super::*;
 use crate::clock::{Clock, ManualClock, Moment};
 use crate::error::{Fault, RejectedBy};
 use crate::limit::headers::{Report, ResetReading};
-use crate::limit::{Decision, Rate, RateLimiter, TokenBucket};
+use crate::limit::{Decision, KeyedConfig, KeyedLimiter, Rate, RateLimiter, TokenBucket};
 
 mod keys;
 mod layers;

@@ -14,9 +14,11 @@ use super::algorithm::{Algorithm, Decision, Refusal};
 use shards::Shards;
 
 mod config;
+mod group;
 pub(super) mod shards;
 
 pub use config::{KeyedBuilder, KeyedConfig, MAX_KEYS};
+pub use group::OverflowGroup;
 
 #[cfg(all(test, not(seawall_loom)))]
 mod tests;

@@ -7,9 +7,10 @@
 //! than one shard's table.
 
 use std::borrow::Borrow;
-use std::hash::{BuildHasher, Hash};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
+use crate::limit::keyed::group::GroupHasher;
 use crate::sync::{AtomicU64, CachePadded, Ordering};
 
 use shard::Shard;
@@ -71,13 +72,15 @@ impl<K: Hash + Eq, V, S: BuildHasher> Shards<K, V, S> {
         self.evicted.load(Ordering::Relaxed)
     }
 
-    /// Which of `count` a key belongs to, always the same.
+    /// Which of `count` a key belongs to, always the same: by its [`OverflowGroup`](super::OverflowGroup) if it has one.
     pub(in crate::limit) fn part<Q>(&self, key: &Q, count: usize) -> usize
     where
         K: Borrow<Q>,
         Q: Hash + ?Sized,
     {
-        (self.hasher.hash_one(key) % count.max(1) as u64) as usize
+        let mut hasher = GroupHasher::new(self.hasher.build_hasher());
+        key.hash(&mut hasher);
+        (hasher.finish() % count.max(1) as u64) as usize
     }
 
     /// How many states stand in for keys that find no room.
