@@ -3,6 +3,7 @@
 
 mod edges {
     mod answers;
+    mod any_body;
     mod layers;
     mod load;
     mod pacing;

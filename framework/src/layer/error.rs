@@ -1,4 +1,4 @@
-//! What a refused request is answered.
+//! The answer to a refused request.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -132,6 +132,36 @@ impl Problem {
         }
         json.push('}');
         json
+    }
+
+    /// The answer to a gRPC request, as trailers only: HTTP status 200, no body, and the gRPC status among the headers
+    /// ([the gRPC protocol](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)). A reached limit is
+    /// `RESOURCE_EXHAUSTED` (8). `grpc-retry-pushback-ms` says when a client may retry, or by -1 that it should not (gRFC
+    /// A6). `web`: the request was gRPC-Web.
+    #[must_use]
+    pub fn grpc_response<B: Default>(&self, web: bool) -> Response<B> {
+        let code = match self.status {
+            StatusCode::TOO_MANY_REQUESTS => 8,
+            StatusCode::FORBIDDEN => 7,
+            StatusCode::GATEWAY_TIMEOUT => 4,
+            _ => 14,
+        };
+        let mut response = Response::new(B::default());
+        let headers = response.headers_mut();
+        let content_type = if web { "application/grpc-web+proto" } else { "application/grpc" };
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert("grpc-status", HeaderValue::from(code));
+        // Printable ASCII without a percent sign, so it needs no escaping.
+        headers.insert("grpc-message", HeaderValue::from_static(self.title));
+        let pushback = match self.retry_after {
+            Some(seconds) => HeaderValue::from(seconds.saturating_mul(1_000)),
+            None => HeaderValue::from_static("-1"),
+        };
+        headers.insert("grpc-retry-pushback-ms", pushback);
+        if let Some(after) = self.retry_after {
+            headers.insert(RETRY_AFTER, after.into());
+        }
+        response
     }
 
     /// The whole answer; to `HEAD`, without a body, but with the length that the answer to `GET` has.

@@ -4,69 +4,71 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use http::Response;
 use pin_project_lite::pin_project;
 
-use super::headers::Stamp;
+use super::body::ResponseBody;
+use super::headers::AnswerFields;
 
 pin_project! {
     /// The inner service's answer with the limit's fields on it, or the refusal. Dropping it drops the inner service's
     /// future, and gives nothing back.
-    pub struct ResponseFuture<F, B> {
+    pub struct ResponseFuture<F> {
         #[pin]
-        kind: Kind<F, B>,
+        kind: Kind<F>,
     }
 }
 
 pin_project! {
     #[project = Projected]
-    enum Kind<F, B> {
+    enum Kind<F> {
         Inner {
             #[pin]
             future: F,
-            stamp: Option<Stamp>,
+            fields: Option<AnswerFields>,
         },
         Refused {
-            response: Option<Response<B>>,
+            response: Option<Response<Bytes>>,
         },
     }
 }
 
-impl<F, B> ResponseFuture<F, B> {
-    pub(super) fn inner(future: F, stamp: Option<Stamp>) -> Self {
-        Self { kind: Kind::Inner { future, stamp } }
+impl<F> ResponseFuture<F> {
+    pub(super) fn inner(future: F, fields: Option<AnswerFields>) -> Self {
+        Self { kind: Kind::Inner { future, fields } }
     }
 
-    pub(super) fn refused(response: Response<B>) -> Self {
+    pub(super) fn refused(response: Response<Bytes>) -> Self {
         Self { kind: Kind::Refused { response: Some(response) } }
     }
 }
 
-impl<F, B, E> Future for ResponseFuture<F, B>
+impl<F, B, E> Future for ResponseFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
 {
-    type Output = Result<Response<B>, E>;
+    type Output = Result<Response<ResponseBody<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().kind.project() {
-            Projected::Inner { future, stamp } => {
+            Projected::Inner { future, fields } => {
                 let mut answer = ready!(future.poll(context));
-                if let (Ok(response), Some(stamp)) = (&mut answer, stamp.take()) {
-                    stamp.put(response.headers_mut());
+                if let (Ok(response), Some(fields)) = (&mut answer, fields.take()) {
+                    fields.put(response.headers_mut());
                 }
-                Poll::Ready(answer)
+                Poll::Ready(answer.map(|response| response.map(ResponseBody::inner)))
             }
-            // Polled again after it was ready: it has nothing more to say, ever.
+            // Polled again after it was ready: it stays pending.
             Projected::Refused { response } => match response.take() {
-                Some(response) => Poll::Ready(Ok(response)),
+                Some(response) => Poll::Ready(Ok(response.map(ResponseBody::refusal))),
                 None => Poll::Pending,
             },
         }
     }
 }
 
-impl<F, B> fmt::Debug for ResponseFuture<F, B> {
+impl<F> fmt::Debug for ResponseFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let refused = matches!(self.kind, Kind::Refused { .. });
         f.debug_struct("ResponseFuture").field("refused", &refused).finish_non_exhaustive()

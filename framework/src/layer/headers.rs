@@ -1,4 +1,4 @@
-//! A limit's fields, on their way to an answer.
+//! The rate-limit fields of one answer.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::limit::headers::{
     X_REMAINING, X_RESET,
 };
 
-use super::layer::Settings;
 use super::policies::Policies;
+use super::settings::Settings;
 
 const X_FIELDS: [HeaderName; 3] = [
     HeaderName::from_static(X_LIMIT),
@@ -19,16 +19,16 @@ const X_FIELDS: [HeaderName; 3] = [
     HeaderName::from_static(X_RESET),
 ];
 
-/// What is put on an answer. Made when the request is decided about, put on when the answer is there; the times in it are
-/// counted from the decision, so a slow answer's are late by as much, and never early.
+/// The fields of one answer. Made when the limit has decided, and put on the answer when that is there. The times in it
+/// are counted from the decision, so those of a slow answer are late by as much, and never early.
 #[derive(Debug)]
-pub(super) struct Stamp {
+pub(super) struct AnswerFields {
     fields: Fields,
     x_fields: Option<(ResetStyle, Duration)>,
     ietf_fields: Option<[Option<HeaderValue>; 2]>,
 }
 
-impl Stamp {
+impl AnswerFields {
     /// `all`: the policies of which `policy` is one, if there are several.
     pub(super) fn new(
         decision: &Decision,

@@ -10,33 +10,14 @@ use crate::limit::headers::{Policy, ResetStyle};
 
 use super::key::Head;
 use super::limit::Limit;
+use super::responder::Responder;
 use super::service::RateLimited;
+use super::settings::{Exempt, Settings};
 
 /// Puts a limit in front of a service. Cheap to clone; clones, and all the services made by them, share the limit.
 pub struct RateLimitLayer<L> {
     limit: Arc<L>,
     settings: Arc<Settings>,
-}
-
-#[derive(Clone)]
-pub(super) struct Settings {
-    pub(super) policy: Policy,
-    pub(super) x_fields: bool,
-    pub(super) ietf_fields: bool,
-    pub(super) reset: ResetStyle,
-    pub(super) clock: Clock,
-    exempt: Vec<Exempt>,
-    cost: Option<Arc<Cost>>,
-}
-
-type Cost = dyn Fn(&Head<'_>) -> u64 + Send + Sync;
-type Test = dyn Fn(&Head<'_>) -> bool + Send + Sync;
-
-#[derive(Clone)]
-enum Exempt {
-    Path(String),
-    Prefix(String),
-    Test(Arc<Test>),
 }
 
 impl<L: Limit> RateLimitLayer<L> {
@@ -51,6 +32,7 @@ impl<L: Limit> RateLimitLayer<L> {
             clock: Clock::system(),
             exempt: Vec::new(),
             cost: None,
+            responder: None,
         };
         Self { limit: Arc::new(limit), settings: Arc::new(settings) }
     }
@@ -113,34 +95,17 @@ impl<L: Limit> RateLimitLayer<L> {
         self.with(|settings| settings.exempt.push(Exempt::Test(Arc::new(test))))
     }
 
+    /// Makes the answers to refused requests. Default: `application/problem+json` as [`Problem`](super::Problem) has it,
+    /// and to gRPC requests a gRPC status. The rate-limit fields are put on the answer afterwards.
+    #[must_use]
+    pub fn responder(self, responder: impl Responder) -> Self {
+        self.with(|settings| settings.responder = Some(Arc::new(responder)))
+    }
+
     fn with(mut self, set: impl FnOnce(&mut Settings)) -> Self {
         set(Arc::make_mut(&mut self.settings));
         self
     }
-}
-
-impl Settings {
-    pub(super) fn exempts(&self, head: &Head<'_>) -> bool {
-        let path = head.uri.path();
-        self.exempt.iter().any(|exempt| match exempt {
-            Exempt::Path(exact) => exact == path,
-            Exempt::Prefix(prefix) => {
-                let below = path.strip_prefix(prefix.as_str());
-                below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
-                    && !leads_elsewhere(path)
-            }
-            Exempt::Test(test) => test(head),
-        })
-    }
-
-    pub(super) fn cost_of(&self, head: &Head<'_>) -> u64 {
-        self.cost.as_ref().map_or(1, |cost| cost(head))
-    }
-}
-
-fn leads_elsewhere(path: &str) -> bool {
-    path.contains("..")
-        || path.as_bytes().windows(3).any(|three| three.eq_ignore_ascii_case(b"%2e"))
 }
 
 impl<L, S> Layer<S> for RateLimitLayer<L> {
@@ -161,17 +126,5 @@ impl<L: fmt::Debug> fmt::Debug for RateLimitLayer<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("RateLimitLayer");
         debug.field("limit", &self.limit).field("settings", &self.settings).finish()
-    }
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("policy", &self.policy)
-            .field("x_fields", &self.x_fields)
-            .field("ietf_fields", &self.ietf_fields)
-            .field("reset", &self.reset)
-            .field("exempt", &self.exempt.len())
-            .finish_non_exhaustive()
     }
 }

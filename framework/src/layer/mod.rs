@@ -92,6 +92,18 @@
 //! has no body). So do the `OPTIONS` of a browser's preflight: put a CORS layer outside of this one, which answers them
 //! first, or exempt them; and let it expose the rate-limit fields, or scripts do not see them.
 //!
+//! # Answers to refused requests
+//!
+//! The layer stands in front of any service, whatever the type of its body; see [`ResponseBody`]. A gRPC request
+//! (`content-type: application/grpc…`) is refused in gRPC: HTTP status 200, `grpc-status: 8` (`RESOURCE_EXHAUSTED`) and
+//! `grpc-retry-pushback-ms`. To answer in another way, give a [`Responder`] to [`RateLimitLayer::responder`].
+//!
+//! A refused upload: the refusal is sent while the client may still be sending its body. HTTP/1.1 servers then close the
+//! connection, and a client that has not read the answer by then sees a reset. Have clients send large bodies with
+//! `Expect: 100-continue`, or put a body limit outside of this layer.
+//!
+//! # What counts
+//!
 //! Requests are counted when they come in, and count whatever becomes of them: dropping the answer's future gives
 //! nothing back. The inner service is not called for a refused request. It was polled ready for it, though: a layer further in
 //! that reserves a place in `poll_ready` holds that place until the next request, or until the clone is dropped.
@@ -100,6 +112,7 @@
 //! keys of a request are found before anything is taken, each once.
 
 mod address;
+mod body;
 mod error;
 mod future;
 mod headers;
@@ -109,10 +122,13 @@ mod layer;
 mod layers;
 mod limit;
 mod policies;
+mod responder;
 mod service;
+mod settings;
 mod tiers;
 
 pub use address::{Network, Proxies};
+pub use body::ResponseBody;
 pub use error::Problem;
 pub use future::ResponseFuture;
 pub use key::{Head, Key, KeyValue, MAX_KEY_BYTES, Peer};
@@ -120,6 +136,7 @@ pub use layer::RateLimitLayer;
 pub use layers::{Layers, LayersBuilder};
 pub use limit::{Answer, KeyedCheck, Limit, PerKey, Unkeyed};
 pub use policies::Policies;
+pub use responder::Responder;
 pub use service::RateLimited;
 pub use tiers::PerTier;
 

@@ -7,17 +7,17 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
+use super::body::ResponseBody;
 use super::error::Problem;
 use super::future::ResponseFuture;
-use super::headers::Stamp;
+use super::headers::AnswerFields;
 use super::key::Head;
-use super::layer::Settings;
 use super::limit::{Answer, Limit};
+use super::settings::Settings;
 
 /// A service with a limit in front. Made by [`RateLimitLayer`](super::RateLimitLayer).
 ///
-/// Its body is the inner service's, which must be made from a `String`, as axum's and http-body-util's `Full` are, to
-/// answer refused requests.
+/// The inner service's body may be of any type: an answer's body is a [`ResponseBody`] around it.
 pub struct RateLimited<L, S> {
     limit: Arc<L>,
     settings: Arc<Settings>,
@@ -39,11 +39,10 @@ impl<L, S, A, B> Service<Request<A>> for RateLimited<L, S>
 where
     L: Limit,
     S: Service<Request<A>, Response = Response<B>>,
-    B: From<String>,
 {
-    type Response = Response<B>;
+    type Response = Response<ResponseBody<B>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, B>;
+    type Future = ResponseFuture<S::Future>;
 
     /// Whether the inner service is ready. A limiter never waits, so it is always.
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
@@ -60,8 +59,7 @@ where
         let (decision, policy, all, refusing) = match &answer {
             Answer::Free => return ResponseFuture::inner(self.inner.call(request), None),
             Answer::Unidentified => {
-                let refusal = Problem::unidentified().response(request.method());
-                return ResponseFuture::refused(refusal);
+                return ResponseFuture::refused(settings.respond(&head, &Problem::unidentified()));
             }
             Answer::Decided { decision, policy } => {
                 (decision, policy.unwrap_or(&settings.policy), None, 0)
@@ -71,16 +69,16 @@ where
                 (decision, policy, Some(&**policies), *refusing)
             }
         };
-        let stamp = Stamp::new(decision, policy, all, settings);
+        let fields = AnswerFields::new(decision, policy, all, settings);
         if decision.allowed {
-            return ResponseFuture::inner(self.inner.call(request), Some(stamp));
+            return ResponseFuture::inner(self.inner.call(request), Some(fields));
         }
-        let mut problem = Problem::quota_exceeded(policy, stamp.fields());
+        let mut problem = Problem::quota_exceeded(policy, fields.fields());
         for other in all.into_iter().flat_map(|all| all.of(refusing)) {
             problem = problem.and_policy(other);
         }
-        let mut refusal = problem.response(request.method());
-        stamp.put(refusal.headers_mut());
+        let mut refusal = settings.respond(&head, &problem);
+        fields.put(refusal.headers_mut());
         ResponseFuture::refused(refusal)
     }
 }

@@ -73,13 +73,30 @@ fn get(path: &str) -> Request<()> {
     Request::builder().uri(path).body(()).unwrap()
 }
 
-fn ask<S>(service: &mut S, request: Request<()>) -> Response<String>
+/// A body that a test can read.
+trait Text {
+    fn text(self) -> String;
+}
+
+impl Text for String {
+    fn text(self) -> String {
+        self
+    }
+}
+
+impl<B: Text> Text for ResponseBody<B> {
+    fn text(self) -> String {
+        self.into_inner().map_or_else(|bytes| String::from_utf8(bytes.into()).unwrap(), B::text)
+    }
+}
+
+fn ask<S, B: Text>(service: &mut S, request: Request<()>) -> Response<String>
 where
-    S: Service<Request<()>, Response = Response<String>, Error = Infallible>,
+    S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
 {
     match pin!(service.call(request)).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(response)) => response,
-        other => panic!("{other:?}"),
+        Poll::Ready(Ok(response)) => response.map(Text::text),
+        Poll::Pending => panic!("should answer, but pends"),
     }
 }
 
@@ -376,4 +393,77 @@ fn faults_are_axum_answers() {
     }
     let own = CallError::Inner((StatusCode::IM_A_TEAPOT, "short and stout")).into_response();
     assert_eq!(own.status(), StatusCode::IM_A_TEAPOT);
+}
+
+fn grpc(content_type: &'static str) -> Request<()> {
+    let mut request = get("/package.Service/Method");
+    request.headers_mut().insert("content-type", content_type.parse().unwrap());
+    request
+}
+
+#[test]
+fn a_grpc_request_is_refused_in_grpc() {
+    let (clock, _crank) = clock();
+    let mut service = RateLimitLayer::new(limiter(1, 0.1)).clock(clock).layer(Inner::default());
+    assert_eq!(ask(&mut service, grpc("application/grpc+proto")).body(), "inner");
+    for (asked, answered) in [
+        ("application/grpc", "application/grpc"),
+        ("application/grpc+proto", "application/grpc"),
+        ("application/grpc-web+proto", "application/grpc-web+proto"),
+    ] {
+        let refused = ask(&mut service, grpc(asked));
+        assert_eq!((refused.status(), refused.body().as_str()), (StatusCode::OK, ""));
+        assert_eq!(line(&refused, "content-type"), [answered]);
+        assert_eq!(line(&refused, "grpc-status"), ["8"]);
+        assert_eq!(line(&refused, "grpc-retry-pushback-ms"), ["10000"]);
+        assert_eq!(line(&refused, "retry-after"), ["10"]);
+        assert_eq!(line(&refused, "ratelimit"), ["\"default\";r=0;t=10"]);
+    }
+    assert_eq!(ask(&mut service, get("/")).status(), StatusCode::TOO_MANY_REQUESTS);
+    let fault = |fault: &Fault| {
+        let response: Response<String> = Problem::of(fault).grpc_response(false);
+        line(&response, "grpc-status").concat()
+    };
+    let dependency: Arc<str> = "payments".into();
+    let after = Duration::from_secs(1);
+    assert_eq!(fault(&Fault::TimedOut { dependency: Arc::clone(&dependency), after }), "4");
+    let by = RejectedBy::Breaker;
+    assert_eq!(fault(&Fault::Rejected { dependency, by, retry_after: None }), "14");
+    let forbidden: Response<String> = Problem::unidentified().grpc_response(false);
+    assert_eq!(line(&forbidden, "grpc-status"), ["7"]);
+    assert_eq!(line(&forbidden, "grpc-retry-pushback-ms"), ["-1"], "do not retry");
+}
+
+#[test]
+fn another_responder_makes_the_answer_and_it_still_gets_the_fields() {
+    let (clock, _crank) = clock();
+    let teapot = |head: &Head<'_>, problem: &Problem| {
+        let text = format!("{} {}", head.uri.path(), problem.status().as_u16());
+        Response::builder().status(StatusCode::IM_A_TEAPOT).body(text.into()).unwrap()
+    };
+    let layer = RateLimitLayer::new(limiter(1, 0.1)).clock(clock).responder(teapot);
+    let mut service = layer.layer(Inner::default());
+    ask(&mut service, get("/"));
+    let refused = ask(&mut service, get("/tea"));
+    assert_eq!((refused.status(), refused.body().as_str()), (StatusCode::IM_A_TEAPOT, "/tea 429"));
+    assert_eq!(line(&refused, "x-ratelimit-remaining"), ["0"]);
+}
+
+#[test]
+fn a_refusals_body_is_one_frame_of_known_length_and_then_ends() {
+    use http_body::Body as _;
+
+    let body = ResponseBody::<String>::refusal("slow down".into());
+    assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(9), false));
+    let mut body = pin!(body);
+    let mut cx = Context::from_waker(Waker::noop());
+    let frame = body.as_mut().poll_frame(&mut cx);
+    assert!(
+        matches!(frame, Poll::Ready(Some(Ok(frame))) if frame.data_ref().is_some_and(|data| data == "slow down"))
+    );
+    assert!(body.is_end_stream() && matches!(body.poll_frame(&mut cx), Poll::Ready(None)));
+    let empty = ResponseBody::<String>::refusal(Default::default());
+    assert_eq!((empty.size_hint().exact(), empty.is_end_stream()), (Some(0), true));
+    let inner = ResponseBody::inner("inner".to_owned());
+    assert_eq!((inner.size_hint().exact(), inner.is_end_stream()), (Some(5), false));
 }
