@@ -4,6 +4,7 @@ use std::fmt;
 
 /// One setting with a value it cannot have.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct InvalidSetting {
     /// The key, as the policy file spells it.
     pub key: &'static str,
@@ -11,6 +12,8 @@ pub struct InvalidSetting {
     pub value: String,
     /// What would have been allowed.
     pub allowed: String,
+    /// The other key that it contradicts, if it would be allowed without that.
+    pub contradicts: Option<&'static str>,
 }
 
 impl fmt::Display for InvalidSetting {
@@ -71,8 +74,22 @@ impl Constraints {
                 key,
                 value: format!("{value:?}"),
                 allowed: allowed.into(),
+                contradicts: None,
             });
         }
+    }
+
+    /// Notes unless `ok` that a setting contradicts the one of the key `other`.
+    pub(crate) fn agree(
+        &mut self,
+        ok: bool,
+        (key, other): (&'static str, &'static str),
+        value: impl fmt::Debug,
+        allowed: impl Into<String>,
+    ) {
+        let before = self.0.len();
+        self.require(ok, key, value, allowed);
+        self.0.iter_mut().skip(before).for_each(|mistake| mistake.contradicts = Some(other));
     }
 
     /// Notes the mistakes of another group of settings.

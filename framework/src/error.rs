@@ -198,10 +198,12 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
 }
 
 impl<E: std::error::Error + 'static> std::error::Error for CallError<E> {
+    /// What lies below: nothing below a fault, the source of the dependency's own error. Not that error itself, whose text
+    /// this one has already, so that a chain of errors says each text once.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Fault(fault) => Some(fault),
-            Self::Inner(error) => Some(error),
+            Self::Fault(_) => None,
+            Self::Inner(error) => error.source(),
         }
     }
 }
@@ -255,5 +257,36 @@ impl<T, E> Fallible for Result<T, E> {
     }
     fn from_result(result: Self) -> Self {
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot pay")]
+    struct Outer(#[source] std::io::Error);
+
+    /// As `anyhow`'s `{:#}` prints it.
+    fn chain(error: &dyn Error) -> String {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            text += &format!(": {error}");
+            source = error.source();
+        }
+        text
+    }
+
+    #[test]
+    fn a_chain_of_errors_says_each_text_once() {
+        let inner = CallError::Inner(Outer(std::io::Error::other("no route")));
+        assert_eq!(chain(&inner), "cannot pay: no route");
+        let fault = Fault::TimedOut { dependency: "bank".into(), after: Duration::from_secs(1) };
+        let text = "bank: no answer within 1s";
+        assert_eq!(chain(&CallError::<Outer>::Fault(fault.clone())), text);
+        assert_eq!(chain(&std::io::Error::from(fault)), text);
     }
 }

@@ -27,14 +27,14 @@ mod word;
 pub use admission::Admission;
 pub use config::{
     Builder, Config, Enforcement, HalfOpenMode, MAX_HALF_OPEN_CALLS, MAX_OPEN_FOR, MAX_OPEN_GROWTH,
-    MAX_WINDOW_CALLS, Ramp, Rates, Trip, Window,
+    MAX_TIMED_FAILURES, MAX_WINDOW_CALLS, Ramp, Rates, Trip, Window,
 };
 pub(crate) use keyed::Held;
 pub use keyed::{
     Keyed, KeyedAdmission, KeyedBuilder, KeyedConfig, Keys, KeysBuilder, MAX_IDLE_AFTER, MAX_KEYS,
     Moved, Polled,
 };
-pub use report::{Mode, Refusal, Report};
+pub use report::{BreakerReport, Mode, Refusal};
 pub use state::CircuitBreaker;
 
 #[cfg(all(test, seawall_loom))]

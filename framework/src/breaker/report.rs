@@ -32,7 +32,7 @@ pub enum Mode {
 
 /// A breaker at one instant.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub struct BreakerReport {
     /// Its state; open past its time still reads open until somebody looks.
     pub state: State,
     /// Closed, but only a growing share of the calls is let through, see [`Config::ramp`](super::Config::ramp);

@@ -16,7 +16,7 @@ use super::adaptive::Memory;
 use super::admission::Admission;
 use super::config::{Config, Enforcement};
 use super::ramp::{self, Thinner};
-use super::report::{Mode, Refusal, Report};
+use super::report::{BreakerReport, Mode, Refusal};
 use super::shared_counters::SharedCounters;
 use super::transitions::Transitions;
 use super::window::{Lone, Noted, Window};
@@ -248,15 +248,15 @@ impl CircuitBreaker {
         Some(left.map_or(1.0, |left| ramp::share(ramp, left)))
     }
 
-    /// Everything about it at one instant. Of one that moves thrice while its window is counted, the window
-    /// is that of the instant before.
+    /// Everything about it at one instant. What has left its windows by `now` is not in it, as it is not when the breaker
+    /// decides. Of a breaker that moves three times while its window is counted, the window is that of the moment before.
     #[must_use]
-    pub fn report(&self) -> Report {
+    pub fn report(&self, now: Moment) -> BreakerReport {
         let mut looks = 3;
         let (moves, word, (tally, run)) = loop {
             let seen = self.load().generation();
             // Not under the lock, which trips and probes wait for: a large window takes its time.
-            let counted = self.settings.with(|it| (it.window.tally(), it.window.run()));
+            let counted = self.settings.with(|it| (it.window.tally(now), it.window.run(now)));
             let moves = self.transitions.lock();
             let word = self.load();
             looks -= 1;
@@ -264,7 +264,7 @@ impl CircuitBreaker {
                 break (moves, word, counted);
             }
         };
-        Report {
+        BreakerReport {
             state: word.tag().state(),
             ramping: word.tag() == Tag::Ramping,
             mode: match word.tag() {

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use crate::error::Fault;
+use crate::error::{CallError, Fault};
 use crate::outcome::Class;
 
 /// How deep a chain of sources is followed. Errors are not nested deeper; a chain that bites its own
@@ -29,7 +29,8 @@ pub fn nested(fault: &Fault) -> Class {
 
 /// The first [`Fault`] among an error and its sources, up to 32 deep.
 ///
-/// It looks into an [`std::io::Error`] as well, whose `source` leaves out the very error that it wraps.
+/// It looks into an [`std::io::Error`] as well, whose `source` leaves out the very error that it wraps, and into
+/// [`CallError<std::io::Error>`](CallError). Of a `CallError` of another type ask [`CallError::fault`].
 ///
 /// ```
 /// use std::io;
@@ -41,7 +42,14 @@ pub fn nested(fault: &Fault) -> Class {
 /// ```
 #[must_use]
 pub fn fault_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Fault> {
-    chain(error).find_map(|error| error.downcast_ref())
+    chain(error).find_map(fault_of)
+}
+
+/// A [`CallError`] does not have its fault as its source, or a chain of errors would say the same text twice. So it is
+/// looked into.
+fn fault_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Fault> {
+    let wrapped = || error.downcast_ref::<CallError<io::Error>>().and_then(CallError::fault);
+    error.downcast_ref::<Fault>().or_else(wrapped)
 }
 
 /// An error and its sources, and what every `io::Error` among them wraps.

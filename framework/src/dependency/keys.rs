@@ -168,7 +168,7 @@ impl KeyBreakers {
             keys: census.keys,
             open: census.tripped,
             open_keys: breakers.open_keys(MAX_OPEN_KEYS_NAMED),
-            overflow: breakers.overflow_report().state,
+            overflow: breakers.overflow_state(),
             evicted: breakers.evicted_total(),
             overflowed: breakers.overflowed_total(),
             refusals_withheld: breakers.refusals_withheld_total()
@@ -291,7 +291,7 @@ impl Dependency {
         }
         keys.is_monitored.store(true, Ordering::Release);
         let any_is_open =
-            breakers.census().tripped > 0 || breakers.overflow_report().state != State::Closed;
+            breakers.census().tripped > 0 || breakers.overflow_state() != State::Closed;
         let idle = (breakers.config().idle_after() / 4).clamp(SWEEP, LONGEST_SWEEP);
         Some(now + if any_is_open { SWEEP } else { idle })
     }

@@ -346,7 +346,7 @@ fn a_late_answer_changes_nothing_for_those_who_come_after_a_reset() {
         let late = spawn(&place, move |place| place.let_go(old, Outcome::Failure));
         assert_eq!(place.call(Outcome::Success), Ok(true));
         late.join().unwrap();
-        let report = place.gate.breaker().report();
+        let report = place.gate.breaker().report(Moment::ZERO);
         assert_eq!((report.state, report.stale_results), (State::Closed, 1));
         place.is_empty();
     });

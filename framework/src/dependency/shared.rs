@@ -339,14 +339,14 @@ impl Dependency {
     /// snapshot to the next, but calls in flight may show in one and not yet in another.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let mut breaker = self.gate.breaker().report();
+        let now = self.now();
+        let mut breaker = self.gate.breaker().report(now);
         let keys = self.gate.keys().snapshot();
         // Keys are never labels: what is counted is counted for the dependency.
         if let Some(keys) = &keys {
             breaker.refusals_withheld += keys.refusals_withheld;
             breaker.stale_results += keys.stale_results;
         }
-        let now = self.now();
         let adaptive = self.gate.breaker().reading(now);
         let ramp = self.gate.breaker().ramp(now);
         let room = self.gate.waiting_room();

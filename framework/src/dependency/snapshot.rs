@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::backpressure::Counts;
-use crate::breaker::Report;
+use crate::breaker::BreakerReport;
 use crate::breaker::adaptive::Reading;
 use crate::error::RejectedBy;
 use crate::event::State;
@@ -22,7 +22,7 @@ pub struct Snapshot {
     /// Its name.
     pub dependency: String,
     /// Its breaker. `refusals_withheld` and `stale_results` are those of its keys' breakers, too.
-    pub breaker: Report,
+    pub breaker: BreakerReport,
     /// The breakers of its keys; `None` before the first call with a key.
     pub keys: Option<KeysSnapshot>,
     /// What its breaker goes by at this hour, if it is adaptive.

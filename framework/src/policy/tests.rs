@@ -289,7 +289,10 @@ fn every_key_of_a_file_arrives() {
     assert_eq!(file.policy("payments"), expected);
     let inventory = file.policy("inventory");
     assert_eq!(inventory.deadline(), 5 * SECOND);
-    assert_eq!(inventory.breaker().trip(), Trip { failures: Some(7), rates: None, adaptive: None });
+    assert_eq!(
+        inventory.breaker().trip(),
+        Trip { failures: Some(7), failures_within: None, rates: None, adaptive: None }
+    );
     let budget = inventory.retry().budget().unwrap();
     assert_eq!((budget.ratio(), budget.min_per_second(), budget.window()), (0.6, 1.5, 60 * SECOND));
     assert_eq!(file.policy("nobody").retry().max_attempts(), 2);
@@ -335,7 +338,7 @@ fn a_section_goes_over_the_defaults_key_by_key() {
     let (a, b) = (file.policy("a"), file.policy("b"));
     assert_eq!(
         a.breaker().trip(),
-        Trip { failures: Some(3), rates: None, adaptive: None },
+        Trip { failures: Some(3), failures_within: None, rates: None, adaptive: None },
         "one mode replaces the other"
     );
     assert_eq!(a.breaker().open_for(), 5 * SECOND);

@@ -167,9 +167,9 @@ impl Builder {
             config.max_attempts,
             format!("from 1 to {MAX_ATTEMPTS}"),
         );
-        check.require(
+        check.agree(
             config.base_delay <= config.max_delay,
-            "base_delay",
+            ("base_delay", "max_delay"),
             config.base_delay,
             format!("at most max_delay ({:?})", config.max_delay),
         );

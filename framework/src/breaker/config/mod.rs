@@ -14,6 +14,8 @@ pub use builder::Builder;
 pub const MAX_OPEN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The largest count of calls a window holds.
 pub const MAX_WINDOW_CALLS: u32 = 1_000_000;
+/// The most failures in a row that can be bounded by time: each takes 8 bytes.
+pub const MAX_TIMED_FAILURES: u32 = 10_000;
 /// The most probes a half-open breaker may let through at once.
 pub const MAX_HALF_OPEN_CALLS: u32 = 500;
 /// The most that an open time may grow by from one opening to the next.
@@ -37,6 +39,8 @@ pub enum Window {
 pub struct Trip {
     /// This many failures in a row; any success starts the count again.
     pub failures: Option<u32>,
+    /// Only failures in a row that lie within this length of time count.
+    pub failures_within: Option<Duration>,
     /// Shares of bad calls among the latest.
     pub rates: Option<Rates>,
     /// A share of failures far above what is normal for the hour of the week.
@@ -50,8 +54,10 @@ pub struct Rates {
     pub failure_rate: Option<f64>,
     /// At or above this share of slow calls, in `(0, 1]`, well answered or not, the breaker opens.
     pub slow_call_rate: Option<f64>,
-    /// With fewer calls than this in a window it never does.
+    /// With fewer calls than this in a window the shares do not count.
     pub min_calls: u32,
+    /// At this many failures in a window the breaker opens, however many calls there were.
+    pub max_failures: Option<u32>,
     /// The shares are taken over the last this many calls.
     pub calls: Option<u32>,
     /// And, or instead, over the last stretch of time, in ten buckets that slide as one.
@@ -242,6 +248,7 @@ impl Config {
             failure_rate: None,
             slow_call_rate: None,
             min_calls: adaptive.min_calls(),
+            max_failures: None,
             calls: None,
             time: Some(adaptive.window()),
         });
@@ -258,7 +265,7 @@ impl Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            trip: Trip { failures: Some(5), rates: None, adaptive: None },
+            trip: Trip { failures: Some(5), failures_within: None, rates: None, adaptive: None },
             open_for: Duration::from_secs(30),
             half_open_calls: 5,
             success_threshold: 2,

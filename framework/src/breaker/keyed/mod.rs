@@ -47,7 +47,7 @@ use crate::outcome::AttemptEnd;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 
 use super::admission::Admission;
-use super::report::{Refusal, Report};
+use super::report::{BreakerReport, Refusal};
 use super::shared_counters::SharedCounters;
 use super::state::CircuitBreaker;
 use map::Map;
@@ -280,20 +280,26 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         self.keys.look(key, |entry| entry.breaker.state())
     }
 
-    /// Everything about a key's breaker, `None` if it has none of its own. Not a use of the key.
+    /// Everything about a key's breaker at `now`, `None` if it has none of its own. Not a use of the key.
     #[must_use]
-    pub fn report<Q>(&self, key: &Q) -> Option<Report>
+    pub fn report<Q>(&self, key: &Q, now: Moment) -> Option<BreakerReport>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.keys.look(key, |entry| entry.breaker.report())
+        self.keys.look(key, |entry| entry.breaker.report(now))
     }
 
     /// Everything about the breaker that new keys share when there is no room.
     #[must_use]
-    pub fn overflow_report(&self) -> Report {
-        self.overflow.report()
+    pub fn overflow_report(&self, now: Moment) -> BreakerReport {
+        self.overflow.report(now)
+    }
+
+    /// The state of the breaker that new keys share when there is no room.
+    #[must_use]
+    pub fn overflow_state(&self) -> State {
+        self.overflow.state()
     }
 
     /// Up to `limit` of the keys that are open or half-open, in no order.

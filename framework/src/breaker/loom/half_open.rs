@@ -50,7 +50,7 @@ fn three_callers_at_once_are_one_probe_at_a_time() {
         let live = Arc::new(AtomicU32::new(0));
         let cancel = || probe(&breaker, &live, Outcome::Cancelled, ms(1));
         race!(cancel(), cancel(), cancel());
-        let report = breaker.report();
+        let report = breaker.report(Moment::ZERO);
         assert_eq!((report.state, report.probes), (State::HalfOpen, 0), "every place came back");
         assert_eq!(report.stale_results, 0);
         assert_eq!(report.transitions.len(), 2);
@@ -64,7 +64,7 @@ fn a_success_closes_it_and_a_failure_opens_it_whoever_is_first() {
         let live = Arc::new(AtomicU32::new(0));
         let (good, bad) = (Outcome::Success, Outcome::Failure);
         race!(probe(&breaker, &live, good, ms(1)), probe(&breaker, &live, bad, ms(1)));
-        let report = breaker.report();
+        let report = breaker.report(Moment::ZERO);
         assert_ne!(report.state, State::HalfOpen);
         for pair in report.transitions.windows(2) {
             assert_eq!(pair[0].to, pair[1].from);
@@ -85,7 +85,7 @@ fn two_answers_at_once_make_one_move_and_the_other_is_stale() {
         });
         let [first, second] = answers;
         race!(first, second);
-        let report = breaker.report();
+        let report = breaker.report(Moment::ZERO);
         assert_eq!((report.transitions.len(), report.stale_results), (3, 1));
         assert_eq!(report.probes, 0);
         assert!(report.state == State::Open || report.window_calls == 0);
@@ -106,7 +106,7 @@ fn two_successes_at_once_are_both_counted() {
         let (first, second) = (answer(), answer());
         race!(first, second);
         assert_eq!(breaker.state(), State::Closed);
-        assert_eq!(breaker.report().stale_results, 0);
+        assert_eq!(breaker.report(Moment::ZERO).stale_results, 0);
     });
 }
 
@@ -129,7 +129,7 @@ fn a_fresh_probe_is_not_written_off_with_a_lost_one() {
             ended.record(hung, Outcome::Cancelled, ms(6));
         });
         assert_eq!(let_in.load(Ordering::Relaxed), 1, "one place, and it is taken");
-        assert_eq!(breaker.report().probes, 1);
+        assert_eq!(breaker.report(Moment::ZERO).probes, 1);
     });
 }
 
@@ -153,7 +153,7 @@ fn a_place_whose_life_is_over_comes_back_once() {
                 }
             };
             race!(come(), come(), end(&breaker, hung, Outcome::Success, answered));
-            let (report, let_in) = (breaker.report(), let_in.load(Ordering::Relaxed));
+            let (report, let_in) = (breaker.report(Moment::ZERO), let_in.load(Ordering::Relaxed));
             assert_eq!(report.state, State::HalfOpen);
             assert_eq!((let_in, report.probes), (1, 2), "one place came back, once");
             // It was heard, or it was stale: then two more successes are needed.
@@ -190,7 +190,7 @@ fn a_reload_gives_no_place_twice() {
                 reloading.reconfigure(other.unwrap(), ms(1));
             },
         );
-        let report = breaker.report();
+        let report = breaker.report(Moment::ZERO);
         assert_eq!(report.probes, live.load(Ordering::SeqCst));
         assert_eq!((report.state, report.stale_results), (State::HalfOpen, 0));
     });
@@ -212,8 +212,8 @@ fn whatever_happens_at_once_no_place_is_lost_none_is_given_twice_and_it_is_never
                 // The hung one's answer comes at last: it counts unless its place was given away.
                 actor.record(hung, Outcome::Ignored, ms(6));
             });
-            assert_eq!(breaker.report().probes, 0, "every place came back");
-            for pair in breaker.report().transitions.windows(2) {
+            assert_eq!(breaker.report(Moment::ZERO).probes, 0, "every place came back");
+            for pair in breaker.report(Moment::ZERO).transitions.windows(2) {
                 assert_eq!(pair[0].to, pair[1].from);
             }
             // Whatever has become of it, it can be brought to close.

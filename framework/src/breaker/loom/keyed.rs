@@ -67,7 +67,7 @@ fn two_calls_on_new_keys_where_there_is_room_for_one_keep_to_the_bound() {
         // The first to come has the place; the other may take it only from the one that succeeded.
         let forgotten = keyed.state(&1).is_none();
         assert_eq!(keyed.overflowed_total(), 1 - keyed.evicted_total());
-        let overflow = keyed.overflow_report().state;
+        let overflow = keyed.overflow_state();
         assert_eq!(forgotten, overflow == State::Open, "the failure has opened something");
         keyed.assert_whole();
     });
@@ -79,7 +79,7 @@ fn a_key_that_is_evicted_for_room_as_it_fails_is_forgotten_before_or_not_at_all(
         let keyed = keyed(1, 1);
         call(&keyed, 1, Outcome::Success, NOW);
         race!(calls(&keyed, 1, Outcome::Failure, NOW), calls(&keyed, 2, Outcome::Success, NOW));
-        let opened = [keyed.state(&1), Some(keyed.overflow_report().state)];
+        let opened = [keyed.state(&1), Some(keyed.overflow_state())];
         assert!(opened.contains(&Some(State::Open)), "no failure is lost: {opened:?}");
         keyed.assert_whole();
     });

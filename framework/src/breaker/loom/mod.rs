@@ -83,7 +83,7 @@ fn of_two_failures_and_an_admission_at_once_one_failure_opens_it() {
             assert!(admitted.is_err() || admitted.is_ok_and(|call| !call.is_probe()));
         });
         assert_eq!(opened.load(Ordering::Relaxed), 1);
-        assert_eq!(breaker.report().transitions.len(), 1);
+        assert_eq!(breaker.report(Moment::ZERO).transitions.len(), 1);
         assert!(breaker.admit(NOW, &mut None).is_err());
     });
 }
@@ -131,9 +131,9 @@ fn a_writer_that_is_lapped_does_not_corrupt_the_count() {
                 }
             };
             race!(write(true, false), write(false, false), write(true, true));
-            let tally = window.tally();
+            let tally = window.tally(Moment::ZERO);
             assert_eq!(window.calls().unwrap().running(), (tally.failures, tally.slow));
-            assert_eq!(window.tally().calls, u64::from(size));
+            assert_eq!(window.tally(Moment::ZERO).calls, u64::from(size));
         });
     }
 }
@@ -178,7 +178,7 @@ fn buckets_that_are_being_cleared_are_not_seen_by_halves() {
             third();
             fourth();
         });
-        let report = breaker.report();
+        let report = breaker.report(Moment::ZERO);
         assert!(report.window_calls >= 4 && report.window_failures <= 1);
     });
 }
@@ -202,7 +202,7 @@ fn a_trip_an_admission_a_cancellation_and_the_actor_leave_it_whole() {
                 actor.record(call, Outcome::Cancelled, ms(2));
             }
         });
-        let report = breaker.report();
+        let report = breaker.report(Moment::ZERO);
         assert_ne!(report.state, State::Closed, "two failures have opened it");
         assert_eq!(report.probes, 0);
         breaker.poll(ms(20));
@@ -237,10 +237,30 @@ fn what_was_admitted_before_a_reset_is_not_counted_after_it() {
                     by_hand.reset(ms(10));
                 },
             );
-            let report = breaker.report();
+            let report = breaker.report(Moment::ZERO);
             assert_eq!((report.state, report.window_calls), (State::Closed, 0));
             let call = breaker.admit(ms(10), &mut None).unwrap();
             assert!(breaker.record(call, Outcome::Failure, ms(10)).is_some(), "the new one counts");
         });
     }
+}
+
+#[test]
+fn a_success_and_failures_of_a_bounded_run_leave_no_failure_counted_twice() {
+    model("bounded run: 2 failures as 1 success ends the run", || {
+        let config = Config::builder().failures(3).failures_within(Duration::from_secs(60));
+        let breaker = Arc::new(CircuitBreaker::new(config.build().unwrap(), NOW));
+        let end = |breaker: &CircuitBreaker, outcome| {
+            let admission = breaker.admit(NOW, &mut None).unwrap();
+            breaker.record(admission, outcome, NOW);
+        };
+        end(&breaker, Outcome::Failure);
+        let other = Arc::clone(&breaker);
+        let failing = thread::spawn(move || end(&other, Outcome::Failure));
+        end(&breaker, Outcome::Success);
+        failing.join().unwrap();
+        // Before the success, in it, or after it.
+        assert!(breaker.report(NOW).failures_in_a_row <= 2);
+        assert_eq!(breaker.state(), State::Closed);
+    });
 }

@@ -610,7 +610,7 @@ proptest! {
                     prop_assert_eq!(breaker.reset(now), model.go(to, now));
                 }
             }
-            let report = breaker.report();
+            let report = breaker.report(Moment::ZERO);
             prop_assert_eq!(report.state, model.is.state());
             prop_assert_eq!(report.state, breaker.state());
             prop_assert_eq!(u64::from(report.generation), model.generation);
@@ -650,7 +650,7 @@ proptest! {
         }
         let hung_and_counted = hung.iter().filter(|(_, lease)| lease.counted).count() as u64;
         prop_assert_eq!(model.heard + model.stale + hung_and_counted, admitted_ever);
-        prop_assert_eq!(breaker.report().stale_results, model.stale);
+        prop_assert_eq!(breaker.report(Moment::ZERO).stale_results, model.stale);
 
         // Nothing but an order or a setting keeps it from closing, if all is well and time passes.
         let held = matches!(model.is, Is::ForcedOpen | Is::ForcedClosed | Is::Disabled);
@@ -663,7 +663,7 @@ proptest! {
             now = now + millis(500);
         }
         breaker.poll(now);
-        let report = breaker.report();
+        let report = breaker.report(Moment::ZERO);
         prop_assert_eq!(report.state, if held { before } else { State::Closed });
         prop_assert_eq!(report.probes, 0);
         // The answers of those that hung are too late for anything.
@@ -676,7 +676,7 @@ proptest! {
                 prop_assert_eq!(breaker.record(admission, Outcome::Failure, now), None);
             }
         }
-        let after = breaker.report();
+        let after = breaker.report(Moment::ZERO);
         prop_assert_eq!((after.state, after.generation), (report.state, report.generation));
         prop_assert_eq!(after.stale_results, report.stale_results + late);
     }
@@ -705,7 +705,7 @@ fn five_failures_open_it_thirty_seconds_pass_and_two_successes_close_it() {
     let closed = breaker.record(second, Outcome::Success, at(secs(37)));
     assert_eq!(closed.map(|closed| closed.to), Some(State::Closed));
 
-    let report = breaker.report();
+    let report = breaker.report(Moment::ZERO);
     let tos: Vec<State> = report.transitions.iter().map(|moved| moved.to).collect();
     assert_eq!(tos, [State::Open, State::HalfOpen, State::Closed]);
     assert_eq!((report.window_calls, report.stale_results), (0, 0));
@@ -758,7 +758,8 @@ fn probes_are_not_in_the_closed_window() {
     let breaker = CircuitBreaker::new(config, Moment::ZERO);
     let mut moved = None;
     for _ in 0..3 {
-        let mut now = breaker.report().transitions.last().map_or(Moment::ZERO, |last| last.at);
+        let mut now =
+            breaker.report(Moment::ZERO).transitions.last().map_or(Moment::ZERO, |last| last.at);
         for _ in 0..2 {
             let call = breaker.admit(now, &mut moved).unwrap();
             breaker.record(call, Outcome::Failure, now);
@@ -768,6 +769,10 @@ fn probes_are_not_in_the_closed_window() {
         breaker.record(probe.unwrap(), Outcome::Success, now);
         breaker.record(lost.unwrap(), Outcome::Failure, now);
         assert_eq!(breaker.state(), State::Closed);
-        assert_eq!(breaker.report().window_calls, 0, "it starts with nothing against it");
+        assert_eq!(
+            breaker.report(Moment::ZERO).window_calls,
+            0,
+            "it starts with nothing against it"
+        );
     }
 }

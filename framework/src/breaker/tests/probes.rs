@@ -47,9 +47,9 @@ fn a_hung_probes_place_comes_back_while_others_come_and_go() {
         let other = probe(&breaker, second);
         assert_eq!(is_full(&breaker, at(secs(second))), second < 40, "second {second}");
         breaker.record(other, Outcome::Ignored, at(secs(second)));
-        assert_eq!(breaker.report().probes, u32::from(second < 40));
+        assert_eq!(breaker.report(Moment::ZERO).probes, u32::from(second < 40));
     }
-    assert_eq!(breaker.report().stale_results, 0);
+    assert_eq!(breaker.report(Moment::ZERO).stale_results, 0);
 }
 
 #[test]
@@ -59,16 +59,16 @@ fn every_life_is_its_own() {
     for (end, left) in [(40, 2), (44, 1), (48, 0)] {
         let just_before = at(secs(end) - millis(1));
         assert_eq!(breaker.poll(just_before), (None, Some(at(secs(end)))));
-        assert_eq!(breaker.report().probes, left + 1);
+        assert_eq!(breaker.report(Moment::ZERO).probes, left + 1);
         assert_eq!(is_full(&breaker, just_before), left == 2);
         let next = (left > 0).then_some(at(secs(end + 4)));
         assert_eq!(breaker.poll(at(secs(end))), (None, next));
-        assert_eq!(breaker.report().probes, left);
+        assert_eq!(breaker.report(Moment::ZERO).probes, left);
     }
     for probe in probes {
         assert_eq!(breaker.record(probe, Outcome::Failure, at(secs(48))), None);
     }
-    let report = breaker.report();
+    let report = breaker.report(Moment::ZERO);
     assert_eq!((report.state, report.stale_results), (State::HalfOpen, 3));
 }
 
@@ -77,10 +77,10 @@ fn an_answer_past_its_life_changes_nothing_though_there_are_places_free() {
     for outcome in [Outcome::Failure, Outcome::Success, Outcome::Ignored, Outcome::TimedOut] {
         let breaker = half_open(places(5).success_threshold(1));
         let late = probe(&breaker, 30);
-        let generation = breaker.report().generation;
+        let generation = breaker.report(Moment::ZERO).generation;
         let attempt_end = AttemptEnd { outcome, slow: false, retry_after: Some(secs(9_999)) };
         assert_eq!(breaker.record(late, attempt_end, at(secs(40))), None, "{outcome:?}");
-        let report = breaker.report();
+        let report = breaker.report(Moment::ZERO);
         assert_eq!((report.state, report.generation), (State::HalfOpen, generation));
         assert_eq!((report.probes, report.stale_results), (0, 1));
         // Nor does it decide for how long it is open next.
@@ -99,9 +99,9 @@ fn an_admission_that_is_recorded_twice_counts_once() {
     let (first, _second) = (probe(&breaker, 30), probe(&breaker, 30));
     for _ in 0..10 {
         assert_eq!(breaker.record(first, Outcome::Success, at(secs(30))), None);
-        assert_eq!(breaker.report().probes, 1, "the other one has its place");
+        assert_eq!(breaker.report(Moment::ZERO).probes, 1, "the other one has its place");
     }
-    assert_eq!(breaker.report().stale_results, 9);
+    assert_eq!(breaker.report(Moment::ZERO).stale_results, 9);
     assert_eq!(breaker.state(), State::HalfOpen, "one success of two");
 }
 
@@ -110,13 +110,13 @@ fn a_late_answer_is_stale_even_if_it_says_nothing() {
     let breaker = CircuitBreaker::new(Config::default(), Moment::ZERO);
     let calls = [(); 4].map(|()| breaker.admit(Moment::ZERO, &mut None).unwrap());
     breaker.record(calls[3], Outcome::Ignored, Moment::ZERO);
-    assert_eq!(breaker.report().stale_results, 0);
+    assert_eq!(breaker.report(Moment::ZERO).stale_results, 0);
     breaker.reset(Moment::ZERO);
     let late = [Outcome::Ignored, Outcome::Cancelled, Outcome::Success];
     for (call, outcome) in calls.into_iter().zip(late) {
         breaker.record(call, outcome, Moment::ZERO);
     }
-    assert_eq!(breaker.report().stale_results, 3);
+    assert_eq!(breaker.report(Moment::ZERO).stale_results, 3);
 }
 
 #[test]
@@ -124,13 +124,13 @@ fn a_reload_leaves_probes_and_their_answers_alone() {
     let breaker = half_open(places(1));
     breaker.record(probe(&breaker, 30), Outcome::Success, at(secs(30)));
     let out = probe(&breaker, 30);
-    let generation = breaker.report().generation;
+    let generation = breaker.report(Moment::ZERO).generation;
     for open_for in 31..41 {
         let other = places(1).open_for(secs(open_for)).build().unwrap();
         assert_eq!(breaker.reconfigure(other, at(secs(31))), None);
         assert!(is_full(&breaker, at(secs(31))), "one is out, and one it may be");
     }
-    let report = breaker.report();
+    let report = breaker.report(Moment::ZERO);
     assert_eq!((report.probes, report.generation), (1, generation));
     let moved = breaker.record(out, Outcome::Success, at(secs(32)));
     assert_eq!(moved.map(|moved| moved.to), Some(State::Closed), "the second success of two");
@@ -148,7 +148,7 @@ fn fewer_places_are_taken_first_by_those_that_are_out() {
     assert!(!is_full(&breaker, now));
     breaker.reconfigure(places(500).build().unwrap(), now);
     let more = (0..1_000).filter(|_| breaker.admit(now, &mut None).is_ok()).count();
-    assert_eq!((more, breaker.report().probes), (499, 500));
+    assert_eq!((more, breaker.report(Moment::ZERO).probes), (499, 500));
     // A shorter life is theirs too.
     breaker.reconfigure(places(500).probe_life(secs(1)).build().unwrap(), at(secs(31)));
     assert!(!is_full(&breaker, at(secs(31))));
@@ -170,7 +170,7 @@ fn judged_in_another_way_it_hears_other_probes_and_is_not_stuck() {
             breaker.record(probe(&breaker, 30), Outcome::Failure, now);
         }
         breaker.reconfigure(by_rate(2, to).build().unwrap(), now);
-        assert_eq!((breaker.state(), breaker.report().probes), (State::HalfOpen, 1));
+        assert_eq!((breaker.state(), breaker.report(Moment::ZERO).probes), (State::HalfOpen, 1));
         breaker.record(probe(&breaker, 30), Outcome::Success, now);
         assert_eq!(breaker.state(), State::HalfOpen, "one of two: {from:?} {to:?}");
         // By rate the hung one is the other of the two, until its life is over.
@@ -201,7 +201,7 @@ fn a_clock_that_is_a_little_behind_does_not_end_the_longest_opening() {
 fn a_slow_start_shows() {
     let ramped = places(1).success_threshold(1).ramp(0.1, secs(10));
     let breaker = half_open(ramped);
-    let says = |second| (breaker.report().ramping, breaker.ramp(at(secs(second))));
+    let says = |second| (breaker.report(Moment::ZERO).ramping, breaker.ramp(at(secs(second))));
     assert_eq!(says(0), (false, Some(1.0)));
     breaker.record(probe(&breaker, 30), Outcome::Success, at(secs(30)));
     let share = |second| match says(second) {
@@ -209,7 +209,7 @@ fn a_slow_start_shows() {
         other => panic!("{other:?}"),
     };
     assert_eq!([share(30), share(35), share(39)], [10, 55, 91]);
-    assert_eq!(breaker.report().state, State::Closed);
+    assert_eq!(breaker.report(Moment::ZERO).state, State::Closed);
     breaker.poll(at(secs(40)));
     assert_eq!(says(40), (false, Some(1.0)));
     assert_eq!(half_open(places(1)).ramp(at(secs(1))), None, "it has none");

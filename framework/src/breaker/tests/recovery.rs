@@ -227,11 +227,11 @@ fn the_actor_ends_a_ramp_that_nobody_calls_through() {
     let breaker = breaker(config.ramp(0.5, secs(10)));
     call(&breaker, Outcome::Failure, at(secs(1))).unwrap();
     call(&breaker, Outcome::Success, at(secs(2))).unwrap();
-    let generation = breaker.report().generation;
+    let generation = breaker.report(Moment::ZERO).generation;
     assert_eq!(breaker.poll(at(secs(5))), (None, Some(at(secs(12)))));
     assert_eq!(breaker.poll(at(secs(12))), (None, None));
     assert_eq!(breaker.poll(at(secs(12))), (None, None));
-    assert_eq!(breaker.report().generation, generation, "closed all the time");
+    assert_eq!(breaker.report(Moment::ZERO).generation, generation, "closed all the time");
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn a_failure_during_the_ramp_opens_it_again() {
     call(&breaker, Outcome::Failure, at(secs(12))).unwrap();
     let moved = breaker.record(late, Outcome::Failure, at(secs(12)));
     assert_eq!(moved.map(|moved| moved.to), Some(State::Open));
-    assert_eq!(breaker.report().stale_results, 0);
+    assert_eq!(breaker.report(Moment::ZERO).stale_results, 0);
 }
 
 /// Open by rate (half of 2 calls), and half-open from second 61 on.
@@ -318,7 +318,7 @@ fn an_observing_breaker_opens_and_closes_and_refuses_nothing() {
         call(&breaker, Outcome::Failure, at(secs(1))).unwrap();
         assert_eq!(breaker.state() == State::Open, n >= 1);
     }
-    let report = breaker.report();
+    let report = breaker.report(Moment::ZERO);
     assert_eq!((report.mode, report.refusals_withheld), (Mode::Observing, 8));
     assert_eq!(report.stale_results, 0);
     let now = at(secs(31));
@@ -341,7 +341,7 @@ fn a_disabled_breaker_counts_nothing_and_a_reset_leaves_it_so() {
     }
     breaker.reset(at(secs(2)));
     call(&breaker, Outcome::Failure, at(secs(2))).unwrap();
-    let report = breaker.report();
+    let report = breaker.report(Moment::ZERO);
     assert_eq!(
         (report.state, report.mode, report.window_failures),
         (State::Closed, Mode::Disabled, 0)
@@ -400,10 +400,10 @@ fn told_to_observe_it_judges_and_refuses_nothing_until_reset() {
         call(&breaker, Outcome::Failure, now).unwrap();
         assert_eq!(breaker.state() == State::Open, n >= 1);
     }
-    let report = breaker.report();
+    let report = breaker.report(Moment::ZERO);
     assert_eq!((report.mode, report.refusals_withheld), (Mode::Observing, 2));
     breaker.reset(now);
-    assert_eq!(breaker.report().mode, Mode::Automatic);
+    assert_eq!(breaker.report(Moment::ZERO).mode, Mode::Automatic);
     call(&breaker, Outcome::Failure, now).unwrap();
     call(&breaker, Outcome::Failure, now).unwrap();
     assert!(breaker.check(now).is_err());
@@ -467,7 +467,7 @@ fn other_settings_lose_nothing() {
     // The same window with another bar: what it has counted so far counts.
     let stricter = Config::builder().failure_rate(0.4).min_calls(9).open_for(secs(7));
     assert_eq!(breaker.reconfigure(stricter.build().unwrap(), now), None);
-    assert_eq!(breaker.report().window_calls, 8);
+    assert_eq!(breaker.report(Moment::ZERO).window_calls, 8);
     call(&breaker, Outcome::Success, now).unwrap();
     assert_eq!(open_for(&breaker, now), secs(7), "four of nine");
     // Open it stays, as long as it was to; in whatever window, and whoever loosens the bar.
@@ -484,16 +484,16 @@ fn an_order_by_hand_outlives_other_settings() {
         let held = breaker(Config::builder());
         held.force_open(now);
         assert_eq!(held.reconfigure(settings(enforcement), now), None);
-        assert_eq!(held.report().mode, Mode::ForcedOpen);
+        assert_eq!(held.report(Moment::ZERO).mode, Mode::ForcedOpen);
         held.observe(now);
         assert_eq!(held.reconfigure(settings(enforcement), now), None);
-        assert_eq!(held.report().mode, Mode::Observing);
+        assert_eq!(held.report(Moment::ZERO).mode, Mode::Observing);
         held.reset(now);
         let mode = match enforcement {
             Enforcement::Enforce => Mode::Automatic,
             Enforcement::Observe => Mode::Observing,
             Enforcement::Disabled => Mode::Disabled,
         };
-        assert_eq!(held.report().mode, mode, "a reset asks the settings of now");
+        assert_eq!(held.report(Moment::ZERO).mode, mode, "a reset asks the settings of now");
     }
 }

@@ -88,7 +88,7 @@ impl Adaptive {
         self.timed.start(generation, now);
     }
 
-    pub(super) fn tally(&self) -> Tally {
-        self.timed.recount()
+    pub(super) fn tally(&self, now: Moment) -> Tally {
+        self.timed.tally(now)
     }
 }

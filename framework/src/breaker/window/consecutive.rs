@@ -1,30 +1,90 @@
 //! Failures in a row: one word, generation (24 bits) and count (40).
+//!
+//! A run can be bounded by time: then only failures within that length of time before the last one count. The moments of
+//! the latest failures are kept under a lock that only failures take.
 
-use crate::sync::{AtomicU64, Ordering};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::sync::{AtomicU64, Mutex, Ordering};
 
 const COUNT_MASK: u64 = (1 << 40) - 1;
 
 #[derive(Debug)]
-pub(in crate::breaker) struct Consecutive(AtomicU64);
+pub(in crate::breaker) struct Consecutive {
+    word: AtomicU64,
+    recent: Option<Box<Recent>>,
+}
+
+/// The failures of a run that lie within a length of time, at most as many as open the breaker.
+#[derive(Debug)]
+struct Recent {
+    within: Duration,
+    longest: usize,
+    failures: Mutex<VecDeque<Moment>>,
+}
+
+impl Recent {
+    /// How many failures of the run there are within the time, with one more at `now`. `begins`: it is the first of a
+    /// run.
+    fn add(&self, begins: bool, now: Moment) -> u64 {
+        let mut failures = self.failures.lock();
+        if begins {
+            failures.clear();
+        }
+        while failures.front().is_some_and(|&oldest| self.is_over(oldest, now))
+            || failures.len() >= self.longest
+        {
+            failures.pop_front();
+        }
+        failures.push_back(now);
+        failures.len() as u64
+    }
+
+    fn count(&self, now: Moment) -> u64 {
+        let failures = self.failures.lock();
+        failures.iter().filter(|&&failure| !self.is_over(failure, now)).count() as u64
+    }
+
+    fn is_over(&self, failure: Moment, now: Moment) -> bool {
+        now.since(failure) >= self.within
+    }
+}
 
 impl Consecutive {
-    pub(super) fn new() -> Self {
-        Self(AtomicU64::new(0))
+    /// For a breaker that opens at `failures` in a row, all of them within this length of time if one is given.
+    pub(super) fn new(failures: u32, within: Option<Duration>) -> Self {
+        let recent = within.map(|within| {
+            let longest = failures.max(1) as usize;
+            let failures = Mutex::new(VecDeque::with_capacity(longest));
+            Box::new(Recent { within, longest, failures })
+        });
+        Self { word: AtomicU64::new(0), recent }
+    }
+
+    /// Whether a run counted by this goes on in the other.
+    pub(super) fn counts_as(&self, other: &Self) -> bool {
+        let settings = |it: &Self| it.recent.as_ref().map(|recent| (recent.within, recent.longest));
+        settings(self) == settings(other)
     }
 
     /// The length of the run that this outcome leaves, zero for another generation's.
     #[inline]
-    pub(super) fn record(&self, generation: u32, failed: bool) -> u32 {
+    pub(super) fn record(&self, generation: u32, failed: bool, now: Moment) -> u32 {
         let tag = u64::from(generation) << 40;
-        let mut word = self.0.load(Ordering::Acquire);
+        let mut word = self.word.load(Ordering::Acquire);
         loop {
             // On the healthy path this returns without a write: the line stays shared.
             if word & !COUNT_MASK != tag || (!failed && word == tag) {
                 return 0;
             }
-            let count =
-                if failed { (word & COUNT_MASK).saturating_add(1).min(COUNT_MASK) } else { 0 };
-            match self.0.compare_exchange_weak(
+            let count = match (failed, &self.recent) {
+                (false, _) => 0,
+                (true, None) => (word & COUNT_MASK).saturating_add(1).min(COUNT_MASK),
+                (true, Some(_)) => return self.record_recent(tag, now),
+            };
+            match self.word.compare_exchange_weak(
                 word,
                 tag | count,
                 Ordering::AcqRel,
@@ -36,19 +96,51 @@ impl Consecutive {
         }
     }
 
+    /// Counts a failure of a run that is bounded by time.
+    #[cold]
+    fn record_recent(&self, tag: u64, now: Moment) -> u32 {
+        let Some(recent) = &self.recent else { return 0 };
+        // The word only says whether there is a run. Marked before the failure is added: a success in between ends the
+        // run, and the next failure begins another.
+        let mut word = self.word.load(Ordering::Acquire);
+        let begins = loop {
+            if word & !COUNT_MASK != tag {
+                return 0;
+            }
+            if word != tag {
+                break false;
+            }
+            match self.word.compare_exchange_weak(
+                word,
+                tag | 1,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => break true,
+                Err(seen) => word = seen,
+            }
+        };
+        u32::try_from(recent.add(begins, now)).unwrap_or(u32::MAX)
+    }
+
     /// Whether there is no run, in this generation.
     #[inline]
     pub(in crate::breaker) fn is_none(&self, generation: u32) -> bool {
-        self.0.load(Ordering::Acquire) == u64::from(generation) << 40
+        self.word.load(Ordering::Acquire) == u64::from(generation) << 40
     }
 
     pub(super) fn start(&self, generation: u32) {
-        // A swap, not a store, though the old value is of no use: it stands after every count that
-        // was added before it, which the model checker does not know of a store.
-        self.0.swap(u64::from(generation) << 40, Ordering::AcqRel);
+        // A swap, not a store, though the old value is not needed: it stands after every count that was added before it,
+        // which the model checker does not know of a store.
+        self.word.swap(u64::from(generation) << 40, Ordering::AcqRel);
     }
 
-    pub(super) fn count(&self) -> u64 {
-        self.0.load(Ordering::Acquire) & COUNT_MASK
+    /// The length of the run at `now`.
+    pub(super) fn count(&self, now: Moment) -> u64 {
+        match (self.word.load(Ordering::Acquire) & COUNT_MASK, &self.recent) {
+            (0, _) => 0,
+            (_, Some(recent)) => recent.count(now),
+            (count, None) => count,
+        }
     }
 }

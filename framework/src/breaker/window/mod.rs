@@ -103,7 +103,9 @@ impl Window {
     fn around(calls: Option<Arc<Calls>>, trip: &Trip, now: Moment) -> Self {
         let rates = trip.rates.as_ref();
         Self {
-            run: trip.failures.map(|failures| (Arc::new(Consecutive::new()), failures)),
+            run: trip.failures.map(|failures| {
+                (Arc::new(Consecutive::new(failures, trip.failures_within)), failures)
+            }),
             calls,
             timed: rates.and_then(|rates| rates.time).map(|time| Arc::new(Timed::new(time, now))),
             thresholds: Thresholds::new(rates),
@@ -150,7 +152,9 @@ impl Window {
         let calls = if stays { None } else { ring.filter(fits).or_else(|| Self::ring_of(trip)) };
         let mut next = Self::around(calls, trip, now).remembering(trip, memory, now);
         next.start(generation, now);
-        if let (Some((old, _)), Some((new, _))) = (&self.run, &mut next.run) {
+        if let (Some((old, _)), Some((new, _))) = (&self.run, &mut next.run)
+            && old.counts_as(new)
+        {
             *new = Arc::clone(old);
         }
         if stays {
@@ -186,7 +190,7 @@ impl Window {
         let record = |window: &Adaptive| window.record(generation, mark.failed, now);
         let adaptive = self.adaptive.as_deref().is_some_and(record);
         if let Some((window, failures)) = &self.run
-            && window.record(generation, mark.failed) >= *failures
+            && window.record(generation, mark.failed, now) >= *failures
         {
             return Some(Suspicion::Run);
         }
@@ -249,17 +253,18 @@ impl Window {
         ]
     }
 
-    /// What is in the first window; the run of failures, if there is none.
-    pub(super) fn tally(&self) -> Tally {
-        let [calls, timed] = self.tallies();
-        let adaptive = self.adaptive.as_ref().map(|window| window.tally());
-        let run = self.run();
+    /// What is in the first window at `now`; the run of failures, if there is none.
+    pub(super) fn tally(&self, now: Moment) -> Tally {
+        let calls = self.calls.as_ref().map(|window| window.recount());
+        let timed = self.timed.as_ref().map(|window| window.tally(now));
+        let adaptive = self.adaptive.as_ref().map(|window| window.tally(now));
+        let run = self.run(now);
         calls.or(timed).or(adaptive).unwrap_or(Tally { calls: run, failures: run, slow: 0 })
     }
 
-    /// Failures in a row, if they count.
-    pub(super) fn run(&self) -> u64 {
-        self.run.as_ref().map_or(0, |(window, _)| window.count())
+    /// Failures in a row at `now`, if they count.
+    pub(super) fn run(&self, now: Moment) -> u64 {
+        self.run.as_ref().map_or(0, |(window, _)| window.count(now))
     }
 
     #[cfg(test)]

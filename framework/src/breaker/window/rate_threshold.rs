@@ -37,6 +37,8 @@ pub(super) struct Thresholds {
     min_calls: u64,
     failures: RateThreshold,
     slow: RateThreshold,
+    /// So many failures are too many of any number of calls.
+    max_failures: u64,
 }
 
 impl Thresholds {
@@ -45,13 +47,15 @@ impl Thresholds {
             min_calls: rates.map_or(u64::MAX, |rates| u64::from(rates.min_calls)),
             failures: RateThreshold::new(rates.and_then(|rates| rates.failure_rate)),
             slow: RateThreshold::new(rates.and_then(|rates| rates.slow_call_rate)),
+            max_failures: rates.and_then(|rates| rates.max_failures).map_or(u64::MAX, u64::from),
         }
     }
 
     #[inline]
     pub(super) fn are_reached(self, tally: Tally) -> bool {
-        tally.calls >= self.min_calls
-            && (self.failures.is_reached(tally.failures, tally.calls)
-                || self.slow.is_reached(tally.slow, tally.calls))
+        tally.failures >= self.max_failures
+            || tally.calls >= self.min_calls
+                && (self.failures.is_reached(tally.failures, tally.calls)
+                    || self.slow.is_reached(tally.slow, tally.calls))
     }
 }

@@ -40,6 +40,15 @@ struct Bucket {
     slow: AtomicU64,
 }
 
+impl Bucket {
+    fn add_to(&self, tally: &mut Tally) {
+        // The bad first: they are counted among the calls before they are counted themselves.
+        tally.failures += self.failures.load(Ordering::Acquire) & COUNT_MASK;
+        tally.slow += self.slow.load(Ordering::Acquire) & COUNT_MASK;
+        tally.calls += self.calls.load(Ordering::Acquire) & COUNT_MASK;
+    }
+}
+
 /// Generation (8 bits) and lap (16): what stands in a bucket's upper bits while `current` is this.
 fn tag(current: u64) -> u64 {
     let generation = (current >> 48) & 0xFF;
@@ -223,13 +232,23 @@ impl Timed {
         self.sum()
     }
 
+    /// What the window holds at `now`, for showing: what is too old by then is left out, though no call has moved the
+    /// window on.
+    pub(super) fn tally(&self, now: Moment) -> Tally {
+        let _moving = self.moving.lock();
+        let current = self.current.load(Ordering::Acquire) & INDEX_MASK;
+        let oldest = (self.index(now).max(current) + 1).saturating_sub(BUCKETS);
+        let mut tally = Tally::default();
+        for at in oldest..=current {
+            self.bucket(at).add_to(&mut tally);
+        }
+        tally
+    }
+
     fn sum(&self) -> Tally {
         let mut tally = Tally::default();
         for bucket in &self.buckets.0 {
-            // The bad first: they are counted among the calls before they are counted themselves.
-            tally.failures += bucket.failures.load(Ordering::Acquire) & COUNT_MASK;
-            tally.slow += bucket.slow.load(Ordering::Acquire) & COUNT_MASK;
-            tally.calls += bucket.calls.load(Ordering::Acquire) & COUNT_MASK;
+            bucket.add_to(&mut tally);
         }
         tally
     }

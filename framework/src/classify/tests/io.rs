@@ -113,7 +113,8 @@ fn faults() -> [(Fault, Class); 4] {
 fn a_fault_of_a_client_underneath_is_found_however_deep_and_decides() {
     for (fault, class) in faults() {
         let plain = io::Error::from(fault.clone());
-        let wrapped = io::Error::other(io::Error::other(CallError::<Loop>::Fault(fault.clone())));
+        let wrapped =
+            io::Error::other(io::Error::other(CallError::<io::Error>::Fault(fault.clone())));
         let contrary = io::Error::new(ErrorKind::NotFound, fault.clone());
         for error in [plain, wrapped, contrary] {
             assert_eq!(fault_in(&error), Some(&fault));

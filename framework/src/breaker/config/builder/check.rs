@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::breaker::config::{
     Config, HalfOpenMode, MAX_GROWN, MAX_HALF_OPEN_CALLS, MAX_OPEN_FOR, MAX_OPEN_GROWTH,
-    MAX_WINDOW_CALLS, Ramp, Rates, Trip,
+    MAX_TIMED_FAILURES, MAX_WINDOW_CALLS, Ramp, Rates, Trip,
 };
 use crate::constraint::{Constraints, InvalidSettings};
 
@@ -57,9 +57,10 @@ impl Builder {
             format!("from 1 to {MAX_OPEN_GROWTH}"),
         );
         if let Some(longest) = self.max_open_for {
-            check.require(
-                longest >= config.open_for && longest <= MAX_OPEN_FOR,
-                "max_open_for",
+            check.require(longest <= MAX_OPEN_FOR, "max_open_for", longest, "at most 30days");
+            check.agree(
+                longest >= config.open_for,
+                ("max_open_for", "open_for"),
                 longest,
                 "from open_for to 30days",
             );
@@ -71,9 +72,9 @@ impl Builder {
             "from 0 to 1",
         );
         if let Some(spell) = self.healthy_after {
-            check.require(
+            check.agree(
                 self.open_growth.is_some(),
-                "healthy_after",
+                ("healthy_after", "open_growth"),
                 spell,
                 "left out unless open_growth is given",
             );
@@ -85,9 +86,9 @@ impl Builder {
         let from = self.ramp_from.unwrap_or(0.1);
         check.require(from > 0.0 && from < 1.0, "ramp_from", from, "above 0 and below 1");
         let Some(over) = self.ramp_for else {
-            check.require(
+            check.agree(
                 self.ramp_from.is_none(),
-                "ramp_from",
+                ("ramp_from", "ramp_for"),
                 from,
                 "left out unless ramp_for is given",
             );
@@ -114,9 +115,9 @@ impl Builder {
                 value,
                 format!("from 1 to {MAX_HALF_OPEN_CALLS}"),
             );
-            check.require(
+            check.agree(
                 mode != HalfOpenMode::OneProbe || value == 1,
-                key,
+                (key, "half_open"),
                 value,
                 "1, or left out: half_open is one_probe",
             );
@@ -124,22 +125,22 @@ impl Builder {
         let is_bounded = self.has_rates();
         if mode.is_by_rate() {
             let name = mode.as_str();
-            check.require(
+            check.agree(
                 self.failure_rate.is_some(),
-                "half_open",
+                ("half_open", "failure_rate"),
                 name,
                 "given only with a failure_rate to compare with",
             );
-            check.require(
+            check.agree(
                 self.success_threshold.is_none(),
-                "success_threshold",
+                ("success_threshold", "half_open"),
                 threshold,
                 format!("left out: with half_open = {name:?} the share of failures decides"),
             );
         } else {
-            check.require(
+            check.agree(
                 !is_bounded || threshold <= calls,
-                "success_threshold",
+                ("success_threshold", "half_open_calls"),
                 threshold,
                 format!("at most half_open_calls ({calls}) in the by-rate mode, which lets no more probes through"),
             );
@@ -148,15 +149,32 @@ impl Builder {
     }
 
     fn has_rates(&self) -> bool {
-        self.failure_rate.is_some() || self.slow_call_rate.is_some()
+        self.failure_rate.is_some() || self.slow_call_rate.is_some() || self.max_failures.is_some()
     }
 
     fn trip(&self, check: &mut Constraints) -> Trip {
-        let is_in_a_row = self.failure_rate.is_none() && self.adaptive.is_none();
+        let is_in_a_row =
+            self.failure_rate.is_none() && self.adaptive.is_none() && self.max_failures.is_none();
         let usual = is_in_a_row.then_some(5);
         let failures = self.failures.or(usual);
         check.require(failures != Some(0), "failures", 0, "at least 1");
-        Trip { failures, rates: self.rates(check), adaptive: self.adaptive }
+        if let Some(within) = self.failures_within {
+            length(check, "failures_within", within);
+            check.require(
+                failures.is_some(),
+                "failures_within",
+                within,
+                "left out unless failures in a row count",
+            );
+            check.require(
+                failures.is_none_or(|failures| failures <= MAX_TIMED_FAILURES),
+                "failures",
+                failures.unwrap_or_default(),
+                format!("at most {MAX_TIMED_FAILURES} with failures_within"),
+            );
+        }
+        let (failures_within, adaptive) = (self.failures_within, self.adaptive);
+        Trip { failures, failures_within, rates: self.rates(check), adaptive }
     }
 
     fn rates(&self, check: &mut Constraints) -> Option<Rates> {
@@ -166,17 +184,18 @@ impl Builder {
             let rate = rate.unwrap_or(1.0);
             check.require(rate > 0.0 && rate <= 1.0, key, rate, "above 0 and at most 1");
         }
-        check.require(
+        check.agree(
             self.slow_call_rate.is_none() || self.slow_call.is_some(),
-            "slow_call_rate",
+            ("slow_call_rate", "slow_call"),
             self.slow_call_rate.unwrap_or_default(),
             "given only with slow_call, which says from when on a call is slow",
         );
         if !self.has_rates() {
             let window = self.calls.is_some() || self.time.is_some();
             for (key, given) in [("min_calls", self.min_calls.is_some()), ("window", window)] {
-                let allowed = "left out unless failure_rate or slow_call_rate is given";
-                check.require(!given, key, "given", allowed);
+                let allowed =
+                    "left out unless failure_rate, slow_call_rate or max_failures is given";
+                check.agree(!given, (key, "failure_rate"), "given", allowed);
             }
             return None;
         }
@@ -191,8 +210,15 @@ impl Builder {
                 calls,
                 format!("from 1 to {MAX_WINDOW_CALLS} calls"),
             );
+            let max_failures = self.max_failures.unwrap_or(1);
+            check.agree(
+                (1..=calls).contains(&max_failures),
+                ("max_failures", "window"),
+                max_failures,
+                format!("from 1 to the window ({calls} calls)"),
+            );
             check.require(
-                min_calls <= calls,
+                min_calls <= calls || (self.failure_rate, self.slow_call_rate) == (None, None),
                 "min_calls",
                 min_calls,
                 format!("at most the window ({calls} calls), or the breaker could never open"),
@@ -207,7 +233,16 @@ impl Builder {
             );
         }
         let (failure_rate, slow_call_rate) = (self.failure_rate, self.slow_call_rate);
-        Some(Rates { failure_rate, slow_call_rate, min_calls, calls, time: self.time })
+        let max_failures = self.max_failures;
+        check.require(max_failures != Some(0), "max_failures", 0, "at least 1");
+        Some(Rates {
+            failure_rate,
+            slow_call_rate,
+            min_calls,
+            max_failures,
+            calls,
+            time: self.time,
+        })
     }
 }
 

@@ -12,6 +12,8 @@ use super::{Enforcement, HalfOpenMode, Window};
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
     failures: Option<u32>,
+    failures_within: Option<Duration>,
+    max_failures: Option<u32>,
     failure_rate: Option<f64>,
     min_calls: Option<u32>,
     slow_call_rate: Option<f64>,
@@ -36,10 +38,24 @@ pub struct Builder {
 
 impl Builder {
     /// Opens after this many failures in a row; at least 1. Default 5; with a failure rate, fixed or
-    /// adaptive, none.
+    /// adaptive, or `max_failures`, none.
     #[must_use]
     pub fn failures(mut self, failures: u32) -> Self {
         self.failures = Some(failures);
+        self
+    }
+    /// Bounds failures in a row by time: only those within this length of time before the latest one count; 1 ms to 30
+    /// days. Default none: four failures yesterday and one today are five in a row. With it at most 10,000 `failures`.
+    #[must_use]
+    pub fn failures_within(mut self, length: Duration) -> Self {
+        self.failures_within = Some(length);
+        self
+    }
+    /// Opens at this many failures within the window, however many calls there were in it; at least 1. With
+    /// `.max_failures(20).window(Window::Time(10 s))`: 20 failures within 10 s.
+    #[must_use]
+    pub fn max_failures(mut self, failures: u32) -> Self {
+        self.max_failures = Some(failures);
         self
     }
     /// Opens at this share of failures, in `(0, 1]`.

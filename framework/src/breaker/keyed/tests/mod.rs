@@ -62,7 +62,7 @@ fn a_key_is_found_by_what_it_borrows_as() {
     assert_eq!(hosts.record(admission, Outcome::Success, Moment::ZERO), None);
     assert_eq!(hosts.state("db-1"), Some(State::Closed));
     assert_eq!(hosts.state("db-2"), None, "asking about a key does not make it");
-    assert!(hosts.report("db-2").is_none());
+    assert!(hosts.report("db-2", Moment::ZERO).is_none());
     assert_eq!(hosts.len(), 1);
     assert!(format!("{hosts:?}").contains("keys: 1"));
 }
@@ -77,7 +77,7 @@ fn one_key_fails_and_only_its_calls_are_refused() {
     assert!(call(&keyed, 1, Outcome::Success, at(30)), "a probe, which closes it");
     assert_eq!(keyed.state(&1), Some(State::Closed));
     assert_eq!(keyed.open_keys(10), []);
-    assert_eq!(keyed.report(&1).unwrap().transitions.len(), 3);
+    assert_eq!(keyed.report(&1, Moment::ZERO).unwrap().transitions.len(), 3);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_key_in_use_every_second_outlives_a_flood_of_keys_used_once() {
         }
     }
     for key in 0..50 {
-        let report = keyed.report(&key).expect("still there");
+        let report = keyed.report(&key, Moment::ZERO).expect("still there");
         assert_eq!(report.generation, 0);
     }
 }
@@ -138,7 +138,7 @@ fn when_every_key_is_open_new_keys_share_one_breaker() {
     assert!(keyed.record(fifth, Outcome::Failure, at(1)).is_some());
     assert!(!call(&keyed, 6, Outcome::Success, at(1)), "it shares the fate of the fifth");
     assert_eq!(keyed.state(&6), None);
-    assert_eq!(keyed.overflow_report().state, State::Open);
+    assert_eq!(keyed.overflow_state(), State::Open);
     assert_eq!((keyed.len(), keyed.evicted_total(), keyed.overflowed_total()), (4, 0, 2));
     for key in 0..4 {
         assert_eq!(keyed.state(&key), Some(State::Open), "nobody's open state is flushed");

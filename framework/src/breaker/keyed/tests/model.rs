@@ -157,11 +157,14 @@ impl Model {
 
 fn check_same(keyed: &Keyed<u8>, model: &Model) -> Result<(), TestCaseError> {
     for key in 0..KEYS {
-        let (ours, theirs) = (keyed.report(&key), model.of(key).map(|slot| slot.breaker.report()));
+        let (ours, theirs) = (
+            keyed.report(&key, Moment::ZERO),
+            model.of(key).map(|slot| slot.breaker.report(Moment::ZERO)),
+        );
         prop_assert_eq!(format!("{ours:?}"), format!("{theirs:?}"), "key {}", key);
         prop_assert_eq!(keyed.state(&key), model.of(key).map(|slot| slot.breaker.state()));
     }
-    let (ours, theirs) = (keyed.overflow_report(), model.overflow.report());
+    let (ours, theirs) = (keyed.overflow_report(Moment::ZERO), model.overflow.report(Moment::ZERO));
     prop_assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
     let tripped = model.slots.iter().filter(|slot| slot.breaker.state() != State::Closed);
     let mut open: Vec<_> = keyed.open_keys(usize::MAX).into_iter().map(|(key, _)| key).collect();

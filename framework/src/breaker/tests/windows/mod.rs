@@ -55,13 +55,19 @@ impl Rule {
             failure_rate: self.failures.map(Share::rate),
             slow_call_rate: self.slow.map(Share::rate),
             min_calls: self.min_calls,
+            max_failures: None,
             calls,
             time,
         }
     }
 
     fn window(self, calls: Option<u32>, time: Option<Duration>) -> Window {
-        let trip = Trip { failures: None, rates: Some(self.over(calls, time)), adaptive: None };
+        let trip = Trip {
+            failures_within: None,
+            failures: None,
+            rates: Some(self.over(calls, time)),
+            adaptive: None,
+        };
         Window::new(&trip, Moment::ZERO)
     }
 }
@@ -195,7 +201,7 @@ proptest! {
             let trips = trips(&window, list.generation, mark, list.now);
             let expected = list.last(size);
             prop_assert_eq!(trips, rule.is_reached(expected));
-            prop_assert_eq!(window.tally(), expected);
+            prop_assert_eq!(window.tally(Moment::ZERO), expected);
             let running = window.calls().unwrap().running();
             prop_assert_eq!(running, (expected.failures, expected.slow));
         }
@@ -213,7 +219,7 @@ proptest! {
             let Some(mark) = list.step(step, &window) else { continue };
             let trips = trips(&window, list.generation, mark, list.now);
             prop_assert_eq!(trips, rule.is_reached(list.latest()));
-            prop_assert_eq!(window.tally(), list.latest());
+            prop_assert_eq!(window.tally(Moment::ZERO), list.latest());
         }
     }
 
@@ -222,13 +228,13 @@ proptest! {
         failures in 1u32..8,
         steps in steps(millis(10), 100),
     ) {
-        let window = Window::new(&Trip { failures: Some(failures), rates: None, adaptive: None }, Moment::ZERO);
+        let window = Window::new(&Trip { failures_within: None, failures: Some(failures), rates: None, adaptive: None }, Moment::ZERO);
         let mut list = List::new(YEAR);
         for step in steps {
             let Some(mark) = list.step(step, &window) else { continue };
             let trips = trips(&window, list.generation, mark, list.now);
             prop_assert_eq!(trips, list.run() >= u64::from(failures));
-            prop_assert_eq!(window.run(), list.run());
+            prop_assert_eq!(window.run(Moment::ZERO), list.run());
         }
     }
 
@@ -241,7 +247,7 @@ proptest! {
         steps in steps(millis(500), 100),
     ) {
         let rates = Some(rule.over(Some(size), Some(length)));
-        let window = Window::new(&Trip { failures: Some(failures), rates, adaptive: None }, Moment::ZERO);
+        let window = Window::new(&Trip { failures_within: None, failures: Some(failures), rates, adaptive: None }, Moment::ZERO);
         let mut list = List::new(length);
         for step in steps {
             let Some(mark) = list.step(step, &window) else { continue };
@@ -272,7 +278,7 @@ proptest! {
         for _ in 0..of {
             window.record(0, FAILED, Moment::ZERO);
         }
-        prop_assert_eq!(window.tally().failures, of);
+        prop_assert_eq!(window.tally(Moment::ZERO).failures, of);
         prop_assert!(window.confirms(Suspicion::Rates, Moment::ZERO));
     }
 }
@@ -294,12 +300,12 @@ fn a_bucket_ten_buckets_old_is_out_of_the_window_however_late_its_writer() {
     assert!(!trips(&window, 0, FAILED, at(millis(5))));
     assert!(trips(&window, 0, FAILED, at(millis(99))), "nine buckets later it is still in");
     let of = |calls| Tally { calls, failures: calls, slow: 0 };
-    assert_eq!(window.tally(), of(2));
+    assert_eq!(window.tally(Moment::ZERO), of(2));
     window.record(0, FAILED, at(millis(100)));
-    assert_eq!(window.tally(), of(2), "the first has left");
+    assert_eq!(window.tally(Moment::ZERO), of(2), "the first has left");
     // Told a time that is past, it counts now: the past is closed.
     window.record(0, FAILED, at(millis(5)));
-    assert_eq!(window.tally(), of(3));
+    assert_eq!(window.tally(Moment::ZERO), of(3));
 }
 
 #[test]
@@ -311,7 +317,7 @@ fn the_largest_window_counts_to_its_end() {
         min_calls: size,
     };
     let window = rule.window(Some(size), None);
-    assert_eq!(window.tally(), Tally::default());
+    assert_eq!(window.tally(Moment::ZERO), Tally::default());
     for n in 0..size - 1 {
         let mark = Mark { failed: n != 0, slow: true };
         assert!(!trips(&window, 0, mark, Moment::ZERO));
@@ -344,13 +350,13 @@ fn a_call_looks_at_no_more_of_a_window_of_a_million_than_of_one_of_ten() {
 /// A success that ends on the settings of before, while they are replaced.
 #[test]
 fn a_success_in_the_middle_of_a_reload_ends_a_run_of_failures() {
-    let trip = Trip { failures: Some(2), rates: None, adaptive: None };
+    let trip = Trip { failures_within: None, failures: Some(2), rates: None, adaptive: None };
     let before = Window::new(&trip, Moment::ZERO);
     assert!(!trips(&before, 0, FAILED, Moment::ZERO));
     let after = before.for_trip(None, &trip, None, 0, Moment::ZERO);
-    assert_eq!(after.run(), 1, "what was counted counts");
+    assert_eq!(after.run(Moment::ZERO), 1, "what was counted counts");
     before.record(0, FINE, Moment::ZERO);
-    assert_eq!(after.run(), 0);
+    assert_eq!(after.run(Moment::ZERO), 0);
     assert!(!trips(&after, 0, FAILED, Moment::ZERO), "failure, success, failure");
     // And so with a failure.
     assert!(trips(&before, 0, FAILED, Moment::ZERO));
@@ -360,6 +366,7 @@ fn a_success_in_the_middle_of_a_reload_ends_a_run_of_failures() {
 fn a_reload_makes_no_window_of_calls_if_there_is_one_of_the_size() {
     let share = Share { of: 1, out_of: 2 };
     let trip = |calls: Option<u32>| Trip {
+        failures_within: None,
         failures: None,
         rates: Some(Rule { failures: Some(share), slow: None, min_calls: 1 }.over(calls, None)),
         adaptive: None,
@@ -374,7 +381,7 @@ fn a_reload_makes_no_window_of_calls_if_there_is_one_of_the_size() {
         let next = |calls| window.for_trip(ring.clone(), &trip(calls), None, 0, Moment::ZERO);
         let sizes = [Some(10), Some(20), None].map(|calls| next(calls).ring().map(|it| it.size()));
         assert_eq!(sizes, [Some(10), Some(20), None]);
-        let counted = [Some(10), Some(20)].map(|calls| next(calls).tally().calls);
+        let counted = [Some(10), Some(20)].map(|calls| next(calls).tally(Moment::ZERO).calls);
         assert_eq!(counted, [1, 0]);
     }
 }

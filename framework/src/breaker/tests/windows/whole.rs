@@ -139,7 +139,9 @@ impl Whole {
 
     /// What it says that it has counted: the window, and the run.
     fn counted(&self) -> (Tally, u64) {
-        self.breaker.settings.with(|it| (it.window.tally(), it.window.run()))
+        self.breaker
+            .settings
+            .with(|it| (it.window.tally(Moment::ZERO), it.window.run(Moment::ZERO)))
     }
 }
 
