@@ -10,11 +10,12 @@ use super::settings::{
     DEFAULT_DEADLINE, DEFAULT_FALLBACK_TIMEOUT, DEFAULT_TIMEOUT, MAX_DURATION, MIN_DURATION,
     MethodPolicy, Policy,
 };
-use crate::constraint::InvalidSettings;
+use crate::constraint::{InvalidSetting, InvalidSettings};
 use crate::{backpressure, breaker, bulkhead, limit, retry};
 
 /// One setting of a policy with a value it cannot have.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PolicyMistake {
     /// The key with its section, as the policy file spells it: `breaker.open_for`.
     pub key: String,
@@ -22,6 +23,17 @@ pub struct PolicyMistake {
     pub value: String,
     /// What would have been allowed.
     pub allowed: String,
+    /// The other key that it contradicts, if it would be allowed without that.
+    pub contradicts: Option<String>,
+}
+
+impl PolicyMistake {
+    /// The mistake of a part's setting, as one of the policy.
+    pub(super) fn within(section: &str, setting: InvalidSetting) -> Self {
+        let InvalidSetting { key, value, allowed, contradicts } = setting;
+        let full = |key: &str| format!("{section}.{key}");
+        Self { key: full(key), value, allowed, contradicts: contradicts.map(full) }
+    }
 }
 
 impl fmt::Display for PolicyMistake {
@@ -217,11 +229,7 @@ impl Mistakes {
             !mistake.key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))
         });
         config.into_config().unwrap_or_else(|invalid| {
-            self.0.extend(invalid.into_iter().map(|setting| PolicyMistake {
-                key: format!("{section}.{}", setting.key),
-                value: setting.value,
-                allowed: setting.allowed,
-            }));
+            self.0.extend(invalid.into_iter().map(|it| PolicyMistake::within(section, it)));
             C::default()
         })
     }
@@ -238,8 +246,22 @@ impl Mistakes {
                 key: key.into(),
                 value: format!("{value:?}"),
                 allowed: allowed.into(),
+                contradicts: None,
             });
         }
+    }
+
+    /// Notes unless `ok` that a setting contradicts the one of the key `other`.
+    fn agree(
+        &mut self,
+        ok: bool,
+        (key, other): (String, &str),
+        value: impl fmt::Debug,
+        allowed: impl Into<String>,
+    ) {
+        let before = self.0.len();
+        self.require(ok, key, value, allowed);
+        self.0.iter_mut().skip(before).for_each(|it| it.contradicts = Some(other.to_owned()));
     }
 
     /// Within the limits that hold for every deadline and timeout.
@@ -256,9 +278,9 @@ impl Mistakes {
         self.range("deadline", policy.deadline);
         self.range("timeout", policy.timeout);
         let slow_call = policy.breaker.slow_call().unwrap_or_default();
-        self.require(
+        self.agree(
             slow_call <= policy.timeout,
-            "breaker.slow_call",
+            ("breaker.slow_call".into(), "timeout"),
             slow_call,
             at_most("timeout", policy.timeout),
         );
@@ -275,40 +297,45 @@ impl Mistakes {
     /// waits are left out: nobody asked for them, and the deadline cuts them short.
     fn within_deadline(&mut self, policy: &Policy) {
         let Policy { deadline, timeout, fallback_timeout, .. } = *policy;
-        self.require(timeout <= deadline, "timeout", timeout, at_most("deadline", deadline));
-        self.require(
+        self.agree(
+            timeout <= deadline,
+            ("timeout".into(), "deadline"),
+            timeout,
+            at_most("deadline", deadline),
+        );
+        self.agree(
             fallback_timeout < deadline,
-            "fallback_timeout",
+            ("fallback_timeout".into(), "deadline"),
             fallback_timeout,
             format!("shorter than deadline ({deadline:?}), out of which it is reserved"),
         );
         let wait = policy.bulkhead.max_wait();
-        self.require(
+        self.agree(
             wait <= deadline
                 || wait > MAX_DURATION
                 || wait == bulkhead::Config::default().max_wait(),
-            "bulkhead.max_wait",
+            ("bulkhead.max_wait".into(), "deadline"),
             wait,
             at_most("deadline", deadline),
         );
         let turn = policy.rate_limit_max_wait;
-        self.require(
+        self.agree(
             turn <= deadline || turn > limit::MAX_RESERVATION,
-            "rate_limit.max_wait",
+            ("rate_limit.max_wait".into(), "deadline"),
             turn,
             at_most("deadline", deadline),
         );
         let pace = policy.quota.unwrap_or_default().max_wait();
-        self.require(
+        self.agree(
             pace <= deadline || pace == limit::PacerConfig::default().max_wait(),
-            "quota.max_wait",
+            ("quota.max_wait".into(), "deadline"),
             pace,
             at_most("deadline", deadline),
         );
         let block = policy.mailbox.on_full().block_timeout().unwrap_or_default();
-        self.require(
+        self.agree(
             block <= deadline || block == backpressure::DEFAULT_BLOCK_TIMEOUT,
-            "mailbox.on_full.block.timeout",
+            ("mailbox.on_full.block.timeout".into(), "deadline"),
             block,
             at_most("deadline", deadline),
         );
@@ -316,15 +343,17 @@ impl Mistakes {
 
     fn method(&mut self, policy: &Policy, name: &str, method: &MethodPolicy) {
         let key = |last: &str| format!("methods.{name}.{last}");
+        // A method's own other key, or else the dependency's.
+        let other = |own: bool, last: &str| if own { key(last) } else { last.to_owned() };
         if let Some(deadline) = method.deadline() {
             self.range(key("deadline"), deadline);
         }
         if let Some(timeout) = method.timeout() {
             self.range(key("timeout"), timeout);
             let deadline = method.deadline().unwrap_or(policy.deadline);
-            self.require(
+            self.agree(
                 timeout <= deadline,
-                key("timeout"),
+                (key("timeout"), &other(method.deadline().is_some(), "deadline")),
                 timeout,
                 at_most("deadline", deadline),
             );
@@ -332,9 +361,9 @@ impl Mistakes {
         if let Some(slow_call) = method.slow_call() {
             let timeout = method.timeout().unwrap_or(policy.timeout);
             self.require(!slow_call.is_zero(), key("slow_call"), slow_call, "longer than zero");
-            self.require(
+            self.agree(
                 slow_call <= timeout,
-                key("slow_call"),
+                (key("slow_call"), &other(method.timeout().is_some(), "timeout")),
                 slow_call,
                 at_most("timeout", timeout),
             );

@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::diagnostic::{MAX_MISTAKES, Mistake};
+use super::keys;
 use super::schema::{self, Field, Kind};
 use super::source::Source;
 use crate::backpressure::{DEFAULT_BLOCK_TIMEOUT, Strategy};
@@ -29,7 +30,7 @@ pub(super) enum Setting {
     Enforcement(Enforcement),
     OnFull(Strategy),
     /// One of a kind, or one of each.
-    Windows([Option<Window>; 2]),
+    Window([Option<Window>; 2]),
     UtcOffset(UtcOffset),
     /// Switched off, whatever an earlier layer says.
     Off,
@@ -105,7 +106,7 @@ impl<'a> Decoder<'a> {
         let meant = schema::nearest(name, fields.iter().map(|field| field.name))
             .map(|meant| format!("did you mean `{meant}`?"));
         let help = meant.or_else(|| {
-            let home = schema::home(name, schema::SECTION, "")?;
+            let home = schema::home(name, keys::SECTION, "")?;
             Some(format!("`{name}` belongs elsewhere: `{home}`"))
         });
         let key = join(&self.section, &join(path, name));
@@ -149,9 +150,9 @@ impl<'a> Decoder<'a> {
         for (key, value) in methods.iter() {
             let here = join(path, key.get_ref());
             match value.get_ref() {
-                DeValue::Table(table) => self.table(&here, table, schema::METHOD),
+                DeValue::Table(table) => self.table(&here, table, keys::METHOD),
                 _ => {
-                    let expected = Kind::Table(schema::METHOD).expected();
+                    let expected = Kind::Table(keys::METHOD).expected();
                     self.wrong(&here, &value.span(), format!("must be {expected}"));
                 }
             }
@@ -197,7 +198,7 @@ fn leaf(kind: Kind, value: &DeValue<'_>) -> Result<Setting, String> {
         }
         (Kind::UtcOffset, DeValue::String(text)) => text.parse().ok().map(Setting::UtcOffset),
         (Kind::OnFull, value) => on_full(value)?.map(Setting::OnFull),
-        (Kind::Window, value) => windows(value)?.map(Setting::Windows),
+        (Kind::Window, value) => windows(value)?.map(Setting::Window),
         _ => None,
     };
     setting.ok_or_else(|| format!("must be {}", kind.expected()))

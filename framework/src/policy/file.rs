@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::assemble::Merged;
 use super::decode::{Decoder, Layer};
 use super::diagnostic::{MAX_MISTAKES, Mistake, PolicyFileError};
-use super::schema;
+use super::keys;
 use super::settings::Policy;
 use super::source::Source;
 
@@ -151,7 +151,7 @@ impl<'a> Sections<'a> {
                 continue;
             };
             if name == DEFAULTS {
-                self.defaults = self.decoder.section(name, table, schema::DEFAULTS);
+                self.defaults = self.decoder.section(name, table, keys::DEFAULTS);
                 continue;
             }
             if name.trim().is_empty()
@@ -163,7 +163,7 @@ impl<'a> Sections<'a> {
                 );
                 self.note(name, &key.span(), &(0..0), message, None);
             }
-            let layer = self.decoder.section(name, table, schema::SECTION);
+            let layer = self.decoder.section(name, table, keys::SECTION);
             self.named.push((name.to_owned(), key.span(), layer));
         }
     }
@@ -191,7 +191,7 @@ impl<'a> Sections<'a> {
         key: &std::ops::Range<usize>,
         value: &std::ops::Range<usize>,
     ) {
-        let known = schema::SECTION.iter().any(|field| field.name == name);
+        let known = keys::SECTION.iter().any(|field| field.name == name);
         let help = known
             .then(|| format!("put `{name}` under [{DEFAULTS}], or under a dependency's section"));
         let message = format!("must be a section: [{DEFAULTS}], or [name] for each dependency");

@@ -5,6 +5,7 @@ mod builder;
 mod decode;
 mod diagnostic;
 mod file;
+mod keys;
 mod parts;
 mod schema;
 mod settings;

@@ -1,4 +1,4 @@
-//! The keys that a policy file knows.
+//! What the value of a key must be, and what to say about another.
 
 /// What a key's value must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,129 +41,12 @@ pub(super) enum Kind {
     Methods,
 }
 
-/// One key.
+/// One key, as the decoder needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Field {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
 }
-
-const fn field(name: &'static str, kind: Kind) -> Field {
-    Field { name, kind }
-}
-
-/// The keys of `[name]`.
-pub(super) const SECTION: &[Field] = &[
-    field("deadline", Kind::Duration),
-    field("timeout", Kind::Duration),
-    field("fallback_timeout", Kind::Duration),
-    field("breaker", Kind::Table(BREAKER)),
-    field("retry", Kind::Table(RETRY)),
-    field("bulkhead", Kind::Table(BULKHEAD)),
-    field("mailbox", Kind::Table(MAILBOX)),
-    field("rate_limit", Kind::Optional(RATE_LIMIT)),
-    field("quota", Kind::Switch(PACER)),
-    field("methods", Kind::Methods),
-];
-
-/// The keys of `[defaults]`: those of a section without the last, for methods are a dependency's own.
-pub(super) const DEFAULTS: &[Field] = SECTION.split_at(SECTION.len() - 1).0;
-
-pub(super) const BREAKER: &[Field] = &[
-    field("failures", Kind::Count),
-    field("failure_rate", Kind::Number),
-    field("slow_call_rate", Kind::Number),
-    field("min_calls", Kind::Count),
-    field("window", Kind::Window),
-    field("adaptive", Kind::Switch(ADAPTIVE)),
-    field("open_for", Kind::Duration),
-    field("half_open_calls", Kind::Count),
-    field("success_threshold", Kind::Count),
-    field("slow_call", Kind::Duration),
-    field("probe_life", Kind::Duration),
-    field("half_open", Kind::HalfOpen),
-    field("open_growth", Kind::Number),
-    field("max_open_for", Kind::Duration),
-    field("open_jitter", Kind::Number),
-    field("healthy_after", Kind::Duration),
-    field("ramp_from", Kind::Number),
-    field("ramp_for", Kind::Duration),
-    field("mode", Kind::Enforcement),
-    field("use_retry_after", Kind::Flag),
-    field("keyed", Kind::Optional(KEYED)),
-];
-
-const KEYED: &[Field] = &[
-    field("max_keys", Kind::Count),
-    field("idle_after", Kind::Duration),
-    field("count_for_dependency", Kind::Flag),
-];
-
-const ADAPTIVE: &[Field] = &[
-    field("min", Kind::Number),
-    field("max", Kind::Number),
-    field("spreads", Kind::Number),
-    field("alpha", Kind::Number),
-    field("min_calls", Kind::Count),
-    field("window", Kind::Duration),
-    field("half_life", Kind::Duration),
-    field("utc_offset", Kind::UtcOffset),
-];
-
-const RETRY: &[Field] = &[
-    field("max_attempts", Kind::Count),
-    field("base_delay", Kind::Duration),
-    field("max_delay", Kind::Duration),
-    field("factor", Kind::Number),
-    field("backoff", Kind::Backoff),
-    field("jitter", Kind::Jitter),
-    field("budget", Kind::Shorthand(BUDGET)),
-    field("retry_rejections", Kind::Flag),
-];
-
-const BUDGET: &[Field] = &[
-    field("ratio", Kind::Number),
-    field("min_per_second", Kind::Number),
-    field("window", Kind::Duration),
-];
-
-const BULKHEAD: &[Field] =
-    &[field("max_concurrent", Kind::Count), field("max_wait", Kind::Duration)];
-
-const MAILBOX: &[Field] = &[field("capacity", Kind::Count), field("on_full", Kind::OnFull)];
-
-/// One of the tables, and how long a call may wait for its turn.
-pub(super) const RATE_LIMIT: &[Field] = &[
-    field("fixed_window", Kind::Filled(QUOTA)),
-    field("sliding_log", Kind::Filled(QUOTA)),
-    field("sliding_window", Kind::Filled(QUOTA)),
-    field("token_bucket", Kind::Filled(TOKEN_BUCKET)),
-    field("leaky_bucket", Kind::Filled(LEAKY_BUCKET)),
-    field("max_wait", Kind::Duration),
-];
-
-/// What a dependency's own quota is gone by.
-pub(super) const PACER: &[Field] = &[
-    field("slow_below", Kind::Number),
-    field("max_wait", Kind::Duration),
-    field("horizon", Kind::Duration),
-];
-
-const QUOTA: &[Field] = &[field("limit", Kind::BigCount), field("window", Kind::Duration)];
-
-const TOKEN_BUCKET: &[Field] =
-    &[field("capacity", Kind::BigCount), field("refill_per_second", Kind::Number)];
-
-const LEAKY_BUCKET: &[Field] =
-    &[field("capacity", Kind::BigCount), field("leak_per_second", Kind::Number)];
-
-/// The keys of `[name.methods.method]`.
-pub(super) const METHOD: &[Field] = &[
-    field("timeout", Kind::Duration),
-    field("deadline", Kind::Duration),
-    field("slow_call", Kind::Duration),
-    field("max_attempts", Kind::Count),
-];
 
 impl Kind {
     /// The keys within, if it is a table of known ones.
@@ -178,7 +61,7 @@ impl Kind {
         }
     }
 
-    /// What to write, for whoever wrote something else.
+    /// What to write instead.
     pub(super) fn expected(self) -> String {
         match self {
             Self::Duration => {
@@ -227,7 +110,7 @@ pub(super) fn names(fields: &[Field]) -> String {
     fields.iter().map(|field| format!("`{}`", field.name)).collect::<Vec<_>>().join(", ")
 }
 
-/// Where in a section a key of this name lives, for whoever put it somewhere else.
+/// Where in a section a key of this name belongs.
 pub(super) fn home(name: &str, fields: &[Field], path: &str) -> Option<String> {
     fields.iter().find_map(|field| {
         let here =
@@ -236,9 +119,9 @@ pub(super) fn home(name: &str, fields: &[Field], path: &str) -> Option<String> {
     })
 }
 
-/// The known name that is a slip of the finger away.
+/// The known name that differs by a slip of the finger.
 pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Nobody means a known key by something this long, and the distance costs length times length.
+    // No known key is this long, and the distance costs length times length.
     if name.len() > 64 {
         return None;
     }

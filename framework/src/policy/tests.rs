@@ -21,7 +21,7 @@ retry = { max_attempts = 2, budget = 0.1 }
 deadline = "2s"                       # the whole call
 timeout  = "800ms"
 fallback_timeout = "50ms"
-breaker   = { failures = 9, failure_rate = 0.5, slow_call_rate = 0.8, min_calls = 20, window = ["30s", 50], use_retry_after = false, open_for = "60s", half_open_calls = 5, success_threshold = 2, slow_call = "500ms", adaptive = { min = 0.1, max = 0.7, spreads = 4, alpha = 1e-5, min_calls = 30, window = "20s", half_life = "14days", utc_offset = "+02:00" }, probe_life = "10s", open_growth = 2, max_open_for = "5m", open_jitter = 0.1, healthy_after = "2m", ramp_from = 0.2, ramp_for = "15s", mode = "observe", keyed = { max_keys = 1000, idle_after = "1h", count_for_dependency = true } }
+breaker   = { failures = 9, failures_within = "90s", max_failures = 40, failure_rate = 0.5, slow_call_rate = 0.8, min_calls = 20, window = ["30s", 50], use_retry_after = false, open_for = "60s", half_open_calls = 5, success_threshold = 2, slow_call = "500ms", adaptive = { min = 0.1, max = 0.7, spreads = 4, alpha = 1e-5, min_calls = 30, window = "20s", half_life = "14days", utc_offset = "+02:00" }, probe_life = "10s", open_growth = 2, max_open_for = "5m", open_jitter = 0.1, healthy_after = "2m", ramp_from = 0.2, ramp_for = "15s", mode = "observe", keyed = { max_keys = 1000, idle_after = "1h", count_for_dependency = true } }
 retry     = { max_attempts = 3, base_delay = "100ms", max_delay = "2s", factor = 1.5, backoff = "constant", jitter = "equal", retry_rejections = true }
 bulkhead  = { max_concurrent = 20, max_wait = "250ms" }
 mailbox   = { capacity = 50, on_full = { block = { timeout = "1s" } } }
@@ -84,7 +84,7 @@ fn the_built_in_policy_is_what_the_builder_gives() {
 #[test]
 fn every_key_of_a_breaker_is_in_its_guide() {
     let guide = include_str!("../breaker/guide.md");
-    for field in super::schema::BREAKER {
+    for field in super::keys::BREAKER {
         let row = format!("\n| `{}` |", field.name);
         assert!(guide.contains(&row), "{} has no row under \"Every setting\"", field.name);
         for inner in field.kind.fields() {
@@ -104,8 +104,8 @@ fn every_key_of_a_rate_limit_is_in_its_guide() {
         }
     }
     let guide = include_str!("../limit/guide.md");
-    each(schema::RATE_LIMIT, guide);
-    for field in schema::PACER {
+    each(keys::RATE_LIMIT, guide);
+    for field in keys::PACER {
         let row = format!("\n| `quota.{}` |", field.name);
         assert!(guide.contains(&row), "{} has no row: {row}", field.name);
     }
@@ -213,6 +213,8 @@ fn every_key_of_a_file_arrives() {
         .breaker(
             breaker::Config::builder()
                 .failures(9)
+                .failures_within(90 * SECOND)
+                .max_failures(40)
                 .failure_rate(0.5)
                 .slow_call_rate(0.8)
                 .min_calls(20)
@@ -312,8 +314,8 @@ fn the_full_file_leaves_no_known_key_out() {
             each(field.kind.fields(), others);
         }
     }
-    each(schema::SECTION, &others);
-    each(schema::METHOD, &others);
+    each(keys::SECTION, &others);
+    each(keys::METHOD, &others);
 }
 
 #[test]

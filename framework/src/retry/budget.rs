@@ -106,9 +106,9 @@ impl BudgetBuilder {
             config.min_per_second,
             format!("from 0 to {MAX_BUDGET_PER_SECOND}"),
         );
-        check.require(
+        check.agree(
             config.ratio != 0.0 || config.min_per_second != 0.0,
-            "ratio",
+            ("ratio", "min_per_second"),
             config.ratio,
             "above 0 when min_per_second is 0 (to retry nothing, set max_attempts to 1)",
         );

@@ -187,7 +187,7 @@ impl Builder {
         }
         // Of two numbers; one that is none has been told of.
         let in_order = min <= max || min.is_nan() || max.is_nan();
-        check.require(in_order, "min", min, format!("at most max ({max})"));
+        check.agree(in_order, ("min", "max"), min, format!("at most max ({max})"));
         check.require(
             (0.0..=MAX_SPREADS).contains(&spreads),
             "spreads",

@@ -58,6 +58,11 @@ impl Keys {
 pub struct KeysBuilder(Keys);
 
 impl KeysBuilder {
+    /// [`KeysBuilder::max_keys`], as a policy file has it.
+    #[must_use]
+    pub(crate) fn max_keys_u32(self, keys: u32) -> Self {
+        self.max_keys(usize::try_from(keys).unwrap_or(usize::MAX))
+    }
     /// How many keys may have a breaker of their own at once; 1 to 1,000,000.
     #[must_use]
     pub fn max_keys(mut self, keys: usize) -> Self {

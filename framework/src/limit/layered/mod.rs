@@ -66,7 +66,7 @@ pub(crate) struct Verdict {
     pub(crate) at: usize,
     pub(crate) decision: Decision,
     /// A bit for each layer that refuses, `at` among them.
-    #[cfg_attr(not(feature = "tower"), expect(dead_code, reason = "told to clients only"))]
+    #[cfg_attr(not(feature = "tower"), allow(dead_code, reason = "told to clients only"))]
     pub(crate) refusing: u32,
 }
 

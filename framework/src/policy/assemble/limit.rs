@@ -6,7 +6,8 @@ use crate::constraint::InvalidSettings;
 use crate::limit::{Config, PacerConfig};
 use crate::policy::builder::PolicyMistake;
 use crate::policy::decode::{Layer, Setting};
-use crate::policy::schema::{Kind, RATE_LIMIT};
+use crate::policy::keys::{self, RATE_LIMIT};
+use crate::policy::schema::Kind;
 
 use super::{Merged, is_within, prefixed};
 
@@ -56,6 +57,7 @@ impl Merged {
             [] => {
                 if self.has_any("rate_limit") && !self.broken.contains("rate_limit") {
                     wrong.push(PolicyMistake {
+                        contradicts: None,
                         key: "rate_limit.max_wait".into(),
                         value: String::new(),
                         allowed: format!("beside one of {}", listed(algorithms().map(|it| it.0))),
@@ -70,6 +72,7 @@ impl Merged {
             [.., (last, _)] => {
                 let key = self.entries.keys().find(|key| is_within(key, &path(last)));
                 wrong.push(PolicyMistake {
+                    contradicts: None,
                     key: key.cloned().unwrap_or_else(|| path(last)),
                     value: String::new(),
                     allowed: format!(
@@ -92,6 +95,7 @@ impl Merged {
         });
         let before = wrong.len();
         wrong.extend(missing.map(|key| PolicyMistake {
+            contradicts: None,
             key,
             value: String::new(),
             allowed: format!(
@@ -109,16 +113,7 @@ impl Merged {
         if !self.has_any("quota") {
             return None;
         }
-        let mut builder = PacerConfig::builder();
-        if let Some(share) = self.number("quota.slow_below") {
-            builder = builder.slow_below(share);
-        }
-        if let Some(wait) = self.duration("quota.max_wait") {
-            builder = builder.max_wait(wait);
-        }
-        if let Some(horizon) = self.duration("quota.horizon") {
-            builder = builder.horizon(horizon);
-        }
+        let builder = self.apply("quota", &keys::PACER_KEYS, PacerConfig::builder());
         prefixed("quota", builder.build(), wrong)
     }
 

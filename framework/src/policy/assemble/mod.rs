@@ -1,6 +1,5 @@
 //! From layers of settings to a policy, and from what is wrong with it back to the key to blame.
 
-mod breaker;
 mod limit;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,18 +9,20 @@ use std::time::Duration;
 use super::builder::{Builder, PolicyMistake};
 use super::decode::{Entry, Layer, Setting};
 use super::diagnostic::{MAX_MISTAKES, Mistake};
+use super::keys::{self, Key};
 use super::settings::{MethodPolicy, Policy};
 use super::source::Source;
+use crate::breaker::adaptive;
 use crate::constraint::InvalidSettings;
-use crate::{backpressure, bulkhead, retry};
+use crate::{backpressure, breaker, bulkhead, retry};
 
-/// Keys that exclude others set in an earlier layer: whoever names the one has changed their mind
-/// about the rest.
+/// Keys that replace others set in an earlier layer.
 const REPLACES: &[(&str, &[&str])] = &[
     (
         "breaker.failures",
         &[
             "breaker.failure_rate",
+            "breaker.max_failures",
             "breaker.slow_call_rate",
             "breaker.min_calls",
             "breaker.window",
@@ -29,32 +30,8 @@ const REPLACES: &[(&str, &[&str])] = &[
         ],
     ),
     ("breaker.failure_rate", &["breaker.failures"]),
+    ("breaker.max_failures", &["breaker.failures"]),
     ("breaker.adaptive", &["breaker.failures"]),
-];
-
-/// Keys that can contradict each other. What a builder says about the first names the second.
-const RIVALS: &[(&str, &str)] = &[
-    ("timeout", "deadline"),
-    ("fallback_timeout", "deadline"),
-    ("bulkhead.max_wait", "deadline"),
-    ("rate_limit.max_wait", "deadline"),
-    ("quota.max_wait", "deadline"),
-    ("mailbox.on_full.block.timeout", "deadline"),
-    ("breaker.slow_call", "timeout"),
-    ("breaker.slow_call_rate", "breaker.slow_call"),
-    ("breaker.min_calls", "breaker.window"),
-    ("breaker.min_calls", "breaker.failure_rate"),
-    ("breaker.window", "breaker.failure_rate"),
-    ("breaker.adaptive.min", "breaker.adaptive.max"),
-    ("breaker.success_threshold", "breaker.half_open_calls"),
-    ("breaker.success_threshold", "breaker.half_open"),
-    ("breaker.half_open_calls", "breaker.half_open"),
-    ("breaker.half_open", "breaker.failure_rate"),
-    ("breaker.max_open_for", "breaker.open_for"),
-    ("breaker.healthy_after", "breaker.open_growth"),
-    ("breaker.ramp_from", "breaker.ramp_for"),
-    ("retry.base_delay", "retry.max_delay"),
-    ("retry.budget.ratio", "retry.budget.min_per_second"),
 ];
 
 /// What the layers say together, the later over the earlier.
@@ -69,14 +46,14 @@ impl Merged {
     pub(super) fn over(mut self, upper: &Layer) -> Self {
         self.replace_algorithm(upper);
         for (path, entry) in &upper.entries {
-            // Whoever puts something out asks for nothing in its place.
+            // A setting that switches something off replaces nothing else.
             let is_named = |by: &str| entry.setting != Setting::Off && is_within(path, by);
             for (_, replaced) in REPLACES.iter().filter(|(by, _)| is_named(by)) {
                 let is_replaced =
                     |path: &String| replaced.iter().any(|replaced| is_within(path, replaced));
                 self.entries.retain(|path, _| !is_replaced(path));
             }
-            // `false` puts out what is below it, and is put out by it.
+            // `false` replaces what is below it, and is replaced by it.
             self.entries.retain(|lower, below| match (entry.setting, below.setting) {
                 (Setting::Off, _) => !is_within(lower, path),
                 (_, Setting::Off) => !is_within(path, lower),
@@ -117,12 +94,17 @@ impl Merged {
         span: &Range<usize>,
         source: &Source<'_>,
     ) -> Option<Mistake> {
-        let rival = self.rival(&mistake.key, &mistake.allowed);
-        if rival.as_ref().is_some_and(|rival| self.broken.contains(rival)) {
+        let rival = mistake.contradicts.as_deref();
+        // A method's own value that makes no sense stands for nothing: nor does what is inherited in its place.
+        let of_method = |rival| Some(format!("{}.{rival}", mistake.key.rsplit_once('.')?.0));
+        let is_broken = |key: &str| self.broken.contains(key);
+        if rival.is_some_and(is_broken)
+            || rival.and_then(of_method).is_some_and(|it| is_broken(&it))
+        {
             return None;
         }
         let own = self.entry(&mistake.key);
-        let other = rival.as_ref().and_then(|rival| Some((rival.as_str(), self.entry(rival)?.1)));
+        let other = rival.and_then(|rival| Some((rival, self.entry(rival)?.1)));
         let message = format!("must be {}", mistake.allowed);
         let Some((path, entry)) = own else {
             let key = format!("{section}.{}", mistake.key);
@@ -149,25 +131,6 @@ impl Merged {
         })
     }
 
-    /// The key that `key` contradicts, if it is that what is wrong with it.
-    fn rival(&self, key: &str, allowed: &str) -> Option<String> {
-        let named = |rival: &str| allowed.contains(rival.rsplit('.').next().unwrap_or(rival));
-        // A method's key contradicts the method's own other key, or else the dependency's.
-        let of_method = key.strip_prefix("methods.").and_then(|key| key.rsplit_once('.'));
-        if let Some((method, last)) = of_method {
-            let rival = match last {
-                "timeout" => "deadline",
-                "slow_call" => "timeout",
-                _ => return None,
-            };
-            let own = format!("methods.{method}.{rival}");
-            let said = self.entries.contains_key(&own) || self.broken.contains(&own);
-            return named(rival).then(|| if said { own } else { rival.to_owned() });
-        }
-        let mut rivals = RIVALS.iter().filter(|(one, _)| *one == key).map(|(_, rival)| *rival);
-        rivals.find(|rival| named(rival)).map(str::to_owned)
-    }
-
     /// The entry for `key`, or for what it is a part of.
     fn entry<'k>(&self, key: &'k str) -> Option<(&'k str, &Entry)> {
         let mut key = key;
@@ -179,21 +142,22 @@ impl Merged {
         }
     }
 
+    /// Gives every value within `path` to a part's builder.
+    fn apply<B>(&self, path: &str, keys: &[Key<B>], builder: B) -> B {
+        Key::apply(keys, builder, |name| {
+            if path.is_empty() { self.get(name) } else { self.get(&format!("{path}.{name}")) }
+        })
+    }
+
     fn builder(&self, wrong: &mut Vec<PolicyMistake>) -> Builder {
+        let breaker = breaker::Config::builder().adaptive(self.adaptive(wrong));
+        let retry = retry::Config::builder().budget(self.budget(wrong));
         let mut builder = Policy::builder()
-            .breaker(self.breaker(wrong))
-            .retry(self.retry(wrong))
-            .bulkhead(self.bulkhead())
-            .mailbox(self.mailbox());
-        if let Some(deadline) = self.duration("deadline") {
-            builder = builder.deadline(deadline);
-        }
-        if let Some(timeout) = self.duration("timeout") {
-            builder = builder.timeout(timeout);
-        }
-        if let Some(timeout) = self.duration("fallback_timeout") {
-            builder = builder.fallback_timeout(timeout);
-        }
+            .breaker(self.apply("breaker", &keys::BREAKER_KEYS, breaker))
+            .retry(self.apply("retry", &keys::RETRY_KEYS, retry))
+            .bulkhead(self.apply("bulkhead", &keys::BULKHEAD_KEYS, bulkhead::Config::builder()))
+            .mailbox(self.apply("mailbox", &keys::MAILBOX_KEYS, backpressure::Config::builder()));
+        builder = self.apply("", &keys::SECTION_KEYS, builder);
         if let Some(limit) = self.rate_limit(wrong) {
             builder = builder.rate_limit(limit);
         }
@@ -203,96 +167,43 @@ impl Merged {
         if let Some(pacer) = self.quota(wrong) {
             builder = builder.quota(pacer);
         }
-        builder = self.keyed(builder);
-        for (name, method) in self.methods() {
+        builder = match self.get("breaker.keyed") {
+            Some(Setting::Off) => builder.without_keys(),
+            _ => {
+                let keys = breaker::Keys::builder();
+                builder.keyed(self.apply("breaker.keyed", &keys::KEYED_KEYS, keys))
+            }
+        };
+        for name in self.method_names() {
+            let method = MethodPolicy::default();
+            let method = self.apply(&format!("methods.{name}"), &keys::METHOD_KEYS, method);
             builder = builder.method(name, method);
         }
         builder
     }
 
-    fn retry(&self, wrong: &mut Vec<PolicyMistake>) -> retry::Builder {
-        let mut builder = retry::Config::builder().budget(self.budget(wrong));
-        if let Some(attempts) = self.count("retry.max_attempts") {
-            builder = builder.max_attempts(attempts);
-        }
-        if let Some(delay) = self.duration("retry.base_delay") {
-            builder = builder.base_delay(delay);
-        }
-        if let Some(delay) = self.duration("retry.max_delay") {
-            builder = builder.max_delay(delay);
-        }
-        if let Some(factor) = self.number("retry.factor") {
-            builder = builder.factor(factor);
-        }
-        if let Some(Setting::Backoff(backoff)) = self.get("retry.backoff") {
-            builder = builder.backoff(backoff);
-        }
-        if let Some(Setting::Jitter(jitter)) = self.get("retry.jitter") {
-            builder = builder.jitter(jitter);
-        }
-        if let Some(Setting::Flag(retry)) = self.get("retry.retry_rejections") {
-            builder = builder.retry_rejections(retry);
-        }
-        builder
+    /// What an adaptive threshold is built by, if anything is said of it.
+    fn adaptive(&self, wrong: &mut Vec<PolicyMistake>) -> Option<adaptive::Config> {
+        const PATH: &str = "breaker.adaptive";
+        let builder = adaptive::Config::builder();
+        let build = || self.apply(PATH, &keys::ADAPTIVE_KEYS, builder).build();
+        self.has_any(PATH).then(build).and_then(|built| prefixed(PATH, built, wrong))
     }
 
     fn budget(&self, wrong: &mut Vec<PolicyMistake>) -> Option<retry::BudgetConfig> {
-        if !self.has_any("retry.budget") {
-            return None;
-        }
-        let mut builder = retry::BudgetConfig::builder();
-        if let Some(ratio) = self.number("retry.budget.ratio") {
-            builder = builder.ratio(ratio);
-        }
-        if let Some(retries) = self.number("retry.budget.min_per_second") {
-            builder = builder.min_per_second(retries);
-        }
-        if let Some(window) = self.duration("retry.budget.window") {
-            builder = builder.window(window);
-        }
-        prefixed("retry.budget", builder.build(), wrong)
+        const PATH: &str = "retry.budget";
+        let builder = retry::BudgetConfig::builder();
+        let build = || self.apply(PATH, &keys::BUDGET_KEYS, builder).build();
+        self.has_any(PATH).then(build).and_then(|built| prefixed(PATH, built, wrong))
     }
 
-    fn bulkhead(&self) -> bulkhead::Builder {
-        let mut builder = bulkhead::Config::builder();
-        if let Some(calls) = self.count("bulkhead.max_concurrent") {
-            builder = builder.max_concurrent(calls);
-        }
-        if let Some(wait) = self.duration("bulkhead.max_wait") {
-            builder = builder.max_wait(wait);
-        }
-        builder
-    }
-
-    fn mailbox(&self) -> backpressure::Builder {
-        let mut builder = backpressure::Config::builder();
-        if let Some(entries) = self.count("mailbox.capacity") {
-            builder = builder.capacity(entries);
-        }
-        if let Some(Setting::OnFull(strategy)) = self.get("mailbox.on_full") {
-            builder = builder.on_full(strategy);
-        }
-        builder
-    }
-
-    fn methods(&self) -> BTreeMap<String, MethodPolicy> {
-        let mut methods: BTreeMap<String, MethodPolicy> = BTreeMap::new();
-        for (path, entry) in &self.entries {
-            let Some((name, key)) =
-                path.strip_prefix("methods.").and_then(|path| path.rsplit_once('.'))
-            else {
-                continue;
-            };
-            let method = methods.entry(name.to_owned()).or_default();
-            *method = match (key, entry.setting) {
-                ("timeout", Setting::Duration(timeout)) => method.with_timeout(timeout),
-                ("deadline", Setting::Duration(deadline)) => method.with_deadline(deadline),
-                ("slow_call", Setting::Duration(after)) => method.with_slow_call(after),
-                ("max_attempts", Setting::Count(attempts)) => method.with_max_attempts(attempts),
-                _ => *method,
-            };
-        }
-        methods
+    /// The methods that anything is said of.
+    fn method_names(&self) -> BTreeSet<String> {
+        let name = |path: &String| {
+            let (name, _) = path.strip_prefix("methods.")?.rsplit_once('.')?;
+            Some(name.to_owned())
+        };
+        self.entries.keys().filter_map(name).collect()
     }
 
     /// Whether anything within `path` was said, other than `false`.
@@ -309,13 +220,6 @@ impl Merged {
     fn duration(&self, path: &str) -> Option<Duration> {
         match self.get(path) {
             Some(Setting::Duration(duration)) => Some(duration),
-            _ => None,
-        }
-    }
-
-    fn count(&self, path: &str) -> Option<u32> {
-        match self.get(path) {
-            Some(Setting::Count(count)) => Some(count),
             _ => None,
         }
     }
@@ -341,11 +245,7 @@ fn prefixed<C>(
     match result {
         Ok(config) => Some(config),
         Err(invalid) => {
-            wrong.extend(invalid.into_iter().map(|setting| PolicyMistake {
-                key: format!("{section}.{}", setting.key),
-                value: setting.value,
-                allowed: setting.allowed,
-            }));
+            wrong.extend(invalid.into_iter().map(|it| PolicyMistake::within(section, it)));
             None
         }
     }

@@ -88,6 +88,11 @@ impl Builder {
         }
         self
     }
+    /// Each of these windows.
+    #[must_use]
+    pub(crate) fn windows(self, windows: [Option<Window>; 2]) -> Self {
+        windows.into_iter().flatten().fold(self, Self::window)
+    }
     /// Opens at a share of failures far above what is normal for the hour of the week, which it learns; see
     /// [`adaptive`](crate::breaker::adaptive). Default none. It has a window and a `min_calls` of its own.
     #[must_use]

@@ -1,0 +1,133 @@
+//! Failures in a row that are bounded by time, and failures counted within a window.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::{millis, secs};
+use crate::breaker::{Builder, CircuitBreaker, Config, Window as Over};
+use crate::clock::Moment;
+use crate::event::State;
+use crate::outcome::Outcome;
+
+const START: Moment = Moment::ZERO;
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn breaker(config: Builder) -> CircuitBreaker {
+    CircuitBreaker::new(config.build().unwrap(), Moment::ZERO)
+}
+
+fn end(breaker: &CircuitBreaker, outcome: Outcome, now: Moment) -> State {
+    let admission = breaker.admit(now, &mut None).unwrap();
+    breaker.record(admission, outcome, now);
+    breaker.state()
+}
+
+fn fail(breaker: &CircuitBreaker, now: Moment) -> State {
+    end(breaker, Outcome::Failure, now)
+}
+
+#[test]
+fn four_failures_a_day_of_nothing_and_one_failure_do_not_open_it() {
+    let bounded = breaker(Config::builder().failures(5).failures_within(secs(60)));
+    for second in 0..4 {
+        assert_eq!(fail(&bounded, START + secs(second)), State::Closed);
+    }
+    assert_eq!(bounded.report(START + secs(4)).failures_in_a_row, 4);
+    assert_eq!(bounded.report(START + DAY).failures_in_a_row, 0, "what is shown slides too");
+    assert_eq!(fail(&bounded, START + DAY), State::Closed);
+    for second in 1..4 {
+        assert_eq!(fail(&bounded, START + DAY + secs(second)), State::Closed);
+    }
+    assert_eq!(fail(&bounded, START + DAY + secs(4)), State::Open, "five within a minute");
+}
+
+#[test]
+fn twenty_failures_within_ten_seconds_open_it_however_many_calls_there_are() {
+    let counted = breaker(Config::builder().max_failures(20).window(Over::Time(secs(10))));
+    for failure in 0..19 {
+        for _ in 0..500 {
+            end(&counted, Outcome::Success, START + millis(failure * 100));
+        }
+        assert_eq!(fail(&counted, START + millis(failure * 100)), State::Closed);
+    }
+    // All of those have left the window.
+    let later = START + secs(30);
+    for failure in 0..19 {
+        assert_eq!(fail(&counted, later + millis(failure)), State::Closed);
+        end(&counted, Outcome::Success, later + millis(failure));
+    }
+    assert_eq!(fail(&counted, later + millis(20)), State::Open);
+}
+
+#[test]
+fn so_many_failures_among_the_last_calls_open_it_too() {
+    let counted = breaker(Config::builder().max_failures(3).window(Over::Calls(10)));
+    for _ in 0..5 {
+        assert_eq!(fail(&counted, START), State::Closed);
+        for _ in 0..5 {
+            end(&counted, Outcome::Success, START);
+        }
+    }
+    assert_eq!(fail(&counted, START), State::Closed, "two of the last ten");
+    assert_eq!(fail(&counted, START), State::Open, "three");
+}
+
+#[test]
+fn an_hour_after_its_only_failure_a_report_shows_an_empty_window() {
+    let by_rate = Config::builder().failure_rate(0.5).window(Over::Time(secs(10)));
+    let breaker = breaker(by_rate);
+    fail(&breaker, START);
+    let shown = |now: Moment| {
+        let report = breaker.report(now);
+        (report.window_calls, report.window_failures)
+    };
+    assert_eq!(shown(START), (1, 1));
+    assert_eq!(shown(START + millis(8_999)), (1, 1));
+    assert_eq!(shown(START + secs(10)), (0, 0));
+    assert_eq!(shown(START + secs(3_600)), (0, 0));
+    assert_eq!(shown(START), (1, 1), "showing it has changed nothing");
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused() {
+    let mistakes = |config: Builder| config.build().unwrap_err().to_string();
+    assert!(mistakes(Config::builder().max_failures(0)).contains("max_failures"));
+    let more = Config::builder().max_failures(11).window(Over::Calls(10));
+    assert!(mistakes(more).contains("from 1 to the window (10 calls)"));
+    let none = Config::builder().failure_rate(0.5).failures_within(secs(1));
+    assert!(mistakes(none).contains("failures_within"));
+    let many = Config::builder().failures(10_001).failures_within(secs(1));
+    assert!(mistakes(many).contains("at most 10000 with failures_within"));
+    assert!(mistakes(Config::builder().failures_within(Duration::ZERO)).contains("from 1ms"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn a_bounded_run_is_what_a_plain_list_says(
+        failures in 1u32..6,
+        within in 1u64..50,
+        steps in prop::collection::vec((0u64..20, 0u8..4), 1..80),
+    ) {
+        let config = Config::builder().failures(failures).failures_within(millis(within));
+        let breaker = breaker(config);
+        let mut now = START;
+        let mut run: Vec<Moment> = Vec::new();
+        for (pause, outcome) in steps {
+            now = now + millis(pause);
+            let outcome = if outcome == 0 { Outcome::Success } else { Outcome::Failure };
+            if outcome == Outcome::Success { run.clear() } else { run.push(now) }
+            run.retain(|failure| now.since(*failure) < millis(within));
+            let opens = run.len() >= failures as usize;
+            let state = end(&breaker, outcome, now);
+            prop_assert_eq!(state == State::Open, opens, "{:?} at {:?}", run, now);
+            if opens {
+                breaker.reset(now);
+                run.clear();
+            }
+            prop_assert_eq!(breaker.report(now).failures_in_a_row, run.len() as u64);
+        }
+    }
+}
