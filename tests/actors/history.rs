@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use seawall::StartError;
@@ -11,7 +12,7 @@ use seawall::actor::{Control, RestartPolicy};
 use seawall::breaker::adaptive::{Config, History, HistoryStore, Loaded, PERIOD, Reading};
 use seawall::prelude::*;
 use seawall::runtime::Builder;
-use seawall_tests::{Api, Scripted, Tell, World, block_on, eventually, ready};
+use seawall_tests::{Api, ApiClient, Scripted, Task, Tell, World, block_on, eventually, ready};
 
 use crate::build::*;
 
@@ -255,4 +256,49 @@ fn a_directory_that_cannot_be_one_is_said_at_the_start() {
     let error = Seawall::builder().history_dir(scratch.0.join("file")).start().unwrap_err();
     assert!(matches!(error, StartError::History { .. }));
     assert!(error.to_string().contains("cannot keep history in `"), "{error}");
+}
+
+/// Answers nothing until it is released.
+struct Hanging(Arc<(Mutex<bool>, std::sync::Condvar)>);
+
+impl HistoryStore for Hanging {
+    fn load(&self, _: &str) -> io::Result<Loaded> {
+        let (released, changed) = &*self.0;
+        let released = released.lock().unwrap();
+        drop(changed.wait_while(released, |released| !*released).unwrap());
+        Ok(Loaded { history: None, rejected: Vec::new() })
+    }
+
+    fn save(&self, _: &str, _: &History) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn fifty_spawns_wait_once_for_a_store_that_hangs() {
+    let gate = Arc::new((Mutex::new(false), std::sync::Condvar::new()));
+    let time = Time::manual();
+    let builder = Seawall::builder().time(&time).history_store(Hanging(Arc::clone(&gate)));
+    let builder =
+        (0..50).fold(builder, |builder, n| builder.policy(format!("api-{n}"), adaptive()));
+    let seawall = builder.start().unwrap();
+    let mut clients = Vec::new();
+    let mut first = Task::pending(seawall.spawn::<ApiClient<_>>("api-0", Scripted::new([])));
+    time.advance(secs(5));
+    match first.poll() {
+        Poll::Ready(client) => clients.push(client.unwrap()),
+        Poll::Pending => unreachable!("waits for longer than 5 s"),
+    }
+    for n in 1..50 {
+        let name = format!("api-{n}");
+        clients.push(ready(seawall.spawn(&name, Scripted::new([]))).unwrap());
+    }
+    assert_eq!(time.now().since(seawall::clock::Moment::ZERO), secs(5));
+    assert_eq!(ready(clients[49].read("")), Ok(7));
+    // Once the store has answered, it is waited for again.
+    *gate.0.lock().unwrap() = true;
+    gate.1.notify_all();
+    let handle = seawall.dependency("api-49").unwrap();
+    eventually("it is read", || handle.snapshot().adaptive.is_some());
+    drop(clients);
 }

@@ -23,7 +23,7 @@ use super::builder::Builder;
 use super::dependency::DependencyHandle;
 use super::events::Broadcast;
 use super::exporting::Exporting;
-use super::history::{Keeper, patiently};
+use super::history::Keeper;
 use super::registry::{Registered, Registry, Tenancy};
 use super::reload::{Policies, ReloadError, Reloaded};
 use super::shutdown::ShutdownReport;
@@ -161,8 +161,10 @@ impl Seawall {
         if self.0.closed.load(Ordering::Acquire) {
             tenancy.dependency().cancel();
         }
-        if let Some(read) = self.0.keeper.as_ref().and_then(|it| it.read(tenancy.dependency())) {
-            patiently(read, &self.0.time).await;
+        if let Some(keeper) = &self.0.keeper
+            && let Some(read) = keeper.read(tenancy.dependency())
+        {
+            keeper.await_answer(read, &self.0.time).await;
         }
         Ok(link::<P>(service, tenancy))
     }

@@ -10,7 +10,6 @@ use std::time::Duration;
 use crate::dependency::Dependency;
 use crate::time::Sleep;
 
-use super::history::patiently;
 use super::seawall::Inner;
 
 /// How a dependency's calls ended at shutdown.
@@ -71,7 +70,7 @@ impl Inner {
             registered.supervised.dismiss();
         }
         if let Some(keeper) = &self.keeper {
-            patiently(keeper.flush(), &self.time).await;
+            keeper.await_answer(keeper.flush(), &self.time).await;
         }
         self.supervision.stop();
         self.exporting.stop();

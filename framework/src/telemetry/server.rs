@@ -2,9 +2,10 @@
 //!
 //! On a thread of its own because it must answer when the application's runtime is the thing in trouble.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,6 +26,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use crate::clock::Moment;
+use crate::sync::Mutex;
 use crate::time::Time;
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -40,7 +43,7 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// How much a peer can ask of the endpoint.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// Connections at once; more wait in the system's backlog.
+    /// Connections at once.
     pub(super) connections: usize,
     /// How long a request's head may take to arrive.
     pub(super) head: Duration,
@@ -87,12 +90,13 @@ impl Desk {
 /// | another path | 404 |
 /// | a method other than `GET` and `HEAD` | 405 |
 ///
-/// One request a connection, then it is closed: a scrape comes every few seconds, and nobody's idle
-/// connection keeps another from being served. At most 64 connections at once (more wait to be accepted), 5 s for
-/// a request's head of at most 16 KiB, 30 s for a connection in all. Request bodies are not read.
+/// One request a connection, then it is closed: a scrape comes every few seconds. At most 64 connections at once, 5 s for
+/// a request's head of at most 16 KiB, 30 s for a connection in all. When all places are taken, the connection that has
+/// waited longest for its request's head, and at least 50 ms, is closed, so idle connections keep no scraper waiting. Request bodies are not
+/// read.
 /// Pages are made one at a time, on that thread.
 ///
-/// **It asks nobody who they are.** The page names dependencies and methods and tells how they fare. Bind
+/// **It does not authenticate.** The page names dependencies and methods and tells how they fare. Bind
 /// it to loopback, or to an address that only your scraper reaches; any other address is your choice.
 ///
 /// Dropped, or told to [`Server::shutdown`], it stops accepting and ends; an answer on its way may be cut
@@ -193,24 +197,90 @@ fn prepare(
 /// Accepts until told to stop. What is being served then goes with the runtime.
 async fn run(listener: tokio::net::TcpListener, desk: Arc<Desk>, limits: Limits) {
     let places = Arc::new(Semaphore::new(limits.connections));
+    let headless = Arc::new(Headless::default());
     let accept = async {
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    tokio::spawn(serve(stream, Arc::clone(&desk), limits, place));
-                }
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
                 // The peer's or the system's trouble; it passes.
-                Err(_) => Time::tokio().sleep(limits.pause).await,
+                Err(_) => {
+                    Time::tokio().sleep(limits.pause).await;
+                    continue;
+                }
+            };
+            if places.available_permits() == 0 {
+                headless.dismiss_oldest();
             }
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            tokio::spawn(serve(stream, Arc::clone(&desk), limits, headless.join(), place));
         }
     };
     first(desk.stop.notified(), accept).await;
 }
 
+/// The connections whose request's head has not arrived, the oldest first. When all places are taken, the oldest gives
+/// way: idle connections must not keep a scraper waiting.
+#[derive(Default)]
+struct Headless(Mutex<VecDeque<Arc<Notify>>>);
+
+impl Headless {
+    fn join(self: &Arc<Self>) -> AwaitsHead {
+        let dismissed = Arc::new(Notify::new());
+        self.0.lock().push_back(Arc::clone(&dismissed));
+        let (headless, arrived) = (Arc::clone(self), AtomicBool::new(false));
+        AwaitsHead { headless, dismissed, arrived, since: Time::tokio().now() }
+    }
+
+    fn dismiss_oldest(&self) {
+        let oldest = self.0.lock().pop_front();
+        oldest.iter().for_each(|dismissed| dismissed.notify_one());
+    }
+}
+
+/// One of them, until its head has arrived or it has ended.
+struct AwaitsHead {
+    headless: Arc<Headless>,
+    dismissed: Arc<Notify>,
+    arrived: AtomicBool,
+    since: Moment,
+}
+
+/// How long each connection has for its head, whatever else comes.
+const GRACE: Duration = Duration::from_millis(50);
+
+impl AwaitsHead {
+    /// Ends when the connection must give way, and its head does not come even now.
+    async fn dismissal(&self) {
+        self.dismissed.notified().await;
+        // A head may lie in the socket: the limit gives the I/O driver a turn before it is over.
+        Time::tokio().limit(self.since + GRACE).await;
+        if self.arrived.load(Ordering::Relaxed) {
+            pending().await
+        }
+    }
+
+    fn has_arrived(&self) {
+        self.arrived.store(true, Ordering::Relaxed);
+        self.headless.0.lock().retain(|other| !Arc::ptr_eq(other, &self.dismissed));
+    }
+}
+
+impl Drop for AwaitsHead {
+    fn drop(&mut self) {
+        self.has_arrived();
+    }
+}
+
 /// Serves one connection for as long as it may last.
-async fn serve(stream: TcpStream, desk: Arc<Desk>, limits: Limits, _place: OwnedSemaphorePermit) {
+async fn serve(
+    stream: TcpStream,
+    desk: Arc<Desk>,
+    limits: Limits,
+    head: AwaitsHead,
+    _place: OwnedSemaphorePermit,
+) {
     let answer = service_fn(|request: Request<_>| {
+        head.has_arrived();
         let answer = respond(&request, &desk);
         async { Ok::<_, Infallible>(answer) }
     });
@@ -220,8 +290,9 @@ async fn serve(stream: TcpStream, desk: Arc<Desk>, limits: Limits, _place: Owned
         .max_buf_size(HEAD_BYTES_MAX)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), answer);
-    // Whatever ended it, it was the peer's.
-    first(connection, Time::tokio().sleep(limits.connection)).await;
+    let over = first(Time::tokio().sleep(limits.connection), head.dismissal());
+    // Whatever ends it, it is the peer's doing.
+    first(connection, over).await;
 }
 
 /// Runs both until one has ended.

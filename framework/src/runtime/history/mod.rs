@@ -10,7 +10,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -50,6 +50,8 @@ pub(super) struct Keeper {
     requests: Sender<Request>,
     /// One round is ordered and not begun: a store that is slow must not be sent more and more.
     is_ordered: Arc<AtomicBool>,
+    /// The store has let a caller wait in vain, and has not answered since.
+    is_silent: Arc<AtomicBool>,
 }
 
 impl Keeper {
@@ -59,11 +61,31 @@ impl Keeper {
     ) -> Result<Self, io::Error> {
         let (requests, received) = mpsc::channel();
         let is_ordered = Arc::new(AtomicBool::new(false));
-        let begun = Arc::clone(&is_ordered);
-        std::thread::Builder::new()
-            .name(THREAD_NAME.to_owned())
-            .spawn(move || serve(&*store, &registry, &begun, &received))?;
-        Ok(Self { requests, is_ordered })
+        let is_silent = Arc::new(AtomicBool::new(false));
+        let (begun, answers) = (Arc::clone(&is_ordered), Arc::clone(&is_silent));
+        std::thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(move || {
+            for request in &received {
+                serve(&*store, &registry, &begun, request);
+                answers.store(false, Ordering::Release);
+            }
+        })?;
+        Ok(Self { requests, is_ordered, is_silent })
+    }
+
+    /// Waits for the thread's answer, for at most 5 s. A store that has let one caller wait in vain is not waited for again
+    /// until it answers: fifty spawns would wait one after another. What it was asked for it does all the same.
+    pub(super) async fn await_answer(&self, mut answer: oneshot::Receiver<()>, time: &Time) {
+        if self.is_silent.load(Ordering::Acquire) {
+            return;
+        }
+        let mut sleep = time.sleep(PATIENCE);
+        let answered = poll_fn(|cx| match Pin::new(&mut answer).poll(cx) {
+            Poll::Ready(_) => Poll::Ready(true),
+            Poll::Pending => Pin::new(&mut sleep).poll(cx).map(|()| false),
+        });
+        if !answered.await {
+            self.is_silent.store(true, Ordering::Release);
+        }
     }
 
     /// Has an adaptive dependency's history read. The answer comes when it has been, or never if the
@@ -99,47 +121,30 @@ impl Keeper {
     }
 }
 
-/// Waits for the thread's answer, but not for ever. What it was told it does all the same.
-pub(super) async fn patiently(mut answer: oneshot::Receiver<()>, time: &Time) {
-    let mut sleep = time.sleep(PATIENCE);
-    poll_fn(|cx| match Pin::new(&mut answer).poll(cx) {
-        Poll::Ready(_) => Poll::Ready(()),
-        Poll::Pending => Pin::new(&mut sleep).poll(cx),
-    })
-    .await;
-}
-
-fn serve(
-    store: &dyn HistoryStore,
-    registry: &Registry,
-    begun: &AtomicBool,
-    requests: &Receiver<Request>,
-) {
+fn serve(store: &dyn HistoryStore, registry: &Registry, begun: &AtomicBool, request: Request) {
     let all =
         || registry.dependencies().iter().for_each(|dependency| look_after(store, dependency));
-    for order in requests {
-        match order {
-            Request::Read(dependency, done) => {
-                // A round that came before it may have: what is restored twice counts double.
-                if dependency.gate().breaker().wants_history() {
-                    read(store, &dependency);
-                }
-                // Whoever waited may have given up.
-                let _ = done.send(());
+    match request {
+        Request::Read(dependency, done) => {
+            // A round before it may have read it: what is restored twice counts double.
+            if dependency.gate().breaker().wants_history() {
+                read(store, &dependency);
             }
-            Request::KeepAll => {
-                begun.store(false, Ordering::Release);
-                all();
-            }
-            Request::Flush(done) => {
-                registry.dependencies().iter().for_each(|it| it.gate().breaker().round_off());
-                all();
-                let _ = done.send(());
-            }
-            Request::Keep(dependency) => {
-                dependency.gate().breaker().round_off();
-                look_after(store, &dependency);
-            }
+            // The caller may have given up.
+            let _ = done.send(());
+        }
+        Request::KeepAll => {
+            begun.store(false, Ordering::Release);
+            all();
+        }
+        Request::Flush(done) => {
+            registry.dependencies().iter().for_each(|it| it.gate().breaker().round_off());
+            all();
+            let _ = done.send(());
+        }
+        Request::Keep(dependency) => {
+            dependency.gate().breaker().round_off();
+            look_after(store, &dependency);
         }
     }
 }

@@ -64,7 +64,9 @@ fn what_two_want_read_is_not_counted_twice() {
         answer
     });
     drop(requests);
-    serve(&store, &Registry::default(), &AtomicBool::new(false), &received);
+    for request in received {
+        serve(&store, &Registry::default(), &AtomicBool::new(false), request);
+    }
     for mut answer in answers {
         answer.try_recv().unwrap();
     }

@@ -129,6 +129,23 @@ fn dawdlers_are_shut_out_and_the_scraper_gets_its_turn() {
 }
 
 #[test]
+fn a_scrape_among_hundreds_of_idle_connections_takes_no_time() {
+    let patient = Limits { head: Duration::from_secs(600), ..Limits::default() };
+    let patient = Limits { connection: Duration::from_secs(600), ..patient };
+    let server = Server::bind_with(ANY_PORT, || "page".into(), patient).unwrap();
+    // Each scrape would wait for ten minutes behind them, were no connection to give way.
+    let mut idle: Vec<_> = (0..200).map(|_| connect(server.local_addr())).collect();
+    assert_serves(server.local_addr(), "page");
+    idle.extend((0..100).map(|_| connect(server.local_addr())));
+    assert_serves(server.local_addr(), "page");
+    // Those that came first gave way, the last ones are still there and are served.
+    let mut last = idle.pop().unwrap();
+    last.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    assert_eq!(split(&hear(last)).1, "page");
+    assert_eq!(hear(idle.swap_remove(0)), "", "closed");
+}
+
+#[test]
 fn one_who_never_reads_is_cut_off() {
     let limits =
         Limits { connections: 1, connection: Duration::from_millis(200), ..Limits::default() };
@@ -158,12 +175,13 @@ fn a_large_page_arrives_whole() {
 fn many_at_once_are_all_served() {
     let server = Server::bind(ANY_PORT, || "x 1\n".into()).unwrap();
     // More than it serves at once; as many more as that and the system's backlog would turn some away.
-    let mut streams: Vec<_> = (0..150).map(|_| connect(server.local_addr())).collect();
-    // Those accepted first are asked last.
-    for stream in streams.iter_mut().rev() {
+    let asked = || {
+        let mut stream = connect(server.local_addr());
         stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-    }
-    for stream in streams {
+        stream
+    };
+    let streams: Vec<_> = (0..150).map(|_| asked()).collect();
+    for stream in streams.into_iter().rev() {
         assert_eq!(split(&hear(stream)).1, "x 1\n");
     }
 }
