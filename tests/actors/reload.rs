@@ -9,7 +9,8 @@ use seawall::policy::{PolicyFile, PolicyFileError};
 use seawall::prelude::*;
 use seawall::runtime::ReloadError;
 use seawall_tests::{
-    Api, ApiClient, Scripted, Step, Task, Trouble, World, block_on, ready, refused,
+    Api, ApiClient, Scripted, Step, Task, Tell, Trouble, World, block_on, eventually, ready,
+    refused,
 };
 
 use crate::build::*;
@@ -276,4 +277,89 @@ fn a_fallback_keeps_the_calls_deadline_through_a_reload() {
     assert!(call.poll().is_pending(), "the fallback runs");
     later(&world, ms(1_500));
     assert!(matches!(call.ready(), Err(Trouble::Fault(Fault::TimedOut { .. }))));
+}
+
+/// A policy file of its own, removed at the end.
+struct File(std::path::PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("seawall-{name}-{}.toml", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, text: &str) {
+        std::fs::write(&self.0, text).unwrap();
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_file_that_is_read_empty_or_cut_off_changes_nothing_and_says_what_is_gone() {
+    let file = File::new("cut-off", "[pay]\ntimeout = \"2s\"\n[stock]\ntimeout = \"3s\"\n[x]\n");
+    let seawall = Seawall::builder().policy_file(&file.0).start().unwrap();
+    let _pay: ApiClient<_> = ready(seawall.spawn("pay", Scripted::new([]))).unwrap();
+    let _stock: ApiClient<_> = ready(seawall.spawn("stock", Scripted::new([]))).unwrap();
+    let timeouts =
+        || ["pay", "stock"].map(|name| seawall.dependency(name).unwrap().policy().timeout());
+    let lost = |error: ReloadError| match error {
+        ReloadError::LostSections { sections, .. } => sections.join(" "),
+        other => unreachable!("{other}"),
+    };
+    for (text, gone) in [
+        ("", "pay stock x"),
+        ("[pay]\ntimeout = \"2s\"\n", "stock"),
+        ("[defaults]\n", "pay stock x"),
+    ] {
+        file.write(text);
+        let error = seawall.reload().unwrap_err();
+        assert!(error.to_string().contains("leave its section empty"), "{error}");
+        assert_eq!(lost(error), gone, "{text:?}");
+        assert_eq!(timeouts(), [secs(2), secs(3)], "{text:?}");
+    }
+    // A section that no dependency was spawned for may go, and one may be left empty on purpose.
+    file.write("[pay]\ntimeout = \"1s\"\n[stock]\n");
+    assert_eq!(seawall.reload().unwrap().changed, ["pay", "stock"]);
+    assert_eq!(timeouts(), [secs(1), secs(10)]);
+}
+
+#[test]
+fn names_misspelt_in_the_file_are_told_with_the_name_that_is_meant() {
+    let file = File::new(
+        "misspelt",
+        "[pay]\n[pay.methods.wirte]\ntimeout = \"1s\"\n[paymnets]\n[warehouse]\n",
+    );
+    let time = Time::manual();
+    let (tell, events) = Tell::new();
+    let seawall =
+        Seawall::builder().time(&time).observer(tell).policy_file(&file.0).start().unwrap();
+    let _pay: ApiClient<_> = ready(seawall.spawn("pay", Scripted::new([]))).unwrap();
+    let _payments: ApiClient<_> = ready(seawall.spawn("payments", Scripted::new([]))).unwrap();
+    let next = || events.recv_timeout(seawall_tests::PATIENCE).unwrap();
+    let at = seawall.now();
+    let (dependency, method) = ("pay".into(), "wirte".into());
+    let nearest = Some("write".into());
+    assert_eq!(next(), Event::UnknownMethod { at, dependency, method, nearest });
+    // A minute after the start the sections are looked for.
+    let mut told = Vec::new();
+    eventually("both are told", || {
+        time.advance(secs(1));
+        if let Ok(Event::UnspawnedSection { dependency, nearest, .. }) = events.try_recv() {
+            told.push((dependency.to_string(), nearest.map(|name| name.to_string())));
+        }
+        told.len() == 2
+    });
+    let expected = [("paymnets".into(), Some("payments".into())), ("warehouse".into(), None)];
+    assert_eq!(told, expected);
+    let reloaded = seawall.reload().unwrap();
+    assert_eq!(reloaded.unspawned, ["paymnets", "warehouse"]);
+    assert_eq!(reloaded.unknown_methods, ["pay.methods.wirte"]);
+    time.advance(secs(300));
+    assert!(events.try_recv().is_err(), "each is told once");
 }

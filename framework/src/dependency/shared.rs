@@ -13,7 +13,7 @@ use crate::clock::Moment;
 use crate::entropy::Entropy;
 use crate::error::{DependencyName, RejectedBy};
 use crate::event::{Command, Event, Observer, Sampler, Transition};
-use crate::policy::Policy;
+use crate::policy::{Policy, nearest};
 use crate::retry::Budget;
 use crate::swappable::Swappable;
 use crate::sync::Mutex;
@@ -144,6 +144,15 @@ impl Dependency {
         };
         // In bounds: found, or inserted just now.
         Arc::clone(&methods[at].1)
+    }
+
+    /// The methods that the policy names and no trait on the dependency has, each with the known one that may be meant.
+    #[must_use]
+    pub fn unknown_methods(&self) -> Vec<(String, Option<&'static str>)> {
+        let known: Vec<&'static str> = self.methods.lock().iter().map(|(name, _)| *name).collect();
+        let policy = self.policy.load();
+        let unknown = policy.methods().keys().filter(|name| !known.contains(&name.as_str()));
+        unknown.map(|name| (name.clone(), nearest(name, known.iter().copied()))).collect()
     }
 
     /// Tells everybody of a move of the breaker.

@@ -208,6 +208,28 @@ pub enum Event {
         /// Whose.
         dependency: DependencyName,
     },
+    /// The policy has settings for a method that no trait on the dependency has: a name misspelt, perhaps. Told once, when
+    /// the dependency is spawned or its policy reloaded.
+    UnknownMethod {
+        /// When.
+        at: Moment,
+        /// Whose policy.
+        dependency: DependencyName,
+        /// The name in the policy.
+        method: Arc<str>,
+        /// The known method that is meant, if one is a slip of the finger away.
+        nearest: Option<Arc<str>>,
+    },
+    /// The policy file has a section that no dependency was spawned for: a name misspelt, perhaps. Told once, a minute after
+    /// the start or later.
+    UnspawnedSection {
+        /// When.
+        at: Moment,
+        /// The section's name.
+        dependency: DependencyName,
+        /// The spawned dependency that is meant, if one is a slip of the finger away.
+        nearest: Option<Arc<str>>,
+    },
     /// The dependency's actor died and was rebuilt on the same gate.
     ActorRestarted {
         /// When.
@@ -248,6 +270,8 @@ impl Event {
             | Self::SlowCall { at, .. }
             | Self::CommandExecuted { at, .. }
             | Self::Reloaded { at, .. }
+            | Self::UnknownMethod { at, .. }
+            | Self::UnspawnedSection { at, .. }
             | Self::ActorRestarted { at, .. }
             | Self::HistoryTrouble { at, .. }
             | Self::ActorUnattended { at, .. } => *at,
@@ -264,6 +288,8 @@ impl Event {
             | Self::SlowCall { dependency, .. }
             | Self::CommandExecuted { dependency, .. }
             | Self::Reloaded { dependency, .. }
+            | Self::UnknownMethod { dependency, .. }
+            | Self::UnspawnedSection { dependency, .. }
             | Self::ActorRestarted { dependency, .. }
             | Self::HistoryTrouble { dependency, .. }
             | Self::ActorUnattended { dependency, .. } => dependency,

@@ -92,7 +92,12 @@ pub enum PolicyFileError {
         /// Why not.
         source: Arc<std::io::Error>,
     },
-    /// It can be read, but not obeyed.
+    /// It changed each time that it was read: it is being written.
+    Changing {
+        /// Which file.
+        file: String,
+    },
+    /// It can be read, but something in it is wrong.
     Invalid {
         /// Which file.
         file: String,
@@ -107,14 +112,14 @@ impl PolicyFileError {
     #[must_use]
     pub fn file(&self) -> &str {
         match self {
-            Self::Read { file, .. } | Self::Invalid { file, .. } => file,
+            Self::Read { file, .. } | Self::Changing { file } | Self::Invalid { file, .. } => file,
         }
     }
     /// Everything that is wrong with the file, from top to bottom; nothing if it could not be read.
     #[must_use]
     pub fn mistakes(&self) -> &[Mistake] {
         match self {
-            Self::Read { .. } => &[],
+            Self::Read { .. } | Self::Changing { .. } => &[],
             Self::Invalid { mistakes, .. } => mistakes,
         }
     }
@@ -125,6 +130,9 @@ impl fmt::Display for PolicyFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read { file, source } => write!(f, "error: cannot read {file}: {source}"),
+            Self::Changing { file } => {
+                write!(f, "error: {file} changed each time that it was read: is it being written?")
+            }
             Self::Invalid { file, mistakes } => {
                 for (i, mistake) in mistakes.iter().take(MAX_SHOWN).enumerate() {
                     if i > 0 {
@@ -147,8 +155,9 @@ impl fmt::Display for PolicyFileError {
 impl std::error::Error for PolicyFileError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Read { source, .. } => Some(&**source),
-            Self::Invalid { .. } => None,
+            // The text says already what the system said.
+            Self::Read { source, .. } => source.source(),
+            Self::Changing { .. } | Self::Invalid { .. } => None,
         }
     }
 }

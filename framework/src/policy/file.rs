@@ -59,21 +59,21 @@ impl PolicyFile {
     /// Reads and checks the file at `path`. Blocks while it reads.
     ///
     /// # Errors
-    /// It cannot be read, is longer than [`MAX_FILE_BYTES`], or says something that makes no sense:
-    /// then every mistake in it, each with its place.
+    /// It cannot be read, keeps changing while it is read, is longer than [`MAX_FILE_BYTES`], or says something that makes
+    /// no sense: then every mistake in it, each with its place.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, PolicyFileError> {
         let path = path.as_ref();
         let name = path.display().to_string();
-        let read = || -> std::io::Result<String> {
-            let mut text = String::new();
-            // A byte more than allowed tells a file that is too long from one that just fits.
-            std::fs::File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
-            Ok(text)
-        };
-        match read() {
-            Ok(text) => Self::parse(&text, &name),
-            Err(source) => Err(PolicyFileError::Read { file: name, source: Arc::new(source) }),
+        for _ in 0..READS_MAX {
+            match read(path) {
+                Ok(Some(text)) => return Self::parse(&text, &name),
+                Ok(None) => {}
+                Err(source) => {
+                    return Err(PolicyFileError::Read { file: name, source: Arc::new(source) });
+                }
+            }
         }
+        Err(PolicyFileError::Changing { file: name })
     }
 
     /// Checks `text`, called `file_name` in what is said about it.
@@ -129,6 +129,24 @@ impl PolicyFile {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.policies.keys().map(String::as_str)
     }
+}
+
+/// How often a file is read that changes meanwhile.
+const READS_MAX: u32 = 3;
+
+/// The text of a file. `None`: it changed while it was read.
+fn read(path: &Path) -> std::io::Result<Option<String>> {
+    let mut file = std::fs::File::open(path)?;
+    let before = file.metadata()?;
+    let mut text = String::new();
+    // A byte more than allowed tells a file that is too long from one that just fits.
+    (&mut file).take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
+    let after = file.metadata()?;
+    let is_same = before.len() == after.len() && before.modified().ok() == after.modified().ok();
+    // What is not a plain file (a pipe, `/dev/stdin`) has no length.
+    let is_whole =
+        !after.is_file() || after.len() > MAX_FILE_BYTES || after.len() == text.len() as u64;
+    Ok((is_same && is_whole).then_some(text))
 }
 
 /// The sections of a file, on their way to being policies.

@@ -15,6 +15,7 @@ pub use builder::{Builder, InvalidPolicy, PolicyMistake};
 pub use diagnostic::{Mistake, PolicyFileError};
 pub use file::{MAX_FILE_BYTES, PolicyFile};
 pub use parts::IntoConfig;
+pub(crate) use schema::nearest;
 pub use settings::{
     DEFAULT_DEADLINE, DEFAULT_FALLBACK_TIMEOUT, DEFAULT_TIMEOUT, MAX_DURATION, MIN_DURATION,
     MethodPolicy, Policy,

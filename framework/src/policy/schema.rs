@@ -120,7 +120,7 @@ pub(super) fn home(name: &str, fields: &[Field], path: &str) -> Option<String> {
 }
 
 /// The known name that differs by a slip of the finger.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // No known key is this long, and the distance costs length times length.
     if name.len() > 64 {
         return None;
@@ -133,22 +133,38 @@ pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, known)| known)
 }
 
-/// Letters to add, remove or replace to get from one word to the other (Levenshtein).
+/// Letters to add, remove, replace or swap with their neighbour to get from one word to the other (Damerau and Levenshtein,
+/// as optimal string alignment).
 fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (b, cell) in to.iter().zip(row.iter_mut().skip(1)) {
-            let best = (diagonal + usize::from(a != *b)).min(left + 1).min(*cell + 1);
-            diagonal = *cell;
-            *cell = best;
-            left = best;
+    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
+    let mut before = vec![0; to.len() + 1];
+    let mut above: Vec<usize> = (0..=to.len()).collect();
+    for i in 1..=from.len() {
+        let mut row = vec![i; to.len() + 1];
+        for j in 1..=to.len() {
+            let replaced = above[j - 1] + usize::from(from[i - 1] != to[j - 1]);
+            row[j] = replaced.min(above[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1] {
+                row[j] = row[j].min(before[j - 2] + 1);
+            }
         }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
+        before = std::mem::replace(&mut above, row);
     }
-    row.last().copied().unwrap_or_default()
+    above.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_finger_is_one_letter_or_two_swapped() {
+        for (word, known) in [("wirte", "write"), ("balanse", "balance"), ("paymnets", "payments")]
+        {
+            assert_eq!(nearest(word, [known, "other"]), Some(known));
+        }
+        assert_eq!(nearest("read", ["write", "balance"]), None);
+        assert_eq!((distance("", "abc"), distance("abc", ""), distance("ab", "ba")), (3, 3, 1));
+        assert_eq!((distance("kitten", "sitting"), distance("abcd", "badc")), (3, 2));
+    }
 }

@@ -622,7 +622,7 @@ fn several_mistakes_of_syntax_come_at_once_and_with_the_others() {
 fn a_file_that_cannot_be_read_says_so() {
     let error = PolicyFile::load("no/such/file.toml").unwrap_err();
     assert!(error.to_string().starts_with("error: cannot read no/such/file.toml: "), "{error}");
-    assert!(std::error::Error::source(&error).is_some());
+    assert!(error.to_string().contains("No such file"), "{error}");
     assert_eq!((error.file(), error.mistakes().len()), ("no/such/file.toml", 0));
 }
 

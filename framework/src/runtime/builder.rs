@@ -1,13 +1,13 @@
 //! Starting a Seawall.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::actor::{RestartPolicy, Supervision, SupervisionError};
+use crate::actor::{ActorHandle, Job, RestartPolicy, Supervision, SupervisionError};
 use crate::breaker::adaptive::HistoryStore;
 use crate::constraint::InvalidSettings;
 use crate::entropy::Entropy;
@@ -22,6 +22,7 @@ use super::history::{FileStore, KEPT_EVERY, Keeper};
 use super::registry::Registry;
 use super::reload::Policies;
 use super::seawall::{Parts, Seawall};
+use super::unused::{LOOKED_FOR_EVERY, Unused};
 
 /// Seawall could not be started. Nothing was.
 #[derive(Debug, thiserror::Error)]
@@ -259,6 +260,12 @@ impl Builder {
         let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::new(Tracing)];
         observers.extend(self.observers);
         observers.push(Arc::clone(&events) as Arc<dyn Observer>);
+        let observer: Arc<dyn Observer> = Arc::new(All(observers));
+        let sections: BTreeSet<String> = file.names().map(str::to_owned).collect();
+        let has_sections = !sections.is_empty() || path.is_some();
+        let (clock, told) = (time.clone(), Arc::clone(&observer));
+        let unused = Arc::new(Unused::new(clock, told, Arc::clone(&registry), sections));
+        let looking = has_sections.then(|| look_for_unused(&supervision, Arc::clone(&unused)));
         Ok(Seawall::new(Parts {
             time,
             supervision,
@@ -266,10 +273,11 @@ impl Builder {
             exporting,
             keeper,
             keeping,
-            unspawned: file.names().map(str::to_owned).collect(),
+            unused,
+            looking,
             policies: Policies::new(path, self.own_policies, file),
             entropy: self.seed.map_or_else(Entropy::system, Entropy::seeded),
-            observer: Arc::new(All(observers)),
+            observer,
             events: Broadcast(events),
         }))
     }
@@ -279,6 +287,17 @@ impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Builder").field("metrics", &self.metrics).finish_non_exhaustive()
     }
+}
+
+/// From a minute after the start on, once a minute.
+fn look_for_unused(supervision: &Supervision, unused: Arc<Unused>) -> ActorHandle<Job> {
+    let mut is_first = true;
+    supervision.repeat("unused settings", LOOKED_FOR_EVERY, move || {
+        // The first round is at the start, before anything can have been spawned.
+        if !std::mem::take(&mut is_first) {
+            unused.tell_sections();
+        }
+    })
 }
 
 /// Publication into somebody's recorder, of a type that only its closure knows.

@@ -9,6 +9,7 @@ mod registry;
 mod reload;
 mod seawall;
 mod shutdown;
+mod unused;
 
 pub use builder::{Builder, StartError};
 pub use dependency::DependencyHandle;

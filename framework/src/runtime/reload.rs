@@ -1,11 +1,12 @@
 //! Other policies while calls go on.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::policy::{Policy, PolicyFile, PolicyFileError};
 use crate::sync::Mutex;
 
-use super::registry::Registry;
+use super::registry::{Registered, Registry};
 
 /// What a reload changed.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -15,6 +16,8 @@ pub struct Reloaded {
     pub changed: Vec<String>,
     /// Sections of the file that no dependency has been spawned for: a name misspelt, perhaps.
     pub unspawned: Vec<String>,
+    /// Methods that a policy has settings for and no trait on its dependency has, as `payments.methods.balanse`.
+    pub unknown_methods: Vec<String>,
 }
 
 /// The policies could not be read again. Everything goes on by the ones that there were.
@@ -27,6 +30,33 @@ pub enum ReloadError {
     /// The file cannot be read, or something in it is wrong: everything that is, is listed.
     #[error(transparent)]
     Policy(#[from] PolicyFileError),
+    /// Sections that the file had are gone, and it was read twice. It may have been cut off while it is written, and its
+    /// dependencies would fall back to the defaults. To put a dependency under the defaults on purpose, leave its section
+    /// empty, or give the policies to [`Seawall::reload_from`](super::Seawall::reload_from).
+    #[error(
+        "{}: {} gone since the last reload; to put a dependency under [defaults], leave its section empty",
+        file.display(), listed(sections)
+    )]
+    LostSections {
+        /// Which file.
+        file: PathBuf,
+        /// The sections of spawned dependencies; all that there were, if none is left.
+        sections: Vec<String>,
+    },
+}
+
+fn listed(sections: &[String]) -> String {
+    let names: Vec<_> = sections.iter().map(|name| format!("[{name}]")).collect();
+    format!("{} {}", names.join(", "), if names.len() == 1 { "is" } else { "are" })
+}
+
+fn unknown_methods(registered: &Registered) -> impl Iterator<Item = String> + use<> {
+    let dependency = &registered.dependency;
+    let name = Arc::clone(dependency.name());
+    dependency
+        .unknown_methods()
+        .into_iter()
+        .map(move |(method, _)| format!("{name}.methods.{method}"))
 }
 
 /// Where policies come from.
@@ -53,10 +83,28 @@ impl Policies {
         self.own.get(name).cloned().unwrap_or_else(|| self.file.lock().policy(name))
     }
 
-    /// Reads the file again.
-    pub(super) fn read(&self) -> Result<PolicyFile, ReloadError> {
+    /// Reads the file again; a second time if it has lost what it had, because it may be being written.
+    pub(super) fn read(&self, registry: &Registry) -> Result<PolicyFile, ReloadError> {
         let path = self.path.as_ref().ok_or(ReloadError::NoFile)?;
-        Ok(PolicyFile::load(path)?)
+        let file = PolicyFile::load(path)?;
+        if self.lost(&file, registry).is_empty() {
+            return Ok(file);
+        }
+        let file = PolicyFile::load(path)?;
+        match self.lost(&file, registry) {
+            lost if lost.is_empty() => Ok(file),
+            sections => Err(ReloadError::LostSections { file: path.clone(), sections }),
+        }
+    }
+
+    /// Sections of spawned dependencies that `next` does not have any more; all of them, if none is left.
+    fn lost(&self, next: &PolicyFile, registry: &Registry) -> Vec<String> {
+        let is_empty = next.names().next().is_none();
+        let is_lost = |name: &&str| {
+            let is_used = registry.get(name).is_some() && !self.own.contains_key(*name);
+            (is_empty || is_used) && next.names().all(|left| left != *name)
+        };
+        self.file.lock().names().filter(is_lost).map(str::to_owned).collect()
     }
 
     /// Puts `file` in the place of the old one, and every dependency under it.
@@ -64,7 +112,7 @@ impl Policies {
         let _reloading = self.reloading.lock();
         let names: Vec<String> = file.names().map(str::to_owned).collect();
         *self.file.lock() = file;
-        // Whoever is spawned from here on looks again once it is in the registry.
+        // A dependency that is spawned from here on looks again once it is in the registry.
         let spawned = registry.all();
         let changed = spawned
             .iter()
@@ -74,6 +122,7 @@ impl Policies {
         let is_spawned =
             |name: &String| spawned.iter().any(|found| **found.dependency.name() == **name);
         let unspawned = names.into_iter().filter(|name| !is_spawned(name)).collect();
-        Reloaded { changed, unspawned }
+        let unknown_methods = spawned.iter().flat_map(unknown_methods).collect();
+        Reloaded { changed, unspawned, unknown_methods }
     }
 }

@@ -1,6 +1,5 @@
 //! A running Seawall.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +14,6 @@ use crate::entropy::Entropy;
 use crate::error::DependencyName;
 use crate::event::Observer;
 use crate::policy::PolicyFile;
-use crate::sync::Mutex;
 use crate::telemetry::EventStream;
 use crate::time::Time;
 
@@ -27,6 +25,7 @@ use super::history::Keeper;
 use super::registry::{Registered, Registry, Tenancy};
 use super::reload::{Policies, ReloadError, Reloaded};
 use super::shutdown::ShutdownReport;
+use super::unused::Unused;
 
 /// Longest name a dependency may have, in bytes: names become metric labels.
 const MAX_NAME: usize = 128;
@@ -88,8 +87,9 @@ pub(super) struct Inner {
     observer: Arc<dyn Observer>,
     pub(super) events: Broadcast,
     pub(super) closed: AtomicBool,
-    /// Sections of the policy file that nobody has spawned yet.
-    pub(super) unspawned: Mutex<BTreeSet<String>>,
+    pub(super) unused: Arc<Unused>,
+    /// Held so that it goes on, on supervision's thread.
+    _looking: Option<ActorHandle<Job>>,
     pub(super) finished: tokio::sync::OnceCell<ShutdownReport>,
 }
 
@@ -102,7 +102,8 @@ pub(super) struct Parts {
     pub(super) keeper: Option<Keeper>,
     pub(super) keeping: Option<ActorHandle<Job>>,
     pub(super) policies: Policies,
-    pub(super) unspawned: BTreeSet<String>,
+    pub(super) unused: Arc<Unused>,
+    pub(super) looking: Option<ActorHandle<Job>>,
     pub(super) entropy: Entropy,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) events: Broadcast,
@@ -122,7 +123,8 @@ impl Seawall {
             exporting: parts.exporting,
             keeper: parts.keeper,
             _keeping: parts.keeping,
-            unspawned: Mutex::new(parts.unspawned),
+            unused: parts.unused,
+            _looking: parts.looking,
             policies: parts.policies,
             entropy: parts.entropy,
             forks: AtomicU64::new(0),
@@ -166,11 +168,14 @@ impl Seawall {
         {
             keeper.await_answer(read, &self.0.time).await;
         }
-        Ok(link::<P>(service, tenancy))
+        let dependency = Arc::clone(tenancy.dependency());
+        let client = link::<P>(service, tenancy);
+        self.0.unused.tell_methods(&dependency);
+        Ok(client)
     }
 
     fn register(&self, name: DependencyName) -> Registered {
-        self.0.unspawned.lock().remove(&*name);
+        self.0.unused.spawned(&name);
         let policy = self.0.policies.of(&name);
         let entropy = self.0.entropy.fork(self.0.forks.fetch_add(1, Ordering::Relaxed));
         let observer = Arc::clone(&self.0.observer);
@@ -200,16 +205,19 @@ impl Seawall {
     /// limit that changes has no more tokens than it had; a retry budget that changes begins anew. Policies built in code stay.
     ///
     /// # Errors
-    /// [`ReloadError`]: there is no file, it cannot be read, or something in it is wrong. Nothing has
-    /// changed then.
+    /// [`ReloadError`]: there is no file, it cannot be read, something in it is wrong, or it has lost the section of a spawned
+    /// dependency. Nothing has changed then.
     pub fn reload(&self) -> Result<Reloaded, ReloadError> {
-        Ok(self.reload_from(self.0.policies.read()?))
+        Ok(self.reload_from(self.0.policies.read(&self.0.registry)?))
     }
 
     /// As [`Seawall::reload`], with policies from elsewhere.
     pub fn reload_from(&self, policies: PolicyFile) -> Reloaded {
         let reloaded = self.0.policies.replace(policies, &self.0.registry);
-        *self.0.unspawned.lock() = reloaded.unspawned.iter().cloned().collect();
+        self.0.unused.set_sections(reloaded.unspawned.iter().cloned());
+        for registered in self.0.registry.all() {
+            self.0.unused.tell_methods(&registered.dependency);
+        }
         reloaded
     }
 

@@ -74,10 +74,8 @@ impl Inner {
         }
         self.supervision.stop();
         self.exporting.stop();
+        self.unused.tell_sections();
         self.events.0.end();
-        for section in self.unspawned.lock().iter() {
-            tracing::warn!(section, "the policy file has a section that nobody spawned");
-        }
         report
     }
 }

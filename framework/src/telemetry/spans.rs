@@ -51,6 +51,14 @@ impl Observer for Tracing {
             Event::Reloaded { dependency, .. } => {
                 tracing::info!(target: "seawall", dependency = &**dependency, "policy reloaded");
             }
+            Event::UnknownMethod { dependency, method, nearest, .. } => {
+                let (dependency, nearest) = (&**dependency, nearest.as_deref());
+                tracing::warn!(target: "seawall", dependency, method = &**method, did_you_mean = nearest, "the policy has settings for a method that no trait on the dependency has");
+            }
+            Event::UnspawnedSection { dependency, nearest, .. } => {
+                let (section, nearest) = (&**dependency, nearest.as_deref());
+                tracing::warn!(target: "seawall", section, did_you_mean = nearest, "the policy file has a section that no dependency was spawned for");
+            }
             Event::ActorRestarted { dependency, restarts, .. } => {
                 tracing::warn!(target: "seawall", dependency = &**dependency, restarts, "actor failed and was rebuilt");
             }
