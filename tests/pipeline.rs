@@ -10,6 +10,7 @@ mod pipeline {
     mod cancel;
     mod classify;
     mod crowd;
+    mod data;
     mod fallback;
     mod guards;
     mod keys;

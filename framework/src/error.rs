@@ -107,7 +107,8 @@ pub enum RejectedBy {
 
 impl RejectedBy {
     /// Every guard, in the order of [`RejectedBy::index`].
-    pub const ALL: [Self; 5] =
+    pub const ALL: &[Self] = &Self::EVERY;
+    pub(crate) const EVERY: [Self; 5] =
         [Self::Breaker, Self::RateLimit, Self::Bulkhead, Self::QueueFull, Self::Dropped];
 
     /// The label value that metrics use.

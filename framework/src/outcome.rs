@@ -25,7 +25,8 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, in the order of [`Outcome::index`].
-    pub const ALL: [Self; 6] = [
+    pub const ALL: &[Self] = &Self::EVERY;
+    pub(crate) const EVERY: [Self; 6] = [
         Self::Success,
         Self::Failure,
         Self::Ignored,
@@ -132,7 +133,8 @@ pub enum CallOutcome {
 
 impl CallOutcome {
     /// Every outcome, in the order of [`CallOutcome::index`].
-    pub const ALL: [Self; 10] = [
+    pub const ALL: &[Self] = &Self::EVERY;
+    pub(crate) const EVERY: [Self; 10] = [
         Self::Success,
         Self::Failure,
         Self::Ignored,

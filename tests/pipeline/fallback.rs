@@ -87,7 +87,7 @@ fn after_the_deadline(key: &'static str) -> (CallOutcome, Answer) {
     let call = Task::pending(world.client.cached(key));
     world.time.advance(secs(3));
     let answer = call.ready();
-    let how = CallOutcome::ALL.into_iter().find(|&outcome| world.calls(outcome) > 0);
+    let how = CallOutcome::ALL.iter().copied().find(|&outcome| world.calls(outcome) > 0);
     (how.unwrap(), answer)
 }
 

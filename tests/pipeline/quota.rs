@@ -174,7 +174,7 @@ fn a_wait_that_would_be_too_long_is_refused_with_an_honest_retry_after_and_no_fa
     world.time.advance(ms(250));
     assert!(waiting.ready().is_ok());
     assert_eq!((world.seen(), world.handle.state()), (3, State::Closed));
-    assert_eq!(world.handle.snapshot().rejections[RejectedBy::RateLimit.index()], 11);
+    assert_eq!(world.handle.snapshot().rejections(RejectedBy::RateLimit), 11);
     world.assert_idle();
 }
 

@@ -661,3 +661,25 @@ proptest! {
         prop_assert_eq!(breaker.check(then), Ok(()));
     }
 }
+
+#[test]
+fn keys_that_have_not_failed_take_no_memory_for_their_windows() {
+    use seawall::breaker::{Config, Keyed, Window};
+    let config = Config::builder().failure_rate(0.5).window(Window::Calls(10_000)).build().unwrap();
+    let held = |outcome: Outcome| {
+        let mut keyed = None;
+        let counted = allocation_counter::measure(|| {
+            let made = Keyed::<u64>::new(config.clone(), Moment::ZERO);
+            for key in 0..100 {
+                let admission = made.admit(&key, Moment::ZERO, &mut None).unwrap();
+                made.record(admission, outcome, Moment::ZERO);
+            }
+            keyed = Some(made);
+        });
+        drop(keyed);
+        counted.bytes_current
+    };
+    // 16,384 places of 8 bytes for each key, and for the overflow breaker.
+    assert!(held(Outcome::Success) < 500_000, "{}", held(Outcome::Success));
+    assert!(held(Outcome::Failure) > 13_000_000);
+}

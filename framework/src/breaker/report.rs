@@ -1,8 +1,9 @@
 //! What a breaker says about itself.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::event::{State, Transition};
 
@@ -60,5 +61,14 @@ pub struct BreakerReport {
     /// The latest 256 moves, oldest first.
     pub transitions: Vec<Transition>,
     /// How often each move was made: `[from][to]`, by [`State::index`].
+    #[serde(serialize_with = "by_states")]
     pub transition_counts: [[u64; 3]; 3],
+}
+
+/// By the names of both states: `{"closed": {"open": 1, …}, …}`.
+fn by_states<S: Serializer>(counts: &[[u64; 3]; 3], to: S) -> Result<S::Ok, S::Error> {
+    let names = || State::ALL.iter().map(|state| state.as_str());
+    to.collect_map(
+        names().zip(counts).map(|(from, row)| (from, names().zip(row).collect::<BTreeMap<_, _>>())),
+    )
 }

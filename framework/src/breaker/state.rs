@@ -14,7 +14,7 @@ use crate::sync::{self, AtomicU64, Mutex, Ordering};
 
 use super::adaptive::Memory;
 use super::admission::Admission;
-use super::config::{Config, Enforcement};
+use super::config::{Config, Enforcement, Trip};
 use super::ramp::{self, Thinner};
 use super::report::{BreakerReport, Mode, Refusal};
 use super::shared_counters::SharedCounters;
@@ -77,12 +77,24 @@ impl CircuitBreaker {
     /// A closed breaker, or a disabled one if its settings say so.
     #[must_use]
     pub fn new(config: impl Into<Arc<Config>>, now: Moment) -> Self {
-        let config = config.into();
+        Self::with_window(config.into(), now, Window::new)
+    }
+
+    /// The same for one of many, which takes the memory of a window of calls only when it is needed.
+    pub(super) fn small(config: impl Into<Arc<Config>>, now: Moment) -> Self {
+        Self::with_window(config.into(), now, Window::small)
+    }
+
+    fn with_window(
+        config: Arc<Config>,
+        now: Moment,
+        window: impl FnOnce(&Trip, Moment) -> Window,
+    ) -> Self {
         let word = Word::free(config.enforcement(), 0);
         let observing = config.enforcement() == Enforcement::Observe;
         let trip = config.trip();
         let memory = trip.adaptive.map(|adaptive| Arc::new(Memory::new(adaptive)));
-        let window = Window::new(&trip, now).remembering(&trip, memory.as_ref(), now);
+        let window = window(&trip, now).remembering(&trip, memory.as_ref(), now);
         Self {
             word: AtomicU64::new(word.0),
             settings: Swappable::new(Settings::new(config, window)),

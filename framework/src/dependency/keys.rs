@@ -33,6 +33,8 @@ pub const MAX_OPEN_KEYS_NAMED: usize = 32;
 const SWEEP: Duration = Duration::from_secs(1);
 /// Else as often as idle keys make it worth while, at most.
 const LONGEST_SWEEP: Duration = Duration::from_secs(60);
+/// Warned of at the first key, if the windows of all keys can take more.
+const WARN_BYTES: u64 = 256 << 20;
 /// Each look is at some hundred keys; no more looks than this at a time.
 const LOOKS_MAX: usize = 16;
 
@@ -167,7 +169,11 @@ impl KeyBreakers {
         Some(KeysSnapshot {
             keys: census.keys,
             open: census.tripped,
-            open_keys: breakers.open_keys(MAX_OPEN_KEYS_NAMED),
+            open_keys: breakers
+                .open_keys(MAX_OPEN_KEYS_NAMED)
+                .into_iter()
+                .map(|(key, state)| OpenKey { key, state })
+                .collect(),
             overflow: breakers.overflow_state(),
             evicted: breakers.evicted_total(),
             overflowed: breakers.overflowed_total(),
@@ -191,6 +197,16 @@ fn settings(policy: &Policy) -> (Config, Keys) {
     (policy.breaker().for_key(), policy.keyed().unwrap_or_default())
 }
 
+/// A key whose breaker is not closed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct OpenKey {
+    /// The key.
+    pub key: String,
+    /// Open or half-open.
+    pub state: State,
+}
+
 /// The breakers of a dependency's keys at one instant.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
@@ -200,7 +216,7 @@ pub struct KeysSnapshot {
     /// How many of them are open or half-open.
     pub open: usize,
     /// Up to [`MAX_OPEN_KEYS_NAMED`] of those, with their states, in no order.
-    pub open_keys: Vec<(String, State)>,
+    pub open_keys: Vec<OpenKey>,
     /// The state of the breaker that keys share for which there is no room.
     pub overflow: State,
     /// Keys that were evicted, for room or as idle, since the start.
@@ -254,6 +270,15 @@ impl Dependency {
 
     #[cold]
     fn first_key(&self) -> &Keyed<String> {
+        let policy = self.policy();
+        let max_keys = policy.keyed().unwrap_or_default().max_keys();
+        let bytes = policy.breaker().window_bytes().saturating_mul(max_keys as u64);
+        if bytes > WARN_BYTES {
+            tracing::warn!(
+                target: "seawall", dependency = &**self.name(), max_keys, bytes,
+                "the breakers of all keys can take this much memory: set a smaller breaker.window or breaker.keyed.max_keys"
+            );
+        }
         // No reload comes between reading the policy and its being heeded.
         self.with_policy(|policy, entropy: &Entropy| {
             self.gate().keys().breakers.get_or_init(|| {

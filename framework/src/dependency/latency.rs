@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
 /// Steps within a decade, times ten.
 const STEPS: [u64; 7] = [10, 15, 20, 30, 40, 50, 75];
 /// 1 µs up to 10 s and beyond.
@@ -66,10 +64,9 @@ pub fn bucket(nanos: u64) -> usize {
 }
 
 /// A latency histogram.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Latency {
     /// How many calls fell into each bucket; the last one is everything above 100 s.
-    #[serde(skip)]
     pub buckets: [u64; BUCKETS],
     /// All of them together, in nanoseconds.
     pub sum_nanos: u64,

@@ -9,6 +9,7 @@ mod latency;
 #[cfg(all(test, seawall_loom))]
 mod loom;
 mod method;
+mod named;
 mod quota;
 mod refused;
 mod shared;
@@ -18,7 +19,7 @@ mod stats;
 mod waiting_room;
 
 pub use gate::Gate;
-pub use keys::{Key, KeysSnapshot, MAX_KEY_BYTES, MAX_OPEN_KEYS_NAMED};
+pub use keys::{Key, KeysSnapshot, MAX_KEY_BYTES, MAX_OPEN_KEYS_NAMED, OpenKey};
 pub use latency::{BUCKETS, Latency, bucket};
 pub use method::{MethodSpec, MethodTable};
 pub use shared::Dependency;

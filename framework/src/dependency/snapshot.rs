@@ -13,6 +13,7 @@ use crate::outcome::{CallOutcome, Outcome};
 
 use super::keys::KeysSnapshot;
 use super::latency::Latency;
+use super::named::{by_call_outcome, by_guard, by_outcome};
 use super::stats::MethodCounts;
 
 /// A dependency at one instant.
@@ -40,8 +41,9 @@ pub struct Snapshot {
     pub capacity: u32,
     /// The share of the mailbox that is taken, 0 to 1.
     pub fill_ratio: f64,
-    /// Refused attempts, by [`RejectedBy::index`].
-    pub rejections: [u64; RejectedBy::ALL.len()],
+    /// See [`Snapshot::rejections`].
+    #[serde(serialize_with = "by_guard")]
+    pub(super) rejections: [u64; RejectedBy::ALL.len()],
     /// Attempts that the dependency saw after the first of their call.
     pub retries: u64,
     /// How often its actor was rebuilt.
@@ -60,12 +62,15 @@ pub struct Snapshot {
 pub struct MethodSnapshot {
     /// Its name.
     pub name: &'static str,
-    /// Calls that have ended, by [`CallOutcome::index`].
-    pub calls: [u64; CallOutcome::ALL.len()],
-    /// Attempts that have ended, by [`Outcome::index`].
-    pub attempts: [u64; Outcome::ALL.len()],
-    /// Calls that ended refused, by [`RejectedBy::index`] of the guard.
-    pub rejected: [u64; RejectedBy::ALL.len()],
+    /// See [`MethodSnapshot::calls`].
+    #[serde(serialize_with = "by_call_outcome")]
+    pub(crate) calls: [u64; CallOutcome::ALL.len()],
+    /// See [`MethodSnapshot::attempts`].
+    #[serde(serialize_with = "by_outcome")]
+    pub(crate) attempts: [u64; Outcome::ALL.len()],
+    /// See [`MethodSnapshot::rejected`].
+    #[serde(serialize_with = "by_guard")]
+    pub(crate) rejected: [u64; RejectedBy::ALL.len()],
     /// How long calls took that were not refused.
     pub latency: Latency,
 }
@@ -74,6 +79,24 @@ impl MethodSnapshot {
     pub(super) fn new(name: &'static str, counts: MethodCounts) -> Self {
         let MethodCounts { calls, attempts, rejected, latency } = counts;
         Self { name, calls, attempts, rejected, latency }
+    }
+
+    /// Calls that have ended so.
+    #[must_use]
+    pub fn calls(&self, outcome: CallOutcome) -> u64 {
+        self.calls[outcome.index()]
+    }
+
+    /// Attempts that have ended so.
+    #[must_use]
+    pub fn attempts(&self, outcome: Outcome) -> u64 {
+        self.attempts[outcome.index()]
+    }
+
+    /// Calls that ended refused by this guard.
+    #[must_use]
+    pub fn rejected(&self, by: RejectedBy) -> u64 {
+        self.rejected[by.index()]
     }
 }
 
@@ -87,19 +110,19 @@ impl Snapshot {
     /// Calls that ended so, over all methods.
     #[must_use]
     pub fn calls(&self, outcome: CallOutcome) -> u64 {
-        self.methods.iter().map(|method| method.calls[outcome.index()]).sum()
+        self.methods.iter().map(|method| method.calls(outcome)).sum()
     }
 
     /// Attempts that ended so, over all methods.
     #[must_use]
     pub fn attempts(&self, outcome: Outcome) -> u64 {
-        self.methods.iter().map(|method| method.attempts[outcome.index()]).sum()
+        self.methods.iter().map(|method| method.attempts(outcome)).sum()
     }
 
     /// Calls that ended refused by this guard, over all methods.
     #[must_use]
     pub fn rejected_calls(&self, by: RejectedBy) -> u64 {
-        self.methods.iter().map(|method| method.rejected[by.index()]).sum()
+        self.methods.iter().map(|method| method.rejected(by)).sum()
     }
 
     /// Attempts that this guard refused, whatever became of their calls.

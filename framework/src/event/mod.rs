@@ -29,7 +29,8 @@ pub enum State {
 
 impl State {
     /// Every state, in the order of [`State::index`].
-    pub const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::HalfOpen];
+    pub const ALL: &[Self] = &Self::EVERY;
+    pub(crate) const EVERY: [Self; 3] = [Self::Closed, Self::Open, Self::HalfOpen];
 
     /// The label value that metrics use.
     #[must_use]
@@ -115,7 +116,8 @@ pub enum Command {
 
 impl Command {
     /// Every command.
-    pub const ALL: [Self; 5] =
+    pub const ALL: &[Self] = &Self::EVERY;
+    pub(crate) const EVERY: [Self; 5] =
         [Self::ForceOpen, Self::ForceClosed, Self::Disable, Self::Observe, Self::Reset];
 
     /// As logs and data spell it.

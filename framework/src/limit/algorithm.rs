@@ -95,6 +95,22 @@ pub trait Algorithm: fmt::Debug + Send + Sync {
     /// nothing: each algorithm says when. Given back at once, and not reserved, it is worth all of it.
     fn refund(&self, state: &Self::State, now: Moment, cost: u64, taken_for: Moment);
 
+    /// How much of what was taken still counts at `now`; above the limit, if the limit was lowered since.
+    fn spent(&self, state: &Self::State, now: Moment) -> u64 {
+        self.limit().saturating_sub(self.peek(state, now, 0).remaining)
+    }
+
+    /// The state of a limiter of which so much is spent at `now`. Above the limit, nothing is there until that much has come
+    /// back: what was spent under other settings stays spent.
+    ///
+    /// By default no more than the limit is.
+    fn start_spent(&self, now: Moment, spent: u64) -> Self::State {
+        let state = self.start(now);
+        // It has its whole limit, so this is never refused.
+        let _ = self.try_take(&state, now, spent.min(self.limit()));
+        state
+    }
+
     /// Whether the state says nothing that [`Algorithm::start`] would not: then it can be forgotten.
     fn is_fresh(&self, state: &Self::State, now: Moment) -> bool;
 }

@@ -123,6 +123,20 @@ impl Algorithm for AnyAlgorithm {
         ask!(self, state, |it, its| it.refund(its, now, cost, taken_for), else ());
     }
 
+    fn spent(&self, state: &AnyState, now: Moment) -> u64 {
+        ask!(self, state, |it, its| it.spent(its, now), else self.limit())
+    }
+
+    fn start_spent(&self, now: Moment, spent: u64) -> AnyState {
+        match self {
+            Self::FixedWindow(it) => AnyState::FixedWindow(it.start_spent(now, spent)),
+            Self::SlidingLog(it) => AnyState::SlidingLog(Box::new(it.start_spent(now, spent))),
+            Self::SlidingWindow(it) => AnyState::SlidingWindow(it.start_spent(now, spent)),
+            Self::TokenBucket(it) => AnyState::TokenBucket(it.start_spent(now, spent)),
+            Self::LeakyBucket(it) => AnyState::LeakyBucket(it.start_spent(now, spent)),
+        }
+    }
+
     fn is_fresh(&self, state: &AnyState, now: Moment) -> bool {
         ask!(self, state, |it, its| it.is_fresh(its, now), else false)
     }

@@ -196,6 +196,17 @@ impl Algorithm for FixedWindow {
         });
     }
 
+    fn spent(&self, state: &WindowCount, now: Moment) -> u64 {
+        let slot = self.look(state.word.load(Ordering::Relaxed), now).0;
+        self.windows.amount(slot.count)
+    }
+
+    fn start_spent(&self, now: Moment, spent: u64) -> WindowCount {
+        let count = self.windows.spent_units(spent);
+        let slot = Slot { count, ..Slot::empty(self.windows.index(now)) };
+        WindowCount { word: AtomicU64::new(self.windows.pack(slot)) }
+    }
+
     fn is_fresh(&self, state: &WindowCount, now: Moment) -> bool {
         let slot = self.windows.unpack(state.word.load(Ordering::Relaxed));
         slot.is_vacant() || slot.index < self.windows.index(now)

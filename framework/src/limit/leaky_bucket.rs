@@ -243,6 +243,17 @@ impl Algorithm for LeakyBucket {
         });
     }
 
+    fn spent(&self, level: &Level, now: Moment) -> u64 {
+        let view = self.look(level.word.load(Ordering::Relaxed), now).0;
+        self.flow.tokens_up(view.level())
+    }
+
+    fn start_spent(&self, now: Moment, spent: u64) -> Level {
+        let level = self.flow.units_of(spent).min(self.flow.farthest);
+        let empty_at = self.flow.units(now).min(MOST).saturating_add(level).min(MOST);
+        Level { word: AtomicU64::new(empty_at) }
+    }
+
     fn is_fresh(&self, level: &Level, now: Moment) -> bool {
         self.seen(level, now).level() == 0
     }

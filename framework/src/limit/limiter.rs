@@ -20,6 +20,20 @@ impl<A: Algorithm> RateLimiter<A> {
         Self { state: algorithm.start(now), algorithm }
     }
 
+    /// A limiter by other settings in the place of one that has been used: what is `spent` of that stays spent, so what
+    /// remains moves by the difference of the two limits, from 0 to the new one. Lowered below what is spent, it gives
+    /// nothing until that much has come back.
+    #[must_use]
+    pub fn with_spent(algorithm: A, now: Moment, spent: u64) -> Self {
+        Self { state: algorithm.start_spent(now, spent), algorithm }
+    }
+
+    /// How much of what was taken still counts at `now`; above the limit, if that was lowered since.
+    #[must_use]
+    pub fn spent(&self, now: Moment) -> u64 {
+        self.algorithm.spent(&self.state, now)
+    }
+
     /// Its settings.
     #[must_use]
     pub fn algorithm(&self) -> &A {

@@ -53,6 +53,16 @@ impl Refill {
         }
     }
 
+    /// So many tokens, in units.
+    pub(super) fn units_of(&self, tokens: u64) -> u64 {
+        u64::try_from(u128::from(tokens) << self.unit_bits).unwrap_or(u64::MAX)
+    }
+
+    /// So many units, in tokens, rounded up.
+    pub(super) fn tokens_up(&self, units: u64) -> u64 {
+        (units >> self.unit_bits) + u64::from(units & ((1 << self.unit_bits) - 1) != 0)
+    }
+
     #[inline]
     pub(super) fn units(&self, now: Moment) -> u64 {
         units(now.as_nanos(), self.units_per_nano)

@@ -250,6 +250,18 @@ impl Algorithm for SlidingLog {
         log.reserved_until = log.reserved_until.min(log.last());
     }
 
+    fn spent(&self, log: &Log, now: Moment) -> u64 {
+        u64::try_from(self.taken(&log.0.lock(), now.as_nanos())).unwrap_or(u64::MAX)
+    }
+
+    fn start_spent(&self, now: Moment, spent: u64) -> Log {
+        let log = Log::default();
+        if spent > 0 {
+            log.0.lock().push(now.as_nanos(), spent);
+        }
+        log
+    }
+
     fn is_fresh(&self, log: &Log, now: Moment) -> bool {
         let log = log.0.lock();
         log.entries.back().is_none_or(|last| {

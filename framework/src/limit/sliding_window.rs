@@ -315,6 +315,23 @@ impl Algorithm for SlidingWindow {
         });
     }
 
+    fn spent(&self, state: &WindowCounts, now: Moment) -> u64 {
+        let words = state.words.each_ref().map(|word| word.load(Ordering::Relaxed));
+        let View { before, latest, present, .. } = self.view(words, now);
+        let weight = self.weight(before.count, latest.index, present);
+        let before = weight.div_ceil(u128::from(self.windows.nanos));
+        // No more than the count that it was.
+        self.windows.amount(latest.count.saturating_add(before as u64))
+    }
+
+    fn start_spent(&self, now: Moment, spent: u64) -> WindowCounts {
+        let index = self.windows.index(now);
+        let slot = Slot { count: self.windows.spent_units(spent), ..Slot::empty(index) };
+        let counts = WindowCounts::default();
+        counts.words[(index & 1) as usize].store(self.windows.pack(slot), Ordering::Relaxed);
+        counts
+    }
+
     fn is_fresh(&self, state: &WindowCounts, now: Moment) -> bool {
         let present = self.windows.index(now);
         state.words.iter().all(|word| {

@@ -225,6 +225,16 @@ impl Algorithm for TokenBucket {
         });
     }
 
+    fn spent(&self, bucket: &Bucket, now: Moment) -> u64 {
+        let missing = bucket.full_at.load(Ordering::Relaxed).saturating_sub(self.flow.units(now));
+        self.flow.tokens_up(missing)
+    }
+
+    fn start_spent(&self, now: Moment, spent: u64) -> Bucket {
+        let missing = self.flow.units_of(spent).min(self.flow.farthest);
+        Bucket { full_at: AtomicU64::new(self.flow.units(now).saturating_add(missing)) }
+    }
+
     fn is_fresh(&self, bucket: &Bucket, now: Moment) -> bool {
         bucket.full_at.load(Ordering::Relaxed) <= self.flow.units(now)
     }

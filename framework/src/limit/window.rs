@@ -78,6 +78,17 @@ impl Windows {
         rounded.min(self.units)
     }
 
+    /// As much as a word can count of what is spent, which may be above the limit.
+    pub(super) fn spent_units(&self, spent: u64) -> u64 {
+        let up = u64::from(spent & ((1_u64 << self.unit_bits) - 1) != 0);
+        ((spent >> self.unit_bits) + up).min((1 << self.count_bits) - 1)
+    }
+
+    /// So many units as what they stand for.
+    pub(super) fn amount(&self, units: u64) -> u64 {
+        u64::try_from(u128::from(units) << self.unit_bits).unwrap_or(u64::MAX)
+    }
+
     /// What is left when so many units are taken.
     pub(super) fn rest(&self, taken: u64) -> u64 {
         if taken == 0 { self.limit } else { self.units.saturating_sub(taken) << self.unit_bits }

@@ -174,6 +174,7 @@ impl Builder {
     pub fn build(self) -> Result<Policy, InvalidPolicy> {
         let deadline = self.deadline.unwrap_or(DEFAULT_DEADLINE);
         let mut mistakes = self.mistakes;
+        let is_keyed = matches!(self.keyed, Keying::Checked(_));
         let keyed = match self.keyed {
             Keying::Usual => Some(breaker::Keys::default()),
             Keying::Off => None,
@@ -198,6 +199,9 @@ impl Builder {
             quota: self.quota,
             methods: self.methods,
         };
+        if is_keyed {
+            mistakes.keys(&policy);
+        }
         mistakes.times(&policy);
         mistakes.waits(&policy);
         if deadline == sound {
@@ -209,6 +213,9 @@ impl Builder {
         if mistakes.0.is_empty() { Ok(policy) } else { Err(InvalidPolicy(mistakes.0)) }
     }
 }
+
+/// The most memory that the windows of all keys of a dependency may take: 1 GiB.
+const MAX_KEYED_BYTES: u64 = 1 << 30;
 
 #[derive(Clone, Debug, Default)]
 enum Keying {
@@ -283,6 +290,21 @@ impl Mistakes {
             ("breaker.slow_call".into(), "timeout"),
             slow_call,
             at_most("timeout", policy.timeout),
+        );
+    }
+
+    /// What the breakers of all keys take together, if each has seen a failure.
+    fn keys(&mut self, policy: &Policy) {
+        let max_keys = policy.keyed.unwrap_or_default().max_keys() as u64;
+        let window = policy.breaker.window_bytes();
+        self.agree(
+            window.saturating_mul(max_keys) <= MAX_KEYED_BYTES,
+            ("breaker.keyed.max_keys".into(), "breaker.window"),
+            max_keys,
+            format!(
+                "at most {}: each key's window takes up to {window} bytes, all of them at most 1 GiB",
+                MAX_KEYED_BYTES / window.max(1)
+            ),
         );
     }
 

@@ -185,16 +185,18 @@ fn leaf(kind: Kind, value: &DeValue<'_>) -> Result<Setting, String> {
         (Kind::Number, DeValue::Float(number)) => number.as_str().parse().ok().map(Setting::Number),
         (Kind::Flag, DeValue::Boolean(flag)) => Some(Setting::Flag(*flag)),
         (Kind::Jitter, DeValue::String(name)) => {
-            Jitter::ALL.into_iter().find(|jitter| jitter.as_str() == name).map(Setting::Jitter)
+            Jitter::EVERY.into_iter().find(|jitter| jitter.as_str() == name).map(Setting::Jitter)
         }
-        (Kind::Backoff, DeValue::String(name)) => {
-            Backoff::ALL.into_iter().find(|backoff| backoff.as_str() == name).map(Setting::Backoff)
-        }
-        (Kind::HalfOpen, DeValue::String(name)) => {
-            HalfOpenMode::ALL.into_iter().find(|mode| mode.as_str() == name).map(Setting::HalfOpen)
-        }
+        (Kind::Backoff, DeValue::String(name)) => Backoff::EVERY
+            .into_iter()
+            .find(|backoff| backoff.as_str() == name)
+            .map(Setting::Backoff),
+        (Kind::HalfOpen, DeValue::String(name)) => HalfOpenMode::EVERY
+            .into_iter()
+            .find(|mode| mode.as_str() == name)
+            .map(Setting::HalfOpen),
         (Kind::Enforcement, DeValue::String(name)) => {
-            Enforcement::ALL.into_iter().find(|it| it.as_str() == name).map(Setting::Enforcement)
+            Enforcement::EVERY.into_iter().find(|it| it.as_str() == name).map(Setting::Enforcement)
         }
         (Kind::UtcOffset, DeValue::String(text)) => text.parse().ok().map(Setting::UtcOffset),
         (Kind::OnFull, value) => on_full(value)?.map(Setting::OnFull),

@@ -730,3 +730,14 @@ proptest! {
         survives(&format!("[a]\n{key} = {value}\n"));
     }
 }
+
+#[test]
+fn keys_whose_windows_would_take_more_than_a_gibibyte_are_refused_with_what_fits() {
+    let mistake =
+        one("[a.breaker]\nfailure_rate = 0.5\nwindow = 10000\nkeyed = { max_keys = 10000 }\n");
+    assert_eq!(mistake.key(), "a.breaker.keyed.max_keys");
+    assert!(mistake.message().contains("at most 8192: each key's window takes up to 131072 bytes"));
+    parse("[a.breaker]\nfailure_rate = 0.5\nwindow = 10000\nkeyed = { max_keys = 8000 }\n");
+    // Whether any method has a key is not known here: at the first one it is warned of.
+    parse("[a.breaker]\nfailure_rate = 0.5\nwindow = 10000\n");
+}

@@ -21,7 +21,8 @@ pub enum Backoff {
 
 impl Backoff {
     /// Every backoff.
-    pub const ALL: [Self; 2] = [Self::Exponential, Self::Constant];
+    pub const ALL: &[Self] = &Self::EVERY;
+    pub(crate) const EVERY: [Self; 2] = [Self::Exponential, Self::Constant];
 
     /// The name that policy files use.
     #[must_use]

@@ -27,7 +27,8 @@ pub enum Jitter {
 
 impl Jitter {
     /// Every jitter.
-    pub const ALL: [Self; 5] =
+    pub const ALL: &[Self] = &Self::EVERY;
+    pub(crate) const EVERY: [Self; 5] =
         [Self::None, Self::Full, Self::Equal, Self::PlusMinusHalf, Self::Decorrelated];
 
     /// The name that policy files use.

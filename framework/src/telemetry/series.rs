@@ -108,7 +108,7 @@ impl Series {
         let gauge = |metric| registrar.gauge(metric);
         Self {
             of: Arc::downgrade(of),
-            rejections: RejectedBy::ALL
+            rejections: RejectedBy::EVERY
                 .map(|by| registrar.with_static(names::BY, by.as_str()).count(&names::REJECTIONS)),
             transitions: names::LEGAL_MOVES.map(|(from, to)| {
                 let from = registrar.with_static(names::FROM, from.as_str());
@@ -124,7 +124,7 @@ impl Series {
             dropped: count(&names::MAILBOX_DROPPED),
             blocked: count(&names::MAILBOX_BLOCKED),
             restarts: count(&names::ACTOR_RESTARTS),
-            state: State::ALL.map(|state| {
+            state: State::EVERY.map(|state| {
                 registrar.with_static(names::STATE, state.as_str()).gauge(&names::BREAKER_STATE)
             }),
             active: gauge(&names::BULKHEAD_ACTIVE),
@@ -259,8 +259,8 @@ impl Method {
         let ended = |outcome| registrar.with_static(names::OUTCOME, outcome);
         Self {
             name,
-            calls: CallOutcome::ALL.map(|outcome| ended(outcome.as_str()).count(&names::CALLS)),
-            attempts: Outcome::ALL.map(|outcome| ended(outcome.as_str()).count(&names::ATTEMPTS)),
+            calls: CallOutcome::EVERY.map(|outcome| ended(outcome.as_str()).count(&names::CALLS)),
+            attempts: Outcome::EVERY.map(|outcome| ended(outcome.as_str()).count(&names::ATTEMPTS)),
             latency: latency.then(|| {
                 let key = registrar.key(&names::CALL_DURATION);
                 let handle = registrar.recorder.register_histogram(&key, &METADATA);

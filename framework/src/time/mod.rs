@@ -105,10 +105,6 @@ impl Time {
         TimeLimit::new(self, deadline)
     }
 
-    fn is_manual(&self) -> bool {
-        matches!(self.0, Source::Manual(_))
-    }
-
     /// Wakes every task that sleeps by this time, once; its sleep is not over and goes on. For whoever
     /// has changed something that sleepers look at when they wake, such as a shutdown.
     pub(crate) fn nudge(&self) {

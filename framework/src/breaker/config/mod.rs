@@ -82,7 +82,9 @@ pub enum HalfOpenMode {
 
 impl HalfOpenMode {
     /// Every mode.
-    pub const ALL: [Self; 4] = [Self::FirstFailure, Self::OneProbe, Self::AllProbes, Self::Early];
+    pub const ALL: &[Self] = &Self::EVERY;
+    pub(crate) const EVERY: [Self; 4] =
+        [Self::FirstFailure, Self::OneProbe, Self::AllProbes, Self::Early];
 
     /// The name that a policy file uses.
     #[must_use]
@@ -116,7 +118,8 @@ pub enum Enforcement {
 
 impl Enforcement {
     /// Every one of them.
-    pub const ALL: [Self; 3] = [Self::Enforce, Self::Observe, Self::Disabled];
+    pub const ALL: &[Self] = &Self::EVERY;
+    pub(crate) const EVERY: [Self; 3] = [Self::Enforce, Self::Observe, Self::Disabled];
 
     /// The name that a policy file uses.
     #[must_use]
@@ -127,6 +130,11 @@ impl Enforcement {
             Self::Disabled => "disabled",
         }
     }
+}
+
+/// The memory of a window of this many calls, in bytes.
+fn window_bytes(calls: u32) -> u64 {
+    u64::from(calls).next_power_of_two() * 8
 }
 
 /// How a recovered dependency gets its traffic back.
@@ -236,6 +244,11 @@ impl Config {
     #[must_use]
     pub fn use_retry_after(&self) -> bool {
         self.use_retry_after
+    }
+
+    /// The memory that the window of calls takes, in bytes.
+    pub(crate) fn window_bytes(&self) -> u64 {
+        self.trip.rates.and_then(|rates| rates.calls).map_or(0, window_bytes)
     }
 
     /// The same for the breaker of one key among many, which lives too short to learn a week: in the place

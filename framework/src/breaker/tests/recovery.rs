@@ -480,7 +480,7 @@ fn other_settings_lose_nothing() {
 fn an_order_by_hand_outlives_other_settings() {
     let now = at(secs(1));
     let settings = |enforcement| Config::builder().enforcement(enforcement).build().unwrap();
-    for enforcement in Enforcement::ALL {
+    for enforcement in Enforcement::EVERY {
         let held = breaker(Config::builder());
         held.force_open(now);
         assert_eq!(held.reconfigure(settings(enforcement), now), None);

@@ -9,6 +9,8 @@
 //! A writer that slept until its call had left the window takes it out itself. The counts are never
 //! less than what stands in the slots, and a suspicion only: a recount by sequence numbers decides.
 
+use std::sync::OnceLock;
+
 use crate::sync::{AtomicU64, CachePadded, Ordering};
 
 use super::{Mark, Noted, Tally};
@@ -29,9 +31,8 @@ pub(in crate::breaker) struct Calls {
     /// Generation (16 bits) and the next sequence number (48). Written by every call.
     head: CachePadded<AtomicU64>,
     /// Sequence number plus one of the bad call in this place, and what was bad about it (2 bits);
-    /// zero for none. A power of two of them, at least `size`. Here from the start: whoever fails first
-    /// is in a hurry, too.
-    slots: Box<[AtomicU64]>,
+    /// zero for none. A power of two of them, at least `size`.
+    slots: OnceLock<Box<[AtomicU64]>>,
     /// The first sequence number of this generation.
     base: AtomicU64,
     /// Generation (16 bits) and the sum of what is bad in the window (48): failures + slow calls × 2^24.
@@ -51,13 +52,27 @@ fn tag(generation: u32) -> u64 {
 
 impl Calls {
     pub(super) fn new(size: u32) -> Self {
+        let calls = Self::small(size);
+        calls.slots();
+        calls
+    }
+
+    /// One that takes its memory at the first bad call: for the breakers of keys, of which there are many and most never
+    /// see one.
+    pub(super) fn small(size: u32) -> Self {
         Self {
             size: u64::from(size),
             head: CachePadded(AtomicU64::new(0)),
-            slots: (0..u64::from(size).next_power_of_two()).map(|_| AtomicU64::new(0)).collect(),
+            slots: OnceLock::new(),
             base: AtomicU64::new(0),
             bad: AtomicU64::new(0),
         }
+    }
+
+    #[inline]
+    fn slots(&self) -> &[AtomicU64] {
+        self.slots
+            .get_or_init(|| (0..self.size.next_power_of_two()).map(|_| AtomicU64::new(0)).collect())
     }
 
     pub(in crate::breaker) fn size(&self) -> u64 {
@@ -206,8 +221,9 @@ impl Calls {
     fn slot(&self, sequence: u64) -> &AtomicU64 {
         #[cfg(all(test, not(seawall_loom)))]
         LOOKED_AT.with(|looks| looks.set(looks.get() + 1));
+        let slots = self.slots();
         // In bounds: masked by a power of two less one.
-        &self.slots[sequence as usize & (self.slots.len() - 1)]
+        &slots[sequence as usize & (slots.len() - 1)]
     }
 
     /// The counts that writers keep: failures and slow calls.

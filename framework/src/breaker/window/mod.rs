@@ -65,6 +65,8 @@ pub(super) struct Window {
     calls: Option<Arc<Calls>>,
     timed: Option<Arc<Timed>>,
     thresholds: Thresholds,
+    /// It is one of many: its window of calls takes memory only when it is needed.
+    is_small: bool,
     // Apart, because hardly any breaker has one.
     adaptive: Option<Box<Adaptive>>,
 }
@@ -91,12 +93,18 @@ pub(super) enum Lone {
 
 impl Window {
     pub(super) fn new(trip: &Trip, now: Moment) -> Self {
-        Self::around(Self::ring_of(trip), trip, now)
+        Self::around(Self::ring_of(trip, false), trip, now)
+    }
+
+    /// One that takes the memory of a window of calls only when it is needed.
+    pub(super) fn small(trip: &Trip, now: Moment) -> Self {
+        Self { is_small: true, ..Self::around(Self::ring_of(trip, true), trip, now) }
     }
 
     /// The window of calls that these settings need.
-    fn ring_of(trip: &Trip) -> Option<Arc<Calls>> {
-        trip.rates.and_then(|rates| rates.calls).map(|size| Arc::new(Calls::new(size)))
+    fn ring_of(trip: &Trip, is_small: bool) -> Option<Arc<Calls>> {
+        let size = trip.rates.and_then(|rates| rates.calls)?;
+        Some(Arc::new(if is_small { Calls::small(size) } else { Calls::new(size) }))
     }
 
     /// All but the one of calls, which may be large.
@@ -109,6 +117,7 @@ impl Window {
             calls,
             timed: rates.and_then(|rates| rates.time).map(|time| Arc::new(Timed::new(time, now))),
             thresholds: Thresholds::new(rates),
+            is_small: false,
             adaptive: None,
         }
     }
@@ -129,7 +138,7 @@ impl Window {
     /// The window of calls that other settings need, if it is not this one's.
     pub(super) fn ring_for(&self, trip: &Trip) -> Option<Arc<Calls>> {
         let size = trip.rates.and_then(|rates| rates.calls);
-        if self.has_ring_of(size) { None } else { Self::ring_of(trip) }
+        if self.has_ring_of(size) { None } else { Self::ring_of(trip, self.is_small) }
     }
 
     fn has_ring_of(&self, size: Option<u32>) -> bool {
@@ -149,8 +158,13 @@ impl Window {
         let size = trip.rates.and_then(|rates| rates.calls);
         let stays = self.has_ring_of(size);
         let fits = |ring: &Arc<Calls>| size.map(u64::from) == Some(ring.size());
-        let calls = if stays { None } else { ring.filter(fits).or_else(|| Self::ring_of(trip)) };
-        let mut next = Self::around(calls, trip, now).remembering(trip, memory, now);
+        let calls = if stays {
+            None
+        } else {
+            ring.filter(fits).or_else(|| Self::ring_of(trip, self.is_small))
+        };
+        let around = Self { is_small: self.is_small, ..Self::around(calls, trip, now) };
+        let mut next = around.remembering(trip, memory, now);
         next.start(generation, now);
         if let (Some((old, _)), Some((new, _))) = (&self.run, &mut next.run)
             && old.counts_as(new)

@@ -1,9 +1,9 @@
-//! A gate that goes by another policy from now on, with calls in it.
+//! Applies another policy to a gate that has calls in it.
 
 use crate::clock::{Moment, nanos};
 use crate::dependency::waiting_room::Wakers;
 use crate::event::Transition;
-use crate::limit::{Algorithm, AnyAlgorithm, RateLimiter};
+use crate::limit::{AnyAlgorithm, RateLimiter};
 use crate::policy::Policy;
 use crate::sync::Ordering;
 
@@ -26,15 +26,8 @@ impl Gate {
         };
         self.keys.reconfigure(before, next, now);
         if before.rate_limit() != next.rate_limit() {
-            let limiter = limiter(next, now);
-            let shapes = !next.rate_limit_max_wait().is_zero();
-            let before = &self.written.0.limiter;
-            let spent = before.with(|before| spent(before.as_ref(), limiter.as_ref(), shapes, now));
-            if let Some(limiter) = &limiter {
-                // As many as there are: it cannot fail.
-                let _ = limiter.try_take(now, spent);
-            }
-            // Whoever waits for his turn by the one before asks this one, and gives nothing back to it.
+            let limiter = self.written.0.limiter.with(|before| follow(before.as_ref(), next, now));
+            // A call that waits for a token of the one before asks this one, and gives nothing back to it.
             self.limiters.fetch_add(1, Ordering::AcqRel);
             self.written.0.limiter.replace(limiter);
             self.limiters.fetch_add(1, Ordering::Release);
@@ -63,26 +56,26 @@ pub(super) fn limiter(policy: &Policy, now: Moment) -> Option<RateLimiter<AnyAlg
     policy.rate_limit().map(|config| RateLimiter::new(AnyAlgorithm::new(config), now))
 }
 
-/// What of `next` counts as spent, so that tokens are not to be had by asking for other settings: it begins
-/// with the share that is left over, and with no more than there was.
-fn spent(
+/// The limiter of `next` in the place of `before`: what was spent stays spent, so tokens are not to be had by reloading
+/// back and forth.
+fn follow(
     before: Option<&RateLimiter<AnyAlgorithm>>,
-    next: Option<&RateLimiter<AnyAlgorithm>>,
-    shapes: bool,
+    next: &Policy,
     now: Moment,
-) -> u64 {
-    let (Some(before), Some(next)) = (before, next) else { return 0 };
-    let (left, limit) = (before.remaining(now), next.algorithm().limit());
-    if matches!(next.algorithm(), AnyAlgorithm::LeakyBucket(_)) && shapes {
-        // Nothing leaves it in a burst anyway, and a full queue would turn away whoever waits.
-        return 1;
-    }
-    let share =
-        u128::from(left) * u128::from(limit) / u128::from(before.algorithm().limit().max(1));
-    limit.saturating_sub(left).max(limit.saturating_sub(u64::try_from(share).unwrap_or(limit)))
+) -> Option<RateLimiter<AnyAlgorithm>> {
+    let algorithm = AnyAlgorithm::new(next.rate_limit()?);
+    let Some(before) = before else { return Some(RateLimiter::new(algorithm, now)) };
+    let shapes = !next.rate_limit_max_wait().is_zero();
+    let spent = if matches!(algorithm, AnyAlgorithm::LeakyBucket(_)) && shapes {
+        // Nothing leaves it in a burst anyway, and a full queue would refuse the calls that wait.
+        1
+    } else {
+        before.spent(now)
+    };
+    Some(RateLimiter::with_spent(algorithm, now, spent))
 }
 
-/// Under strategies other than `block` nobody stands behind a full line: what waits there is in it.
+/// Under strategies other than `block` no call waits outside a full queue.
 pub(super) fn block_timeout(policy: &Policy) -> u64 {
     policy.mailbox().on_full().block_timeout().map_or(u64::MAX, nanos)
 }

@@ -357,7 +357,7 @@ fn a_fault_becomes_an_answer_that_names_neither_dependency_nor_cause() {
     let timed_out = Fault::TimedOut { dependency: "ledger-db-3".into(), after };
     let late = Fault::DeadlineExceeded { dependency: "ledger-db-3".into(), after };
     let mut cases = vec![(timed_out, 504, None), (late, 504, None)];
-    for by in RejectedBy::ALL {
+    for by in RejectedBy::EVERY {
         // The rate limiter's too: 429 would tell a client that it has sent too much.
         cases.push((rejected(by), 503, Some(2)));
     }

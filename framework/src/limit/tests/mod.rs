@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::clock::Moment;
 
+mod changes;
 mod fixed_window;
 mod leaky_bucket;
 mod reference;

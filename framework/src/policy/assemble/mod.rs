@@ -169,6 +169,7 @@ impl Merged {
         }
         builder = match self.get("breaker.keyed") {
             Some(Setting::Off) => builder.without_keys(),
+            _ if !self.has_any("breaker.keyed") => builder,
             _ => {
                 let keys = breaker::Keys::builder();
                 builder.keyed(self.apply("breaker.keyed", &keys::KEYED_KEYS, keys))

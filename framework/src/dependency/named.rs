@@ -1,0 +1,49 @@
+//! Counts as data: by name, and latency by its quantiles.
+
+use serde::ser::{SerializeMap, SerializeStruct};
+use serde::{Serialize, Serializer};
+
+use crate::error::RejectedBy;
+use crate::outcome::{CallOutcome, Outcome};
+
+use super::latency::Latency;
+
+/// Writes `counts` under the names that metrics use.
+fn named<S: Serializer>(
+    names: impl Iterator<Item = &'static str>,
+    counts: &[u64],
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    let mut map = to.serialize_map(Some(counts.len()))?;
+    for (name, count) in names.zip(counts) {
+        map.serialize_entry(name, count)?;
+    }
+    map.end()
+}
+
+pub(super) fn by_guard<S: Serializer>(counts: &[u64], to: S) -> Result<S::Ok, S::Error> {
+    named(RejectedBy::ALL.iter().map(|by| by.as_str()), counts, to)
+}
+
+pub(super) fn by_call_outcome<S: Serializer>(counts: &[u64], to: S) -> Result<S::Ok, S::Error> {
+    named(CallOutcome::ALL.iter().map(|outcome| outcome.as_str()), counts, to)
+}
+
+pub(super) fn by_outcome<S: Serializer>(counts: &[u64], to: S) -> Result<S::Ok, S::Error> {
+    named(Outcome::ALL.iter().map(|outcome| outcome.as_str()), counts, to)
+}
+
+impl Serialize for Latency {
+    /// How many calls, and in seconds their sum and quantiles; those are null without calls.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let quantile = |q| self.quantile(q).map(|latency| latency.as_secs_f64());
+        let mut latency = to.serialize_struct("Latency", 6)?;
+        latency.serialize_field("count", &self.count())?;
+        latency.serialize_field("sum", &(self.sum_nanos as f64 / 1e9))?;
+        latency.serialize_field("p50", &quantile(0.5))?;
+        latency.serialize_field("p90", &quantile(0.9))?;
+        latency.serialize_field("p99", &quantile(0.99))?;
+        latency.serialize_field("p999", &quantile(0.999))?;
+        latency.end()
+    }
+}
