@@ -14,7 +14,8 @@ use crate::time::TimeLimit;
 use super::call::{Call, Rules};
 use super::lease::{Lease, WaitGuard};
 
-/// How far an attempt got without waiting.
+/// How far an attempt got without waiting. Without payloads: what is written is not moved.
+#[derive(Clone, Copy)]
 pub(super) enum Entry {
     /// It has a token and a permit.
     Free,
@@ -24,8 +25,10 @@ pub(super) enum Entry {
     Paced,
     /// It has a token, but no permit is free.
     NoPermit,
-    /// A guard refused it.
-    Refused(Fault),
+    /// A guard refused it: [`Call::refused_by`] and [`Call::retry_after`] say which, and for how long.
+    Refused,
+    /// Seawall is shutting down.
+    ShutDown,
 }
 
 /// Why an attempt, or a fallback, has no answer.
@@ -66,11 +69,38 @@ impl<'a> Call<'a> {
         };
         let report = self.reservation.and_then(|_| (rules.quota)(answer));
         self.leave_user_code(lease);
-        self.asked = asked;
+        self.retry_after = asked;
         if let (Some(reservation), Some(report)) = (self.reservation.take(), report) {
             self.dependency.gate().quota().learn(self.now, reservation, &report);
         }
         lease.end_with(outcome, asked, self.now);
+    }
+
+    /// Notes which guard refused.
+    #[cold]
+    pub(super) fn refused(&mut self, refused: Refused) -> Entry {
+        self.refused_by = refused.by;
+        self.retry_after = refused.retry_after;
+        Entry::Refused
+    }
+
+    /// The answer to a call that a guard refused, counted.
+    #[cold]
+    pub(super) fn refusal(&self) -> Fault {
+        let refused = Refused { by: self.refused_by, retry_after: self.retry_after };
+        self.dependency.refuse(refused, self.now)
+    }
+
+    /// No permit is free: waits for one, unless it is known already that it may not.
+    #[cold]
+    pub(super) fn no_permit(&mut self, lease: &mut Lease<'a>) -> Entry {
+        match self.dependency.gate().refuses_to_wait() {
+            None => Entry::NoPermit,
+            Some(by) => {
+                lease.return_token(self.now);
+                self.refused(Refused { by, retry_after: None })
+            }
+        }
     }
 
     /// Waits for what [`Call::enter`] did not get at once.
@@ -82,13 +112,14 @@ impl<'a> Call<'a> {
     ) -> Result<(), Fault> {
         let reservation = match entry {
             Entry::Free => return Ok(()),
+            Entry::Refused => return Err(self.refusal()),
+            Entry::ShutDown => return Err(self.dependency.shut_down()),
             Entry::TokenLater => {
                 self.wait_for_token(lease).await?;
                 self.pace().await?
             }
             Entry::Paced => self.pace().await?,
             Entry::NoPermit => return self.wait_for_permit(lease).await,
-            Entry::Refused(fault) => return Err(fault),
         };
         if self.dependency.gate().waiting_room().try_enter() {
             lease.hold_permit();

@@ -63,8 +63,10 @@ pub struct Call<'a> {
     pub(super) fixed_deadline: u64,
     /// What the last answer said about the dependency.
     pub(super) class: Class,
-    /// For how long the server wants to be left alone, according to the last answer that was a failure.
-    pub(super) asked: Option<Duration>,
+    /// When to come back, as the last answer that was a failure asked for, or the last refusal said.
+    pub(super) retry_after: Option<Duration>,
+    /// Which guard refused last.
+    pub(super) refused_by: RejectedBy,
     /// The attempt's turn by the dependency's own quota, until its answer is there.
     pub(super) reservation: Option<Reservation>,
     /// The call has had to wait, and is counted among those that have.
@@ -115,10 +117,11 @@ impl<'a> Call<'a> {
                 return flatten(answer);
             }
             made = made.saturating_add(1);
-            let delay = match self.next_delay(answer, rules, made, &mut previous) {
-                Ok(delay) => delay,
-                Err(answer) => return flatten(answer),
+            let Some(delay) = self.next_delay(&answer, rules, made, &mut previous) else {
+                return flatten(answer);
             };
+            // What an answer holds (a connection, say) does not wait too.
+            drop(answer);
             if let Err(fault) = self.pause(delay).await {
                 return Err(CallError::Fault(fault));
             }

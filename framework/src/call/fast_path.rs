@@ -18,7 +18,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use crate::dependency::{MethodTable, Token};
-use crate::error::{CallError, Fallible, Fault};
+use crate::error::{CallError, Fallible, Fault, RejectedBy};
 use crate::outcome::Class;
 
 use super::attempt::Entry;
@@ -47,7 +47,8 @@ impl<'a> Call<'a> {
             deadline: started.plus_nanos(method.plan.attempts_nanos()),
             fixed_deadline: 0,
             class: Class::Failure,
-            asked: None,
+            retry_after: None,
+            refused_by: RejectedBy::Breaker,
             reservation: None,
             pending: false,
             fell_back: false,
@@ -67,6 +68,7 @@ impl<'a> Call<'a> {
         let mut lease = Lease::new(self.dependency, self.method);
         match self.enter(&mut lease) {
             Entry::Free => {}
+            Entry::Refused => return Err(self.refusal()),
             entry => self.enter_later(entry, &mut lease).await?,
         }
         self.admit(&mut lease)?;
@@ -115,8 +117,8 @@ impl<'a> Call<'a> {
     #[inline(always)]
     fn enter(&mut self, lease: &mut Lease<'a>) -> Entry {
         self.class = Class::Failure;
-        if let Err(fault) = self.still_served() {
-            return Entry::Refused(fault);
+        if !self.is_served() {
+            return Entry::ShutDown;
         }
         let gate = self.dependency.gate();
         match gate.take_token(self.key, self.now, self.deadline) {
@@ -129,10 +131,10 @@ impl<'a> Call<'a> {
                 lease.hold_token(self.now, limiter);
                 return Entry::Paced;
             }
-            Err(refused) => return Entry::Refused(self.dependency.refuse(refused, self.now)),
+            Err(refused) => return self.refused(refused),
         }
         if !gate.waiting_room().try_enter() {
-            return Entry::NoPermit;
+            return self.no_permit(lease);
         }
         lease.hold_permit();
         Entry::Free
@@ -144,9 +146,9 @@ impl<'a> Call<'a> {
         let dependency = self.dependency;
         // Looked at again: a shutdown waits for every call that holds a permit. Either it has seen this call's, or
         // this call sees the shutdown here.
-        if let Err(fault) = self.still_served() {
+        if !self.is_served() {
             self.return_reservation();
-            return Err(fault);
+            return Err(dependency.shut_down());
         }
         let mut moved = None;
         let admitted = dependency.gate().admit(self.now, &mut moved);
@@ -168,12 +170,9 @@ impl<'a> Call<'a> {
 
     /// During a drain, calls that wait or have begun go on. New ones are refused.
     #[inline]
-    fn still_served(&self) -> Result<(), Fault> {
+    fn is_served(&self) -> bool {
         let dependency = self.dependency;
-        if !dependency.is_serving() && (!self.pending || dependency.is_cancelled()) {
-            return Err(dependency.shut_down());
-        }
-        Ok(())
+        dependency.is_serving() || (self.pending && !dependency.is_cancelled())
     }
 
     #[inline]

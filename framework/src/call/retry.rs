@@ -11,20 +11,19 @@ use crate::outcome::Class;
 use super::call::{Call, Rules};
 
 impl Call<'_> {
-    /// How long to wait before the next attempt, or the answer if there is none to be made. An answer that is not
-    /// returned is dropped here, so that what it holds (a connection, say) does not wait too.
+    /// How long to wait before the next attempt; `None` if there is none to be made.
     #[cold]
     pub(super) fn next_delay<R: Fallible>(
         &mut self,
-        answer: Result<R, Fault>,
+        answer: &Result<R, Fault>,
         rules: &Rules<R>,
         made: u32,
         previous: &mut Duration,
-    ) -> Result<Duration, Result<R, Fault>> {
-        if !self.is_worth_repeating(&answer, rules, made) {
-            return Err(answer);
+    ) -> Option<Duration> {
+        if !self.is_worth_repeating(answer, rules, made) {
+            return None;
         }
-        self.backoff(&answer, made, previous).ok_or(answer)
+        self.backoff(answer, made, previous)
     }
 
     fn is_worth_repeating<R: Fallible>(
@@ -48,7 +47,7 @@ impl Call<'_> {
                 }
             },
             Err(Fault::TimedOut { .. }) => true,
-            Err(Fault::Rejected { .. }) => self.dependency.policy().retry().retry_rejections(),
+            Err(Fault::Rejected { .. }) => self.method.plan.retries_rejections(),
             Err(Fault::DeadlineExceeded { .. } | Fault::Unavailable { .. }) => false,
         }
     }
@@ -69,7 +68,7 @@ impl Call<'_> {
         let retry = policy.retry();
         let unit = self.dependency.entropy().unit();
         let asked = match answer {
-            Ok(_) => self.asked,
+            Ok(_) => self.retry_after,
             Err(fault) => fault.retry_after(),
         };
         let (attempt, before) = (made - 1, *previous);

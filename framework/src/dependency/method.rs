@@ -39,6 +39,8 @@ pub(crate) struct Plan {
     timeout: AtomicU64,
     slow_call: AtomicU64,
     max_attempts: AtomicU64,
+    /// Not zero: refusals by our own guards are retried too.
+    retries_rejections: AtomicU64,
 }
 
 impl Plan {
@@ -68,6 +70,8 @@ impl Plan {
             place.store(nanos(length), Ordering::Relaxed);
         }
         self.max_attempts.store(u64::from(max_attempts), Ordering::Relaxed);
+        let retries_rejections = u64::from(policy.retry().retry_rejections());
+        self.retries_rejections.store(retries_rejections, Ordering::Relaxed);
     }
 
     /// The whole call.
@@ -89,6 +93,11 @@ impl Plan {
     #[inline]
     pub(crate) fn slow_nanos(&self) -> u64 {
         self.slow_call.load(Ordering::Relaxed)
+    }
+    /// Whether refusals by our own guards are retried too.
+    #[inline]
+    pub(crate) fn retries_rejections(&self) -> bool {
+        self.retries_rejections.load(Ordering::Relaxed) != 0
     }
     pub(crate) fn max_attempts(&self) -> u32 {
         u32::try_from(self.max_attempts.load(Ordering::Relaxed)).unwrap_or(u32::MAX)

@@ -11,6 +11,7 @@ mod loom;
 mod method;
 mod named;
 mod quota;
+mod refusals;
 mod refused;
 mod shared;
 mod signals;

@@ -16,11 +16,18 @@ impl Dependency {
     #[cold]
     pub(crate) fn refuse(&self, refused: Refused, now: Moment) -> Fault {
         let Refused { by, retry_after } = refused;
-        if let Some(unreported) = self.rejections[by.index()].count(now) {
-            let (at, dependency) = (now, Arc::clone(self.name()));
-            self.tell(&Event::Refused { at, dependency, by, retry_after, unreported });
+        let (name, told) = self.refusals.count(self.name(), by, now);
+        if let Some(unreported) = told {
+            self.tell_refused(refused, unreported, now);
         }
-        Fault::Rejected { dependency: Arc::clone(self.name()), by, retry_after }
+        Fault::Rejected { dependency: Arc::clone(name), by, retry_after }
+    }
+
+    #[inline(never)]
+    fn tell_refused(&self, refused: Refused, unreported: u64, at: Moment) {
+        let Refused { by, retry_after } = refused;
+        let dependency = Arc::clone(self.name());
+        self.tell(&Event::Refused { at, dependency, by, retry_after, unreported });
     }
 
     /// An attempt took as long as a slow call, or longer.

@@ -12,7 +12,7 @@ use tokio::sync::futures::Notified;
 use crate::clock::Moment;
 use crate::entropy::Entropy;
 use crate::error::{DependencyName, RejectedBy};
-use crate::event::{Command, Event, Observer, Sampler, Transition};
+use crate::event::{Command, Event, Observer, Transition};
 use crate::policy::{Policy, nearest};
 use crate::retry::Budget;
 use crate::swappable::Swappable;
@@ -20,6 +20,7 @@ use crate::sync::Mutex;
 
 use super::gate::Gate;
 use super::method::Method;
+use super::refusals::Refusals;
 use super::signals::{Signal, Signals};
 use super::snapshot::{MethodSnapshot, Snapshot};
 use super::stats::MethodStats;
@@ -48,7 +49,7 @@ pub struct Dependency {
     /// Calls that have ever had to wait for something and have not ended yet.
     pending: AtomicU64,
     emptied: Notify,
-    pub(super) rejections: [Sampler; RejectedBy::ALL.len()],
+    pub(super) refusals: Refusals,
     retries: AtomicU64,
     restarts: AtomicU64,
     unattended: AtomicBool,
@@ -86,7 +87,7 @@ impl Dependency {
             life: AtomicU32::new(SERVING),
             pending: AtomicU64::new(0),
             emptied: Notify::new(),
-            rejections: Default::default(),
+            refusals: Refusals::default(),
             retries: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
             unattended: AtomicBool::new(false),
@@ -371,7 +372,7 @@ impl Dependency {
             mailbox: room.counts(),
             capacity: room.capacity(),
             fill_ratio: room.fill_ratio(),
-            rejections: self.rejections.each_ref().map(Sampler::seen),
+            rejections: RejectedBy::EVERY.map(|by| self.refusals.total(by)),
             retries: self.retries.load(Ordering::Relaxed),
             restarts: self.restarts.load(Ordering::Relaxed),
             unattended: self.unattended.load(Ordering::Relaxed),

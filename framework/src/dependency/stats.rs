@@ -55,7 +55,7 @@ pub(crate) struct MethodStats {
     slow: Sampler,
 }
 
-fn stripe_count() -> usize {
+pub(super) fn stripe_count() -> usize {
     static COUNT: OnceLock<usize> = OnceLock::new();
     *COUNT.get_or_init(|| {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
@@ -65,7 +65,7 @@ fn stripe_count() -> usize {
 
 /// A number of this thread's own, the same for its whole life.
 #[inline]
-fn thread_number() -> usize {
+pub(super) fn thread_number() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
         static NUMBER: Cell<usize> = const { Cell::new(usize::MAX) };
@@ -103,11 +103,13 @@ impl MethodStats {
     /// A call ended in any other way. Refusals are counted, but are no measure of latency.
     pub(crate) fn other(&self, outcome: CallOutcome, by: Option<RejectedBy>, took_nanos: u64) {
         let stripe = self.stripe();
-        add(&stripe.calls[outcome.index()], 1);
         if let Some(by) = by {
+            // That the call was rejected is read off this.
             add(&stripe.rejected[by.index()], 1);
+            return;
         }
-        if !matches!(outcome, CallOutcome::Rejected | CallOutcome::Unavailable) {
+        add(&stripe.calls[outcome.index()], 1);
+        if outcome != CallOutcome::Unavailable {
             add(&stripe.other_latency[bucket(took_nanos)], 1);
             add(&stripe.latency_sum_nanos, took_nanos);
         }
@@ -141,6 +143,7 @@ impl MethodStats {
             sum(&mut counts.attempts, &stripe.attempts);
             sum(&mut counts.rejected, &stripe.rejected);
         }
+        counts.calls[CallOutcome::Rejected.index()] = counts.rejected.iter().sum();
         counts
     }
 }

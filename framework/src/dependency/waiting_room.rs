@@ -10,10 +10,11 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::backpressure::{self, Counts, ItemKey, Push, Queue};
+use crate::backpressure::{self, Counts, ItemKey, Push, Queue, Strategy};
 use crate::bulkhead::{Joined, Permits};
 use crate::clock::Moment;
-use crate::sync::{Mutex, wake};
+use crate::error::RejectedBy;
+use crate::sync::{AtomicU64, Mutex, Ordering, wake};
 
 /// How a wait ended without a permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,12 +108,48 @@ impl Wakers {
 #[derive(Debug)]
 pub(crate) struct WaitingRoom {
     permits: Permits,
+    /// With this many waiters the queue is full and refuses (strategy `error`).
+    full_at: AtomicU64,
+    /// With this many it drops the newcomer (`drop_newest`).
+    drops_at: AtomicU64,
+    /// Newcomers that were refused without the queue's lock, and are in none of its counts.
+    refused: AtomicU64,
     queue: Mutex<Queue<Arc<Waiter>>>,
 }
 
 impl WaitingRoom {
     pub(crate) fn new(max_concurrent: u32, mailbox: &backpressure::Config) -> Self {
-        Self { permits: Permits::new(max_concurrent), queue: Mutex::new(Queue::new(mailbox)) }
+        let room = Self {
+            permits: Permits::new(max_concurrent),
+            full_at: AtomicU64::new(0),
+            drops_at: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            queue: Mutex::new(Queue::new(mailbox)),
+        };
+        room.set_full(mailbox);
+        room
+    }
+
+    fn set_full(&self, mailbox: &backpressure::Config) {
+        let full_at = |strategy| {
+            if mailbox.on_full() == strategy { u64::from(mailbox.capacity()) } else { u64::MAX }
+        };
+        self.full_at.store(full_at(Strategy::Error), Ordering::Relaxed);
+        self.drops_at.store(full_at(Strategy::DropNewest), Ordering::Relaxed);
+    }
+
+    /// Whether a newcomer would be refused because the queue is full, known without its lock. Counts the newcomer if so.
+    pub(crate) fn refuses(&self) -> Option<RejectedBy> {
+        let waiters = u64::from(self.permits.waiters());
+        let by = if waiters >= self.full_at.load(Ordering::Relaxed) {
+            RejectedBy::QueueFull
+        } else if waiters >= self.drops_at.load(Ordering::Relaxed) {
+            RejectedBy::Dropped
+        } else {
+            return None;
+        };
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        Some(by)
     }
 
     pub(crate) fn permits(&self) -> &Permits {
@@ -130,6 +167,7 @@ impl WaitingRoom {
         let mut wakers = Wakers::default();
         let mut queue = self.queue.lock();
         queue.reconfigure(mailbox);
+        self.set_full(mailbox);
         if self.permits.set_limit(max_concurrent) {
             self.hand_over(&mut queue, now, &mut wakers);
         }
@@ -308,7 +346,11 @@ impl WaitingRoom {
 
     /// What the queue has seen, and how many wait in it now.
     pub(crate) fn counts(&self) -> Counts {
-        self.queue.lock().counts()
+        let queue = self.queue.lock();
+        let refused = self.refused.load(Ordering::Relaxed);
+        let counts = queue.counts();
+        // Each was received, and dropped at the same moment.
+        Counts { received: counts.received + refused, dropped: counts.dropped + refused, ..counts }
     }
 
     pub(crate) fn fill_ratio(&self) -> f64 {

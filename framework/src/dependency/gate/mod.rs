@@ -239,6 +239,14 @@ impl Gate {
         key.map_or(Ok(()), |key| self.keys.check_again(key, &self.breaker, now))
     }
 
+    /// Why a call without a permit may not even wait, if that is known without the queue's lock.
+    pub(crate) fn refuses_to_wait(&self) -> Option<RejectedBy> {
+        if self.max_wait.load(Ordering::Relaxed) == 0 {
+            return Some(RejectedBy::Bulkhead);
+        }
+        self.written.0.waiting_room.refuses()
+    }
+
     /// Takes a permit or a position in the queue. The breakers are checked again with the queue locked.
     pub(crate) fn join(
         &self,

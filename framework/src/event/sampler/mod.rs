@@ -37,16 +37,24 @@ impl Sampler {
     #[inline]
     pub(crate) fn count(&self, now: Moment) -> Option<u64> {
         let number = self.seen.fetch_add(1, Ordering::Relaxed) + 1;
-        let next_at = self.next_at.load(Ordering::Relaxed);
-        let early = next_at.saturating_sub(now.as_nanos());
-        if early > 0 && early < JUMP_NANOS {
+        if !self.is_due(now) {
             return None;
         }
-        self.tell(number, next_at, now)
+        self.tell_of(|| number, now)
     }
 
+    /// Whether the next one may be told of by now.
+    #[inline]
+    pub(crate) fn is_due(&self, now: Moment) -> bool {
+        let early = self.next_at.load(Ordering::Relaxed).saturating_sub(now.as_nanos());
+        early == 0 || early >= JUMP_NANOS
+    }
+
+    /// [`Sampler::count`] of something that is counted elsewhere: `number` is how many there are, this one included.
     #[cold]
-    fn tell(&self, number: u64, seen_next_at: u64, now: Moment) -> Option<u64> {
+    pub(crate) fn tell_of(&self, number: impl FnOnce() -> u64, now: Moment) -> Option<u64> {
+        let seen_next_at = self.next_at.load(Ordering::Relaxed);
+        let number = number();
         let next_at = now.plus_nanos(nanos(SAMPLE_EVERY)).as_nanos();
         let relaxed = Ordering::Relaxed;
         // Of all those who are due at once, one.
@@ -57,7 +65,7 @@ impl Sampler {
     }
 
     /// How many there have been.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn seen(&self) -> u64 {
         self.seen.load(Ordering::Relaxed)
     }
