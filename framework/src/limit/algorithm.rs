@@ -103,8 +103,8 @@ pub trait Algorithm: fmt::Debug + Send + Sync {
     /// The state of a limiter of which so much is spent at `now`. Above the limit, nothing is there until that much has come
     /// back: what was spent under other settings stays spent.
     ///
-    /// By default no more than the limit is.
-    fn start_spent(&self, now: Moment, spent: u64) -> Self::State {
+    /// By default no more than the limit is. It may adjust the algorithm to so much.
+    fn start_spent(&mut self, now: Moment, spent: u64) -> Self::State {
         let state = self.start(now);
         // It has its whole limit, so this is never refused.
         let _ = self.try_take(&state, now, spent.min(self.limit()));

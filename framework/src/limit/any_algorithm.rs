@@ -127,7 +127,7 @@ impl Algorithm for AnyAlgorithm {
         ask!(self, state, |it, its| it.spent(its, now), else self.limit())
     }
 
-    fn start_spent(&self, now: Moment, spent: u64) -> AnyState {
+    fn start_spent(&mut self, now: Moment, spent: u64) -> AnyState {
         match self {
             Self::FixedWindow(it) => AnyState::FixedWindow(it.start_spent(now, spent)),
             Self::SlidingLog(it) => AnyState::SlidingLog(Box::new(it.start_spent(now, spent))),

@@ -201,7 +201,7 @@ impl Algorithm for FixedWindow {
         self.windows.amount(slot.count)
     }
 
-    fn start_spent(&self, now: Moment, spent: u64) -> WindowCount {
+    fn start_spent(&mut self, now: Moment, spent: u64) -> WindowCount {
         let count = self.windows.spent_units(spent);
         let slot = Slot { count, ..Slot::empty(self.windows.index(now)) };
         WindowCount { word: AtomicU64::new(self.windows.pack(slot)) }

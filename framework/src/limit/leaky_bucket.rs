@@ -248,8 +248,10 @@ impl Algorithm for LeakyBucket {
         self.flow.tokens_up(view.level())
     }
 
-    fn start_spent(&self, now: Moment, spent: u64) -> Level {
-        let level = self.flow.units_of(spent).min(self.flow.farthest);
+    fn start_spent(&mut self, now: Moment, spent: u64) -> Level {
+        let level = self.flow.units_of(spent);
+        // So far ahead from the beginning, and not because the clock was set back.
+        self.flow.farthest = self.flow.farthest.saturating_add(level);
         let empty_at = self.flow.units(now).min(MOST).saturating_add(level).min(MOST);
         Level { word: AtomicU64::new(empty_at) }
     }

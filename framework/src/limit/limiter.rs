@@ -24,7 +24,7 @@ impl<A: Algorithm> RateLimiter<A> {
     /// remains moves by the difference of the two limits, from 0 to the new one. Lowered below what is spent, it gives
     /// nothing until that much has come back.
     #[must_use]
-    pub fn with_spent(algorithm: A, now: Moment, spent: u64) -> Self {
+    pub fn with_spent(mut algorithm: A, now: Moment, spent: u64) -> Self {
         Self { state: algorithm.start_spent(now, spent), algorithm }
     }
 

@@ -254,7 +254,7 @@ impl Algorithm for SlidingLog {
         u64::try_from(self.taken(&log.0.lock(), now.as_nanos())).unwrap_or(u64::MAX)
     }
 
-    fn start_spent(&self, now: Moment, spent: u64) -> Log {
+    fn start_spent(&mut self, now: Moment, spent: u64) -> Log {
         let log = Log::default();
         if spent > 0 {
             log.0.lock().push(now.as_nanos(), spent);

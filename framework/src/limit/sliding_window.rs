@@ -324,7 +324,7 @@ impl Algorithm for SlidingWindow {
         self.windows.amount(latest.count.saturating_add(before as u64))
     }
 
-    fn start_spent(&self, now: Moment, spent: u64) -> WindowCounts {
+    fn start_spent(&mut self, now: Moment, spent: u64) -> WindowCounts {
         let index = self.windows.index(now);
         let slot = Slot { count: self.windows.spent_units(spent), ..Slot::empty(index) };
         let counts = WindowCounts::default();

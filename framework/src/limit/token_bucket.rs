@@ -230,8 +230,10 @@ impl Algorithm for TokenBucket {
         self.flow.tokens_up(missing)
     }
 
-    fn start_spent(&self, now: Moment, spent: u64) -> Bucket {
-        let missing = self.flow.units_of(spent).min(self.flow.farthest);
+    fn start_spent(&mut self, now: Moment, spent: u64) -> Bucket {
+        let missing = self.flow.units_of(spent);
+        // So far ahead from the beginning, and not because the clock was set back.
+        self.flow.farthest = self.flow.farthest.saturating_add(missing);
         Bucket { full_at: AtomicU64::new(self.flow.units(now).saturating_add(missing)) }
     }
 
