@@ -158,10 +158,11 @@ pub(crate) fn nouns(tree: &Tree) -> Vec<String> {
     for policy in ROWS[1] {
         let folder = format!("framework/src/{policy}/");
         // A limiter's settings are its quota.
-        let config = if *policy == "limit" { "quota.rs" } else { "config.rs" };
-        for noun in ["mod.rs", config] {
-            if tree.file(&format!("{folder}{noun}")).is_none() {
-                mistakes.push(format!("{folder}: has no {noun}, which every policy has"));
+        let config = if *policy == "limit" { "quota" } else { "config" };
+        let is_there = |path: &str| tree.file(&format!("{folder}{path}")).is_some();
+        for noun in ["mod", config] {
+            if !is_there(&format!("{noun}.rs")) && !is_there(&format!("{noun}/mod.rs")) {
+                mistakes.push(format!("{folder}: has no {noun}.rs, which every policy has"));
             }
         }
         let tested = |file: &&File| file.path.starts_with(&folder) && file.text.contains("#[test]");

@@ -1,7 +1,7 @@
-//! The probes that are out, each with the time it was let out at: its life is its own.
+//! Who may probe a half-open breaker, and when a probe that never answers loses its place.
 //!
-//! Kept beside the breaker's word and changed with the moves locked, by whoever changes the count of live
-//! probes in that word. A half-open breaker is rare and its probes are few: plain code before fast code.
+//! The list of live probes and their count in the breaker's word are changed together, with the transitions
+//! locked.
 
 use std::time::Duration;
 
@@ -9,68 +9,10 @@ use crate::clock::Moment;
 use crate::sync::Ordering;
 
 use super::admission::Admission;
-use super::admission::TICKETS;
 use super::half_open;
+use super::history::History;
 use super::state::CircuitBreaker;
-use super::transitions::Transitions;
 use super::word::{Probes, Tag, Word};
-
-/// One that is out.
-#[derive(Clone, Copy, Debug)]
-struct Probe {
-    ticket: u32,
-    since: Moment,
-}
-
-/// Those that are out now, in no order; at most `MAX_HALF_OPEN_CALLS`.
-#[derive(Debug, Default)]
-pub(super) struct Out {
-    probes: Vec<Probe>,
-    /// The next one's. It would come round after two billion probes, and an answer that is late by exactly
-    /// that many be taken for another's.
-    next: u32,
-}
-
-impl Out {
-    /// Lets one out, and tells its ticket.
-    pub(super) fn let_out(&mut self, now: Moment) -> u32 {
-        let ticket = self.next;
-        self.next = (ticket + 1) % TICKETS;
-        self.probes.push(Probe { ticket, since: now });
-        ticket
-    }
-
-    /// Takes one's place back, and tells since when it was out. `None`: it has no place any more.
-    pub(super) fn take_back(&mut self, ticket: u32) -> Option<Moment> {
-        let at = self.probes.iter().position(|probe| probe.ticket == ticket)?;
-        Some(self.probes.swap_remove(at).since)
-    }
-
-    /// Takes the places of those back that have been out for as long as a probe may live.
-    pub(super) fn take_back_expired(&mut self, life: Duration, now: Moment) {
-        self.probes.retain(|probe| now.since(probe.since) < life);
-    }
-
-    /// Takes all of them back: the breaker has moved on.
-    pub(super) fn take_back_all(&mut self) {
-        self.probes = Vec::new();
-    }
-
-    /// How many are out.
-    pub(super) fn len(&self) -> u32 {
-        self.probes.len() as u32
-    }
-
-    /// How many are out and have not outlived their life.
-    pub(super) fn living(&self, life: Duration, now: Moment) -> u32 {
-        self.probes.iter().filter(|probe| now.since(probe.since) < life).count() as u32
-    }
-
-    /// Since when the oldest one is out.
-    pub(super) fn oldest(&self) -> Option<Moment> {
-        self.probes.iter().map(|probe| probe.since).min()
-    }
-}
 
 impl CircuitBreaker {
     /// Takes a probe's place.
@@ -127,7 +69,7 @@ impl CircuitBreaker {
     }
 
     /// Takes back places of lives that are over. The breaker is half-open.
-    fn end_lives(&self, moves: &mut Transitions, now: Moment) {
+    fn end_lives(&self, moves: &mut History, now: Moment) {
         if self.is_life_over(now) {
             moves.out.take_back_expired(self.probe_life(), now);
             self.publish_probes(moves, self.load().probes());
@@ -136,14 +78,14 @@ impl CircuitBreaker {
 
     /// Makes these the answers of a half-open breaker's probes, and as many live as are out. No move: the
     /// generation stays. `moves` is the lock, with which nobody else writes the word of a half-open breaker.
-    pub(super) fn publish_probes(&self, moves: &Transitions, answers: Probes) {
+    pub(super) fn publish_probes(&self, moves: &History, answers: Probes) {
         let word = self.load();
         let next = Word::half_open(word.generation(), Probes { live: moves.out.len(), ..answers });
         self.word.store(next.0, Ordering::Release);
         self.note_oldest(moves);
     }
 
-    pub(super) fn note_oldest(&self, moves: &Transitions) {
+    pub(super) fn note_oldest(&self, moves: &History) {
         let oldest = moves.out.oldest().map_or(u64::MAX, Moment::as_nanos);
         self.oldest_probe.store(oldest, Ordering::Release);
     }

@@ -2,8 +2,6 @@
 
 use crate::sync::{AtomicU64, Ordering};
 
-use super::state::CircuitBreaker;
-
 /// Sums over breakers, those that are gone too.
 #[derive(Debug)]
 pub(super) struct SharedCounters {
@@ -16,31 +14,19 @@ impl SharedCounters {
         Self { stale: AtomicU64::new(0), withheld: AtomicU64::new(0) }
     }
 
+    pub(super) fn note_stale(&self) {
+        self.stale.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_withheld(&self) {
+        self.withheld.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn stale(&self) -> u64 {
         self.stale.load(Ordering::Relaxed)
     }
 
     pub(super) fn withheld(&self) -> u64 {
         self.withheld.load(Ordering::Relaxed)
-    }
-}
-
-impl CircuitBreaker {
-    /// An answer came too late to count.
-    #[cold]
-    pub(super) fn note_stale(&self) {
-        self.stale.fetch_add(1, Ordering::Relaxed);
-        if let Some(all) = &self.shared_counters {
-            all.stale.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// A refusal was kept back.
-    #[cold]
-    pub(super) fn note_withheld(&self) {
-        self.withheld.fetch_add(1, Ordering::Relaxed);
-        if let Some(all) = &self.shared_counters {
-            all.withheld.fetch_add(1, Ordering::Relaxed);
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! The breaker itself, and who is admitted.
 //!
-//! Admission is a load or a CAS on one word. What an outcome changes is in `outcomes`, the moves from state to
-//! state are in `moves`.
+//! Admission is a load or a CAS on one word. What an outcome changes is in `outcomes`, and every move from state
+//! to state in `transitions`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::sync::{self, AtomicU64, Mutex, Ordering};
 use super::adaptive::Memory;
 use super::admission::Admission;
 use super::config::{Config, Enforcement, Trip};
+use super::history::History;
 use super::ramp::{self, Thinner};
 use super::report::{BreakerReport, Mode, Refusal};
 use super::shared_counters::SharedCounters;
-use super::transitions::Transitions;
 use super::window::{Lone, Noted, Window};
 use super::word::{Tag, Word};
 
@@ -56,7 +56,7 @@ impl Settings {
 pub struct CircuitBreaker {
     pub(super) word: AtomicU64,
     pub(super) settings: Swappable<Settings>,
-    pub(super) transitions: Mutex<Transitions>,
+    pub(super) transitions: Mutex<History>,
     /// Not zero while it refuses nothing, by its settings or by hand.
     pub(super) observing: AtomicU64,
     /// Until when the server has asked to be left alone; the past, if it has not.
@@ -100,7 +100,7 @@ impl CircuitBreaker {
             settings: Swappable::new(Settings::new(config, window)),
             observing: AtomicU64::new(u64::from(observing)),
             asked_until: AtomicU64::new(0),
-            transitions: Mutex::new(Transitions::remembering(memory)),
+            transitions: Mutex::new(History::remembering(memory)),
             entropy: Entropy::seeded(0),
             oldest_probe: AtomicU64::new(u64::MAX),
             stale: AtomicU64::new(0),
@@ -294,8 +294,26 @@ impl CircuitBreaker {
             probes: if word.tag() == Tag::HalfOpen { word.probes().live } else { 0 },
             refusals_withheld: self.withheld.load(Ordering::Relaxed),
             stale_results: self.stale.load(Ordering::Relaxed),
-            transitions: moves.history.iter().copied().collect(),
+            transitions: moves.transitions.iter().copied().collect(),
             transition_counts: moves.counts,
+        }
+    }
+
+    /// An answer came too late to count.
+    #[cold]
+    pub(super) fn note_stale(&self) {
+        self.stale.fetch_add(1, Ordering::Relaxed);
+        if let Some(all) = &self.shared_counters {
+            all.note_stale();
+        }
+    }
+
+    /// A refusal was kept back.
+    #[cold]
+    pub(super) fn note_withheld(&self) {
+        self.withheld.fetch_add(1, Ordering::Relaxed);
+        if let Some(all) = &self.shared_counters {
+            all.note_withheld();
         }
     }
 }

@@ -11,57 +11,20 @@
 //! A move takes a mutex, looks again, and changes the word: there are few of them, and the window can
 //! then be cleared before anybody uses it.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::clock::Moment;
-use crate::event::{State, Transition};
+use crate::event::Transition;
 use crate::sync::Ordering;
 
 use super::adaptive::Memory;
 use super::config::{Config, Enforcement};
 use super::half_open;
+use super::history::History;
 use super::open_time::OpenTime;
-use super::probes::Out;
 use super::state::{CircuitBreaker, Settings};
 use super::window::Suspicion;
 use super::word::{Probes, Tag, Word};
-
-/// How many moves a breaker remembers.
-const HISTORY: usize = 256;
-
-/// The moves that were made.
-#[derive(Debug, Default)]
-pub(super) struct Transitions {
-    pub(super) history: VecDeque<Transition>,
-    pub(super) counts: [[u64; 3]; 3],
-    /// How many there were.
-    made: u64,
-    /// An order by hand stands: settings have no say in whether it refuses.
-    pub(super) is_by_hand: bool,
-    /// What an adaptive threshold goes by; kept while the settings have none.
-    pub(super) memory: Option<Arc<Memory>>,
-    /// The probes of a half-open breaker: as many as its word says are live.
-    pub(super) out: Out,
-    open_time: OpenTime,
-}
-
-impl Transitions {
-    pub(super) fn remembering(memory: Option<Arc<Memory>>) -> Self {
-        Self { memory, ..Self::default() }
-    }
-
-    fn note(&mut self, at: Moment, from: State, to: State) -> Transition {
-        self.made += 1;
-        let transition = Transition { at, from, to, sequence: self.made };
-        self.counts[transition.from.index()][transition.to.index()] += 1;
-        if self.history.len() == HISTORY {
-            self.history.pop_front();
-        }
-        self.history.push_back(transition);
-        transition
-    }
-}
 
 impl CircuitBreaker {
     /// Opens, if the window of the breaker that was `seen` closed really says so.
@@ -78,7 +41,7 @@ impl CircuitBreaker {
     }
 
     /// Opens, for as long as it is the time for.
-    pub(super) fn open(&self, moves: &mut Transitions, now: Moment) -> Option<Transition> {
+    pub(super) fn open(&self, moves: &mut History, now: Moment) -> Option<Transition> {
         let from_closed = self.load().tag().counts();
         let config = self.config();
         let asked = Moment::from_nanos(self.asked_until.load(Ordering::Acquire)).since(now);
@@ -88,7 +51,7 @@ impl CircuitBreaker {
     }
 
     /// Closes, or begins to.
-    pub(super) fn close(&self, moves: &mut Transitions, now: Moment) -> Option<Transition> {
+    pub(super) fn close(&self, moves: &mut History, now: Moment) -> Option<Transition> {
         self.apply(moves, now, |word| match self.config().ramp() {
             Some(ramp) => Word::ramping(word.next_generation(), now, ramp.over),
             None => Word::closed(word.next_generation()),
@@ -242,7 +205,7 @@ impl CircuitBreaker {
     /// The one place where the state changes. `moves` is the lock: only the end of a ramp races with it.
     pub(super) fn apply(
         &self,
-        moves: &mut Transitions,
+        moves: &mut History,
         now: Moment,
         to: impl Fn(Word) -> Word,
     ) -> Option<Transition> {

@@ -4,24 +4,19 @@
 //! teaches the key's. The dependency's learns from it only as a probe, for it must have somebody to close it,
 //! or if `count_for_dependency` says so: else one bad shard of ten would soon refuse the calls of all.
 
-use std::fmt::{self, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::breaker::{Admission, CircuitBreaker, Config, Held, Keyed, Keys, Refusal};
 use crate::clock::Moment;
-use crate::entropy::Entropy;
-use crate::event::{Event, Sampler, State, Transition};
+use crate::event::{Sampler, State, Transition};
 use crate::outcome::{AttemptEnd, Outcome};
 use crate::policy::Policy;
 use crate::sync::Ordering;
 
-use super::gate::Refused;
-use super::shared::Dependency;
-use super::signals::Signal;
+use super::refusals::Refused;
 use super::waiting_room::KeyId;
 
 /// A longer key has no breaker of its own, but shares the overflow breaker. In bytes.
@@ -29,18 +24,9 @@ pub const MAX_KEY_BYTES: usize = 256;
 /// How many open keys a snapshot names.
 pub const MAX_OPEN_KEYS_NAMED: usize = 32;
 
-/// While a key is not closed, the breakers are looked over this often.
-const SWEEP: Duration = Duration::from_secs(1);
-/// Else as often as idle keys make it worth while, at most.
-const LONGEST_SWEEP: Duration = Duration::from_secs(60);
-/// Warned of at the first key, if the windows of all keys can take more.
-const WARN_BYTES: u64 = 256 << 20;
-/// Each look is at some hundred keys; no more looks than this at a time.
-const LOOKS_MAX: usize = 16;
-
 /// The key of one call, held with all its attempts.
 #[derive(Debug)]
-pub struct Key(Held<String>);
+pub struct Key(pub(super) Held<String>);
 
 impl Key {
     /// For the waiting room.
@@ -52,14 +38,14 @@ impl Key {
 /// The breakers of a dependency's keys; nothing but a few words before the first key comes.
 #[derive(Debug)]
 pub(crate) struct KeyBreakers {
-    breakers: OnceLock<Box<Keyed<String>>>,
-    is_off: AtomicBool,
+    pub(super) breakers: OnceLock<Box<Keyed<String>>>,
+    pub(super) is_off: AtomicBool,
     count_for_dependency: AtomicBool,
     /// The actor looks them over by itself, until they are at rest.
-    is_monitored: AtomicBool,
+    pub(super) is_monitored: AtomicBool,
     /// Refusals of keys' breakers that the dependency's, which was told to observe by hand, kept back.
     overruled: AtomicU64,
-    moves: Sampler,
+    pub(super) moves: Sampler,
 }
 
 impl KeyBreakers {
@@ -193,7 +179,7 @@ fn heed(looked: Result<(), Refusal>, whole: &CircuitBreaker) -> Result<(), Refus
     }
 }
 
-fn settings(policy: &Policy) -> (Config, Keys) {
+pub(super) fn settings(policy: &Policy) -> (Config, Keys) {
     (policy.breaker().for_key(), policy.keyed().unwrap_or_default())
 }
 
@@ -228,96 +214,4 @@ pub struct KeysSnapshot {
     pub refusals_withheld: u64,
     /// Answers that came too late to count for their key, since the start.
     pub stale_results: u64,
-}
-
-/// A key as text, without an allocation.
-struct Text {
-    bytes: [u8; MAX_KEY_BYTES],
-    len: usize,
-}
-
-impl Write for Text {
-    fn write_str(&mut self, more: &str) -> fmt::Result {
-        let end = self.len + more.len();
-        self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(more.as_bytes());
-        self.len = end;
-        Ok(())
-    }
-}
-
-impl Dependency {
-    /// The key that a call goes by, found or made; `None` if its policy has no breakers by key.
-    ///
-    /// # Panics
-    /// If the key's `Display` does.
-    pub(crate) fn key(&self, key: &dyn fmt::Display) -> Option<Key> {
-        let keys = self.gate().keys();
-        if keys.is_off.load(Ordering::Relaxed) {
-            return None;
-        }
-        let breakers = keys.breakers.get().map_or_else(|| self.first_key(), |it| &**it);
-        let mut text = Text { bytes: [0; MAX_KEY_BYTES], len: 0 };
-        let fits = write!(text, "{key}").is_ok();
-        let text = std::str::from_utf8(&text.bytes[..text.len]).ok().filter(|_| fits);
-        let Some(text) = text else { return Some(Key(Held::overflow())) };
-        let mut is_new = false;
-        let held = breakers.hold(text, self.now(), &mut is_new);
-        if is_new && !keys.is_monitored.swap(true, Ordering::AcqRel) {
-            self.signals().raise(Signal::Moved);
-        }
-        Some(Key(held))
-    }
-
-    #[cold]
-    fn first_key(&self) -> &Keyed<String> {
-        let policy = self.policy();
-        let max_keys = policy.keyed().unwrap_or_default().max_keys();
-        let bytes = policy.breaker().window_bytes().saturating_mul(max_keys as u64);
-        if bytes > WARN_BYTES {
-            tracing::warn!(
-                target: "seawall", dependency = &**self.name(), max_keys, bytes,
-                "the breakers of all keys can take this much memory: set a smaller breaker.window or breaker.keyed.max_keys"
-            );
-        }
-        // No reload comes between reading the policy and its being heeded.
-        self.with_policy(|policy, entropy: &Entropy| {
-            self.gate().keys().breakers.get_or_init(|| {
-                Box::new(Keyed::new(settings(policy), self.now()).with_entropy(entropy.fork(1)))
-            })
-        })
-    }
-
-    /// A key's breaker moved.
-    #[cold]
-    pub(crate) fn key_moved(&self, key: &Key, transition: Transition) {
-        self.tell_of_key(key.0.key(), transition);
-        self.signals().raise(Signal::Moved);
-    }
-
-    fn tell_of_key(&self, key: Option<&String>, transition: Transition) {
-        let Some(unreported) = self.gate().keys().moves.count(transition.at) else { return };
-        let (dependency, key) = (Arc::clone(self.name()), key.map(|key| key.as_str().into()));
-        self.tell(&Event::KeyMoved { dependency, key, transition, unreported });
-    }
-
-    /// Transitions keys onward with nobody calling, and forgets the idle ones; returns when to do it again.
-    pub(super) fn tend_keys(&self, now: Moment) -> Option<Moment> {
-        let keys = self.gate().keys();
-        let breakers = keys.breakers.get()?;
-        // First: whoever makes a key from here on finds nobody attending, or is found.
-        keys.is_monitored.store(false, Ordering::Release);
-        for _ in 0..(breakers.len() / 512 + 1).min(LOOKS_MAX) {
-            for moved in breakers.poll(now).moved {
-                self.tell_of_key(moved.key.as_ref(), moved.transition);
-            }
-        }
-        if breakers.is_at_rest() {
-            return None;
-        }
-        keys.is_monitored.store(true, Ordering::Release);
-        let any_is_open =
-            breakers.census().tripped > 0 || breakers.overflow_state() != State::Closed;
-        let idle = (breakers.config().idle_after() / 4).clamp(SWEEP, LONGEST_SWEEP);
-        Some(now + if any_is_open { SWEEP } else { idle })
-    }
 }

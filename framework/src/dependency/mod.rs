@@ -4,6 +4,7 @@
 //! can stop or be rebuilt without a call noticing.
 
 mod gate;
+mod keyed_calls;
 mod keys;
 mod latency;
 #[cfg(all(test, seawall_loom))]
@@ -27,7 +28,8 @@ pub use shared::Dependency;
 pub use signals::{Signal, Signals};
 pub use snapshot::{MethodSnapshot, Snapshot};
 
-pub(crate) use gate::{Refused, Token};
+pub(crate) use gate::Token;
 pub(crate) use method::Method;
 pub(crate) use quota::UnusedReservation;
+pub(crate) use refusals::Refused;
 pub(crate) use waiting_room::{Join, Position, WaitError, WaitingRoom};

@@ -8,9 +8,7 @@ use crate::limit::headers::Report;
 use crate::limit::{Pacer, PacerConfig, Refusal, Reservation};
 use crate::sync::{AtomicU64, Ordering};
 
-use super::shared::Dependency;
-
-/// A pacer, if there has ever been need of one. It stays while it is off, because limit_changed that are out are numbers of its.
+/// A pacer, if there has ever been need of one. It stays while it is off, because reservations that are out are numbers of its.
 #[derive(Debug)]
 pub(crate) struct Quota {
     pacer: OnceLock<Box<Pacer>>,
@@ -65,13 +63,13 @@ impl Quota {
 /// A reservation of an attempt that the dependency has not seen yet, given back when dropped.
 #[derive(Debug)]
 pub(crate) struct UnusedReservation<'a> {
-    dependency: &'a Dependency,
+    quota: &'a Quota,
     reservation: Option<Reservation>,
 }
 
 impl<'a> UnusedReservation<'a> {
-    pub(crate) fn new(dependency: &'a Dependency, reservation: Option<Reservation>) -> Self {
-        Self { dependency, reservation }
+    pub(crate) fn new(quota: &'a Quota, reservation: Option<Reservation>) -> Self {
+        Self { quota, reservation }
     }
 
     /// How long it has to wait.
@@ -88,7 +86,7 @@ impl<'a> UnusedReservation<'a> {
 impl Drop for UnusedReservation<'_> {
     fn drop(&mut self) {
         if let Some(reservation) = self.reservation.take() {
-            self.dependency.gate().quota().refund(reservation);
+            self.quota.refund(reservation);
         }
     }
 }

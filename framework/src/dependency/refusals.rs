@@ -5,14 +5,36 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use crate::breaker;
 use crate::clock::Moment;
 use crate::error::{DependencyName, RejectedBy};
 use crate::event::Sampler;
+use crate::limit;
 
 use super::stats::{stripe_count, thread_number};
 
 const GUARDS: usize = RejectedBy::ALL.len();
+
+/// A guard's refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) by: RejectedBy,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl From<breaker::Refusal> for Refused {
+    fn from(refusal: breaker::Refusal) -> Self {
+        Self { by: RejectedBy::Breaker, retry_after: refusal.retry_after }
+    }
+}
+
+impl From<limit::Refusal> for Refused {
+    fn from(refusal: limit::Refusal) -> Self {
+        Self { by: RejectedBy::RateLimit, retry_after: refusal.retry_after }
+    }
+}
 
 #[derive(Debug)]
 #[repr(align(128))]

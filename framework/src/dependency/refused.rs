@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::dependency::gate::Refused;
 use crate::dependency::method::Method;
+use crate::dependency::refusals::Refused;
 use crate::error::{Fault, UnavailableCause};
 use crate::event::Event;
 use crate::outcome::Outcome;

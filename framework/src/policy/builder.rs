@@ -1,72 +1,17 @@
 //! Builds a policy, and says everything that is wrong with it at once.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::mistakes::{InvalidPolicy, Mistakes};
 use super::parts::IntoConfig;
 use super::settings::{
     DEFAULT_DEADLINE, DEFAULT_FALLBACK_TIMEOUT, DEFAULT_TIMEOUT, MAX_DURATION, MIN_DURATION,
     MethodPolicy, Policy,
 };
-use crate::constraint::{InvalidSetting, InvalidSettings};
+use crate::constraint::InvalidSettings;
 use crate::{backpressure, breaker, bulkhead, limit, retry};
-
-/// One setting of a policy with a value it cannot have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PolicyMistake {
-    /// The key with its section, as the policy file spells it: `breaker.open_for`.
-    pub key: String,
-    /// The value that was given.
-    pub value: String,
-    /// What would have been allowed.
-    pub allowed: String,
-    /// The other key that it contradicts, if it would be allowed without that.
-    pub contradicts: Option<String>,
-}
-
-impl PolicyMistake {
-    /// The mistake of a part's setting, as one of the policy.
-    pub(super) fn within(section: &str, setting: InvalidSetting) -> Self {
-        let InvalidSetting { key, value, allowed, contradicts } = setting;
-        let full = |key: &str| format!("{section}.{key}");
-        Self { key: full(key), value, allowed, contradicts: contradicts.map(full) }
-    }
-}
-
-impl fmt::Display for PolicyMistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} = {}: must be {}", self.key, self.value, self.allowed)
-    }
-}
-
-/// Everything that is wrong with a policy, all of it at once. Never empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidPolicy(Vec<PolicyMistake>);
-
-impl InvalidPolicy {
-    /// The mistakes.
-    #[must_use]
-    pub fn as_slice(&self) -> &[PolicyMistake] {
-        &self.0
-    }
-}
-
-impl fmt::Display for InvalidPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, mistake) in self.0.iter().enumerate() {
-            if i > 0 {
-                f.write_str("; ")?;
-            }
-            mistake.fmt(f)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for InvalidPolicy {}
 
 /// Builds a [`Policy`], checking every setting.
 #[derive(Clone, Debug, Default)]
@@ -84,6 +29,14 @@ pub struct Builder {
     quota: Option<limit::PacerConfig>,
     methods: BTreeMap<String, MethodPolicy>,
     mistakes: Mistakes,
+}
+
+impl Policy {
+    /// Starts from the defaults.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
 }
 
 impl Builder {
@@ -210,12 +163,9 @@ impl Builder {
         for (name, method) in &policy.methods {
             mistakes.method(&policy, name, method);
         }
-        if mistakes.0.is_empty() { Ok(policy) } else { Err(InvalidPolicy(mistakes.0)) }
+        mistakes.none_in(policy)
     }
 }
-
-/// The most memory that the windows of all keys of a dependency may take: 1 GiB.
-const MAX_KEYED_BYTES: u64 = 1 << 30;
 
 #[derive(Clone, Debug, Default)]
 enum Keying {
@@ -223,184 +173,4 @@ enum Keying {
     Usual,
     Off,
     Checked(Result<breaker::Keys, InvalidSettings>),
-}
-
-#[derive(Clone, Debug, Default)]
-struct Mistakes(Vec<PolicyMistake>);
-
-impl Mistakes {
-    /// A part's settings; its defaults, its mistakes noted, if there are any.
-    fn group<C: Default>(&mut self, section: &str, config: impl IntoConfig<C>) -> C {
-        // Whatever an earlier call for the same section got wrong has been replaced.
-        self.0.retain(|mistake| {
-            !mistake.key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))
-        });
-        config.into_config().unwrap_or_else(|invalid| {
-            self.0.extend(invalid.into_iter().map(|it| PolicyMistake::within(section, it)));
-            C::default()
-        })
-    }
-
-    fn require(
-        &mut self,
-        ok: bool,
-        key: impl Into<String>,
-        value: impl fmt::Debug,
-        allowed: impl Into<String>,
-    ) {
-        if !ok {
-            self.0.push(PolicyMistake {
-                key: key.into(),
-                value: format!("{value:?}"),
-                allowed: allowed.into(),
-                contradicts: None,
-            });
-        }
-    }
-
-    /// Notes unless `ok` that a setting contradicts the one of the key `other`.
-    fn agree(
-        &mut self,
-        ok: bool,
-        (key, other): (String, &str),
-        value: impl fmt::Debug,
-        allowed: impl Into<String>,
-    ) {
-        let before = self.0.len();
-        self.require(ok, key, value, allowed);
-        self.0.iter_mut().skip(before).for_each(|it| it.contradicts = Some(other.to_owned()));
-    }
-
-    /// Within the limits that hold for every deadline and timeout.
-    fn range(&mut self, key: impl Into<String>, value: Duration) {
-        self.require(
-            (MIN_DURATION..=MAX_DURATION).contains(&value),
-            key,
-            value,
-            "from 1ms to 30days",
-        );
-    }
-
-    fn times(&mut self, policy: &Policy) {
-        self.range("deadline", policy.deadline);
-        self.range("timeout", policy.timeout);
-        let slow_call = policy.breaker.slow_call().unwrap_or_default();
-        self.agree(
-            slow_call <= policy.timeout,
-            ("breaker.slow_call".into(), "timeout"),
-            slow_call,
-            at_most("timeout", policy.timeout),
-        );
-    }
-
-    /// What the breakers of all keys take together, if each has seen a failure.
-    fn keys(&mut self, policy: &Policy) {
-        let max_keys = policy.keyed.unwrap_or_default().max_keys() as u64;
-        let window = policy.breaker.window_bytes();
-        self.agree(
-            window.saturating_mul(max_keys) <= MAX_KEYED_BYTES,
-            ("breaker.keyed.max_keys".into(), "breaker.window"),
-            max_keys,
-            format!(
-                "at most {}: each key's window takes up to {window} bytes, all of them at most 1 GiB",
-                MAX_KEYED_BYTES / window.max(1)
-            ),
-        );
-    }
-
-    fn waits(&mut self, policy: &Policy) {
-        let wait = policy.bulkhead.max_wait();
-        self.require(wait <= MAX_DURATION, "bulkhead.max_wait", wait, "at most 30days");
-        let turn = policy.rate_limit_max_wait;
-        self.require(turn <= limit::MAX_RESERVATION, "rate_limit.max_wait", turn, "at most 1h");
-    }
-
-    /// What ends with the deadline at the latest, so that more of it was asked for in vain. Default
-    /// waits are left out: nobody asked for them, and the deadline cuts them short.
-    fn within_deadline(&mut self, policy: &Policy) {
-        let Policy { deadline, timeout, fallback_timeout, .. } = *policy;
-        self.agree(
-            timeout <= deadline,
-            ("timeout".into(), "deadline"),
-            timeout,
-            at_most("deadline", deadline),
-        );
-        self.agree(
-            fallback_timeout < deadline,
-            ("fallback_timeout".into(), "deadline"),
-            fallback_timeout,
-            format!("shorter than deadline ({deadline:?}), out of which it is reserved"),
-        );
-        let wait = policy.bulkhead.max_wait();
-        self.agree(
-            wait <= deadline
-                || wait > MAX_DURATION
-                || wait == bulkhead::Config::default().max_wait(),
-            ("bulkhead.max_wait".into(), "deadline"),
-            wait,
-            at_most("deadline", deadline),
-        );
-        let turn = policy.rate_limit_max_wait;
-        self.agree(
-            turn <= deadline || turn > limit::MAX_RESERVATION,
-            ("rate_limit.max_wait".into(), "deadline"),
-            turn,
-            at_most("deadline", deadline),
-        );
-        let pace = policy.quota.unwrap_or_default().max_wait();
-        self.agree(
-            pace <= deadline || pace == limit::PacerConfig::default().max_wait(),
-            ("quota.max_wait".into(), "deadline"),
-            pace,
-            at_most("deadline", deadline),
-        );
-        let block = policy.mailbox.on_full().block_timeout().unwrap_or_default();
-        self.agree(
-            block <= deadline || block == backpressure::DEFAULT_BLOCK_TIMEOUT,
-            ("mailbox.on_full.block.timeout".into(), "deadline"),
-            block,
-            at_most("deadline", deadline),
-        );
-    }
-
-    fn method(&mut self, policy: &Policy, name: &str, method: &MethodPolicy) {
-        let key = |last: &str| format!("methods.{name}.{last}");
-        // A method's own other key, or else the dependency's.
-        let other = |own: bool, last: &str| if own { key(last) } else { last.to_owned() };
-        if let Some(deadline) = method.deadline() {
-            self.range(key("deadline"), deadline);
-        }
-        if let Some(timeout) = method.timeout() {
-            self.range(key("timeout"), timeout);
-            let deadline = method.deadline().unwrap_or(policy.deadline);
-            self.agree(
-                timeout <= deadline,
-                (key("timeout"), &other(method.deadline().is_some(), "deadline")),
-                timeout,
-                at_most("deadline", deadline),
-            );
-        }
-        if let Some(slow_call) = method.slow_call() {
-            let timeout = method.timeout().unwrap_or(policy.timeout);
-            self.require(!slow_call.is_zero(), key("slow_call"), slow_call, "longer than zero");
-            self.agree(
-                slow_call <= timeout,
-                (key("slow_call"), &other(method.timeout().is_some(), "timeout")),
-                slow_call,
-                at_most("timeout", timeout),
-            );
-        }
-        if let Some(attempts) = method.max_attempts() {
-            self.require(
-                (1..=retry::MAX_ATTEMPTS).contains(&attempts),
-                key("max_attempts"),
-                attempts,
-                format!("from 1 to {}", retry::MAX_ATTEMPTS),
-            );
-        }
-    }
-}
-
-fn at_most(key: &str, value: Duration) -> String {
-    format!("at most {key} ({value:?})")
 }

@@ -6,14 +6,16 @@ mod decode;
 mod diagnostic;
 mod file;
 mod keys;
+mod mistakes;
 mod parts;
 mod schema;
 mod settings;
 mod source;
 
-pub use builder::{Builder, InvalidPolicy, PolicyMistake};
+pub use builder::Builder;
 pub use diagnostic::{Mistake, PolicyFileError};
 pub use file::{MAX_FILE_BYTES, PolicyFile};
+pub use mistakes::{InvalidPolicy, PolicyMistake};
 pub use parts::IntoConfig;
 pub(crate) use schema::nearest;
 pub use settings::{

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::builder::Builder;
 use crate::{backpressure, breaker, bulkhead, limit, retry};
 
 /// How long a whole call may take unless told otherwise.
@@ -45,11 +44,6 @@ fn plainly<S: Serializer>(config: &Arc<breaker::Config>, to: S) -> Result<S::Ok,
 }
 
 impl Policy {
-    /// Starts from the defaults.
-    #[must_use]
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
     /// How long a whole call may take: every attempt, wait and backoff. Default 30 s.
     #[must_use]
     pub fn deadline(&self) -> Duration {

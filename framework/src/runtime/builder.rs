@@ -1,21 +1,20 @@
 //! Starting a Seawall.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::actor::{ActorHandle, Job, RestartPolicy, Supervision, SupervisionError};
+use crate::actor::{ActorHandle, Job, RestartPolicy, Supervision};
 use crate::breaker::adaptive::HistoryStore;
-use crate::constraint::InvalidSettings;
 use crate::entropy::Entropy;
 use crate::event::{Event, Observer};
-use crate::policy::{Policy, PolicyFile, PolicyFileError};
+use crate::policy::{Policy, PolicyFile};
 use crate::telemetry::{DEFAULT_CAPACITY, Events, Publisher, Tracing};
 use crate::time::Time;
 
+use super::error::StartError;
 use super::events::Broadcast;
 use super::exporting::Exporting;
 use super::history::{FileStore, KEPT_EVERY, Keeper};
@@ -23,43 +22,6 @@ use super::registry::Registry;
 use super::reload::Policies;
 use super::seawall::{Parts, Seawall};
 use super::unused::{LOOKED_FOR_EVERY, Unused};
-
-/// Seawall could not be started. Nothing was.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The policy file cannot be read, or something in it is wrong: everything that is, is listed.
-    #[error(transparent)]
-    Policy(#[from] PolicyFileError),
-    /// The metrics address is not an address, or cannot be listened on.
-    #[error("cannot serve metrics on `{address}`")]
-    Metrics {
-        /// The address that was asked for.
-        address: String,
-        /// What the system says.
-        #[source]
-        source: io::Error,
-    },
-    /// Something that the builder was told is out of range.
-    #[error(transparent)]
-    Settings(#[from] InvalidSettings),
-    /// The directory that what is learned shall be kept in cannot be used, or its thread cannot be had.
-    #[error("cannot keep history{}", in_directory(.directory.as_deref()))]
-    History {
-        /// The directory, if it was one.
-        directory: Option<PathBuf>,
-        /// What the system says.
-        #[source]
-        source: io::Error,
-    },
-    /// Supervision could not be started.
-    #[error(transparent)]
-    Supervision(#[from] SupervisionError),
-}
-
-fn in_directory(directory: Option<&Path>) -> String {
-    directory.map(|directory| format!(" in `{}`", directory.display())).unwrap_or_default()
-}
 
 /// Gathers what a Seawall is to be like; nothing happens before [`Builder::start`].
 #[must_use = "a builder starts nothing until `start`"]

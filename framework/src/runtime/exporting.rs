@@ -7,7 +7,7 @@ use crate::actor::{ActorHandle, Job};
 #[cfg(feature = "prometheus")]
 use crate::telemetry::{Exporter, Server};
 
-use super::builder::StartError;
+use super::error::StartError;
 use super::registry::Registry;
 
 /// The scrape endpoint, where there is one.

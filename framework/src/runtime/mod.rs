@@ -2,6 +2,8 @@
 
 mod builder;
 mod dependency;
+mod drained;
+mod error;
 mod events;
 mod exporting;
 mod history;
@@ -11,9 +13,10 @@ mod seawall;
 mod shutdown;
 mod unused;
 
-pub use builder::{Builder, StartError};
+pub use builder::Builder;
 pub use dependency::DependencyHandle;
+pub use drained::{Drained, ShutdownReport};
+pub use error::StartError;
 pub use history::FileStore;
 pub use reload::{ReloadError, Reloaded};
 pub use seawall::{Seawall, SpawnError};
-pub use shutdown::{Drained, ShutdownReport};

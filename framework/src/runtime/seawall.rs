@@ -19,12 +19,12 @@ use crate::time::Time;
 
 use super::builder::Builder;
 use super::dependency::DependencyHandle;
+use super::drained::ShutdownReport;
 use super::events::Broadcast;
 use super::exporting::Exporting;
 use super::history::Keeper;
 use super::registry::{Registered, Registry, Tenancy};
 use super::reload::{Policies, ReloadError, Reloaded};
-use super::shutdown::ShutdownReport;
 use super::unused::Unused;
 
 /// Longest name a dependency may have, in bytes: names become metric labels.

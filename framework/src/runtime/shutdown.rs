@@ -1,4 +1,4 @@
-//! Draining, and what it came to.
+//! Draining: what a shutdown does.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -10,38 +10,8 @@ use std::time::Duration;
 use crate::dependency::Dependency;
 use crate::time::Sleep;
 
+use super::drained::{Drained, ShutdownReport};
 use super::seawall::Inner;
-
-/// How a dependency's calls ended at shutdown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Drained {
-    /// Which dependency.
-    pub dependency: String,
-    /// Calls that were still in flight when the limit was reached, and were ended. While a thread is busy
-    /// inside a call that has never had to wait, this may be too low, but never zero.
-    pub cancelled: u64,
-}
-
-/// What a shutdown came to.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct ShutdownReport {
-    /// Every dependency that there was, by name.
-    pub dependencies: Vec<Drained>,
-}
-
-impl ShutdownReport {
-    /// Whether every call in flight came to its own end.
-    #[must_use]
-    pub fn is_clean(&self) -> bool {
-        self.cancelled() == 0
-    }
-
-    /// Calls that had to be ended, in all.
-    #[must_use]
-    pub fn cancelled(&self) -> u64 {
-        self.dependencies.iter().map(|drained| drained.cancelled).sum()
-    }
-}
 
 impl Inner {
     pub(super) async fn shut_down(&self, limit: Duration) -> ShutdownReport {

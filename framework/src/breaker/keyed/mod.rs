@@ -57,9 +57,11 @@ mod config;
 mod held;
 mod map;
 mod order;
+mod polled;
 
 pub use config::{KeyedBuilder, KeyedConfig, Keys, KeysBuilder, MAX_IDLE_AFTER, MAX_KEYS};
 pub(crate) use held::Held;
+pub use polled::{Moved, Polled};
 
 #[cfg(all(test, not(seawall_loom)))]
 mod tests;
@@ -86,24 +88,6 @@ impl<K> KeyedAdmission<K> {
     pub fn is_probe(&self) -> bool {
         self.admission.is_probe()
     }
-}
-
-/// A move that [`Keyed::poll`] made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Moved<K> {
-    /// Whose; `None` for the overflow breaker.
-    pub key: Option<K>,
-    /// From which state into which.
-    pub transition: Transition,
-}
-
-/// What one [`Keyed::poll`] did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Polled<K> {
-    /// The breakers that went on to half-open.
-    pub moved: Vec<Moved<K>>,
-    /// How many keys were idle and are forgotten.
-    pub evicted: usize,
 }
 
 /// A circuit breaker for each key, bounded in number. Shared by reference between threads; never

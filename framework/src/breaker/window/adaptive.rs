@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::breaker::adaptive::{Config, Memory, UtcOffset};
 use crate::clock::Moment;
 
+use super::rate_threshold::RateThreshold;
+use super::tally::{Mark, Tally};
 use super::timed::Timed;
-use super::{Mark, RateThreshold, Tally};
 
 /// A window of time whose threshold comes from a memory.
 #[derive(Debug)]

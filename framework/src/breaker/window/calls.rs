@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 
 use crate::sync::{AtomicU64, CachePadded, Ordering};
 
-use super::{Mark, Noted, Tally};
+use super::tally::{Mark, Noted, Tally};
 
 /// Sequence numbers have 48 bits: nine years at a million calls a second.
 const LOW: u64 = (1 << 48) - 1;

@@ -7,6 +7,7 @@ mod adaptive;
 mod calls;
 mod consecutive;
 mod rate_threshold;
+mod tally;
 mod timed;
 
 use std::sync::Arc;
@@ -24,29 +25,7 @@ use timed::Timed;
 pub(super) use calls::LOOKED_AT;
 pub(super) use rate_threshold::RateThreshold;
 use rate_threshold::Thresholds;
-
-/// Failures and slow calls out of calls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub(super) calls: u64,
-    pub(super) failures: u64,
-    pub(super) slow: u64,
-}
-
-/// What is held against a call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub(super) failed: bool,
-    /// Never set where slow calls do not count.
-    pub(super) slow: bool,
-}
-
-impl Mark {
-    #[inline]
-    fn is_bad(self) -> bool {
-        self.failed || self.slow
-    }
-}
+pub(super) use tally::{Mark, Noted, Tally};
 
 /// Why a breaker may have to open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,17 +48,6 @@ pub(super) struct Window {
     is_small: bool,
     // Apart, because hardly any breaker has one.
     adaptive: Option<Box<Adaptive>>,
-}
-
-/// What came of counting a good call in a hurry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Noted {
-    /// It is counted, and changes nothing else.
-    Quietly,
-    /// It is counted, under this number, and may be the one that completes the window.
-    AmongBad(u64),
-    /// It is not counted.
-    Not,
 }
 
 /// The window of those that have only one, of a kind that can be written in a hurry.

@@ -2,7 +2,7 @@
 
 use crate::breaker::config::Rates;
 
-use super::Tally;
+use super::tally::Tally;
 
 const BILLION: f64 = 1e9;
 

@@ -11,7 +11,7 @@ use crate::breaker::adaptive::Memory;
 use crate::clock::{Moment, nanos};
 use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering};
 
-use super::{Mark, Noted, Tally};
+use super::tally::{Mark, Noted, Tally};
 
 /// How finely the window slides. The model checker would take for ever over ten.
 pub(super) const BUCKETS: u64 = if cfg!(seawall_loom) { 3 } else { 10 };

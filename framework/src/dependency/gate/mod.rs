@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use crate::breaker::{Admission, CircuitBreaker, Refusal};
+use crate::breaker::{Admission, CircuitBreaker};
 use crate::clock::{Moment, nanos};
 use crate::entropy::Entropy;
 use crate::error::RejectedBy;
@@ -27,27 +27,9 @@ use crate::sync::{AtomicU64, CachePadded, Ordering};
 
 use super::keys::{Key, KeyBreakers};
 use super::quota::Quota;
+use super::refusals::Refused;
 use super::waiting_room::{Join, WaitError, WaitLimits, WaitingRoom};
 use reload::{block_timeout, limiter};
-
-/// A guard's refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Refused {
-    pub(crate) by: RejectedBy,
-    pub(crate) retry_after: Option<Duration>,
-}
-
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Self {
-        Self { by: RejectedBy::Breaker, retry_after: refusal.retry_after }
-    }
-}
-
-impl From<limit::Refusal> for Refused {
-    fn from(refusal: limit::Refusal) -> Self {
-        Self { by: RejectedBy::RateLimit, retry_after: refusal.retry_after }
-    }
-}
 
 /// A dependency's guards.
 #[derive(Debug)]

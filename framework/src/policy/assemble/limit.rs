@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::constraint::InvalidSettings;
 use crate::limit::{Config, PacerConfig};
-use crate::policy::builder::PolicyMistake;
 use crate::policy::decode::{Layer, Setting};
 use crate::policy::keys::{self, RATE_LIMIT};
+use crate::policy::mistakes::PolicyMistake;
 use crate::policy::schema::Kind;
 
 use super::{Merged, is_within, prefixed};

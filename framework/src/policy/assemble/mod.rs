@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
-use super::builder::{Builder, PolicyMistake};
+use super::builder::Builder;
 use super::decode::{Entry, Layer, Setting};
 use super::diagnostic::{MAX_MISTAKES, Mistake};
 use super::keys::{self, Key};
+use super::mistakes::PolicyMistake;
 use super::settings::{MethodPolicy, Policy};
 use super::source::Source;
 use crate::breaker::adaptive;

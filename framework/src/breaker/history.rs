@@ -1,0 +1,47 @@
+//! What a breaker remembers from transition to transition, and what only a transition changes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::clock::Moment;
+use crate::event::{State, Transition};
+
+use super::adaptive::Memory;
+use super::live_probes::LiveProbes;
+use super::open_time::OpenTime;
+
+/// How many moves a breaker remembers.
+const HISTORY: usize = 256;
+
+/// What a breaker remembers from transition to transition. Behind its lock.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    pub(super) transitions: VecDeque<Transition>,
+    pub(super) counts: [[u64; 3]; 3],
+    /// How many there were.
+    made: u64,
+    /// An order by hand stands: settings have no say in whether it refuses.
+    pub(super) is_by_hand: bool,
+    /// What an adaptive threshold goes by; kept while the settings have none.
+    pub(super) memory: Option<Arc<Memory>>,
+    /// The probes of a half-open breaker: as many as its word says are live.
+    pub(super) out: LiveProbes,
+    pub(super) open_time: OpenTime,
+}
+
+impl History {
+    pub(super) fn remembering(memory: Option<Arc<Memory>>) -> Self {
+        Self { memory, ..Self::default() }
+    }
+
+    pub(super) fn note(&mut self, at: Moment, from: State, to: State) -> Transition {
+        self.made += 1;
+        let transition = Transition { at, from, to, sequence: self.made };
+        self.counts[transition.from.index()][transition.to.index()] += 1;
+        if self.transitions.len() == HISTORY {
+            self.transitions.pop_front();
+        }
+        self.transitions.push_back(transition);
+        transition
+    }
+}

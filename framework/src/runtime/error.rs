@@ -1,0 +1,45 @@
+//! Why Seawall could not be started.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::actor::SupervisionError;
+use crate::constraint::InvalidSettings;
+use crate::policy::PolicyFileError;
+
+/// Seawall could not be started. Nothing was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The policy file cannot be read, or something in it is wrong: everything that is, is listed.
+    #[error(transparent)]
+    Policy(#[from] PolicyFileError),
+    /// The metrics address is not an address, or cannot be listened on.
+    #[error("cannot serve metrics on `{address}`")]
+    Metrics {
+        /// The address that was asked for.
+        address: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Something that the builder was told is out of range.
+    #[error(transparent)]
+    Settings(#[from] InvalidSettings),
+    /// The directory that what is learned shall be kept in cannot be used, or its thread cannot be had.
+    #[error("cannot keep history{}", in_directory(.directory.as_deref()))]
+    History {
+        /// The directory, if it was one.
+        directory: Option<PathBuf>,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Supervision could not be started.
+    #[error(transparent)]
+    Supervision(#[from] SupervisionError),
+}
+
+fn in_directory(directory: Option<&Path>) -> String {
+    directory.map(|directory| format!(" in `{}`", directory.display())).unwrap_or_default()
+}
