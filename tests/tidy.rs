@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)] // a test may panic
 
 mod tidy {
+    pub(crate) mod circles;
     pub(crate) mod lengths;
     pub(crate) mod manifests;
     pub(crate) mod names;
@@ -17,7 +18,7 @@ mod tidy {
 use tidy::names::Names;
 use tidy::reached::Crate;
 use tidy::tree::{File, Tree};
-use tidy::{lengths, manifests, reached, rows, words};
+use tidy::{circles, lengths, manifests, reached, rows, words};
 
 fn none(mistakes: Vec<String>) {
     assert!(mistakes.is_empty(), "{} mistakes:\n\n{}\n", mistakes.len(), mistakes.join("\n"));
@@ -50,6 +51,11 @@ fn a_row_names_only_rows_below_it_and_never_a_sibling() {
     }
     mistakes.extend(rows::cycle(&ground));
     none(mistakes);
+}
+
+#[test]
+fn no_circle_has_more_than_two_files() {
+    none(circles::check(&framework(&Tree::read())));
 }
 
 #[test]
@@ -107,6 +113,21 @@ fn every_example_is_in_the_readme() {
 
 mod blindness {
     use super::*;
+
+    #[test]
+    fn a_circle_of_three_files_is_seen_and_one_of_two_is_not() {
+        let file = |name: &str, text: &str| File::new(&format!("framework/src/{name}"), text);
+        let around = [
+            file("retry/mod.rs", "pub use a::A; mod a; mod b;"),
+            file("retry/a.rs", "use super::b::B;"),
+            file("retry/b.rs", "fn f(it: crate::retry::c::C) {}"),
+            file("retry/c.rs", "use super::a::A;"),
+        ];
+        assert_eq!(circles::check(&around.iter().collect::<Vec<_>>()).len(), 1);
+        assert_eq!(circles::check(&around.iter().take(3).collect::<Vec<_>>()).len(), 0);
+        let two = [file("retry/a.rs", "use super::b::B;"), file("retry/b.rs", "use super::a::A;")];
+        assert_eq!(circles::check(&two.iter().collect::<Vec<_>>()).len(), 0);
+    }
 
     fn found(path: &str, text: &str) -> usize {
         let exports =

@@ -43,15 +43,15 @@ pub(crate) fn exports(lib: Option<&File>) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// `call/pool/slot.rs` is `blocking::slot`.
-fn module_path(file: &str) -> Vec<String> {
+/// `framework/src/breaker/window/calls.rs` is `breaker::window::calls`.
+pub(crate) fn module_path(file: &str) -> Vec<String> {
     let own = file.trim_start_matches("framework/src/").trim_end_matches(".rs");
     let own = own.strip_suffix("/mod").unwrap_or(own);
     own.split('/').map(str::to_owned).collect()
 }
 
 /// What a name means from the crate's root; `None` if it does not say so by itself.
-fn from_root(name: &Name, file: &[String]) -> Option<Vec<String>> {
+pub(crate) fn from_root(name: &Name, file: &[String]) -> Option<Vec<String>> {
     let mut at: Vec<String> = file.iter().chain(&name.within).cloned().collect();
     let (first, rest) = name.segments.split_first()?;
     match first.as_str() {

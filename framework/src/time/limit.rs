@@ -41,6 +41,13 @@ enum Grace {
     Given,
 }
 
+impl Time {
+    /// A limit at `deadline` on something that waits for I/O; see [`TimeLimit`].
+    pub(crate) fn limit(&self, deadline: Moment) -> TimeLimit {
+        TimeLimit::new(self, deadline)
+    }
+}
+
 impl TimeLimit {
     pub(super) fn new(time: &Time, deadline: Moment) -> Self {
         let (turns, grace) = match time.0 {

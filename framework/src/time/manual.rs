@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::{Sleep, Time};
 use crate::clock::{Clock, ManualClock, Moment};
 use crate::sync::Mutex;
 
-/// Time that stands still until [`ManualTime::advance`] moves it. Made by [`Time::manual`]; clones
-/// share one time. Give it to whatever takes a [`Time`]: `Time::from(&manual)`.
+/// Time that stands still until [`ManualTime::advance`] moves it. Made by [`Time::manual`](super::Time::manual); clones
+/// share one time. Give it to whatever takes a [`Time`](super::Time): `Time::from(&manual)`.
 #[derive(Clone)]
 pub struct ManualTime(Arc<Shared>);
 
@@ -54,16 +53,6 @@ impl ManualTime {
 
     pub(super) fn clock(&self) -> &Clock {
         &self.0.clock
-    }
-
-    /// See [`Time::sleep_until`].
-    pub fn sleep_until(&self, deadline: Moment) -> Sleep {
-        Time::from(self).sleep_until(deadline)
-    }
-
-    /// See [`Time::sleep`].
-    pub fn sleep(&self, length: Duration) -> Sleep {
-        Time::from(self).sleep(length)
     }
 
     /// Sleeps that are waiting: polled, not over, not dropped.

@@ -100,11 +100,6 @@ impl Time {
         Sleep { deadline, arm }
     }
 
-    /// A limit at `deadline` on something that waits for I/O; see [`TimeLimit`].
-    pub(crate) fn limit(&self, deadline: Moment) -> TimeLimit {
-        TimeLimit::new(self, deadline)
-    }
-
     /// Wakes every task that sleeps by this time, once; its sleep is not over and goes on. For whoever
     /// has changed something that sleepers look at when they wake, such as a shutdown.
     pub(crate) fn nudge(&self) {
@@ -119,6 +114,18 @@ impl Time {
     /// One too long for the clock (584 years) never ends.
     pub fn sleep(&self, length: Duration) -> Sleep {
         self.sleep_until(self.now() + length)
+    }
+}
+
+impl ManualTime {
+    /// See [`Time::sleep_until`].
+    pub fn sleep_until(&self, deadline: Moment) -> Sleep {
+        Time::from(self).sleep_until(deadline)
+    }
+
+    /// See [`Time::sleep`].
+    pub fn sleep(&self, length: Duration) -> Sleep {
+        Time::from(self).sleep(length)
     }
 }
 
