@@ -45,11 +45,19 @@ impl<T> Swappable<T> {
 
     #[cold]
     fn with_later<R>(&self, read: impl FnOnce(&T) -> R) -> R {
+        self.let_others_run();
         match &*self.later.load() {
             Some(later) => read(later),
             // Left, but not replaced.
             None => read(&self.first),
         }
+    }
+
+    /// The model checker does not know the atomics of `arc_swap`: it switches threads here instead.
+    #[inline]
+    fn let_others_run(&self) {
+        #[cfg(all(test, seawall_loom))]
+        self.is_replaced.fetch_add(0, Ordering::AcqRel);
     }
 
     /// From now on there is no first value, only the value: so that whoever is in a hurry looks elsewhere too.
@@ -59,6 +67,7 @@ impl<T> Swappable<T> {
 
     /// Puts another in its place.
     pub(crate) fn replace(&self, value: T) {
+        self.let_others_run();
         self.later.store(Some(Arc::new(value)));
         self.is_replaced.store(1, Ordering::Release);
     }

@@ -258,3 +258,90 @@ impl Drop for Lease<'_> {
         }
     }
 }
+
+#[cfg(all(test, not(seawall_loom)))]
+#[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::breaker::{self, BreakerReport};
+    use crate::dependency::{MethodSpec, MethodTable};
+    use crate::entropy::Entropy;
+    use crate::event::{Event, Observer, State};
+    use crate::policy::Policy;
+    use crate::time::{ManualTime, Time};
+
+    struct Silent;
+
+    impl Observer for Silent {
+        fn on_event(&self, _: &Event) {}
+    }
+
+    const SLOW: Duration = Duration::from_millis(200);
+
+    /// A dependency whose breaker opens at the first failure, with one method.
+    fn table() -> (ManualTime, MethodTable) {
+        let time = Time::manual();
+        let breaker = breaker::Config::builder().failures(1).open_for(SLOW).half_open_calls(1);
+        let policy = Policy::builder().breaker(breaker.slow_call(SLOW)).build().unwrap();
+        let dependency = Arc::new(Dependency::new(
+            "bank".into(),
+            policy,
+            Time::from(&time),
+            Entropy::seeded(0),
+            Arc::new(Silent),
+        ));
+        let spec = MethodSpec {
+            name: "balance",
+            idempotent: true,
+            timeout: None,
+            slow_call: None,
+            max_attempts: None,
+            fallback: false,
+        };
+        (time, MethodTable::new(dependency, &[spec], Box::new(())))
+    }
+
+    fn report(table: &MethodTable) -> BreakerReport {
+        let dependency = table.dependency();
+        dependency.gate().breaker().report(dependency.now())
+    }
+
+    fn begin(table: &MethodTable) -> Lease<'_> {
+        let dependency = table.dependency();
+        let now = dependency.now();
+        let mut lease = Lease::new(dependency, table.method(0));
+        lease.begin(dependency.gate().admit(now, &mut None).unwrap(), now);
+        lease
+    }
+
+    #[test]
+    fn a_probe_that_another_guard_refused_frees_its_place_and_counts_nothing() {
+        let (time, table) = table();
+        let breaker = table.dependency().gate().breaker();
+        let first = breaker.admit(time.now(), &mut None).unwrap();
+        breaker.record(first, Outcome::Failure, time.now());
+        time.advance(SLOW * 2);
+        let mut lease = begin(&table);
+        assert_eq!((report(&table).state, report(&table).probes), (State::HalfOpen, 1));
+        lease.withdraw(time.now());
+        assert_eq!((report(&table).state, report(&table).probes), (State::HalfOpen, 0));
+        drop(lease);
+        let report = report(&table);
+        assert_eq!((report.probes, report.stale_results), (0, 0), "it ends once");
+    }
+
+    #[test]
+    fn a_call_that_is_dropped_counts_against_the_dependency_from_slow_call_on() {
+        let (time, table) = table();
+        let lease = begin(&table);
+        time.advance(SLOW - Duration::from_nanos(1));
+        drop(lease);
+        assert_eq!(report(&table).state, State::Closed, "an impatient caller says nothing");
+        let lease = begin(&table);
+        time.advance(SLOW);
+        drop(lease);
+        assert_eq!(report(&table).state, State::Open);
+    }
+}

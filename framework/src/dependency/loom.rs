@@ -23,7 +23,7 @@ use std::time::Duration;
 use loom::future::block_on;
 use loom::thread;
 
-use super::gate::Gate;
+use super::gate::{Gate, Token};
 use super::signals::{Signal, Signals};
 use super::waiting_room::{Join, Position, WaitError};
 use crate::backpressure::{self, Strategy};
@@ -32,6 +32,7 @@ use crate::bulkhead;
 use crate::clock::Moment;
 use crate::entropy::Entropy;
 use crate::event::State;
+use crate::limit;
 use crate::outcome::{AttemptEnd, Outcome};
 use crate::policy::Policy;
 use crate::sync::model;
@@ -389,5 +390,33 @@ fn a_signal_raised_as_the_actor_looks_is_heard() {
             heard |= block_on(poll_fn(|cx| signals.poll(cx)));
         }
         other.join().unwrap();
+    });
+}
+
+#[test]
+fn a_token_of_the_limit_before_a_reload_is_not_given_back_to_the_one_after_it() {
+    model("reload: 1 takes a token of 2, of which 1 is spent, and gives it back", || {
+        let limited = |rate| {
+            Policy::builder()
+                .rate_limit(limit::Config::token_bucket(2, rate).unwrap())
+                .build()
+                .unwrap()
+        };
+        let (first, before, after) = (limited(0.5), limited(1.0), limited(2.0));
+        let gate = Arc::new(Gate::new(&first, NOW, Entropy::seeded(0)));
+        gate.reconfigure(&first, &before, NOW).1.wake();
+        let take = |gate: &Gate| gate.take_token(None, NOW, Moment::MAX);
+        assert!(take(&gate).is_ok());
+        let taking = Arc::clone(&gate);
+        let other = thread::spawn(move || match take(&taking) {
+            Ok(Token::Now(number)) => taking.refund(number, NOW, NOW),
+            taken => panic!("{taken:?}"),
+        });
+        let (moved, wakers) = gate.reconfigure(&before, &after, NOW);
+        wakers.wake();
+        other.join().unwrap();
+        assert_eq!(moved, None);
+        let left = (0..3).filter(|_| take(&gate).is_ok()).count();
+        assert!(left <= 1, "{left} tokens are left of 2, though one is spent");
     });
 }

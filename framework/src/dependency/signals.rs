@@ -50,3 +50,37 @@ impl Signals {
         }
     }
 }
+
+#[cfg(all(test, not(seawall_loom)))]
+#[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+mod tests {
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    use super::*;
+
+    /// Polls from within, as a thread does that raises a signal while another one polls.
+    struct Raises(Arc<Signals>);
+
+    impl Wake for Raises {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for Raises {
+        fn drop(&mut self) {
+            self.0.raise(Signal::Moved);
+        }
+    }
+
+    #[test]
+    fn a_signal_raised_while_the_waker_is_put_in_place_is_heard_by_the_same_poll() {
+        let signals = Arc::new(Signals::default());
+        let before = Waker::from(Arc::new(Raises(Arc::clone(&signals))));
+        assert_eq!(signals.poll(&mut Context::from_waker(&before)), Poll::Pending);
+        drop(before);
+        // The waker of the poll before is dropped when this one's is in its place, and raises a signal then.
+        let mut cx = Context::from_waker(Waker::noop());
+        assert_eq!(signals.poll(&mut cx), Poll::Ready(Signal::Moved as u64));
+        assert_eq!(signals.poll(&mut cx), Poll::Pending, "taken");
+    }
+}

@@ -361,3 +361,62 @@ impl WaitingRoom {
         self.queue.lock().capacity()
     }
 }
+
+#[cfg(all(test, not(seawall_loom)))]
+#[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+mod tests {
+    use super::*;
+
+    const fn at(nanos: u64) -> Moment {
+        Moment::from_nanos(nanos)
+    }
+
+    /// Its permits are all out.
+    fn room(permits: u32) -> WaitingRoom {
+        let room = WaitingRoom::new(permits, &backpressure::Config::default());
+        (0..permits).for_each(|_| assert!(room.try_enter()));
+        room
+    }
+
+    fn wait(room: &WaitingRoom, until: Moment) -> Position {
+        let limits = WaitLimits { give_up_at: until, blocked_until: until, deadline: until };
+        match room.join(None, limits, || None) {
+            Join::Waiting(position) => position,
+            joined => panic!("{joined:?}"),
+        }
+    }
+
+    fn poll(room: &WaitingRoom, position: &Position) -> Poll<Result<(), WaitError>> {
+        room.poll(position, &mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn the_permit_of_a_call_that_leaves_goes_to_the_first_that_waits() {
+        let room = room(1);
+        let (first, second) = (wait(&room, Moment::MAX), wait(&room, Moment::MAX));
+        assert_eq!(poll(&room, &first), Poll::Pending);
+        room.leave(|| at(5));
+        assert_eq!(poll(&room, &first), Poll::Ready(Ok(())));
+        assert_eq!((poll(&room, &second), room.permits().waiters()), (Poll::Pending, 1));
+    }
+
+    #[test]
+    fn a_call_out_of_time_behind_one_that_is_granted_hears_so_at_once() {
+        let room = room(1);
+        let first = wait(&room, at(100));
+        let (over, last) = (wait(&room, at(10)), wait(&room, at(100)));
+        room.leave(|| at(50));
+        assert_eq!(poll(&room, &first), Poll::Ready(Ok(())));
+        assert_eq!(poll(&room, &over), Poll::Ready(Err(WaitError::Expired)));
+        assert_eq!((poll(&room, &last), room.permits().waiters()), (Poll::Pending, 1));
+    }
+
+    #[test]
+    fn a_call_that_comes_after_a_flush_does_not_wait() {
+        let room = room(1);
+        let limits = WaitLimits { give_up_at: at(9), blocked_until: at(9), deadline: Moment::MAX };
+        let joined = room.join(None, limits, || Some(WaitError::BreakerOpen));
+        assert!(matches!(joined, Join::Refused(WaitError::BreakerOpen)), "{joined:?}");
+        assert_eq!((room.permits().waiters(), room.counts().received), (0, 0));
+    }
+}

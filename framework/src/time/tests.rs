@@ -270,6 +270,18 @@ fn a_burst_gives_its_memory_back() {
 }
 
 #[test]
+fn a_timer_armed_as_a_slot_comes_due_does_not_hide_an_earlier_one_in_it() {
+    let mut wheel = Wheel::new();
+    // Both are in the slot that stands for ticks 64 to 127, and it comes due at 64.
+    wheel.insert(0, 70, Waker::noop().clone()).unwrap();
+    wheel.insert(64, 100, Waker::noop().clone()).unwrap();
+    assert!(wheel.next().unwrap() <= 70, "{:?}", wheel.next());
+    let mut fired = Vec::new();
+    assert!(!wheel.advance(70, usize::MAX, &mut fired));
+    assert_eq!((fired.len(), wheel.live()), (1, 1));
+}
+
+#[test]
 fn a_wheel_left_alone_for_a_year_places_by_the_present() {
     let mut wheel = Wheel::new();
     let now = 64 * 500_000_000;

@@ -289,3 +289,21 @@ fn tally(calls: u64, bad: i64) -> Tally {
     let count = |signed: i64| u64::try_from(signed).unwrap_or(0);
     Tally { calls, failures: count(failures), slow: count(slow) }
 }
+
+#[cfg(all(test, not(seawall_loom)))]
+#[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_call_that_has_left_the_window_before_it_is_counted_is_not_counted() {
+        let window = Calls::new(2);
+        let (bad, good) = (Mark { failed: true, slow: false }, Mark::default());
+        let slow_writer = window.take_sequence(tag(0)).unwrap();
+        // Two more calls pass by while its writer is held up.
+        assert_eq!((window.record(0, good), window.record(0, good)), (None, None));
+        let tally = window.record_among_bad(tag(0), slow_writer, bad).unwrap();
+        assert_eq!((tally.calls, tally.failures), (2, 0));
+        assert_eq!((window.running(), window.recount()), ((0, 0), tally));
+    }
+}

@@ -42,8 +42,8 @@ pub struct Gate {
     max_wait: AtomicU64,
     block_timeout: AtomicU64,
     rate_limit_max_wait: AtomicU64,
-    /// The limiter's number. It grows before the limiter is replaced and again after it, so that a token always names
-    /// the limiter that gave it.
+    /// The limiter's number. It grows before the limiter is replaced and again after it: while it is odd, a token may be
+    /// of either limiter.
     limiters: AtomicU64,
     /// With a quota the limiter is no longer read by its first value, so that calls without one need not look here.
     quota: Quota,
@@ -204,10 +204,13 @@ impl Gate {
         self.limit_changed.notified()
     }
 
-    /// Gives back the token of an attempt that was never dispatched. A limiter that has been replaced gets nothing back.
+    /// Gives back the token of an attempt that was never dispatched. A limiter that has been replaced gets nothing back,
+    /// and neither limiter gets back what was taken while one was being replaced.
     pub(crate) fn refund(&self, number: u64, now: Moment, taken_for: Moment) {
         self.written.0.limiter.with(|limiter| {
+            // Looked at with the limiter in hand: the number is still this one, so the limiter is.
             if let Some(limiter) = limiter
+                && number.is_multiple_of(2)
                 && !self.is_replaced(number)
             {
                 limiter.refund(now, 1, taken_for);

@@ -46,14 +46,17 @@ impl Sampler {
     /// Whether the next one may be told of by now.
     #[inline]
     pub(crate) fn is_due(&self, now: Moment) -> bool {
-        let early = self.next_at.load(Ordering::Relaxed).saturating_sub(now.as_nanos());
-        early == 0 || early >= JUMP_NANOS
+        is_due(self.next_at.load(Ordering::Relaxed), now)
     }
 
     /// [`Sampler::count`] of something that is counted elsewhere: `number` is how many there are, this one included.
     #[cold]
     pub(crate) fn tell_of(&self, number: impl FnOnce() -> u64, now: Moment) -> Option<u64> {
+        // Looked at again: what is exchanged below has to be what was found to be due.
         let seen_next_at = self.next_at.load(Ordering::Relaxed);
+        if !is_due(seen_next_at, now) {
+            return None;
+        }
         let number = number();
         let next_at = now.plus_nanos(nanos(SAMPLE_EVERY)).as_nanos();
         let relaxed = Ordering::Relaxed;
@@ -69,4 +72,10 @@ impl Sampler {
     pub(crate) fn seen(&self) -> u64 {
         self.seen.load(Ordering::Relaxed)
     }
+}
+
+#[inline]
+fn is_due(next_at: u64, now: Moment) -> bool {
+    let early = next_at.saturating_sub(now.as_nanos());
+    early == 0 || early >= JUMP_NANOS
 }
