@@ -9,7 +9,7 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly RUST_MIN=1.90
-readonly STEPS=9
+readonly STEPS=10
 readonly TARGET=${CARGO_TARGET_DIR:-$PWD/target}
 
 # Nothing here is built twice with small changes in between; without it a cold build is smaller and faster.
@@ -114,11 +114,23 @@ ended() {
 trap ended EXIT
 
 fetch() { cargo fetch --locked --target "$(rustc -vV | sed -n 's/^host: //p')"; }
+# The names of the features, from the manifest, so that a new one is checked too.
+feature_names() {
+  sed -n '/^\[features\]/,/^\[dependencies\]/s/^\([a-z]*\) = .*/\1/p' framework/Cargo.toml | grep -v '^default$'
+}
 features() {
   cargo check -p seawall --no-default-features
-  cargo check -p seawall --no-default-features --features http
-  cargo check -p seawall --no-default-features --features tower
+  local name
+  for name in $(feature_names); do
+    echo "feature $name alone"
+    cargo check -p seawall --no-default-features --features "$name"
+  done
   cargo check -p seawall --all-features
+}
+lints() {
+  cargo clippy --workspace --all-targets -- -D warnings
+  # What is newer than the oldest Rust that the manifest promises.
+  cargo clippy -p seawall -p seawall-macros --all-features -- -D clippy::incompatible_msrv
 }
 docs() { RUSTDOCFLAGS="-D warnings" cargo doc -p seawall -p seawall-macros --no-deps --all-features; }
 storefront() {
@@ -140,11 +152,17 @@ else
 fi
 if has_clippy; then
   step "lints" "mend what is named above; cargo clippy --fix does some of it" \
-    cargo clippy --workspace --all-targets -- -D warnings
+    lints
 else
   skip "lints" "no clippy (rustup component add clippy)"
 fi
-step "features: none, some, all" "something needs a feature that it does not ask for" features
+if cargo deny --version >/dev/null 2>&1; then
+  step "licences, sources and bans" "see deny.toml: allow it there with the reason, or replace it" \
+    cargo deny check bans licenses sources
+else
+  skip "licences, sources and bans" "no cargo-deny (cargo install cargo-deny --locked)"
+fi
+step "features: none, each, all" "something needs a feature that it does not ask for" features
 step "documentation" "mend the link or the item named above" docs
 step "storefront, 6 seconds" "see it: cargo run --release --example storefront" storefront
 step "benches, a smoke test" "run it alone: cargo bench -p seawall-benches -- --quick" \

@@ -9,6 +9,7 @@ mod tidy {
     pub(crate) mod lengths;
     pub(crate) mod manifests;
     pub(crate) mod names;
+    pub(crate) mod public_api;
     pub(crate) mod reached;
     pub(crate) mod rows;
     pub(crate) mod tree;
@@ -18,7 +19,7 @@ mod tidy {
 use tidy::names::Names;
 use tidy::reached::Crate;
 use tidy::tree::{File, Tree};
-use tidy::{circles, lengths, manifests, reached, rows, words};
+use tidy::{circles, lengths, manifests, public_api, reached, rows, words};
 
 fn none(mistakes: Vec<String>) {
     assert!(mistakes.is_empty(), "{} mistakes:\n\n{}\n", mistakes.len(), mistakes.join("\n"));
@@ -94,6 +95,12 @@ fn every_policy_has_the_same_nouns() {
 }
 
 #[test]
+fn what_is_public_is_as_listed() {
+    let tree = Tree::read();
+    none(public_api::check(&tree, &framework(&tree)));
+}
+
+#[test]
 fn nothing_is_left_for_later() {
     let tree = Tree::read();
     none(tree.texts.iter().flat_map(|(path, text)| words::later(path, text)).collect());
@@ -113,6 +120,36 @@ fn every_example_is_in_the_readme() {
 
 mod blindness {
     use super::*;
+
+    #[test]
+    fn what_a_user_can_name_is_listed_and_nothing_else() {
+        let file = |name: &str, text: &str| File::new(&format!("framework/src/{name}"), text);
+        let files = [
+            file("lib.rs", "pub mod retry; mod hidden; pub use hidden::Seen;"),
+            file(
+                "hidden.rs",
+                "pub struct Seen(u8); pub struct Unseen; impl Seen { pub fn a(&self) {} fn b() {} }",
+            ),
+            file(
+                "retry/mod.rs",
+                "mod config; pub use config::Config; pub(crate) fn inner() {} pub const MAX: u32 = 1;",
+            ),
+            file(
+                "retry/config.rs",
+                "pub enum Config { /// Docs.\n One, Two { it: u8 } } #[doc(hidden)] pub fn x() {}",
+            ),
+        ];
+        let list = public_api::list(&files.iter().collect::<Vec<_>>());
+        let wanted = [
+            "Seen: fn a (& self)",
+            "Seen: struct",
+            "retry::Config: enum",
+            "retry::Config: variant One",
+            "retry::Config: variant Two{ it : u8 }",
+            "retry::MAX: const u32",
+        ];
+        assert_eq!(list.iter().map(String::as_str).collect::<Vec<_>>(), wanted);
+    }
 
     #[test]
     fn a_circle_of_three_files_is_seen_and_one_of_two_is_not() {

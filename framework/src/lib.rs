@@ -1,7 +1,79 @@
 //! Seawall keeps an application standing when the services it depends on are slow, broken or flooded.
 //!
-//! Each downstream dependency gets one supervising actor that owns its circuit breaker, its bulkhead
-//! and its mailbox. [`macro@resilient`] turns a trait into a client whose every call goes through them.
+//! A *dependency* is a service that your application calls: a database, a payment provider, another team's API. Each gets a
+//! circuit breaker, a bulkhead with a bounded mailbox, retries, rate limits and time limits, and one supervising actor that
+//! looks after them. [`macro@resilient`] turns the trait that you call it through into a client that implements the trait
+//! and guards every call.
+//!
+//! ```
+//! # #[cfg(feature = "macros")] mod example {
+//! use seawall::prelude::*;
+//!
+//! #[resilient]
+//! pub trait Rates {
+//!     /// Safe to repeat, so it is retried.
+//!     #[call(idempotent, timeout = "300ms")]
+//!     async fn euro_in(&self, currency: &str) -> Result<f64, std::io::Error>;
+//! }
+//!
+//! struct Bank; // yours: an HTTP client, a driver, a mock
+//!
+//! impl Rates for Bank {
+//!     async fn euro_in(&self, _currency: &str) -> Result<f64, std::io::Error> {
+//!         Ok(1.08)
+//!     }
+//! }
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! # pub
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let seawall = Seawall::builder().start()?;
+//!     let rates: RatesClient<Bank> = seawall.spawn("rates", Bank).await?;
+//!     assert_eq!(rates.euro_in("USD").await?, 1.08);
+//!     seawall.shutdown(std::time::Duration::from_secs(5)).await;
+//!     Ok(())
+//! }
+//! # }
+//! # #[cfg(feature = "macros")]
+//! # example::main()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What a call can end with
+//!
+//! One *call* of the client makes one *attempt*, or several if its method is marked `idempotent` and fails. A call ends with
+//! your answer, your error, or a [`Fault`]: rejected by a guard (which one, and when to come back), timed out, past its
+//! deadline, or unavailable. Your error type takes it by `From<Fault>`.
+//!
+//! # What is set where
+//!
+//! A *policy* is every setting of a dependency: [`Policy`]. It comes from a TOML file, from code, or from nothing: every key
+//! has a default. Settings are laid over each other: built-in < `[defaults]` < `[name]` < `#[call(…)]` <
+//! `[name.methods.method]`.
+//!
+//! # Where to go on
+//!
+//! | you want to | look at |
+//! | --- | --- |
+//! | see what the macro takes | [`macro@resilient`] |
+//! | start, reload and stop, and give orders by hand | [`Seawall`], [`DependencyHandle`] |
+//! | choose a breaker's settings | [`breaker::guide`] |
+//! | choose a rate limit | [`limit::guide`] |
+//! | limit requests that come in to your server | `layer` (features `tower`, `axum`) |
+//! | guard blocking calls | [`blocking`] |
+//! | watch it | [`telemetry`], [`Event`], [`Snapshot`] |
+//! | test with time under control | [`Time`], [`ManualTime`] |
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! | --- | --- | --- |
+//! | `macros` | yes | [`macro@resilient`] |
+//! | `prometheus` | yes | a scrape endpoint |
+//! | `http` | | classifiers for HTTP statuses, and `Retry-After` |
+//! | `reqwest` | | classifiers for reqwest's errors and answers |
+//! | `tower` | | `layer`: rate limits in front of a tower service |
+//! | `axum` | | keys by axum's peer and route, axum answers for faults |
 
 // So that generated code, which says `seawall::`, works in this crate's own docs and tests.
 extern crate self as seawall;
@@ -39,13 +111,13 @@ pub mod call;
 // Row 5: supervision.
 pub mod actor;
 
-// Row 7: edges.
+// Row 6: edges.
 pub mod client;
 #[cfg(feature = "tower")]
 pub mod layer;
 pub mod telemetry;
 
-// Row 8: the composition root.
+// Row 7: the composition root.
 pub mod runtime;
 
 pub mod prelude;

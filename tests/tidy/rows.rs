@@ -6,7 +6,7 @@ use super::names::{Name, Names};
 use super::tree::{File, Tree};
 
 /// The framework's modules, lowest row first.
-const ROWS: [&[&str]; 9] = [
+const ROWS: [&[&str]; 8] = [
     &[
         "classify",
         "clock",
@@ -23,8 +23,7 @@ const ROWS: [&[&str]; 9] = [
     &["blocking", "dependency", "paced"],
     &["call"],
     &["actor"],
-    &["distributed"],
-    &["client", "layer", "telemetry", "console", "simulation"],
+    &["client", "layer", "telemetry"],
     &["runtime"],
 ];
 /// Nothing but documentation and re-exports; nobody may import from them.
