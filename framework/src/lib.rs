@@ -106,12 +106,13 @@ pub mod dependency;
 pub mod paced;
 
 // Row 4: one call.
-pub mod call;
+mod call;
 
 // Row 5: supervision.
 pub mod actor;
 
 // Row 6: edges.
+#[doc(hidden)]
 pub mod client;
 #[cfg(feature = "tower")]
 pub mod layer;

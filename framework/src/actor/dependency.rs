@@ -77,7 +77,7 @@ impl Message for Control {
 
 /// See the module.
 #[derive(Debug)]
-pub struct DependencyActor(Arc<Dependency>);
+pub(crate) struct DependencyActor(Arc<Dependency>);
 
 impl DependencyActor {
     pub(super) fn new(dependency: Arc<Dependency>) -> Self {

@@ -180,7 +180,11 @@ impl Supervised<DependencyActor> {
     ///
     /// # Errors
     /// [`ControlError`]: no answer in time, or the dependency is no longer supervised.
-    pub async fn tell(&self, time: &Time, control: Control) -> Result<Snapshot, ControlError> {
+    pub(crate) async fn tell(
+        &self,
+        time: &Time,
+        control: Control,
+    ) -> Result<Snapshot, ControlError> {
         let give_up = time.now() + PATIENCE;
         loop {
             match send(self, time, control).await {

@@ -15,7 +15,7 @@ use crate::time::{Sleep, Time};
 pub(super) type Work = Arc<Mutex<Box<dyn FnMut() + Send>>>;
 
 /// Does its work at once, and then every `period`.
-pub struct Job {
+pub(crate) struct Job {
     work: Work,
     time: Time,
     period: Duration,

@@ -12,12 +12,14 @@ mod supervise;
 mod supervised;
 mod system;
 
-pub use dependency::{Control, ControlError, DependencyActor};
+pub(crate) use dependency::DependencyActor;
+pub use dependency::{Control, ControlError};
 pub use handle::{ActorError, ActorHandle};
-pub use job::Job;
+pub(crate) use job::Job;
 pub use restart::{RestartBuilder, RestartPolicy};
-pub use supervised::Supervised;
-pub use system::{Supervision, SupervisionError};
+pub(crate) use supervised::Supervised;
+pub(crate) use system::Supervision;
+pub use system::SupervisionError;
 
 /// What a user's own actor has to be: an actix actor with a plain context.
 pub use actix;

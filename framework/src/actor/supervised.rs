@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::Notify;
 
 /// The lasting part of an actor: survives every rebuild, ends when it is dismissed.
-pub struct Supervised<A: Actor<Context = Context<A>>> {
+pub(crate) struct Supervised<A: Actor<Context = Context<A>>> {
     address: ArcSwapOption<Addr<A>>,
     dismissed: AtomicBool,
     changed: Notify,
@@ -47,7 +47,7 @@ impl<A: Actor<Context = Context<A>>> Supervised<A> {
     }
 
     /// The actor is wanted no more: it stops, and is not rebuilt.
-    pub fn dismiss(&self) {
+    pub(crate) fn dismiss(&self) {
         self.dismissed.store(true, Ordering::Release);
         self.changed.notify_waiters();
     }
@@ -72,7 +72,7 @@ impl<A: Actor<Context = Context<A>>> Supervised<A> {
 
     /// How often the actor was rebuilt.
     #[must_use]
-    pub fn restarts(&self) -> u64 {
+    pub(crate) fn restarts(&self) -> u64 {
         self.restarts.load(Ordering::Relaxed)
     }
 }

@@ -40,7 +40,7 @@ pub enum SupervisionError {
 
 /// The root's address. Dropping the last one ends supervision, without waiting for it.
 #[derive(Clone)]
-pub struct Supervision {
+pub(crate) struct Supervision {
     root: Addr<Root>,
     time: Time,
 }
@@ -56,7 +56,10 @@ impl Supervision {
     ///
     /// # Errors
     /// The thread or its runtime could not be started.
-    pub fn on_own_thread(time: Time, restart: RestartPolicy) -> Result<Self, SupervisionError> {
+    pub(crate) fn on_own_thread(
+        time: Time,
+        restart: RestartPolicy,
+    ) -> Result<Self, SupervisionError> {
         let (sender, receiver) = mpsc::sync_channel(1);
         let clock = time.clone();
         let live = move || {
@@ -82,7 +85,10 @@ impl Supervision {
     ///
     /// # Errors
     /// There is no such runtime, or it runs no local tasks.
-    pub fn on_this_runtime(time: Time, restart: RestartPolicy) -> Result<Self, SupervisionError> {
+    pub(crate) fn on_this_runtime(
+        time: Time,
+        restart: RestartPolicy,
+    ) -> Result<Self, SupervisionError> {
         let root = Root::new(time.clone(), restart);
         let context = Context::new();
         let address = context.address();
@@ -95,7 +101,10 @@ impl Supervision {
     /// Looks after a dependency until the supervised is dismissed. Does not wait for the actor: the
     /// dependency is whole without it.
     #[must_use]
-    pub fn supervise(&self, dependency: Arc<Dependency>) -> Arc<Supervised<DependencyActor>> {
+    pub(crate) fn supervise(
+        &self,
+        dependency: Arc<Dependency>,
+    ) -> Arc<Supervised<DependencyActor>> {
         let supervised = Arc::new(Supervised::default());
         self.root
             .do_send(Supervise { dependency, guard: SupervisionGuard(Arc::clone(&supervised)) });
@@ -103,7 +112,7 @@ impl Supervision {
     }
 
     /// Looks after a user's actor until its last handle is dropped.
-    pub fn adopt<A, F>(&self, name: &str, factory: F) -> ActorHandle<A>
+    pub(crate) fn adopt<A, F>(&self, name: &str, factory: F) -> ActorHandle<A>
     where
         A: Actor<Context = Context<A>>,
         F: Fn() -> A + Send + 'static,
@@ -120,7 +129,7 @@ impl Supervision {
 
     /// Does something at once and then every `period`, until the handle is dropped. What it does must be
     /// quick: every actor shares this thread. If it panics it is tried again, as any actor is.
-    pub fn repeat(
+    pub(crate) fn repeat(
         &self,
         name: &str,
         period: Duration,
@@ -136,7 +145,7 @@ impl Supervision {
     }
 
     /// Lets go of everything that is looked after, and ends. Does not wait.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.root.do_send(Stop);
     }
 }

@@ -15,7 +15,7 @@ pub enum Strategy {
     /// The newcomer waits for room, first come first served: for work that must not be lost.
     Block {
         /// How long it may wait for room; 1 ms to 30 days, default 30 s. The queue itself reads no
-        /// clock: whoever holds the [`Key`](super::Key) removes the entry when its time is up.
+        /// clock: whoever holds the [`ItemKey`](super::ItemKey) removes the entry when its time is up.
         timeout: Duration,
     },
     /// The oldest entry is dropped and the newcomer gets in: for work that goes stale.

@@ -157,7 +157,7 @@ impl MethodTable {
         &self.dependency
     }
 
-    /// The key of one call, to be held for as long as that takes; see [`Call::by_key`](super::Call::by_key).
+    /// The key of one call, to be held for as long as that takes; see `Call::by_key`.
     /// `None` if the policy has no breakers by key.
     ///
     /// # Panics

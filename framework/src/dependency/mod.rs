@@ -20,12 +20,11 @@ mod snapshot;
 mod stats;
 mod waiting_room;
 
-pub use gate::Gate;
 pub use keys::{Key, KeysSnapshot, MAX_KEY_BYTES, MAX_OPEN_KEYS_NAMED, OpenKey};
 pub use latency::{BUCKETS, Latency, bucket};
 pub use method::{MethodSpec, MethodTable};
 pub use shared::Dependency;
-pub use signals::{Signal, Signals};
+pub(crate) use signals::Signal;
 pub use snapshot::{MethodSnapshot, Snapshot};
 
 pub(crate) use gate::Token;

@@ -17,6 +17,7 @@ mod loom;
 mod manual;
 mod on_tokio;
 #[cfg(all(test, not(seawall_loom)))]
+#[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 mod tests;
 mod wheel;
 

@@ -48,7 +48,7 @@ fn configs() -> impl Strategy<Value = Config> {
     let rate = || prop::option::of(1u32..=10);
     let trip = (prop::option::of(1u32..50), rate(), rate(), prop::option::of(1u32..30));
     let windows = (prop::option::of(1u32..50), any::<bool>());
-    let mode = prop::option::of(prop::sample::select(&HalfOpenMode::ALL[..]));
+    let mode = prop::option::of(prop::sample::select(HalfOpenMode::ALL));
     let probes = (prop::option::of(1u32..8), prop::option::of(1u32..8), mode);
     (trip, any::<bool>(), windows, probes, any::<bool>())
         .prop_map(|((failures, rate, slow, calls), is_adaptive, windows, probes, ramps)| Said {

@@ -429,7 +429,7 @@ fn lessons() -> impl Strategy<Value = AttemptEnd> {
     let outcome = prop_oneof![
         4 => Just(Outcome::Success),
         6 => Just(Outcome::Failure),
-        1 => prop::sample::select(&Outcome::ALL[..]),
+        1 => prop::sample::select(Outcome::ALL),
     ];
     let asked = prop_oneof![
         9 => Just(None),
@@ -494,7 +494,7 @@ fn trips() -> impl Strategy<Value = (crate::breaker::Builder, bool, bool)> {
 fn configs() -> impl Strategy<Value = Config> {
     let open_for = (1_000_000u64..2_000_000_000).prop_map(Duration::from_nanos);
     let life = (1u64..3_000).prop_map(millis);
-    let mode = prop::sample::select(&HalfOpenMode::ALL[..]);
+    let mode = prop::sample::select(HalfOpenMode::ALL);
     let enforcement = prop_oneof![
         6 => Just(Enforcement::Enforce),
         2 => Just(Enforcement::Observe),

@@ -65,14 +65,14 @@ proptest! {
         steps in prop::collection::vec((1u64..100, 0u64..60, 0u64..3_000), 1..40),
     ) {
         let mut now = Moment::ZERO;
-        let mut config = configs(first)[which].clone();
+        let mut config = configs(first)[which];
         let mut limiter = RateLimiter::new(AnyAlgorithm::new(&config), now);
         for (limit, takes, pause_ms) in steps {
             for _ in 0..takes {
                 let _ = limiter.try_take(now, 1);
             }
             let (spent, left) = (limiter.spent(now), limiter.remaining(now));
-            let other = configs(limit)[which].clone();
+            let other = configs(limit)[which];
             let there = changed(&limiter, &other, now);
             let expected = limit.saturating_sub(spent);
             prop_assert_eq!(there.remaining(now), expected, "{:?} to {:?}", config, other);
