@@ -123,7 +123,7 @@ pub trait Api {
 pub enum Step {
     /// Answers at the first poll.
     Answer(Answer),
-    /// Pends this many times, then answers. Wakes nobody: whoever polls by hand needs no waking.
+    /// Pends this many times, then answers. Wakes nobody: the one that polls by hand needs no waking.
     Later(u32, Answer),
     /// Never answers.
     Hang,

@@ -92,7 +92,7 @@ pub(crate) fn contestants() -> Result<Vec<Contestant>, InvalidSettings> {
         refuses("sliding_window", Config::sliding_window(LIMIT, WINDOW)?),
         refuses(LOG, Config::sliding_log(LIMIT, WINDOW)?),
         refuses("token_bucket", Config::token_bucket(LIMIT, PER_SECOND)?),
-        // The founding picture of it: a queue with a constant output.
+        // The usual picture of it: a queue with a constant output.
         Contestant {
             name: "leaky_bucket",
             config: Config::leaky_bucket(LIMIT, PER_SECOND)?,

@@ -19,7 +19,7 @@ pub(crate) fn text(seconds: u64, rate: u32) -> String {
     let open_for_ms = open_for(seconds).as_millis();
     let seconds = seconds as f64;
     // Payment answers within 20 ms when it is well, and on a machine that is busy with other things
-    // within 200; whoever waits longer than this waits in vain.
+    // within 200; a call that waits longer than this waits in vain.
     let timeout_ms = (seconds * 20.0).clamp(300.0, 400.0).round();
     // Long enough for a few calls at a low rate, short enough to notice a hang soon.
     let window_s = (seconds * 0.03).min(1.0).max(6.0 / f64::from(rate)).min(seconds * 0.1);

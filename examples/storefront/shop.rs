@@ -118,7 +118,7 @@ where
     N: Notification + Send + Sync + 'static,
 {
     /// Opens the shop for the length of the run, or until `stopped`, then lets those inside finish;
-    /// whoever takes longer than that is sent home, and their calls are cancelled.
+    /// a client that takes longer is sent home, and its calls are cancelled.
     pub(crate) async fn trade(
         self: Arc<Self>,
         stage: Arc<Stage>,

@@ -1,6 +1,6 @@
 //! The only reader of time.
 //!
-//! A policy never asks what time it is: it is told, as a [`Moment`]. Whoever does ask holds a
+//! A policy never asks what time it is: it is told, as a [`Moment`]. Code that does ask holds a
 //! [`Clock`], which is the system's, a hand-cranked one for tests, or somebody else's function. The
 //! same clock tells the wall's time, for what follows the calendar.
 

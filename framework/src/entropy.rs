@@ -45,7 +45,7 @@ impl Entropy {
     }
 }
 
-/// Hashes by SipHash-1-3 under a key of its own from the operating system, so that whoever chooses
+/// Hashes by SipHash-1-3 under a key of its own from the operating system, so that one who chooses
 /// what is hashed cannot choose what collides, even after watching for long (Aumasson, Bernstein,
 /// "SipHash: a fast short-input PRF", 2012). What std's maps do by default, under a name of ours.
 #[derive(Clone, Debug, Default)]

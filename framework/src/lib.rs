@@ -123,6 +123,7 @@ pub mod runtime;
 
 pub mod prelude;
 
+pub use client::Proxy;
 pub use dependency::{MethodSnapshot, Snapshot};
 pub use error::{CallError, Fault, RejectedBy};
 pub use event::{Command, Event, Observer, State, Transition};

@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Reading costs a load of a line that nobody writes, as long as the value has never been replaced;
-/// after that a few nanoseconds more. Replacing waits for nobody: whoever is reading goes on with the
+/// after that a few nanoseconds more. Replacing waits for no reader: one that is reading goes on with the
 /// old value.
 pub(crate) struct Swappable<T> {
     first: T,
@@ -32,13 +32,13 @@ impl<T> Swappable<T> {
         }
     }
 
-    /// The value, if it is still the first: for whoever is in too much of a hurry for a closure.
+    /// The value, if it is still the first: for a path on which a closure costs too much.
     #[inline]
     pub(crate) fn first(&self) -> Option<&T> {
         (self.is_replaced.load(Ordering::Acquire) == 0).then_some(&self.first)
     }
 
-    /// The first value, though it may have been replaced: for whoever has begun with it.
+    /// The first value, though it may have been replaced: for a reader that has begun with it.
     pub(crate) fn at_first(&self) -> &T {
         &self.first
     }
@@ -60,7 +60,7 @@ impl<T> Swappable<T> {
         self.is_replaced.fetch_add(0, Ordering::AcqRel);
     }
 
-    /// From now on there is no first value, only the value: so that whoever is in a hurry looks elsewhere too.
+    /// From now on there is no first value, only the value: so that the fast path looks elsewhere too.
     pub(crate) fn leave_first(&self) {
         self.is_replaced.store(1, Ordering::Release);
     }

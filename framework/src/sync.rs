@@ -57,7 +57,7 @@ pub(crate) fn quietly(code: impl FnOnce()) -> bool {
     }
 }
 
-/// Wakes a task. A waker that panics is its task's trouble: whoever wakes has others to wake, and
+/// Wakes a task. A waker that panics is its task's trouble: the waking thread has others to wake, and
 /// guards of its own to put down.
 #[cfg_attr(seawall_loom, allow(dead_code, reason = "not everybody who needs it is modelled"))]
 pub(crate) fn wake(waker: Waker) {

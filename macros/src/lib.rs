@@ -164,6 +164,18 @@ use proc_macro::TokenStream;
 /// (it takes `self` or `&mut self`, is `unsafe`, or has `Self` in its signature) it keeps the body that the
 /// trait gives it, and has to have one.
 ///
+/// # Beside other attributes
+///
+/// Put `#[resilient]` first, above them: it hands the trait on to them with its methods rewritten. With
+/// `#[mockall::automock]` below it the mock's futures are boxed: `mock.expect_balance().returning(|_| Box::pin(async { Ok(7) }))`,
+/// and a client can stand in front of the mock. With `#[dynosaur::dynosaur(pub DynPayments = dyn(box) Payments)]` below it
+/// `DynPayments::new_box(client)` is a client behind a pointer. In the other order neither compiles.
+///
+/// # What an attempt covers
+///
+/// The method's own future, no more. An answer whose body streams in later ends its attempt when the method returns it: read
+/// the body inside the method if its time and its errors are to count.
+///
 /// # What is not supported, and why
 ///
 /// - **An async method without `&self`**: one service is shared by all calls.
@@ -177,7 +189,8 @@ use proc_macro::TokenStream;
 /// - **Methods called `spawn`, `service` or `clone`**: the client has its own.
 /// - **A supertrait other than `Send`, `Sync`, `Clone`, `Debug` and lifetimes**, unless you implement it for
 ///   the client: `impl<S: Payments> Display for PaymentsClient<S> { … }`.
-/// - **`dyn Payments`**: traits with async methods are not dyn-compatible in Rust. Be generic instead.
+/// - **`dyn Payments`**: traits with async methods are not dyn-compatible in Rust. Be generic, or use
+///   `dynosaur` (above).
 /// - **Futures that are not `Send`**, arguments included: `T: Send` on a method's own type parameters. With a
 ///   fallback, `&CallError<E>` and cloned arguments are held over an await, so `E` and they are `Sync`.
 /// - **`#[cfg_attr(…, call(…))]`, macros among the trait's items, `unsafe` traits and `async_trait`**: the

@@ -127,7 +127,7 @@ fn the_last_drop_ends_the_thread() {
 #[cfg(target_os = "linux")]
 fn threads_end_with_the_last_holder() {
     assert_eq!(supervision_threads(), 0);
-    // Whoever is last: Seawall itself, a client, a user's actor.
+    // The one that is last: Seawall itself, a client, a user's actor.
     let seawall = start();
     assert_eq!(supervision_threads(), 1, "one in all");
     let client = spawn(&seawall, "api").unwrap();

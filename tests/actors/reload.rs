@@ -185,7 +185,7 @@ fn a_file_is_read_again_and_one_with_a_mistake_changes_nothing() {
     std::fs::remove_file(&path).unwrap();
     assert!(matches!(seawall.reload(), Err(ReloadError::Policy(PolicyFileError::Read { .. }))));
 
-    // Whoever is spawned after a reload goes by the later file, too.
+    // The one that is spawned after a reload goes by the later file, too.
     let file = PolicyFile::parse("[c]\ntimeout = \"4s\"\n", "later.toml").unwrap();
     assert_eq!(seawall.reload_from(file).changed, ["a"]);
     let _last = spawn("c");

@@ -43,7 +43,7 @@ async fn until_refused(server: &Server, path: &str, user: &str) -> (u32, Respons
     }
 }
 
-/// The founding text's picture, slower, so that the real time of a test adds nothing.
+/// The guide's picture, slower, so that the real time of a test adds nothing.
 #[tokio::test]
 async fn global_then_per_user_then_per_endpoint() {
     let config = |capacity, per_second| Config::token_bucket(capacity, per_second).unwrap();
@@ -164,7 +164,7 @@ async fn premium_and_free_users_under_one_cap() {
     assert!(body.contains("\"violated-policies\":[\"free\"]"), "{body}");
     assert_eq!(tiers.cap_remaining(Time::system().now()), 21, "no refusal touched the cap");
 
-    // A change of what the application knows counts from the next request on: with what he has left.
+    // A change of what the application knows counts from the next request on: with what it has left.
     assert_eq!(ask(&server, "/", "bert").await.status(), StatusCode::OK);
     premium.lock().unwrap().push(named("bert"));
     let now_premium = ask(&server, "/", "bert").await;

@@ -87,7 +87,7 @@ async fn under_three_times_the_limit_as_many_are_admitted_as_the_limit_and_the_b
     assert_eq!(answers.statuses[&200], admitted, "what the client saw is what the server did");
     assert_eq!(answers.statuses[&200] + answers.statuses[&429], asked, "and nothing else");
     assert_eq!(answers.without_fields, 0);
-    // A token comes back in 5 ms, so a whole second is always enough, and less cannot be said. That whoever waits so long
+    // A token comes back in 5 ms, so a whole second is always enough, and less cannot be said. That the one that waits so long
     // passes is shown in `answers`, where nobody else is faster.
     assert_eq!(answers.retry_after.keys().collect::<Vec<_>>(), ["1"]);
     assert!(admitted as f64 <= allowed, "{admitted} of {allowed}");

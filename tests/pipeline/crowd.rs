@@ -138,7 +138,7 @@ async fn nor_when_callers_leave_at_random_and_nobody_is_left_asleep() {
         .collect();
     let mut begun = 0;
     for caller in callers {
-        // Ends: whoever stays is served, because whoever leaves passes its permit on.
+        // Ends: the one that stays is served, because the one that leaves passes its permit on.
         begun += caller.await.unwrap();
     }
     let snapshot = seawall.dependency("crowd").unwrap().snapshot();
@@ -148,7 +148,7 @@ async fn nor_when_callers_leave_at_random_and_nobody_is_left_asleep() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_founding_texts_storm_ends_with_everyone_answered() {
+async fn a_storm_of_callers_ends_with_everyone_answered() {
     // More callers than the system holds: the rest are refused at once, and all is accounted for.
     let policy = policy(100).mailbox(line(100, Strategy::Error)).bulkhead(permits(PERMITS));
     let (seawall, client, gauge) = crowd(Time::system(), policy).await;

@@ -1,4 +1,4 @@
-//! A snapshot as data, for whoever looks at it with `jq`.
+//! A snapshot as data, as one sees it with `jq`.
 
 use seawall_tests::{Api, Step, Trouble, World, ready};
 use serde_json::{Value, json};

@@ -326,7 +326,7 @@ fn the_dependencys_probe_that_its_key_refuses_gives_its_place_back() {
     world.assert_idle();
 }
 
-/// The key's place is the last thing that an attempt takes, so whoever refuses it finds it untaken.
+/// The key's place is the last thing that an attempt takes, so the one that refuses it finds it untaken.
 #[test]
 fn a_keys_probe_that_another_guard_refuses_takes_no_place() {
     type Refuses = fn(policy::Builder) -> policy::Builder;

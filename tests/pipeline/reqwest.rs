@@ -42,7 +42,7 @@ async fn server(answer: Option<&'static str>) -> String {
                     assert!(read > 0, "no request");
                 }
                 match answer {
-                    // Whoever hangs up first may be gone already.
+                    // The one that hangs up first may be gone already.
                     Some(answer) => drop(connection.write_all(answer.as_bytes()).await),
                     None => std::future::pending().await,
                 }

@@ -9,7 +9,7 @@ use seawall_tests::{Answer, Api, Step, Task, Trouble, World, block_on, ready, re
 
 use super::build::*;
 
-/// One a second, and whoever comes too early may wait.
+/// One a second, and the one that comes too early may wait.
 fn one_a_second(max_wait: Duration) -> policy::Builder {
     base().rate_limit(Config::fixed_window(1, secs(1))).rate_limit_max_wait(max_wait)
 }

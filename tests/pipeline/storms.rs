@@ -199,7 +199,7 @@ proptest! {
         let world = World::new(policies().remove(first).build().unwrap(), []);
         let mut begun = play(&world, acts, they_wait);
         world.assert_idle(begun, "at the end");
-        // The service is well. Whoever gave an order takes it back; nobody else has to do a thing.
+        // The service is well. The one that gave an order takes it back; nobody else has to do a thing.
         world.service().forget_script();
         if is_held == Some(true) {
             execute(&world, Command::Reset);

@@ -78,7 +78,7 @@ impl<A: Actor<Context = Context<A>>> Supervised<A> {
 }
 
 /// Supervision's own hold on an supervised. However it ends, on its way to the root, with the root's
-/// runtime or in its own time, whoever waits for the actor hears that there is none any more.
+/// runtime or in its own time, a caller that waits for the actor hears that there is none any more.
 pub(super) struct SupervisionGuard<A: Actor<Context = Context<A>>>(pub(super) Arc<Supervised<A>>);
 
 impl<A: Actor<Context = Context<A>>> Drop for SupervisionGuard<A> {

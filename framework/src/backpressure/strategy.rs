@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// How long [`Strategy::Block`] lets a newcomer wait for room unless told otherwise: the founding text's 30 s.
+/// How long [`Strategy::Block`] lets a newcomer wait for room unless told otherwise: 30 s.
 pub const DEFAULT_BLOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What happens to a newcomer when the line is full.
@@ -15,7 +15,7 @@ pub enum Strategy {
     /// The newcomer waits for room, first come first served: for work that must not be lost.
     Block {
         /// How long it may wait for room; 1 ms to 30 days, default 30 s. The queue itself reads no
-        /// clock: whoever holds the [`ItemKey`](super::ItemKey) removes the entry when its time is up.
+        /// clock: the holder of the [`ItemKey`](super::ItemKey) removes the entry when its time is up.
         timeout: Duration,
     },
     /// The oldest entry is dropped and the newcomer gets in: for work that goes stale.

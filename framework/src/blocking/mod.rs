@@ -288,7 +288,7 @@ where
 
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, PoolError>> {
         let Step::HandedIn(handed_in) = &mut self.step else {
-            return Poll::Pending; // Over: nobody may ask again, and whoever does is not answered twice.
+            return Poll::Pending; // Over: nobody may ask again, and a caller that does is not answered twice.
         };
         match handed_in.task.look(cx.waker()) {
             Look::Ended(result) => return Poll::Ready(result),

@@ -34,7 +34,7 @@ pub(super) trait DynTask: Send + Sync {
 pub(super) struct Task<T, F> {
     dependency: DependencyName,
     give_up_at: Moment,
-    /// Taken by whoever moved the stage on, so that it is run and dropped outside every lock.
+    /// Taken by the thread that moved the stage on, so that it is run and dropped outside every lock.
     work: Mutex<Option<F>>,
     state: Mutex<State<T>>,
 }

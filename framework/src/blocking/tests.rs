@@ -32,7 +32,7 @@ impl Gate {
         let (start, started) = mpsc::channel();
         let (go, gone) = mpsc::channel();
         let work = move || {
-            // Whoever holds the gate may be gone: then there is nothing to tell or to wait for.
+            // The one that holds the gate may be gone: then there is nothing to tell or to wait for.
             let _ = start.send(());
             let _ = gone.recv();
         };

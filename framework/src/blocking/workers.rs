@@ -1,6 +1,6 @@
 //! The threads, the queue before them, and the counts: one lock over all three.
 //!
-//! A lock, and not a few atomics, because whoever comes here is about to change threads, which costs
+//! A lock, and not a few atomics, because a caller that comes here is about to change threads, which costs
 //! a hundred times as much; and with it every count is exact at every moment. Order of locks: the
 //! workers's, then a task's.
 
@@ -76,7 +76,7 @@ pub(super) enum TakenBack {
 struct Refused(Vec<(Shared, Option<Waker>)>);
 
 impl Refused {
-    /// Each can be anybody's code, and whoever calls this has others to see to.
+    /// Each can be anybody's code, and the caller has others to see to.
     fn finish(self) {
         for (task, waker) in self.0 {
             if let Some(waker) = waker {

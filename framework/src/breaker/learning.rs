@@ -55,7 +55,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// For whoever keeps its history: whether nobody has yet looked for an earlier one.
+    /// For one that keeps its history: whether nobody has yet looked for an earlier one.
     pub(crate) fn wants_history(&self) -> bool {
         self.memory().is_some_and(|memory| !memory.is_restored())
     }

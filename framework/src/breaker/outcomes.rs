@@ -43,7 +43,7 @@ impl CircuitBreaker {
         self.record_any(admission, attempt_end, now)
     }
 
-    /// Counts a success in good time: what [`CircuitBreaker::record`] does, in less code, for whoever has a lot of their
+    /// Counts a success in good time: what [`CircuitBreaker::record`] does, in less code, for one that has a lot of their
     /// own around it.
     #[inline]
     pub(crate) fn record_good(&self, admission: Admission, now: Moment) -> Option<Transition> {

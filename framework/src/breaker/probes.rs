@@ -52,7 +52,7 @@ impl CircuitBreaker {
         let moves = self.transitions.lock();
         let word = self.load();
         let live = moves.out.living(self.probe_life(), now);
-        // If it has moved meanwhile, whoever is let try will be told.
+        // If it has moved meanwhile, the caller that is let through to try will be told.
         word.tag() != Tag::HalfOpen || self.has_place(Probes { live, ..word.probes() })
     }
 

@@ -16,7 +16,7 @@ pub(super) fn share(ramp: Ramp, left: Duration) -> f64 {
 /// One call, in fixed point.
 const WHOLE: u64 = 1 << 32;
 
-/// Lets a share of calls through without rolling dice: each call adds its share, and whoever brings
+/// Lets a share of calls through without rolling dice: each call adds its share, and the call that brings
 /// the sum past the next whole number is let through. So any stretch of calls is thinned to its share
 /// within one call, whichever threads they come from and however the share changes.
 #[derive(Debug)]

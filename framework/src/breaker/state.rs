@@ -170,7 +170,7 @@ impl CircuitBreaker {
                 None => Ok(()),
                 after => Err(Refusal { retry_after: after }),
             },
-            // Has it changed in between, whoever is let try will be told.
+            // If it has changed in between, the caller that is let through to try will be told.
             Tag::HalfOpen if self.would_have_place(word, now) || self.load() != word => Ok(()),
             Tag::HalfOpen => Err(Refusal { retry_after: None }),
         }

@@ -60,7 +60,7 @@ impl CircuitBreaker {
 
     /// Lets all calls through again. No move: the breaker has been closed since the ramp began.
     pub(super) fn end_ramp(&self, seen: Word) {
-        // Whoever was first has done it.
+        // The one that was first has done it.
         let _ = self.replace(seen, Word::closed(seen.generation()));
     }
 
@@ -116,7 +116,7 @@ impl CircuitBreaker {
     }
 
     /// Takes the breaker out of service: as [`CircuitBreaker::force_closed`], but reported as disabled,
-    /// for whoever reads why nothing is guarded.
+    /// so that a reader sees why nothing is guarded.
     pub fn disable(&self, now: Moment) -> Option<Transition> {
         self.hold(Tag::Disabled, now)
     }

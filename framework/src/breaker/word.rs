@@ -28,8 +28,8 @@ const FAILURES_SHIFT: u32 = 9;
 /// Holds `MAX_HALF_OPEN_CALLS`.
 const COUNT_MASK: u64 = 0x1FF;
 const NANOS_PER_MS: u64 = 1_000_000;
-/// Rounded up twice, as a length and as a point in time; and a day more, for whoever has read his clock before
-/// the other did who set the time, and was held up in between: to him it is further ahead than was asked for.
+/// Rounded up twice, as a length and as a point in time; and a day more, for a caller that has read its clock before
+/// the other did who set the time, and was held up in between: for that caller it is further ahead than was asked for.
 const LONGEST_MS: u64 = MAX_OPEN_FOR.as_millis() as u64 + 2 + 24 * 3600 * 1000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

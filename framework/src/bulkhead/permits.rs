@@ -1,9 +1,9 @@
 //! Permits and the length of the line for them, in one word.
 //!
 //! Limit, permits out and waiters stand together (21 bits each), so that "one is free and nobody is
-//! waiting" is a single comparison: a newcomer can never slip past a waiter, and whoever gives a permit
+//! waiting" is a single comparison: a newcomer can never slip past a waiter, and the call that gives a permit
 //! back knows whether somebody must be called up. Who the waiters are is not known here: the line
-//! itself is kept by whoever owns these permits, under a lock of its own.
+//! itself is kept by the owner of these permits, under a lock of its own.
 
 use crate::sync::{AtomicU64, Ordering};
 
@@ -93,7 +93,7 @@ impl Permits {
     #[inline]
     #[must_use = "somebody may be waiting for this permit"]
     pub fn release(&self) -> bool {
-        // A permit is given back by whoever took it, so the count is at least one.
+        // A permit is given back by the call that took it, so the count is at least one.
         Word(self.0.fetch_sub(ACTIVE, Ordering::AcqRel)).waiters() > 0
     }
 

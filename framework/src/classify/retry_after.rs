@@ -10,7 +10,7 @@ use super::number;
 use crate::clock::after_epoch;
 
 /// The longest that a server is heard asking for: 30 days, which is also as long as a breaker can stay
-/// open. Whoever asks for more has this instead.
+/// open. A server that asks for more gets this instead.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// For how long a server wants to be left alone, according to the `Retry-After` among its headers.

@@ -97,7 +97,7 @@ impl Dependency {
     pub(super) fn tend_keys(&self, now: Moment) -> Option<Moment> {
         let keys = self.gate().keys();
         let breakers = keys.breakers.get()?;
-        // First: whoever makes a key from here on finds nobody attending, or is found.
+        // First: a caller that makes a key from here on finds the mark gone, or is found.
         keys.is_monitored.store(false, Ordering::Release);
         for _ in 0..(breakers.len() / 512 + 1).min(LOOKS_MAX) {
             for moved in breakers.poll(now).moved {

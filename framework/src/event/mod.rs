@@ -1,4 +1,4 @@
-//! What happened, for whoever wants to know.
+//! What happened, as data for observers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl fmt::Display for State {
 /// A breaker's move from one state to another.
 ///
 /// Nobody holds a lock while telling of a move, so those of one breaker may be told in another order than they
-/// were made, and two may have the same [`Transition::at`]. Whoever follows the state keeps the one with the
+/// were made, and two may have the same [`Transition::at`]. A reader that follows the state keeps the one with the
 /// highest [`Transition::sequence`], and passes over any that comes after it with a lower one:
 ///
 /// ```

@@ -176,7 +176,7 @@ impl Problem {
         let mut response = Response::new(B::from(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        // Whoever sends the answer would count the body, and say zero (RFC 9110, 8.6).
+        // The one that sends the answer would count the body, and say zero (RFC 9110, 8.6).
         if is_head {
             headers.insert(CONTENT_LENGTH, length.into());
         }

@@ -39,7 +39,7 @@ impl<'a, B> From<&'a Request<B>> for Head<'a> {
     }
 }
 
-/// The address of whoever is connected, for servers that are not axum: put it among the request's extensions.
+/// The address of the connected peer, for servers that are not axum: put it among the request's extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
@@ -53,7 +53,7 @@ pub enum KeyValue {
     /// Of a text.
     Text(Box<str>),
     /// Of a header, its name and what it says, as [`KeyValue::header`] writes them. Its name is in it, because two headers
-    /// that say the same are two keys: whoever may choose one of them must not spend what is the other's.
+    /// that say the same are two keys: a client that may choose one of them must not spend what is the other's.
     Header(Box<str>),
     /// Of several together.
     Several(Box<[KeyValue]>),
@@ -141,7 +141,7 @@ impl Key {
         Source::Peer.into()
     }
 
-    /// The client that `X-Forwarded-For` names: the rightmost address that is not one of our `proxies`. Whoever connects
+    /// The client that `X-Forwarded-For` names: the rightmost address that is not one of our `proxies`. A client that connects
     /// without being one of them is its own key, whatever it claims. What is left of that address anybody can have made
     /// up, and is not looked at; where a proxy of ours has written something else than an address, the key is that proxy.
     #[must_use]

@@ -21,7 +21,7 @@
 //! On every answer, allowed or refused: `X-RateLimit-Limit`, `-Remaining`, `-Reset` (a point in time unless
 //! [`ResetStyle::Delta`] is asked for), `RateLimit-Policy` and `RateLimit`
 //! (draft-ietf-httpapi-ratelimit-headers-11). A refused one is `429 Too Many Requests` with a `Retry-After` that is
-//! honest: whoever waits that long passes, if nobody else was faster. Its body is `application/problem+json`
+//! honest: a client that waits that long passes, if no other was faster. Its body is `application/problem+json`
 //! (RFC 9457) of the draft's type `quota-exceeded`, and says nothing that the client has sent.
 //!
 //! A request that costs more than the limiter ever holds gets no `Retry-After`: it would never pass.
@@ -39,7 +39,7 @@
 //! use seawall::limit::Config;
 //!
 //! // 10,000 a second in all, 100 a minute for each user, 10 a second for each endpoint, 2 a second for each user there.
-//! let user = Key::header("x-user".parse()?); // set by whoever has authenticated the request
+//! let user = Key::header("x-user".parse()?); // set by the code that has authenticated the request
 //! let layers = Layers::builder(Clock::system().now())
 //!     .all("global", &Config::token_bucket(10_000, 10_000.0)?)
 //!     .each("user", user.clone(), &Config::token_bucket(100, 100.0 / 60.0)?)
@@ -51,9 +51,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`PerTier`] gives each user the limit of his tier, under one cap that all share; which tier that is, the application says
+//! [`PerTier`] gives each user the limit of the user's tier, under one cap that all share; which tier that is, the application says
 //! at each request, from the request or from what it knows of the user. `RateLimit-Policy` lists the tier's policy
-//! and the cap's, and the fields go by whichever has the least left for him, or refuses.
+//! and the cap's, and the fields go by whichever has the least left for it, or refuses.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -61,7 +61,7 @@
 //! use seawall::layer::{Key, KeyValue, PerTier, RateLimitLayer};
 //! use seawall::limit::{Rate, TierConfig, Tiers, TiersConfig};
 //!
-//! /// Put among the request's extensions by whoever has authenticated it.
+//! /// Put among the request's extensions by the code that has authenticated it.
 //! #[derive(Clone)]
 //! struct Account { id: String, plan: String }
 //!

@@ -19,11 +19,11 @@ use super::policies::Policies;
 
 type TierOf = dyn for<'h> Fn(&Head<'h>, &KeyValue) -> Cow<'h, str> + Send + Sync;
 
-/// Each user has the limit of his tier, and all of them share one cap: a [`Tiers`] that finds user and tier in the
+/// Each user has the limit of the user's tier, and all of them share one cap: a [`Tiers`] that finds user and tier in the
 /// request.
 ///
 /// Two policies are announced: the tier's under its name, and the cap's. The fields are those of whichever has the least
-/// left for this user, or has refused; while the cap binds, that is his share of it, under the cap's name.
+/// left for this user, or has refused; while the cap binds, that is its share of it, under the cap's name.
 pub struct PerTier<S = SecretHash> {
     tiers: Arc<Tiers<KeyValue, S>>,
     key: Key,
@@ -44,8 +44,8 @@ struct Announced {
 
 impl<S: BuildHasher + Send + Sync> PerTier<S> {
     /// Users by `key`. `tier_of` says which tier a user is in, from the request or from what the application knows of
-    /// him: it is asked at each request, so a change counts from the next one on. It is called in the request's task, and should
-    /// be quick. Of a tier that `tiers` does not know he is in its first one.
+    /// it: it is asked at each request, so a change counts from the next one on. It is called in the request's task, and should
+    /// be quick. Of a tier that `tiers` does not know it is in its first one.
     ///
     /// `cap` is what the cap is called in answers. A tier is called as it is in `tiers`, of which an `Arc` can be kept to
     /// change it at run time; one added later, whose name no field can have, is called `tier`.

@@ -74,7 +74,7 @@ pub trait Algorithm: fmt::Debug + Send + Sync {
     fn peek(&self, state: &Self::State, now: Moment, cost: u64) -> Decision;
 
     /// Takes `cost` now or ahead of time, and tells how long to wait before using it. Nobody who comes
-    /// later passes whoever waits. Not used after all, it can be given back by [`Algorithm::refund`].
+    /// later passes one that waits. Not used after all, it can be given back by [`Algorithm::refund`].
     ///
     /// # Errors
     /// It would take longer than `max_wait`, or than [`MAX_RESERVATION`]. Nothing is taken. It says how long it is

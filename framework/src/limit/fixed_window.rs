@@ -9,7 +9,7 @@ use crate::clock::Moment;
 use crate::sync::{AtomicU64, Ordering};
 
 /// A fixed window (a counter that starts again with each window; A. Xu, "System Design Interview",
-/// 2020, chapter 4; the founding text's `INCR` and `EXPIRE`). Its state is one atomic word.
+/// 2020, chapter 4; in Redis: `INCR` and `EXPIRE`). Its state is one atomic word.
 ///
 /// | mechanism | bursts | memory | best for | time | space | accuracy | distributed |
 /// | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -25,7 +25,7 @@ use crate::sync::{AtomicU64, Ordering};
 /// in coarser units, to which each cost is rounded up: what is refused is too much rather than too little.
 ///
 /// A reservation is for the beginning of a later window, which it opens: what was left of those
-/// before is gone, because nobody passes whoever waits. No window, reserved or not, ever has more than
+/// before is gone, because no newcomer passes one that waits. No window, reserved or not, ever has more than
 /// the limit taken in it. Given back, a reservation counts again only in the last window that anybody
 /// has reserved; in the middle of the queue its place goes by unused.
 ///
@@ -68,7 +68,7 @@ impl FixedWindow {
     fn fit(&self, slot: Slot, now: Moment, units: u64) -> (Slot, Duration) {
         let Slot { index, reserved, count, .. } = slot;
         if units <= self.windows.units.saturating_sub(count) {
-            // Reserved, and not begun yet: in line behind whoever reserved it.
+            // Reserved, and not begun yet: in line behind the one that reserved it.
             let wait = if reserved { self.windows.until(index, now) } else { Duration::ZERO };
             (Slot { count: count + units, reserved: !wait.is_zero(), ..slot }, wait)
         } else {

@@ -8,7 +8,7 @@ use super::refill::Refill;
 use crate::clock::Moment;
 use crate::sync::{AtomicU64, Ordering};
 
-/// Set while somebody may be waiting for his turn.
+/// Set while somebody may be waiting for its turn.
 const QUEUED: u64 = 1 << 63;
 /// Level and clock stay below this each, so that their sum leaves the flag alone.
 const MOST: u64 = (1 << 62) - 1;
@@ -27,10 +27,10 @@ const MOST: u64 = (1 << 62) - 1;
 ///   it has leaked out: one every `1 / leak_per_second`, however many come at once, and no burst,
 ///   not even after idling. The capacity is how many may be in the queue, the one whose turn it is included.
 ///
-/// Who asks it as a meter while others wait in the queue has his turn when the queue is empty: nobody passes
-/// whoever waits. A reservation is refused when the queue is full or the wait too long, and told when there
+/// Who asks it as a meter while others wait in the queue has its turn when the queue is empty: nobody passes
+/// a call that waits. A reservation is refused when the queue is full or the wait too long, and told when there
 /// is both: room, and a short enough wait. Given back, the last in the queue makes room; from the middle of
-/// it nothing is to be had, for whoever is behind has been told when to go: that turn goes by unused. What
+/// it nothing is to be had, for one that is behind has been told when to go: that turn goes by unused. What
 /// was let through and not used is worth what cannot have leaked out since, as of a
 /// [`TokenBucket`](super::TokenBucket).
 ///

@@ -59,7 +59,7 @@ impl Quota {
 }
 
 /// A bucket's size and flow: the settings of the token bucket and the leaky bucket, checked. The default
-/// is the founding text's bucket of 10, at 1 a second.
+/// is a bucket of 10, at 1 a second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Rate {
     capacity: u64,
@@ -109,7 +109,7 @@ impl Default for Rate {
     }
 }
 
-/// One of the five algorithms, with its settings, checked. The default is the founding text's token
+/// One of the five algorithms, with its settings, checked. The default is a token
 /// bucket of 10 tokens refilled by 1 a second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -238,7 +238,7 @@ impl Algorithm for SlidingLog {
         if log.forgotten_until.is_some_and(|until| taken_for <= until) {
             return;
         }
-        // Whoever's clock was a little behind is in the log as the moment that it had reached.
+        // Any clock was a little behind is in the log as the moment that it had reached.
         let at = log.entries.partition_point(|entry| entry.at < taken_for);
         let Some(entry) = log.entries.get_mut(at) else { return };
         let back = cost.min(entry.amount);

@@ -40,7 +40,7 @@ pub struct SlidingWindow {
 /// What was taken in the two latest windows of a [`SlidingWindow`].
 ///
 /// Even windows have the one word, odd ones the other. Nobody counts anything in a window before
-/// the one before it is frozen, and nothing is taken in that any more: so whoever wins the window's word has
+/// the one before it is frozen, and nothing is taken in that any more: so the writer that wins the window's word has
 /// judged by what is there. A word is left to the window after next only when the one in between is frozen.
 #[derive(Debug, Default)]
 pub struct WindowCounts {

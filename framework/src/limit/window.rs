@@ -31,7 +31,7 @@ pub(super) struct Slot {
     pub(super) index: u64,
     /// Nothing is taken in it any more: somebody has counted on it.
     pub(super) frozen: bool,
-    /// Somebody waits for it to begin: nobody passes him.
+    /// Somebody waits for it to begin: nobody passes it.
     pub(super) reserved: bool,
     /// What was taken, in units.
     pub(super) count: u64,

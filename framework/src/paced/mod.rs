@@ -14,7 +14,7 @@ use crate::limit::{Algorithm, RateLimiter, Refusal};
 
 use crate::time::{Time, block_on};
 
-/// A [`RateLimiter`] joined with [`Time`]: whoever comes too early waits for his turn. For what is not a
+/// A [`RateLimiter`] joined with [`Time`]: a call that comes too early waits. For what is not a
 /// call of a dependency, which its policy's `rate_limit` and `max_wait` see to: a loop that reads a
 /// paid API, a job that must not flood.
 ///
@@ -60,7 +60,7 @@ impl<A: Algorithm> Paced<A> {
         Self { limiter, time, head: Semaphore::new(1), in_line: AtomicU64::new(0) }
     }
 
-    /// The limiter itself, for whoever does not want to wait.
+    /// The limiter itself, for calls that do not want to wait.
     #[must_use]
     pub fn limiter(&self) -> &RateLimiter<A> {
         &self.limiter

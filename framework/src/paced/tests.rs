@@ -190,7 +190,7 @@ fn of_a_thousand_lines_nobody_hangs_and_nobody_is_passed() {
     }
 }
 
-/// Polls whoever has been woken, until nobody is. Whoever is ready leaves, and must have been first of those who
+/// Polls the one that has been woken, until nobody is. The one that is ready leaves, and must have been first of those who
 /// have to wait; now and then somebody gives up.
 fn settle(
     line: &mut Vec<(u64, Task<'_, Result<(), Refusal>>)>,

@@ -46,8 +46,8 @@ impl Config {
     /// `previous` is what this gave for the attempt before, zero for the first: only
     /// [`Jitter::Decorrelated`] looks at it. `unit` is chance, in `[0, 1)`; anything outside is
     /// taken as the nearest end, NaN as 0. The delay is capped, then spread, then capped again, so it is at
-    /// most [`max_delay`](Config::max_delay) for every attempt up to `u32::MAX`. (The founding text
-    /// caps once, before its ±50 %, which can then exceed the cap.)
+    /// most [`max_delay`](Config::max_delay) for every attempt up to `u32::MAX`. (Capping only
+    /// once, before the jitter, would let a delay exceed it.)
     #[must_use]
     pub fn delay(&self, attempt: u32, previous: Duration, unit: f64) -> Duration {
         let unit = if unit.is_nan() { 0.0 } else { unit.clamp(0.0, 1.0) };

@@ -16,7 +16,7 @@ pub const MAX_DELAY: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The fastest growth that can be asked for.
 pub const MAX_FACTOR: f64 = 1_000.0;
 
-/// A retry's settings, checked. Built by [`Config::builder`]; the default is the founding text's:
+/// A retry's settings, checked. Built by [`Config::builder`]; the default is
 /// 3 attempts, from 1 s doubling up to 60 s, save that jitter is full. No budget.
 ///
 /// Whether anything is retried at all is for the method to say: only `idempotent` ones are.

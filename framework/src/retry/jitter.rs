@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// How chance spreads a delay. The formulas are the founding text's table; full, equal and
+/// How chance spreads a delay. Full, equal and
 /// decorrelated are from M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 ///
 /// `d` is the delay before jitter, already capped at `max_delay`; `random(a, b)` lies in `[a, b)`.

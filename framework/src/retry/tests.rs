@@ -12,13 +12,13 @@ fn config(jitter: Jitter) -> Config {
     Config::builder().jitter(jitter).build().unwrap()
 }
 
-/// The founding text's formula in plain words, before its jitter.
+/// The textbook formula in plain words, before jitter.
 fn capped(attempt: i32) -> f64 {
     (1.0 * 2.0_f64.powi(attempt)).min(60.0)
 }
 
 #[test]
-fn the_defaults_are_the_founding_texts_but_for_full_jitter() {
+fn the_defaults_are_as_documented_with_full_jitter() {
     let config = Config::default();
     assert_eq!(config.max_attempts(), 3);
     assert_eq!((config.base_delay(), config.max_delay()), (SECOND, 60 * SECOND));
@@ -142,7 +142,7 @@ proptest! {
     }
 
     #[test]
-    fn delays_are_the_founding_texts(attempt in 0_i32..1000, unit in 0.0_f64..1.0) {
+    fn delays_are_as_the_formula_says(attempt in 0_i32..1000, unit in 0.0_f64..1.0) {
         let naive = |jitter| {
             let d = capped(attempt);
             match jitter {

@@ -136,7 +136,7 @@ impl Builder {
 
     /// Serves metrics to Prometheus at this address, under `/metrics`, from a thread and a recorder of
     /// Seawall's own. Port 0 picks a free one: [`Seawall::metrics_address`]. An address that is not
-    /// loopback can be read by whoever reaches it.
+    /// loopback can be read by anyone who reaches it.
     #[cfg(feature = "prometheus")]
     pub fn prometheus(mut self, address: impl Into<String>) -> Self {
         self.metrics = Some(address.into());

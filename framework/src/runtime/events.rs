@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::telemetry::Events;
 
-/// With it, or with a shutdown before, every stream ends, whoever else can still tell of something.
+/// With it, or with a shutdown before, every stream ends, even if something else can still tell of an event.
 #[derive(Debug)]
 pub(super) struct Broadcast(pub(super) Arc<Events>);
 

@@ -27,7 +27,7 @@ struct Place {
 pub(super) struct Registered {
     pub(super) dependency: Arc<Dependency>,
     pub(super) supervised: Arc<Supervised<DependencyActor>>,
-    /// Whoever keeps what its breaker learns, if anybody does.
+    /// Keeps what its breaker learns, if that is kept.
     pub(super) keeper: Option<Keeper>,
 }
 

@@ -110,7 +110,8 @@ pub(super) struct Parts {
 }
 
 impl Seawall {
-    /// Starts with no policy file, no exporter and the system's time.
+    /// Starts with no policy file, no exporter and the system's time. Start it after the process has forked, if it does:
+    /// a child has none of the threads that were started before.
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -233,7 +234,7 @@ impl Seawall {
         self.0.registry.all().iter().map(|found| found.dependency.snapshot()).collect()
     }
 
-    /// Everything that happens from now on, for whoever wants to hear it in a task of their own. Each
+    /// Everything that happens from now on, to be read in a task of its own. Each
     /// stream gets every event; how many it may fall behind is [`Builder::event_capacity`]. Of several moves of
     /// one breaker the latest has the highest [`sequence`](crate::event::Transition::sequence), not the last place.
     ///

@@ -103,7 +103,7 @@ impl<R: Recorder> Publisher<R> {
 
     /// The same, showing each snapshot on the way.
     ///
-    /// Snapshots are taken here, one after the other, by whoever has this publisher to themselves: that is
+    /// Snapshots are taken here, one after the other, by the thread that has this publisher to itself: that is
     /// what keeps an older one from being published after a newer.
     pub(super) fn publish_each(&mut self, living: &Living, mut each: impl FnMut(&Snapshot)) {
         self.known.retain(|name, series| {

@@ -1,6 +1,6 @@
 //! Events as a stream: each subscriber hears all of them, in one order, or how many it has missed.
 //!
-//! All subscribers read from one ring of the latest events. Whoever tells of an event puts it there and
+//! All subscribers read from one ring of the latest events. The teller of an event puts it there and
 //! wakes those who wait; what a slow subscriber has not read by then, it has lost, and is told how much
 //! that was. The ring is there only while somebody subscribes.
 
@@ -176,7 +176,7 @@ impl EventStream {
 
     /// The next event; if it is yet to happen, the task is woken then. Only the latest task is.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Received>> {
-        // Cloned before the lock: how is the business of whoever made it.
+        // Cloned before the lock: how is the business of the one that made it.
         match self.take(Some(cx.waker().clone())) {
             Ok(received) => Poll::Ready(Some(received)),
             Err(true) => Poll::Ready(None),

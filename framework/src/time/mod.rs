@@ -1,4 +1,4 @@
-//! Time for whoever waits: the present moment and a sleep until a later one, from one source.
+//! Time: the present moment and a sleep until a later one, from one source.
 //!
 //! A [`Time`] is the system's, tokio's (so that a test's paused clock is followed), or cranked by
 //! hand. The two must come from one source: a sleep that ends by one clock while the code around it
@@ -48,6 +48,9 @@ impl Time {
     /// The system's monotonic clock and Seawall's own timers: what production runs on, and the
     /// default. Needs no runtime. The first one in a process takes up to 200 ms to calibrate the
     /// clock; the timer thread starts with the first sleep that waits.
+    ///
+    /// A process that forks after that has no timer thread in the child, and there its sleeps never end: fork
+    /// (daemonise, start workers) before the first call.
     #[must_use]
     pub fn system() -> Self {
         Self(Source::System(driver::Timers::of_the_process()))
@@ -101,7 +104,7 @@ impl Time {
         Sleep { deadline, arm }
     }
 
-    /// Wakes every task that sleeps by this time, once; its sleep is not over and goes on. For whoever
+    /// Wakes every task that sleeps by this time, once; its sleep is not over and goes on. For code that
     /// has changed something that sleepers look at when they wake, such as a shutdown.
     pub(crate) fn nudge(&self) {
         match &self.0 {

@@ -42,7 +42,7 @@ pub(super) fn now() -> Moment {
 /// Cuts short every wait, not the sleeps themselves: they find the time not up and wait again.
 static NUDGE: Notify = Notify::const_new();
 
-/// Wakes whoever sleeps.
+/// Wakes every sleeper.
 pub(super) fn nudge() {
     NUDGE.notify_waiters();
 }

@@ -190,7 +190,7 @@ impl Wheel {
 
     /// Fires what is due at `now`, in order of tick: its wakers are appended to `fired`, to be woken
     /// where no lock is held. Looks at no more than `budget` timers, and says whether that was too
-    /// few, so that whoever waits for the lock meanwhile gets it.
+    /// few, so that a thread that waits for the lock meanwhile gets it.
     pub(super) fn advance(&mut self, now: u64, mut budget: usize, fired: &mut Vec<Waker>) -> bool {
         loop {
             while self.due != NIL {

@@ -1,4 +1,4 @@
-//! `Self` means the service to whoever implements a trait and the client to whoever calls it.
+//! `Self` means the service where a trait is implemented, and the client where it is called.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
@@ -30,7 +30,7 @@ impl<'ast> Visit<'ast> for BareSelf {
         if path.qself.is_none() && path.path.is_ident("Self") {
             self.0.get_or_insert(path.path.segments[0].ident.span());
         }
-        // `<Self as Trait>::Item` is an associated type, whoever `Self` is.
+        // `<Self as Trait>::Item` is an associated type, whatever `Self` is.
         visit::visit_path(self, &path.path);
     }
 

@@ -1,5 +1,5 @@
 //! What was learned, shared by everybody: those who count tell it what has left the window, those who
-//! fail look at the bar, the actor moves it on when nobody calls, and whoever keeps history takes a copy.
+//! fail look at the bar, the actor moves it on when nobody calls, and the history's keeper takes a copy.
 
 use std::time::Duration;
 

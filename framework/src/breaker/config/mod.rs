@@ -146,7 +146,7 @@ pub struct Ramp {
     pub over: Duration,
 }
 
-/// A breaker's settings, checked. Built by [`Config::builder`]; the default is the founding text's:
+/// A breaker's settings, checked. Built by [`Config::builder`]; the default is
 /// 5 consecutive failures, 30 s open, 5 half-open calls, 2 successes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Config {

@@ -122,7 +122,7 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
     pub(crate) fn reconfigure(&self, config: KeyedConfig, now: Moment) {
         let breaker = std::sync::Arc::new(config.breaker().clone());
         self.config.store(std::sync::Arc::new(config));
-        // New keys take their settings from it, with the order locked: whoever does so before is listed.
+        // New keys take their settings from it, with the order locked: a caller that does so before is listed.
         self.overflow.reconfigure(std::sync::Arc::clone(&breaker), now);
         let entries = self.order.lock().all();
         for entry in entries {

@@ -26,7 +26,7 @@
 //!
 //! **When nothing may be evicted**, because the keys are all open, or the 16 closed ones looked at are
 //! in use or ramping up, the new key's call goes to one *overflow* breaker that all such keys share, counted in
-//! [`Keyed::overflowed_total`]. Whoever sends random keys thus neither exhausts memory nor flushes
+//! [`Keyed::overflowed_total`]. A client that sends random keys thus neither exhausts memory nor flushes
 //! anybody's open state; they share the fate of one another, and of other new keys for as long as the
 //! bound is reached. Set `max_keys` above the number of real keys.
 //!

@@ -201,7 +201,7 @@ impl Model {
         now.since(since) >= self.config.probe_life()
     }
 
-    /// A life that is over ends when somebody looks, if he has no place otherwise.
+    /// A life that is over ends when somebody looks, if it has no place otherwise.
     fn end_lives(&mut self, now: Moment) {
         let life = self.config.probe_life();
         self.out.retain(|(_, since)| now.since(*since) < life);
@@ -682,7 +682,7 @@ proptest! {
     }
 }
 
-/// The founding text's numbers: 5 failures in a row, 30 s open, 2 successes.
+/// The default numbers: 5 failures in a row, 30 s open, 2 successes.
 #[test]
 fn five_failures_open_it_thirty_seconds_pass_and_two_successes_close_it() {
     let breaker = CircuitBreaker::new(Config::default(), Moment::ZERO);

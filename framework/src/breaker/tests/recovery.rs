@@ -470,7 +470,7 @@ fn other_settings_lose_nothing() {
     assert_eq!(breaker.report(Moment::ZERO).window_calls, 8);
     call(&breaker, Outcome::Success, now).unwrap();
     assert_eq!(open_for(&breaker, now), secs(7), "four of nine");
-    // Open it stays, as long as it was to; in whatever window, and whoever loosens the bar.
+    // Open it stays, as long as it was to; in whatever window, and the one that loosens the bar.
     let looser = Config::builder().failures(100).open_for(secs(1)).build().unwrap();
     assert_eq!(breaker.reconfigure(looser, now), None);
     assert_eq!(open_for(&breaker, now), secs(7));

@@ -1,7 +1,7 @@
 //! The last N calls: a ring of words that any number of threads write without a lock.
 //!
 //! A writer takes a sequence number. A bad call is added to the counts and leaves its number in its slot,
-//! with what was bad about it; and while anything is counted, whoever it is looks at the slot of the call
+//! with what was bad about it; and while anything is counted, each writer looks at the slot of the call
 //! that just left the window, N before its own, and if a bad one stands there takes it out and
 //! subtracts it. So a good call among good ones writes nothing but the sequence number, and reads a line
 //! that nobody writes.
@@ -141,7 +141,7 @@ impl Calls {
 
     /// Counts a bad call and leaves it in its slot; what that changes in the counts besides.
     ///
-    /// Counted first, so that the counts are never less than what stands in the slots: whoever finds
+    /// Counted first, so that the counts are never less than what stands in the slots: a reader that finds
     /// them at zero need not look there.
     fn put_in(&self, tag: u64, sequence: u64, base: u64, mark: Mark) -> Option<i64> {
         let kinds = if mark.failed { FAILED } else { 0 } | if mark.slow { SLOW } else { 0 };
@@ -154,7 +154,7 @@ impl Calls {
         }
         // Whatever it displaced was counted before.
         let mut delta = -weight_since(displaced, base);
-        // Whoever follows N calls later took its number either before this look at the head, and is
+        // The writer that follows N calls later took its number either before this look at the head, and is
         // seen here, or after it, and sees what was just counted: both are read-modify-writes of
         // one word. (Loads would do, all of them SeqCst, but the model checker knows no SeqCst.)
         let next = self.head.0.fetch_add(0, Ordering::AcqRel) & LOW;

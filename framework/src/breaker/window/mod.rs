@@ -39,7 +39,7 @@ pub(super) enum Suspicion {
 #[derive(Debug)]
 pub(super) struct Window {
     // All shared with the window that takes this one's place, if its settings leave them as they are:
-    // whoever still writes to the old one writes to both.
+    // a writer of the old one writes to both.
     run: Option<(Arc<Consecutive>, u32)>,
     calls: Option<Arc<Calls>>,
     timed: Option<Arc<Timed>>,

@@ -137,7 +137,7 @@ impl Timed {
         if self.is_among_bad(at) { Noted::AmongBad(at) } else { Noted::Quietly }
     }
 
-    /// What the window holds, for whoever is counted among bad ones.
+    /// What the window holds, for one that is counted among bad ones.
     pub(in crate::breaker) fn among_bad(&self) -> Tally {
         self.sum()
     }

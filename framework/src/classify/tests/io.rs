@@ -90,7 +90,7 @@ fn other_counts_as_what_it_wraps() {
     assert_eq!(io_error(&wrap(ErrorKind::NotFound)), Class::Ignored);
     assert_eq!(io_error(&wrap(ErrorKind::BrokenPipe)), Class::Failure);
     let said = io::Error::new(ErrorKind::NotFound, io::Error::from(ErrorKind::BrokenPipe));
-    assert_eq!(io_error(&said), Class::Ignored, "whoever wraps has the last word");
+    assert_eq!(io_error(&said), Class::Ignored, "the one that wraps has the last word");
 }
 
 fn faults() -> [(Fault, Class); 4] {

@@ -20,7 +20,7 @@ fn by(user: &str, path: &str) -> Request<()> {
     request.body(()).unwrap()
 }
 
-/// The founding text's picture: 10,000 a second in all, 100 a minute a user, 10 a second an endpoint.
+/// The usual picture: 10,000 a second in all, 100 a minute a user, 10 a second an endpoint.
 fn picture() -> LayersBuilder {
     Layers::builder(Moment::ZERO)
         .all("global", &rate(10_000, 10_000.0))
@@ -88,7 +88,7 @@ fn a_refusal_takes_nothing_from_any_layer() {
     assert_eq!(statuses.iter().filter(|status| status.is_success()).count(), 1);
     let anna = KeyValue::header(&http::HeaderName::from_static("x-user"), "anna");
     assert_eq!((global.peek(now, 0).remaining, users.remaining(&anna, now)), (999, 99));
-    // Bert may still have his one: Anna's refusals took nothing from the endpoint either.
+    // Bert may still have its one: Anna's refusals took nothing from the endpoint either.
     assert_eq!(ask(&mut service, by("bert", "/a")).status(), StatusCode::OK);
     let refused = ask(&mut service, by("bert", "/a"));
     assert!(

@@ -9,7 +9,7 @@ fn rate(capacity: u64, per_second: f64) -> Rate {
     Rate::new(capacity, per_second).unwrap()
 }
 
-/// Set by whoever has authenticated the request.
+/// Set by the code that has authenticated the request.
 #[derive(Clone)]
 struct Account(&'static str);
 
@@ -77,7 +77,7 @@ fn what_the_cap_refuses_goes_by_the_caps_name() {
     assert!(line(refused, "ratelimit")[0].starts_with("\"all\";r=0;t="));
     assert_eq!(line(refused, "x-ratelimit-limit"), ["2"]);
     assert!(refused.body().contains("\"violated-policies\":[\"all\"]"), "{}", refused.body());
-    assert_eq!(tiers.remaining(&"carl".into(), "free", Moment::ZERO), 3, "nothing of his own");
+    assert_eq!(tiers.remaining(&"carl".into(), "free", Moment::ZERO), 3, "nothing of its own");
     let after: u64 = line(refused, "retry-after")[0].parse().unwrap();
     crank.advance(Duration::from_secs(after));
     assert_eq!(ask(&mut service, by("carl", "free")).status(), StatusCode::OK, "it was honest");

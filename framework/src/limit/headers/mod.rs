@@ -56,7 +56,7 @@ pub const MAX_NAME_BYTES: usize = 64;
 /// What a reset is written as in `X-RateLimit-Reset`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ResetStyle {
-    /// The point in time, in seconds since 1970, as GitHub does and the founding text's example.
+    /// The point in time, in seconds since 1970, as GitHub does.
     #[default]
     Epoch,
     /// How long from now, in seconds: for clients that do not trust their clock.

@@ -31,7 +31,7 @@ fn burst() -> Policy {
 }
 
 #[test]
-fn an_allowed_answer_looks_as_the_founding_text_and_the_draft_have_it() {
+fn an_allowed_answer_looks_as_the_draft_has_it() {
     let fields = Fields::of(&decision(true, 45, Duration::from_millis(29_500), None));
     let lines: Vec<_> = fields.lines(&burst(), ResetStyle::Epoch, NOW).collect();
     let expected = [

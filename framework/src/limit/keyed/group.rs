@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 
 /// Makes keys share their overflow with their own group only.
 ///
-/// Keys that find no room share states (see the [guide](crate::limit::guide)), each key by its hash. Whoever can choose
+/// Keys that find no room share states (see the [guide](crate::limit::guide)), each key by its hash. A client that can choose
 /// keys at will, as an attacker with an IPv6 network can choose addresses, uses all of those states up. A key whose `Hash`
 /// begins with an `OverflowGroup` shares a state chosen by the group instead: one network, say, or one tenant.
 ///

@@ -53,7 +53,7 @@ impl<K: Hash + Eq, A: Algorithm> KeyedLimiter<K, A> {
 
 impl<K: Hash + Eq, A: Algorithm, S: BuildHasher> KeyedLimiter<K, A, S> {
     /// The same with a hasher of your choice: worth it only where keys are not chosen by users, since
-    /// whoever finds keys that collide makes each look-up of them slow.
+    /// a client that finds keys that collide makes each look-up of them slow.
     #[must_use]
     pub fn with_hasher(algorithm: A, config: KeyedConfig, hasher: S, now: Moment) -> Self {
         let overflows = Shards::<K, A::State, S>::overflows(config.max_keys());
@@ -215,7 +215,7 @@ impl<K: Hash + Eq, A: Algorithm, S: BuildHasher> KeyedLimiter<K, A, S> {
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
         let may_go = |state: &A::State| self.algorithm.is_fresh(state, now);
-        // With the key's shard locked: whoever gives it room later knows what it took here.
+        // With the key's shard locked: the one that gives it room later knows what it took here.
         self.keys.write(
             key,
             may_go,

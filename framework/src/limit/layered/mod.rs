@@ -59,7 +59,7 @@ const UNCOUNTED: Decision = Decision {
     retry_after: None,
 };
 
-/// The same with the layer's place instead of its name, for whoever knows more of it by that.
+/// The same with the layer's place instead of its name, for one that knows more of it by that.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Verdict {
     /// From the widest, which is 0.

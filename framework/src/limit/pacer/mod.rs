@@ -37,7 +37,7 @@
 //! was overtaken by a newer one cannot raise what is left.
 //!
 //! How much of the quota others take is watched, and what is left is shared with them in the same proportion. The last few
-//! units of a shared quota nobody can be sure of: there a client may still be refused, about once a window. Whoever is
+//! units of a shared quota nobody can be sure of: there a client may still be refused, about once a window. The one that is
 //! refused sends nothing until `Retry-After` has passed, then one request to see how things are.
 //!
 //! The fields speak of whole seconds, rounded up. So windows of a second or two cannot be used up to the last tenth.
@@ -152,12 +152,12 @@ impl PacerBuilder {
 pub struct Reservation {
     wait: Duration,
     number: u64,
-    /// How much later whoever comes next is for it.
+    /// How much later the next call is for it.
     gap: Duration,
 }
 
 impl Reservation {
-    /// How long to wait before the request is sent. Whoever waits holds nothing: it may be dropped, and the next answer puts
+    /// How long to wait before the request is sent. A caller that waits holds nothing: it may be dropped, and the next answer puts
     /// the count right. Until then it counts as sent, unless it is given back: [`Pacer::refund`].
     #[must_use]
     pub fn wait(&self) -> Duration {

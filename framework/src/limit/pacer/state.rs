@@ -16,7 +16,7 @@ const OVERTAKEN_MAX: u64 = 8;
 /// Beyond so many turns given back while one request was on its way, its answer is taken for a smaller remainder.
 const RETURNED_MAX: usize = 16;
 
-/// Nobody gives up his whole share.
+/// No client gives up its whole share.
 const LEAST_SHARE: f64 = 0.05;
 
 #[derive(Debug, Default)]

@@ -45,7 +45,7 @@ fn idle<A: Algorithm>(fresh: impl Fn() -> RateLimiter<A>, pauses: [f64; 4]) {
 }
 
 #[test]
-fn the_default_is_the_founding_texts_bucket() {
+fn the_default_is_the_textbook_bucket() {
     assert_eq!(Config::default(), Config::token_bucket(10, 1.0).unwrap());
     assert_eq!((Rate::default().capacity(), Rate::default().per_second()), (10, 1.0));
 }
@@ -70,7 +70,7 @@ fn settings_that_make_no_sense_are_told_at_once() {
 }
 
 #[test]
-fn a_state_is_as_small_as_the_founding_text_says() {
+fn a_state_is_as_small_as_documented() {
     assert_eq!(size_of::<<FixedWindow as Algorithm>::State>(), 8);
     assert_eq!(size_of::<<TokenBucket as Algorithm>::State>(), 8);
     assert_eq!(size_of::<<LeakyBucket as Algorithm>::State>(), 8);

@@ -183,7 +183,7 @@ pub(super) fn compare<A: Algorithm>(
             assert_eq!(answer, Err(Refusal { retry_after: None }), "{trace:?}");
             continue;
         }
-        // Nobody passes whoever waits.
+        // No newcomer passes one that waits.
         let turn = |view: &View| match cost {
             0 => now,
             _ => reference.earliest(&view.taken, now.max(view.reserved), cost),

@@ -62,7 +62,7 @@ fn reservations_are_entries_ahead_of_their_time() {
     assert_eq!(burst(&limiter, secs(10.0)), 2);
     let reserve = |cost| limiter.reserve(secs(30.0), cost, MAX_RESERVATION).unwrap().as_secs();
     assert_eq!([reserve(1), reserve(1), reserve(2), reserve(1)], [40, 40, 100, 160]);
-    assert_eq!(burst(&limiter, secs(70.0)), 0, "nobody passes whoever waits");
+    assert_eq!(burst(&limiter, secs(70.0)), 0, "no newcomer passes one that waits");
     assert_eq!(limiter.remaining(secs(70.0)), 0);
     limiter.refund(secs(70.0), 1, secs(190.0));
     limiter.refund(secs(70.0), 2, secs(130.0));

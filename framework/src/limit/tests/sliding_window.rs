@@ -82,7 +82,7 @@ fn reservations_count_from_their_own_moment_on() {
     let limiter = window(2, MINUTE);
     let reserve = || limiter.reserve(secs(30.0), 1, MAX_RESERVATION).unwrap().as_secs();
     assert_eq!([reserve(), reserve(), reserve(), reserve(), reserve()], [0, 0, 60, 90, 150]);
-    assert_eq!(burst(&limiter, secs(80.0)), 0, "nobody passes whoever waits");
+    assert_eq!(burst(&limiter, secs(80.0)), 0, "no newcomer passes one that waits");
     assert_eq!(limiter.remaining(secs(80.0)), 0);
     limiter.refund(secs(80.0), 1, secs(180.0));
     assert_eq!(burst(&limiter, secs(179.999)), 0);

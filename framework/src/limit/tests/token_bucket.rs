@@ -69,7 +69,7 @@ fn a_reservation_given_back_lets_no_more_through_than_the_bucket_holds() {
     assert_eq!(burst(&bucket, secs(10.0)), 0, "it would have been full from 0 to 10");
     assert_eq!([reserve(2), reserve(3)].map(|wait| wait.as_secs()), [12, 15]);
     bucket.refund(secs(0.0), 2, secs(12.0));
-    assert_eq!(reserve(1).as_secs(), 16, "whoever is behind has been told when to go");
+    assert_eq!(reserve(1).as_secs(), 16, "the one that is behind has been told when to go");
     bucket.refund(secs(0.0), 1, secs(16.0));
     bucket.refund(secs(0.0), 3, secs(15.0));
     assert_eq!(reserve(3).as_secs(), 15, "the last in line makes room");
@@ -136,7 +136,7 @@ fn racing_threads_take_no_token_twice() {
     assert_eq!(race(&bucket, |_| secs(3.0)), 10_000);
 }
 
-/// The founding text's `TokenBucket`, told the time.
+/// A token bucket as in textbooks, told the time.
 struct Model {
     capacity: f64,
     refill_rate: f64,
@@ -158,7 +158,7 @@ fn rate() -> impl Strategy<Value = f64> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
     #[test]
-    fn the_founding_texts_bucket_allows_the_same(
+    fn the_textbook_bucket_allows_the_same(
         capacity in 1_u64..50,
         rate in rate(),
         steps in prop::collection::vec((0.0_f64..3.0, 0_u64..60), 1..200),

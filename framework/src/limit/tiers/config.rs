@@ -18,7 +18,7 @@ const MIN_CAP: u64 = 2;
 
 const DEFAULT_USERS: usize = 100_000;
 
-/// What a tier's users may do: each his own limit, and a weight for when the cap binds.
+/// What a tier's users may do: each its own limit, and a weight for when the cap binds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct TierConfig {
     quota: Rate,
@@ -70,7 +70,7 @@ pub struct TiersConfig {
 
 impl TiersConfig {
     /// Starts with the cap that all users share, no tier, and 100,000 users. The cap's burst is at least 2: of
-    /// one token nothing can be kept back for whoever has had less. For `n` requests at the same instant to find
+    /// one token nothing can be kept back for one that has had less. For `n` requests at the same instant to find
     /// enough, however much others ask for, it takes `2 n + 2`.
     #[must_use]
     pub fn builder(cap: Rate) -> TiersBuilder {

@@ -16,13 +16,13 @@ use crate::limit::algorithm::{Algorithm, Decision};
 /// A tiered limiter's whole answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TierDecision {
-    /// The user's tier: the default one, if the one that was asked for is unknown or no room was found for him.
+    /// The user's tier: the default one, if the one that was asked for is unknown or no room was found for it.
     pub tier: Arc<str>,
     /// The tier's settings that it was decided by.
     pub settings: TierConfig,
-    /// Of a refusal: what refused. Else what has the least left for him.
+    /// Of a refusal: what refused. Else what has the least left for it.
     pub by: TierLimit,
-    /// How things are with that: with [`TierLimit::FairShare`], `limit` is the cap's and `remaining` his.
+    /// How things are with that: with [`TierLimit::FairShare`], `limit` is the cap's and `remaining` its.
     /// Of a refusal, `retry_after` is [`TierRefusal::retry_after`].
     pub decision: Decision,
 }
@@ -115,7 +115,7 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         TierDecision { tier: Arc::clone(&tier.name), settings: tier.config, by, decision: standing }
     }
 
-    /// What a user has of the cap while he is held to his share of it.
+    /// What a user has of the cap while it is held to its share of it.
     fn share_of(&self, user: &User, tier: &Tier, now: Moment, cap: Decision) -> Option<Decision> {
         let left = self.left(now);
         if self.share.is_free(left) {
@@ -127,7 +127,7 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         Some(Decision { remaining: tokens.min(cap.remaining), reset_after, ..cap })
     }
 
-    /// Refused by one, it says when none of the three would: whoever refused first, the others have to be
+    /// Refused by one, it says when none of the three would: the one that refused first, the others have to be
     /// waited for too.
     #[cold]
     fn refusal(
@@ -148,7 +148,7 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
             let share = if self.share.has(&user.used, tier.allowance, time, left, cost) {
                 Duration::ZERO
             } else {
-                // His credit may be there sooner; how soon depends on others too.
+                // Its credit may be there sooner; how soon depends on others too.
                 self.cap.until_left(&self.cap_bucket, now, self.share.free())
             };
             own.max(cap).max(share)

@@ -7,10 +7,10 @@
 //! settles where as much is taken as comes in. A user's credit is a virtual clock (L. Zhang, SIGCOMM
 //! 1990) on the integral of `alpha`: nobody's rate is estimated, and a user is one word.
 //!
-//! A small bucket is emptied by a few requests, so `alpha` jumps, and most of what a greedy user gets he
-//! gets in the moments when nobody is held to a share. So whoever takes then what he has no credit for takes
+//! A small bucket is emptied by a few requests, so `alpha` jumps, and most of what a greedy user gets it
+//! gets in the moments when nobody is held to a share. So a user that then takes what it has no credit for takes
 //! virtual time along: everybody else is owed as much. Of a bucket of few tokens nothing is had without
-//! credit that would leave less than one for whoever has some.
+//! credit that would leave less than one for one that has some.
 
 use crate::clock::Moment;
 use crate::limit::quota::Rate;
@@ -21,7 +21,7 @@ const FREE: (u64, u64) = (2, 2);
 /// From there down to nothing left, the fair rate is halved so many times: enough for ten million users who
 /// all want everything.
 const HALVINGS: f64 = 24.0;
-/// With less left than this part of the bucket, or tokens, whoever has more of his credit left goes first.
+/// With less left than this part of the bucket, or tokens, a user that has more of its credit left goes first.
 const SCARCE: (u64, u64) = (16, 2);
 
 /// For how long virtual time must last, in seconds: ten years of all that the cap lets in, and as much again
@@ -44,15 +44,15 @@ pub(super) struct FairShare {
     unit_bits: u32,
     /// With so much left of the cap's bucket, in its own units, nobody is held to a share.
     free: u64,
-    /// With less, whoever has more credit goes first.
+    /// With less, a user that has more credit goes first.
     scarce: u64,
 }
 
-/// What a user may take: by his tier.
+/// What a user may take: by its tier.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Allowance {
     pub(super) weight: u64,
-    /// The most that he can be owed, in tokens: his burst.
+    /// The most that it can be owed, in tokens: its burst.
     pub(super) depth: u64,
 }
 
@@ -120,8 +120,8 @@ impl FairShare {
         u64::try_from(units / u128::from(weight.max(1))).unwrap_or(START).min(START)
     }
 
-    /// Takes `cost` of the user's credit, whose word `used` is the virtual time at which he would have
-    /// been given all that he took. What it is now; `None`: he has not enough, and nothing is taken.
+    /// Takes `cost` of the user's credit, whose word `used` is the virtual time at which it would have
+    /// been given all that it took. What it is now; `None`: it has not enough, and nothing is taken.
     pub(super) fn take(
         &self,
         used: &AtomicU64,
@@ -136,8 +136,8 @@ impl FairShare {
         next(before)
     }
 
-    /// Somebody has been given what brought his word to this. If that is ahead of virtual time, time catches
-    /// up with it: he owes nothing for what he took while there was enough, and others are owed as much.
+    /// Somebody has been given what brought its word to this. If that is ahead of virtual time, time catches
+    /// up with it: it owes nothing for what it took while there was enough, and others are owed as much.
     pub(super) fn catch_up(&self, used: u64) {
         if used > self.virtual_time.load(Ordering::Relaxed) {
             self.virtual_time.fetch_max(used, Ordering::Relaxed);
@@ -168,7 +168,7 @@ impl FairShare {
         u64::try_from(tokens).unwrap_or(u64::MAX)
     }
 
-    /// What a user's word becomes by taking `cost`, if he may.
+    /// What a user's word becomes by taking `cost`, if it may.
     fn after(
         &self,
         of: Allowance,
@@ -183,7 +183,7 @@ impl FairShare {
         let is_free = self.is_free(left);
         let limit = time.saturating_sub(spare as u64);
         move |used| {
-            // Nobody is owed more than his burst.
+            // Nobody is owed more than its burst.
             let next = used.max(time.saturating_sub(depth)).saturating_add(cost_units);
             (is_free || next <= limit).then_some(next)
         }
@@ -197,13 +197,13 @@ impl FairShare {
         });
     }
 
-    /// Whether a user is owed all that he can be.
+    /// Whether a user is owed all that it can be.
     pub(super) fn is_fresh(&self, used: u64, of: Allowance) -> bool {
         let time = self.virtual_time.load(Ordering::Relaxed);
         used <= time.saturating_sub(self.units(of.depth, of.weight))
     }
 
-    /// A user's word when he moves from one allowance to another: he is owed what he was, at most the
+    /// A user's word when it moves from one allowance to another: it is owed what it was, at most the
     /// new burst.
     pub(super) fn moved(&self, used: u64, from: Allowance, to: Allowance) -> u64 {
         let time = self.virtual_time.load(Ordering::Relaxed);

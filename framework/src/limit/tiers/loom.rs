@@ -1,4 +1,4 @@
-//! Two users at once under a cap that binds, in every order. Both are known: who is new takes his
+//! Two users at once under a cap that binds, in every order. Both are known: who is new takes its
 //! shard's lock, which is not loom's.
 
 use std::hash::{BuildHasherDefault, DefaultHasher};
@@ -56,7 +56,7 @@ fn at_once(
     threads.map(|thread| thread.join().unwrap())
 }
 
-/// What is missing from the cap, and from each user's own limit, is what he got; who got nothing is owed
+/// What is missing from the cap, and from each user's own limit, is what it got; who got nothing is owed
 /// as large a share as ever.
 fn nothing_is_lost(tiers: &Users, cap: u64, own: u64, got: [u64; 2]) {
     assert_eq!(tiers.cap_remaining(NOW), cap - got[0] - got[1]);
@@ -99,7 +99,7 @@ fn at_half_of_the_cap_shares_begin_to_count_and_whoever_loses_one_loses_nothing_
 
 #[test]
 fn one_user_twice_at_once_gets_no_more_than_his_own_limit() {
-    model("tiers: 1 user races himself for his last one", || {
+    model("tiers: 1 user races itself for its last one", || {
         let tiers = tiers(8, 1);
         let answers = at_once(&tiers, [0, 0], 1, || assert!(tiers.cap_remaining(NOW) >= 7));
         let got = answers.iter().filter(|answer| answer.is_ok()).count() as u64;

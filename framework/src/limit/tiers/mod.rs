@@ -1,4 +1,4 @@
-//! Tiers of users, each user with a limit of his own, under one cap that they share fairly.
+//! Tiers of users, each user with a limit of its own, under one cap that they share fairly.
 //! What is promised, and what it costs, is in the [guide](super::guide).
 
 use std::borrow::Borrow;
@@ -46,7 +46,7 @@ pub struct Tiers<K, S = SecretHash> {
     cap_bucket: Bucket,
     share: FairShare,
     plan: Swappable<Plan>,
-    /// Held by whoever changes the plan.
+    /// Held while the plan is changed.
     changing: Mutex<Plan>,
     users: Shards<K, User, S>,
     /// What stands in for users that have no state of their own, in the default tier.
@@ -120,9 +120,9 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         Ok(())
     }
 
-    /// Takes `cost` from the user's own limit, his share and the cap, or nothing from any. A user's
-    /// tier is whatever this says: say another, and he is moved with what he has left. Of an
-    /// unknown tier he is in the default one.
+    /// Takes `cost` from the user's own limit, its share and the cap, or nothing from any. A user's
+    /// tier is whatever this says: say another, and it is moved with what it has left. Of an
+    /// unknown tier it is in the default one.
     ///
     /// # Errors
     /// There is not enough: of what, and when there will be.
@@ -216,8 +216,8 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         )
     }
 
-    /// The state of a user who has none. He may have been using his overflow until now, so whatever
-    /// that has spent he may have spent.
+    /// The state of a user who has none. It may have been using its overflow until now, so whatever
+    /// that has spent it may have spent.
     fn newcomer<Q>(&self, plan: &Plan, user: &Q, tier: &Tier, now: Moment) -> User
     where
         K: Borrow<Q>,
@@ -240,7 +240,7 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
     }
 
     /// What [`Tiers::try_take`] would say, but takes nothing and makes no user. Who has no state is told
-    /// what he would be told with room for him.
+    /// what it would be told with room for it.
     ///
     /// # Errors
     /// There is not enough: of what, and when there will be.
@@ -271,8 +271,8 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         }
     }
 
-    /// Gives `cost` back to a user's own limit, his share and the cap, that was taken for `taken_for` and not
-    /// used; what it is worth is said by [`TokenBucket`]. Does nothing for a user without a state of his own.
+    /// Gives `cost` back to a user's own limit, its share and the cap, that was taken for `taken_for` and not
+    /// used; what it is worth is said by [`TokenBucket`]. Does nothing for a user without a state of its own.
     pub fn refund<Q>(&self, user: &Q, now: Moment, cost: u64, taken_for: Moment)
     where
         K: Borrow<Q>,
@@ -288,7 +288,7 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         });
     }
 
-    /// What a user in this tier has left of his own limit, in whole units.
+    /// What a user in this tier has left of its own limit, in whole units.
     #[must_use]
     pub fn remaining<Q>(&self, user: &Q, tier: &str, now: Moment) -> u64
     where

@@ -10,7 +10,7 @@ use crate::limit::algorithm::Refusal;
 pub enum TierLimit {
     /// The user's own limit.
     User,
-    /// His fair share of the cap: others who have had less of it go first.
+    /// Its fair share of the cap: others who have had less of it go first.
     FairShare,
     /// The cap: there is nothing left for anybody.
     Cap,
@@ -32,9 +32,9 @@ impl fmt::Display for TierLimit {
 pub struct TierRefusal {
     /// What refused.
     pub by: TierLimit,
-    /// How long until the same request would be allowed, if nobody else takes anything: by his own limit, his
-    /// share and the cap, whichever of them refused. Exact where he has his share; where he has not, at the
-    /// latest: when nobody is held to one any more. `None`: never, it asks for more than his tier or the cap
+    /// How long until the same request would be allowed, if nobody else takes anything: by its own limit, its
+    /// share and the cap, whichever of them refused. Exact where it has its share; where it has not, at the
+    /// latest: when nobody is held to one any more. `None`: never, it asks for more than its tier or the cap
     /// ever holds.
     pub retry_after: Option<Duration>,
 }

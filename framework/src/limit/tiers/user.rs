@@ -1,4 +1,4 @@
-//! One user: what he has left, and what becomes of it when he moves.
+//! One user: what it has left, and what becomes of it when it moves.
 
 use super::fair_share::FairShare;
 use super::plan::{Plan, Tier};
@@ -13,7 +13,7 @@ pub(super) struct User {
     /// The settings under which the rest is right.
     pub(super) tier: u32,
     pub(super) bucket: Bucket,
-    /// The virtual time at which he would have been given what he took of the cap.
+    /// The virtual time at which it would have been given what it took of the cap.
     pub(super) used: AtomicU64,
 }
 
@@ -22,7 +22,7 @@ impl User {
         Self { tier, bucket: Bucket::default(), used: AtomicU64::new(0) }
     }
 
-    /// Whether forgetting a user gives him nothing, whatever tier he comes back in.
+    /// Whether forgetting a user gives it nothing, whatever tier it comes back in.
     pub(super) fn is_fresh(&self, plan: &Plan, share: &FairShare, now: Moment) -> bool {
         plan.settings(self.tier).is_some_and(|tier| {
             tier.bucket.is_fresh(&self.bucket, now.before(plan.longest_fill))
@@ -30,7 +30,7 @@ impl User {
         })
     }
 
-    /// The user in another tier, with what he has left in this one, at most the new burst.
+    /// The user in another tier, with what it has left in this one, at most the new burst.
     pub(super) fn moved(&self, plan: &Plan, share: &FairShare, to: &Tier, now: Moment) -> Self {
         let used = self.used.load(Ordering::Relaxed);
         let moved = Self::new(to.id);
@@ -43,14 +43,14 @@ impl User {
                 let left = from.bucket.peek(&self.bucket, now, 0).remaining;
                 (left, share.moved(used, from.allowance, to.allowance))
             }
-            // Settings of long ago: whatever he may have left is forgotten.
+            // Settings of long ago: whatever it may have left is forgotten.
             None => (0, used),
         };
         let spent = to.bucket.limit().saturating_sub(left);
         // A new state has its whole limit, so this is never refused.
         let _ = to.bucket.try_take(&moved.bucket, now, spent);
         if spent == 0 && left != u64::MAX {
-            // Full, but not for long: back in his old tier he must not be as good as new.
+            // Full, but not for long: back in its old tier it must not be as good as new.
             let _ = to.bucket.try_take(&moved.bucket, now, 1);
             to.bucket.refund(&moved.bucket, now, 1, now);
         }

@@ -40,7 +40,7 @@ const OVERFLOWS_MAX: usize = 1_024;
 /// Apart from its neighbours: their locks are written to at each look.
 type Locked<K, V> = CachePadded<RwLock<Shard<K, V>>>;
 
-/// The map. `V` is changed through its own atomics under a read lock, or by whoever has the write lock.
+/// The map. `V` is changed through its own atomics under a read lock, or by the holder of the write lock.
 pub(in crate::limit) struct Shards<K, V, S> {
     shards: Box<[Locked<K, V>]>,
     hasher: S,
@@ -171,7 +171,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Shards<K, V, S> {
             let guard = match shard.try_write() {
                 Ok(guard) => guard,
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                // Whoever holds it is quick, or is looking too.
+                // Its holder is quick, or is looking too.
                 Err(TryLockError::WouldBlock) => return,
             };
             let mut looks = LOOKS_AT_A_TIME.min(left);
@@ -244,7 +244,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Shards<K, V, S> {
 
     #[inline]
     fn reading(&self, at: usize) -> RwLockReadGuard<'_, Shard<K, V>> {
-        // Code of ours leaves a shard whole, whoever's code panics in between.
+        // Code of ours leaves a shard whole, any code panics in between.
         self.shards[at].0.read().unwrap_or_else(PoisonError::into_inner)
     }
 

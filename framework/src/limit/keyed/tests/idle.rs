@@ -191,8 +191,8 @@ proptest! {
                     Step::Wait(more) => now = now + Duration::from_millis(more),
                 }
             }
-            // Whoever came so far is idle by now, and goes as others come, four places for each: in one
-            // round of the table, and one more if it was made smaller at its end, for whoever had not
+            // The one that came so far is idle by now, and goes as others come, four places for each: in one
+            // round of the table, and one more if it was made smaller at its end, for one that had not
             // been looked at may be anywhere in it then.
             let (before, now) = (keyed.len() as u64, now + Duration::from_secs(60));
             let newcomers = 2 * (keyed.keys.room() as u64 / 4 + 1);

@@ -1,4 +1,4 @@
-//! Against a plain map of the founding text's buckets, in whole milliseconds and whole tokens.
+//! Against a plain map of plain token buckets, in whole milliseconds and whole tokens.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -65,7 +65,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// In one shard: whoever comes forgets others.
+/// In one shard: the one that comes forgets others.
 fn limiter(capacity: u64, max_keys: usize) -> KeyedLimiter<u8, TokenBucket, OneShard> {
     one_shard(TokenBucket::new(&Rate::new(capacity, 1.0).unwrap()), max_keys)
 }

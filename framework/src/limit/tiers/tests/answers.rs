@@ -34,7 +34,7 @@ fn it_speaks_of_what_has_the_least_left_or_has_refused() {
     assert_eq!(tiers.check(&1, "free", ms(0), 9).decision.retry_after, None, "never");
     assert_eq!(&*tiers.check(&1, "platinum", ms(0), 0).tier, "free");
     assert_eq!(of(&tiers.check(&2, "premium", ms(0), 40)), (true, TierLimit::User, 40, 0));
-    // No room for a third: he is in the default tier, whatever is said.
+    // No room for a third: it is in the default tier, whatever is said.
     let answer = tiers.check(&3, "premium", ms(0), 1);
     assert_eq!((&*answer.tier, of(&answer)), ("free", (true, TierLimit::User, 8, 7)));
 }
@@ -48,7 +48,7 @@ fn below_half_of_the_cap_it_speaks_of_the_users_share_and_without_any_of_the_cap
         of(&tiers.check(&2, "premium", ms(4_000), 40)),
         (true, TierLimit::FairShare, 100, 0)
     );
-    // All of his own is there again, and of the 20 that the cap has he is owed as much.
+    // All of its own is there again, and of the 20 that the cap has it is owed as much.
     let answer = tiers.check(&1, "free", ms(8_000), 1);
     assert_eq!(of(&answer), (true, TierLimit::FairShare, 100, 7), "{answer:?}");
     // The other one has had more than that, and all of it.
@@ -74,7 +74,7 @@ fn a_wait_is_for_all_limits_and_not_only_for_the_first_that_refuses() {
     let tiers = tiers(20, 0.5);
     assert!(tiers.check(&1, "free", ms(0), 8).decision.allowed);
     assert!(tiers.check(&2, "premium", ms(0), 10).decision.allowed);
-    // His own eight are there again after 8 s; the cap has eight only after 12.
+    // Its own eight are there again after 8 s; the cap has eight only after 12.
     let refused = tiers.check(&1, "free", ms(0), 8);
     assert_eq!(refused.by, TierLimit::User);
     let after = refused.decision.retry_after.unwrap();

@@ -19,7 +19,7 @@ fn demand(tier: &'static str, per_second: f64) -> Demand {
     Demand { tier, per_ms, from_ms: 0, until_ms: u64::MAX, due: 0.0, asked: 0, got: 0 }
 }
 
-/// Everybody asks, a millisecond at a time, whoever is first in turn; counted from `count_from` on.
+/// Everybody asks, a millisecond at a time, each first in turn; counted from `count_from` on.
 fn simulate(tiers: &Tiers<usize>, users: &mut [Demand], count_from: u64, until: u64) -> u64 {
     let mut random = fastrand::Rng::with_seed(7);
     // Nobody keeps step with anybody.
@@ -157,7 +157,7 @@ fn what_some_leave_others_get_at_once_and_give_back_at_once() {
     users.iter_mut().for_each(|user| user.from_ms = 20_000);
     let total = simulate(&tiers, &mut users, 20_000, 30_000);
     assert!((total as f64 / 10_000.0) >= 0.98, "{total}");
-    // He had all of it while nobody else wanted any, and is not punished for it.
+    // It had all of it while nobody else wanted any, and is not punished for it.
     assert!(users[0].got >= 800, "{}", users[0].got);
     assert!(users[1..].iter().all(|user| user.got >= 800));
 }
@@ -203,7 +203,7 @@ fn a_burst_after_the_cap_has_been_bound_for_long_comes_before_the_greedy() {
     simulate(&tiers, &mut users, 0, 5_000);
     assert!(tiers.fair_rate(ms(5_000)).is_some_and(|rate| (10.0..1_000.0).contains(&rate)));
     let burst = (0..100).filter(|_| tiers.try_take(&99, "premium", ms(5_000), 1).is_ok()).count();
-    assert_eq!(burst, 100, "he has had nothing of it so far");
+    assert_eq!(burst, 100, "it has had nothing of it so far");
 }
 
 /// What modest users together want of the cap, and get, against a greedy one who wants ten times the cap.
@@ -218,7 +218,7 @@ struct Against {
 
 impl Against {
     /// Each request at a moment of its own. What of it they get, counted once the greedy one has had time to
-    /// spend what he had saved up; and what of the cap is used.
+    /// spend what it had saved up; and what of the cap is used.
     fn play(&self) -> (f64, f64) {
         let own = quota(self.own, 1e6);
         let tiers = tiers(quota(self.burst, self.cap), &[("free", own.into())]);
@@ -256,7 +256,7 @@ impl Against {
 fn a_small_cap_is_shared_fairly_too() {
     for burst in [2, 3, 4, 5, 7, 8, 10, 12, 20, 30, 50, 70] {
         for cap in [2.0, 10.0, 100.0, 1_000.0] {
-            // With a burst of a thousand of his own, the greedy one has saved up more than the cap holds.
+            // With a burst of a thousand of its own, the greedy one has saved up more than the cap holds.
             for own in [5, 1_000] {
                 for modest in [(1, 0.25), (1, 0.45), (3, 0.2), (5, 0.09)] {
                     let (got, used) = Against { cap, burst, own, modest }.play();

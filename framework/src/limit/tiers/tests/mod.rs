@@ -75,7 +75,7 @@ fn the_answer_says_what_refused_and_nothing_else_was_taken() {
     assert_eq!(tiers.try_take(&1, "free", ms(0), 9).unwrap_err().retry_after, None);
     tiers.try_take(&1, "free", ms(0), 8).unwrap();
     let refused = tiers.try_take(&1, "free", ms(0), 2).unwrap_err();
-    // His own two are there in two seconds; but then he would be told to wait for his share.
+    // Its own two are there in two seconds; but then it would be told to wait for its share.
     let three = Some(Duration::from_secs(3));
     assert_eq!((refused.by, refused.retry_after), (TierLimit::User, three));
     assert_eq!(refused.to_string(), "the user's own limit: rate limit reached, retry after 3s");
@@ -85,7 +85,7 @@ fn the_answer_says_what_refused_and_nothing_else_was_taken() {
     assert_eq!((refused.by, refused.retry_after), (TierLimit::Cap, two));
     assert_eq!((tiers.remaining(&2, "free", ms(0)), tiers.cap_remaining(ms(0))), (8, 2));
     tiers.try_take(&2, "free", ms(0), 1).unwrap();
-    // Below half of the cap, whoever has had the most waits, at most until half of it is there.
+    // Below half of the cap, the one that has had the most waits, at most until half of it is there.
     let refused = tiers.try_take(&1, "free", ms(1_000), 1).unwrap_err();
     assert_eq!(refused.by, TierLimit::FairShare);
     let after = refused.retry_after.unwrap();

@@ -10,7 +10,7 @@ fn moving_up_gives_no_free_burst_and_moving_down_forgives_nothing() {
     let tiers = two_tiers(10);
     assert_eq!(burst(&tiers, 1, "free", 0, 7), 7);
     assert_eq!(tiers.remaining(&1, "premium", ms(0)), 3, "asking moves nobody");
-    assert_eq!(burst(&tiers, 1, "premium", 0, 50), 3, "what he had left");
+    assert_eq!(burst(&tiers, 1, "premium", 0, 50), 3, "what it had left");
     assert_eq!(burst(&tiers, 1, "premium", 2_000, 50), 20, "and premium's rate from then on");
     assert_eq!(burst(&tiers, 1, "premium", 12_000, 40), 40);
     assert_eq!(burst(&tiers, 1, "free", 12_000, 50), 10, "60 left, of which ten fit");
@@ -96,14 +96,14 @@ struct Model {
     left: f64,
     at_ms: u64,
     tier: usize,
-    /// Since when he has been full, or when he will be, by what he took or by moving.
+    /// Since when it has been full, or when it will be, by what it took or by moving.
     full_at_ms: f64,
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// However a user moves about, he gets what a plain number gives that is carried over and cut.
+    /// However a user moves about, it gets what a plain number gives that is carried over and cut.
     #[test]
     fn a_user_who_moves_gets_what_a_number_that_is_carried_over_gives(
         steps in prop::collection::vec((0..3_usize, 0..3_000_u64, 0..8_u64, any::<bool>()), 1..100),
@@ -120,7 +120,7 @@ proptest! {
         for (tier, pause, cost, sweep) in steps {
             now += pause;
             let (capacity, rate) = kinds[tier];
-            // Full for ten seconds, as long as the slowest takes to fill up, he is as good as new.
+            // Full for ten seconds, as long as the slowest takes to fill up, it is as good as new.
             let old = model.take().filter(|user| (now as f64) < user.full_at_ms + 10_000.0 - 1e-6);
             let mut user = old.unwrap_or(Model {
                 left: capacity as f64,

@@ -1,4 +1,4 @@
-//! What whoever is refused is told.
+//! What a refused user is told.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ fn tiers(cap: (u64, f64), own: (u64, f64)) -> Tiers<u64> {
     Tiers::new(builder.build().unwrap(), ms(0))
 }
 
-/// He is told to wait, waits, and passes.
+/// It is told to wait, waits, and passes.
 fn waits(tiers: &Tiers<u64>, user: u64, at: Moment, cost: u64) -> TierLimit {
     let refused = tiers.try_take(&user, "free", at, cost).unwrap_err();
     let then = at + refused.retry_after.unwrap();
@@ -48,7 +48,7 @@ fn more_than_the_cap_ever_holds_is_never_whoever_refuses() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// Whatever refused: never what cannot be, and else he passes who waits as he was told.
+    /// Whatever refused: never what cannot be, and else it passes who waits as it was told.
     #[test]
     fn who_waits_as_long_as_he_is_told_alone_passes(
         cap in (2..40_u64, -2..4_i32),

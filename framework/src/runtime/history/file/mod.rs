@@ -80,7 +80,7 @@ impl HistoryStore for FileStore {
         // Before it has a name that counts: else the name could be there and the bytes not.
         file.sync_all()?;
         drop(file);
-        // Whoever stops here leaves the one before, under the name that is read next.
+        // The one that stops here leaves the one before, under the name that is read next.
         match fs::rename(&latest, &previous) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
