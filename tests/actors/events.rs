@@ -28,7 +28,7 @@ fn trip(world: &World) {
 
 fn everything(stream: &mut EventStream) -> Vec<Event> {
     let mut all = Vec::new();
-    while let Ok(Received { event, lost }) = stream.try_recv() {
+    while let Ok(Received { event, lost, .. }) = stream.try_recv() {
         assert_eq!(lost, 0);
         all.push(event);
     }

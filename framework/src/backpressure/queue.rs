@@ -44,6 +44,7 @@ pub enum Push<T> {
 
 /// What a line has seen. At any moment `received = processed + dropped + waiting + blocked_now`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
 pub struct Counts {
     /// Entries that were ever pushed, whatever became of them.
     pub received: u64,

@@ -11,6 +11,7 @@ pub const DEFAULT_BLOCK_TIMEOUT: Duration = Duration::from_secs(30);
 /// What happens to a newcomer when the line is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Strategy {
     /// The newcomer waits for room, first come first served: for work that must not be lost.
     Block {

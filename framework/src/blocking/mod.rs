@@ -91,6 +91,7 @@ pub struct PoolCounts {
 /// How a [`BlockingPool::shutdown`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
 #[must_use]
+#[non_exhaustive]
 pub struct PoolShutdown {
     /// Works that still waited when the limit was reached, and were turned away.
     pub withdrawn: u32,

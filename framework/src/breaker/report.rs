@@ -9,6 +9,7 @@ use crate::event::{State, Transition};
 
 /// The breaker refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Refusal {
     /// When it will let a probe through. `None`: held open by hand, all probes are out, or a slow start lets
     /// only a share of the calls through.
@@ -18,6 +19,7 @@ pub struct Refusal {
 /// Whether the breaker decides for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Mode {
     /// It does.
     Automatic,
@@ -33,6 +35,7 @@ pub enum Mode {
 
 /// A breaker at one instant.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct BreakerReport {
     /// Its state; open past its time still reads open until somebody looks.
     pub state: State,

@@ -65,6 +65,7 @@ pub fn bucket(nanos: u64) -> usize {
 
 /// A latency histogram.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Latency {
     /// How many calls fell into each bucket; the last one is everything above 100 s.
     pub buckets: [u64; BUCKETS],

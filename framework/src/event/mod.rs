@@ -78,6 +78,7 @@ impl fmt::Display for State {
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Transition {
     /// When, on the clock that the breaker is driven by.
     #[serde(serialize_with = "seconds")]

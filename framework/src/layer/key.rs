@@ -45,6 +45,7 @@ pub struct Peer(pub SocketAddr);
 
 /// One key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum KeyValue {
     /// Of all who have none.
     Shared,

@@ -90,6 +90,7 @@ impl<K, C: KeyedCheck<K> + ?Sized> KeyedCheck<K> for Arc<C> {
 
 /// What becomes of a request that has no key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unkeyed {
     /// All of them share one limiter, the one of [`KeyValue::Shared`].
     #[default]

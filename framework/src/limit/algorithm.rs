@@ -17,6 +17,7 @@ pub(super) const SET_BACK_NANOS: u64 = MAX_RESERVATION.as_nanos() as u64 + 10_00
 /// A limiter had not enough left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("rate limit reached{}", hint(*retry_after))]
+#[non_exhaustive]
 pub struct Refusal {
     /// How long until the same request would be allowed, if nobody else takes anything: one
     /// nanosecond earlier it would still be refused. `None`: it asks for more than the limiter
@@ -33,6 +34,7 @@ fn hint(retry_after: Option<Duration>) -> String {
 
 /// A limiter's whole answer: what HTTP's rate-limit fields are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Decision {
     /// Whether the cost was there (and, unless it was only looked at, is now taken).
     pub allowed: bool,

@@ -13,6 +13,7 @@ use crate::clock::Moment;
 
 /// One of the five, chosen at run time. Costs a comparison, and no pointer.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum AnyAlgorithm {
     /// See [`FixedWindow`].
     FixedWindow(FixedWindow),
@@ -29,6 +30,7 @@ pub enum AnyAlgorithm {
 /// The state of an [`AnyAlgorithm`]: of the same one that started it. Asked by another,
 /// it has nothing to give: everything is refused for ever.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum AnyState {
     /// Of a [`FixedWindow`].
     FixedWindow(WindowCount),

@@ -113,6 +113,7 @@ impl Default for Rate {
 /// bucket of 10 tokens refilled by 1 a second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Config {
     /// See [`FixedWindow`](super::FixedWindow).
     FixedWindow(Quota),

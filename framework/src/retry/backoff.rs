@@ -11,6 +11,7 @@ use super::jitter::Jitter;
 /// How delays grow from one attempt to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Backoff {
     /// `base_delay * factor ^ attempt`, at most `max_delay`.
     #[default]

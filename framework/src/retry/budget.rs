@@ -124,6 +124,7 @@ impl BudgetBuilder {
 
 /// What a budget has seen within its window.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct BudgetUse {
     /// Calls begun.
     pub calls: u64,

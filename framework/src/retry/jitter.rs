@@ -10,6 +10,7 @@ use serde::Serialize;
 /// `d` is the delay before jitter, already capped at `max_delay`; `random(a, b)` lies in `[a, b)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Jitter {
     /// `d`. For tests: callers that failed together come back together.
     None,

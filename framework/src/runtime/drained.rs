@@ -2,6 +2,7 @@
 
 /// How a dependency's calls ended at shutdown.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Drained {
     /// Which dependency.
     pub dependency: String,
@@ -12,6 +13,7 @@ pub struct Drained {
 
 /// What a shutdown came to.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct ShutdownReport {
     /// Every dependency that there was, by name.
     pub dependencies: Vec<Drained>,

@@ -36,6 +36,7 @@ pub enum Window {
 
 /// What opens a breaker: any of these is enough.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Trip {
     /// This many failures in a row; any success starts the count again.
     pub failures: Option<u32>,
@@ -49,6 +50,7 @@ pub struct Trip {
 
 /// Which shares of the latest calls are too much, once there have been enough calls to speak of a share.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Rates {
     /// At or above this share of failures, in `(0, 1]`, the breaker opens.
     pub failure_rate: Option<f64>,
@@ -67,6 +69,7 @@ pub struct Rates {
 /// How a half-open breaker makes up its mind. The best libraries disagree, so it has a name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum HalfOpenMode {
     /// `success_threshold` successes close it, the first failure opens it again.
     #[default]
@@ -106,6 +109,7 @@ impl HalfOpenMode {
 /// What a breaker may do about what it sees.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Enforcement {
     /// It refuses.
     #[default]

@@ -4,6 +4,7 @@ use crate::event::Transition;
 
 /// A move that [`Keyed::poll`](super::Keyed::poll) made.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Moved<K> {
     /// Whose; `None` for the overflow breaker.
     pub key: Option<K>,
@@ -13,6 +14,7 @@ pub struct Moved<K> {
 
 /// What one [`Keyed::poll`](super::Keyed::poll) did.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Polled<K> {
     /// The breakers that went on to half-open.
     pub moved: Vec<Moved<K>>,

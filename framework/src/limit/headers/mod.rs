@@ -55,6 +55,7 @@ pub const MAX_NAME_BYTES: usize = 64;
 
 /// What a reset is written as in `X-RateLimit-Reset`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ResetStyle {
     /// The point in time, in seconds since 1970, as GitHub does.
     #[default]

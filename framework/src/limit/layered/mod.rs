@@ -31,6 +31,7 @@ const LOOKS: u32 = 8;
 /// A layer had not enough left.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("layer `{layer}`: {}", Refusal { retry_after: *retry_after })]
+#[non_exhaustive]
 pub struct LayerRefusal {
     /// Which: the widest of those that refuse.
     pub layer: Arc<str>,
@@ -41,6 +42,7 @@ pub struct LayerRefusal {
 
 /// A layered limiter's whole answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LayeredDecision {
     /// Of a refusal: the widest layer that refuses. Else the tightest: the one with the least left.
     pub layer: Arc<str>,

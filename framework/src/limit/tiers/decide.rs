@@ -15,6 +15,7 @@ use crate::limit::algorithm::{Algorithm, Decision};
 
 /// A tiered limiter's whole answer.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct TierDecision {
     /// The user's tier: the default one, if the one that was asked for is unknown or no room was found for it.
     pub tier: Arc<str>,

@@ -7,6 +7,7 @@ use crate::limit::algorithm::Refusal;
 
 /// What had not enough left for a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TierLimit {
     /// The user's own limit.
     User,
@@ -29,6 +30,7 @@ impl fmt::Display for TierLimit {
 /// A user was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{by}: {}", Refusal { retry_after: *retry_after })]
+#[non_exhaustive]
 pub struct TierRefusal {
     /// What refused.
     pub by: TierLimit,
