@@ -708,7 +708,6 @@ fn survives(text: &str) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
     #[test]
     fn a_mutated_file_never_panics(text in mutated()) {
         survives(&text);

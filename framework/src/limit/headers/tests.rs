@@ -304,8 +304,6 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
-
     #[test]
     fn no_bytes_panic_and_no_time_is_beyond_bounds(
         lines in prop::collection::vec((prop::sample::select(&NAMES[..]), value()), 0..8),
