@@ -69,14 +69,7 @@ impl Constraints {
         value: impl fmt::Debug,
         allowed: impl Into<String>,
     ) {
-        if !ok {
-            self.0.push(InvalidSetting {
-                key,
-                value: format!("{value:?}"),
-                allowed: allowed.into(),
-                contradicts: None,
-            });
-        }
+        self.unless(ok, (key, None), value, allowed);
     }
 
     /// Notes unless `ok` that a setting contradicts the one of the key `other`.
@@ -87,9 +80,20 @@ impl Constraints {
         value: impl fmt::Debug,
         allowed: impl Into<String>,
     ) {
-        let before = self.0.len();
-        self.require(ok, key, value, allowed);
-        self.0.iter_mut().skip(before).for_each(|mistake| mistake.contradicts = Some(other));
+        self.unless(ok, (key, Some(other)), value, allowed);
+    }
+
+    fn unless(
+        &mut self,
+        ok: bool,
+        (key, contradicts): (&'static str, Option<&'static str>),
+        value: impl fmt::Debug,
+        allowed: impl Into<String>,
+    ) {
+        if !ok {
+            let (value, allowed) = (format!("{value:?}"), allowed.into());
+            self.0.push(InvalidSetting { key, value, allowed, contradicts });
+        }
     }
 
     /// Notes the mistakes of another group of settings.

@@ -16,12 +16,12 @@ pub(crate) fn check(files: &[&File]) -> Vec<String> {
     let modules: BTreeSet<Module> = files.iter().map(|file| module_path(&file.path)).collect();
     let imports: Imports =
         files.iter().map(|file| (module_path(&file.path), imports(file, &modules))).collect();
+    let reach: Imports = modules.iter().map(|it| (it.clone(), reached(it, &imports))).collect();
     let mut mistakes = Vec::new();
     let mut seen = BTreeSet::new();
-    for module in &modules {
-        let there = reached(module, &imports).into_iter();
-        let circle: BTreeSet<Module> =
-            there.filter(|it| reached(it, &imports).contains(module)).collect();
+    for (module, there) in &reach {
+        let circle: BTreeSet<&Module> =
+            there.iter().filter(|it| reach[*it].contains(module)).collect();
         if circle.len() > 2 && seen.insert(circle.clone()) {
             let names: Vec<String> = circle.iter().map(|it| it.join("/")).collect();
             mistakes.push(format!(

@@ -65,7 +65,7 @@ impl Lines<'_> {
                 Item::Use(it) if is_public(&it.vis, &it.attrs) => self.exported(at, &it.tree, at),
                 _ => {
                     let name = name(item).unwrap_or_default();
-                    self.item(&path(at, &name), &name, item);
+                    self.item(&path(at, &name), item);
                     self.methods(&path(at, &name), &name, at);
                 }
             }
@@ -101,7 +101,7 @@ impl Lines<'_> {
         let full = path(at, exported);
         let here = |item: &&Item| name(item).is_some_and(|name| name == exported);
         match file.syntax().items.iter().find(here) {
-            Some(item) => self.item(&full, exported, item),
+            Some(item) => self.item(&full, item),
             None => drop(self.lines.insert(format!("{full}: from {}", path(from, exported)))),
         }
         self.methods(&full, exported, from);
@@ -123,7 +123,7 @@ impl Lines<'_> {
         self.lines.extend(lines.into_iter().map(|line| format!("{full}: {line}")));
     }
 
-    fn item(&mut self, full: &str, _: &str, item: &Item) {
+    fn item(&mut self, full: &str, item: &Item) {
         let kind = match item {
             Item::Struct(it) if is_public(&it.vis, &it.attrs) => {
                 for (at, field) in it.fields.iter().enumerate() {

@@ -121,7 +121,7 @@ fn allowed(row: usize) -> String {
 pub(crate) fn cycle(edges: &[(String, String)]) -> Vec<String> {
     let mut left: BTreeSet<&(String, String)> = edges.iter().collect();
     loop {
-        // Whoever names nobody any more cannot be on a circle.
+        // A module that names no other any more cannot be on a circle.
         let naming: BTreeSet<&String> = left.iter().map(|(from, _)| from).collect();
         let before = left.len();
         left.retain(|(_, to)| naming.contains(to));

@@ -17,7 +17,7 @@ const TIME_AND_CHANCE: [&str; 8] = [
 /// The same, by the end or the beginning of a path.
 const CALLS: [[&str; 2]; 2] = [["tokio", "time"], ["thread", "sleep"]];
 
-/// Whoever names actix is bound to what it does on a panic, at a stop, when its mailbox fills. What a
+/// Code that names actix depends on what actix does on a panic, at a stop, when its mailbox fills. What a
 /// user's own actor has to be is re-exported by `actor`, and may be named by that way.
 pub(crate) fn actix(file: &File) -> Vec<String> {
     let names = Names::of(file);
@@ -36,7 +36,7 @@ pub(crate) fn actix(file: &File) -> Vec<String> {
         .collect()
 }
 
-/// Time and chance are arguments; whoever reads them himself cannot be driven by a test.
+/// Time and chance are arguments. A test cannot control code that reads them itself.
 pub(crate) fn time_and_chance(file: &File) -> Vec<String> {
     let own = file.path.trim_start_matches("framework/src/");
     let reader = matches!(own, "clock.rs" | "entropy.rs");

@@ -89,9 +89,7 @@ impl DependencyActor {
         if control == Control::Crash {
             panic!("told to crash");
         }
-        if let Some(command) = control.command() {
-            self.0.execute(command);
-        }
+        // Commands do not come here: they are executed in their sender's task.
         self.0.snapshot()
     }
 }

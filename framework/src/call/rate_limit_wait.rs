@@ -41,7 +41,7 @@ impl<'a> Call<'a> {
         let dependency = self.dependency;
         let quota = dependency.gate().quota();
         let reservation = match quota.pace(self.now, self.deadline) {
-            Ok(reservation) => UnusedReservation::new(dependency.gate().quota(), reservation),
+            Ok(reservation) => UnusedReservation::new(quota, reservation),
             Err(refusal) => return Err(dependency.refuse(refusal.into(), self.now)),
         };
         if !reservation.wait().is_zero() {

@@ -65,7 +65,7 @@ impl Dependency {
     fn first_key(&self) -> &Keyed<String> {
         let policy = self.policy();
         let max_keys = policy.keyed().unwrap_or_default().max_keys();
-        let bytes = policy.breaker().window_bytes().saturating_mul(max_keys as u64);
+        let bytes = policy.keyed_bytes();
         if bytes > WARN_BYTES {
             tracing::warn!(
                 target: "seawall", dependency = &**self.name(), max_keys, bytes,

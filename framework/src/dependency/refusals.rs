@@ -64,9 +64,7 @@ impl Refusals {
         // In bounds: the count is a power of two.
         let stripe = &stripes[thread_number() & (stripes.len() - 1)];
         stripe.counts[by.index()].fetch_add(1, Ordering::Relaxed);
-        let sampler = &self.samplers[by.index()];
-        let told = sampler.is_due(now).then(|| sampler.tell_of(|| self.total(by), now)).flatten();
-        (&stripe.name, told)
+        (&stripe.name, self.samplers[by.index()].tell_of(|| self.total(by), now))
     }
 
     #[cold]

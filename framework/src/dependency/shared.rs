@@ -212,8 +212,8 @@ impl Dependency {
 
     /// Goes by another policy from now on, in every client. Breaker state and counts, orders by hand,
     /// permits that are out and everybody in line are kept; calls under way go on by what they began with,
-    /// but for a timeout that has not begun to run. A retry budget or a rate limit that changes begins anew, the latter
-    /// with no more tokens than there were.
+    /// but for a timeout that has not begun to run. Of a rate limit that changes, what was spent stays spent; a
+    /// retry budget that changes begins anew.
     ///
     /// False: it is the policy that it had.
     pub fn reload(&self, policy: Policy) -> bool {

@@ -95,14 +95,7 @@ impl Mistakes {
         value: impl fmt::Debug,
         allowed: impl Into<String>,
     ) {
-        if !ok {
-            self.0.push(PolicyMistake {
-                key: key.into(),
-                value: format!("{value:?}"),
-                allowed: allowed.into(),
-                contradicts: None,
-            });
-        }
+        self.unless(ok, (key.into(), None), value, allowed);
     }
 
     /// Notes unless `ok` that a setting contradicts the one of the key `other`.
@@ -113,9 +106,21 @@ impl Mistakes {
         value: impl fmt::Debug,
         allowed: impl Into<String>,
     ) {
-        let before = self.0.len();
-        self.require(ok, key, value, allowed);
-        self.0.iter_mut().skip(before).for_each(|it| it.contradicts = Some(other.to_owned()));
+        self.unless(ok, (key, Some(other)), value, allowed);
+    }
+
+    fn unless(
+        &mut self,
+        ok: bool,
+        (key, contradicts): (String, Option<&str>),
+        value: impl fmt::Debug,
+        allowed: impl Into<String>,
+    ) {
+        if !ok {
+            let (value, allowed) = (format!("{value:?}"), allowed.into());
+            let contradicts = contradicts.map(str::to_owned);
+            self.0.push(PolicyMistake { key, value, allowed, contradicts });
+        }
     }
 
     /// Within the limits that hold for every deadline and timeout.
@@ -145,7 +150,7 @@ impl Mistakes {
         let max_keys = policy.keyed.unwrap_or_default().max_keys() as u64;
         let window = policy.breaker.window_bytes();
         self.agree(
-            window.saturating_mul(max_keys) <= MAX_KEYED_BYTES,
+            policy.keyed_bytes() <= MAX_KEYED_BYTES,
             ("breaker.keyed.max_keys".into(), "breaker.window"),
             max_keys,
             format!(

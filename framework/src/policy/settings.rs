@@ -44,6 +44,12 @@ fn plainly<S: Serializer>(config: &Arc<breaker::Config>, to: S) -> Result<S::Ok,
 }
 
 impl Policy {
+    /// What the windows of all keys' breakers take together, if each has seen a failure. In bytes.
+    pub(crate) fn keyed_bytes(&self) -> u64 {
+        let max_keys = self.keyed.unwrap_or_default().max_keys() as u64;
+        self.breaker.window_bytes().saturating_mul(max_keys)
+    }
+
     /// How long a whole call may take: every attempt, wait and backoff. Default 30 s.
     #[must_use]
     pub fn deadline(&self) -> Duration {

@@ -203,7 +203,7 @@ impl Seawall {
     ///
     /// Breaker state and counts, orders by hand, permits that are out and calls that wait are all kept.
     /// Calls under way go on by what they began with, but for a timeout that has not begun to run. A rate
-    /// limit that changes has no more tokens than it had; a retry budget that changes begins anew. Policies built in code stay.
+    /// limit that changes keeps what is spent of it; a retry budget that changes begins anew. Policies built in code stay.
     ///
     /// # Errors
     /// [`ReloadError`]: there is no file, it cannot be read, something in it is wrong, or it has lost the section of a spawned

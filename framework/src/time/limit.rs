@@ -44,21 +44,17 @@ enum Grace {
 impl Time {
     /// A limit at `deadline` on something that waits for I/O; see [`TimeLimit`].
     pub(crate) fn limit(&self, deadline: Moment) -> TimeLimit {
-        TimeLimit::new(self, deadline)
-    }
-}
-
-impl TimeLimit {
-    pub(super) fn new(time: &Time, deadline: Moment) -> Self {
-        let (turns, grace) = match time.0 {
+        let (turns, grace) = match self.0 {
             Source::System(_) => (TURNS, Grace::IfLate),
             // Its timers end where its driver runs.
             Source::Tokio(_) => (TURNS, Grace::Given),
             Source::Manual(_) => (0, Grace::Given),
         };
-        Self { deadline, sleep: time.sleep_until(deadline), grace, turns, turn: None }
+        TimeLimit { deadline, sleep: self.sleep_until(deadline), grace, turns, turn: None }
     }
+}
 
+impl TimeLimit {
     /// When it ends.
     pub(crate) fn deadline(&self) -> Moment {
         self.deadline
@@ -94,6 +90,6 @@ impl Future for TimeLimit {
 
 impl fmt::Debug for TimeLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TimeLimit").field("deadline", &self.deadline()).finish_non_exhaustive()
+        f.debug_struct("TimeLimit").field("deadline", &self.deadline).finish_non_exhaustive()
     }
 }

@@ -82,7 +82,7 @@ impl Consecutive {
             let count = match (failed, &self.recent) {
                 (false, _) => 0,
                 (true, None) => (word & COUNT_MASK).saturating_add(1).min(COUNT_MASK),
-                (true, Some(_)) => return self.record_recent(tag, now),
+                (true, Some(recent)) => return self.record_recent(recent, tag, now),
             };
             match self.word.compare_exchange_weak(
                 word,
@@ -98,8 +98,7 @@ impl Consecutive {
 
     /// Counts a failure of a run that is bounded by time.
     #[cold]
-    fn record_recent(&self, tag: u64, now: Moment) -> u32 {
-        let Some(recent) = &self.recent else { return 0 };
+    fn record_recent(&self, recent: &Recent, tag: u64, now: Moment) -> u32 {
         // The word only says whether there is a run. Marked before the failure is added: a success in between ends the
         // run, and the next failure begins another.
         let mut word = self.word.load(Ordering::Acquire);

@@ -61,12 +61,12 @@ pub(super) enum Lone {
 
 impl Window {
     pub(super) fn new(trip: &Trip, now: Moment) -> Self {
-        Self::around(Self::ring_of(trip, false), trip, now)
+        Self::around(Self::ring_of(trip, false), trip, false, now)
     }
 
     /// One that takes the memory of a window of calls only when it is needed.
     pub(super) fn small(trip: &Trip, now: Moment) -> Self {
-        Self { is_small: true, ..Self::around(Self::ring_of(trip, true), trip, now) }
+        Self::around(Self::ring_of(trip, true), trip, true, now)
     }
 
     /// The window of calls that these settings need.
@@ -76,7 +76,7 @@ impl Window {
     }
 
     /// All but the one of calls, which may be large.
-    fn around(calls: Option<Arc<Calls>>, trip: &Trip, now: Moment) -> Self {
+    fn around(calls: Option<Arc<Calls>>, trip: &Trip, is_small: bool, now: Moment) -> Self {
         let rates = trip.rates.as_ref();
         Self {
             run: trip.failures.map(|failures| {
@@ -85,7 +85,7 @@ impl Window {
             calls,
             timed: rates.and_then(|rates| rates.time).map(|time| Arc::new(Timed::new(time, now))),
             thresholds: Thresholds::new(rates),
-            is_small: false,
+            is_small,
             adaptive: None,
         }
     }
@@ -131,7 +131,7 @@ impl Window {
         } else {
             ring.filter(fits).or_else(|| Self::ring_of(trip, self.is_small))
         };
-        let around = Self { is_small: self.is_small, ..Self::around(calls, trip, now) };
+        let around = Self::around(calls, trip, self.is_small, now);
         let mut next = around.remembering(trip, memory, now);
         next.start(generation, now);
         if let (Some((old, _)), Some((new, _))) = (&self.run, &mut next.run)

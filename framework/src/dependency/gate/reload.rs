@@ -11,7 +11,7 @@ use super::Gate;
 
 impl Gate {
     /// Goes by `next` from now on, and keeps what it has: the breaker's state and counts, permits that
-    /// are out, everybody in line, and no more tokens than there were. What `before` said in the same
+    /// are out, calls that wait, and what is spent of the rate limit. What `before` said in the same
     /// words is left alone. Returns the breaker's move, if that made one, and who is to be woken.
     pub(crate) fn reconfigure(
         &self,

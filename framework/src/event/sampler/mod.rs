@@ -37,21 +37,21 @@ impl Sampler {
     #[inline]
     pub(crate) fn count(&self, now: Moment) -> Option<u64> {
         let number = self.seen.fetch_add(1, Ordering::Relaxed) + 1;
-        if !self.is_due(now) {
-            return None;
-        }
         self.tell_of(|| number, now)
     }
 
-    /// Whether the next one may be told of by now.
+    /// [`Sampler::count`] of something that is counted elsewhere: `number` is how many there are, this one included. It is
+    /// asked only when one is due.
     #[inline]
-    pub(crate) fn is_due(&self, now: Moment) -> bool {
-        is_due(self.next_at.load(Ordering::Relaxed), now)
+    pub(crate) fn tell_of(&self, number: impl FnOnce() -> u64, now: Moment) -> Option<u64> {
+        if !is_due(self.next_at.load(Ordering::Relaxed), now) {
+            return None;
+        }
+        self.tell_of_due(number, now)
     }
 
-    /// [`Sampler::count`] of something that is counted elsewhere: `number` is how many there are, this one included.
     #[cold]
-    pub(crate) fn tell_of(&self, number: impl FnOnce() -> u64, now: Moment) -> Option<u64> {
+    fn tell_of_due(&self, number: impl FnOnce() -> u64, now: Moment) -> Option<u64> {
         // Looked at again: what is exchanged below has to be what was found to be due.
         let seen_next_at = self.next_at.load(Ordering::Relaxed);
         if !is_due(seen_next_at, now) {
