@@ -104,8 +104,9 @@ impl FairShare {
         let rate = self.rate * self.alpha(left);
         let gained = (rate * (now - at) as f64) as u64;
         if gained > 0 {
-            // Only the time that whole units stand for has been used: no rounding adds up.
-            let until = now.min(at.saturating_add((gained as f64 / rate) as u64));
+            // Only the time that whole units stand for has been used: no rounding adds up. Rounded up, so that another
+            // look at the same moment gains nothing.
+            let until = now.min(at.saturating_add((gained as f64 / rate).ceil() as u64));
             let claim = self.at.compare_exchange(at, until, Ordering::Relaxed, Ordering::Relaxed);
             if claim.is_ok() {
                 return self.virtual_time.fetch_add(gained, Ordering::Relaxed) + gained;
