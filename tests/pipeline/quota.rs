@@ -298,13 +298,13 @@ fn beside_a_limit_that_shapes_the_later_turn_counts() {
 }
 
 #[test]
-fn a_turn_at_the_deadline_or_after_it_is_none() {
+fn a_turn_that_leaves_less_than_the_timeout_is_none() {
     let world = World::new(paced(secs(10)), [Ok(left(2, 20))]);
     assert!(world.ask().is_ok() && world.ask().is_ok());
-    assert_eq!(refused(world.ask()), Duration::from_nanos(1), "at ten seconds, as the deadline");
-    world.time.advance(Duration::from_nanos(1));
+    assert_eq!(refused(world.ask()), secs(1), "at ten seconds, but it must begin by nine");
+    world.time.advance(secs(1));
     let waiting = world.waiting();
-    world.time.advance(secs(10) - Duration::from_nanos(1));
+    world.time.advance(secs(9));
     assert!(waiting.ready().is_ok());
     world.assert_idle();
 }

@@ -84,16 +84,32 @@ fn jitter_is_the_seeds_and_differs_from_call_to_call() {
 }
 
 #[test]
-fn a_retry_whose_backoff_would_end_past_the_deadline_is_not_started() {
+fn a_retry_that_would_not_have_a_fair_share_of_its_timeout_is_not_begun() {
     let policy = base().deadline(secs(1)).breaker(trips_after(100)).retry(retries(10));
     let world = World::new(
         policy.bulkhead(permits(2).max_wait(secs(1))).build().unwrap(),
         vec![broken(); 10],
     );
     let (answer, waits) = drive(&world, &mut Task::new(world.client.read("")));
-    // 100, 300, 700 ms; the next would be at 1.5 s.
-    assert_eq!((answer, waits.len()), (Err(Trouble::Broken), 3));
-    assert_eq!(world.time.now().since(seawall::clock::Moment::ZERO), ms(700));
+    // 100, 300 ms; the next would be at 700, with less than half of the call left.
+    assert_eq!((answer, waits.len()), (Err(Trouble::Broken), 2));
+    assert_eq!(world.time.now().since(seawall::clock::Moment::ZERO), ms(300));
+}
+
+#[test]
+fn a_backoff_noticed_with_less_than_half_of_that_left_dispatches_nothing() {
+    for (late, seen) in [(ms(650), 2), (ms(651), 1)] {
+        let policy =
+            base().deadline(secs(1)).bulkhead(permits(2).max_wait(secs(1))).build().unwrap();
+        let world = World::new(policy, [broken()]);
+        let call = Task::pending(world.client.read(""));
+        // Its backoff ends at 100 ms. Half of the call is the fair share, and half of that is left at 750 ms.
+        world.time.advance(ms(100) + late);
+        let answer = call.ready();
+        let is_over = matches!(answer, Err(Trouble::Fault(Fault::DeadlineExceeded { .. })));
+        assert_eq!((is_over, world.service().seen()), (seen == 1, seen), "{answer:?}");
+        world.assert_idle(1, "at the end");
+    }
 }
 
 #[test]
@@ -245,20 +261,40 @@ fn the_deadline_ends_an_attempt_in_flight() {
     let policy = base()
         .timeout(secs(1))
         .deadline(ms(1600))
+        .breaker(trips_after(100))
+        .bulkhead(permits(1).max_wait(secs(1)))
+        .retry(retries(10))
+        .build()
+        .unwrap();
+    let world = World::new(policy, [broken(), broken(), broken(), Step::Hang]);
+    let (answer, waits) = drive(&world, &mut Task::new(world.client.read("")));
+    assert!(
+        matches!(&answer, Err(Trouble::Fault(Fault::DeadlineExceeded { after, .. })) if *after == ms(1600)),
+        "{answer:?}"
+    );
+    assert_eq!(waits, [ms(100), ms(300), ms(700), ms(1600)]);
+    let now = world.snapshot();
+    assert_eq!(now.calls(CallOutcome::DeadlineExceeded), 1);
+    assert_eq!(now.attempts(Outcome::TimedOut), 1);
+    assert_eq!(now.breaker.window_failures, 4, "an attempt with half its timeout is a failure");
+    world.assert_idle(1, "at the end");
+}
+
+#[test]
+fn a_timeout_that_leaves_no_fair_share_is_not_retried() {
+    let policy = base()
+        .timeout(secs(1))
+        .deadline(ms(1600))
         .bulkhead(permits(1).max_wait(secs(1)))
         .build()
         .unwrap();
     let world = World::new(policy, vec![Step::Hang; 5]);
     let (answer, waits) = drive(&world, &mut Task::new(world.client.read("")));
     assert!(
-        matches!(&answer, Err(Trouble::Fault(Fault::DeadlineExceeded { after, .. })) if *after == ms(1600)),
+        matches!(&answer, Err(Trouble::Fault(Fault::TimedOut { after, .. })) if *after == secs(1)),
         "{answer:?}"
     );
-    assert_eq!(waits, [ms(1000), ms(1100), ms(1600)]);
-    let now = world.snapshot();
-    assert_eq!(now.calls(CallOutcome::DeadlineExceeded), 1);
-    assert_eq!(now.attempts(Outcome::TimedOut), 2);
-    assert_eq!(now.breaker.window_failures, 2, "an attempt with half its timeout is a failure");
+    assert_eq!(waits, [ms(1000)]);
     world.assert_idle(1, "at the end");
 }
 

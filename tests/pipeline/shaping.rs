@@ -57,16 +57,16 @@ fn a_wait_longer_than_allowed_is_refused_at_once_and_says_when_it_would_be_grant
 }
 
 #[test]
-fn a_turn_at_the_deadline_or_after_it_is_none() {
+fn a_turn_that_leaves_less_than_the_timeout_is_none() {
     let limit = Config::fixed_window(1, secs(10));
     let policy = base().rate_limit(limit).rate_limit_max_wait(secs(10)).build().unwrap();
     let world = World::new(policy, []);
     assert_eq!(ready(world.client.write("")), Ok(7));
     assert_eq!(refused(ready(world.client.write(""))), (RejectedBy::RateLimit, Some(secs(10))));
-    world.time.advance(Duration::from_nanos(1));
+    world.time.advance(secs(1));
     let waiting = call(&world);
-    world.time.advance(secs(10) - Duration::from_nanos(1));
-    assert_eq!(waiting.ready(), Ok(7), "a nanosecond before it there is one");
+    world.time.advance(secs(9));
+    assert_eq!(waiting.ready(), Ok(7), "a second before the deadline there is one");
     world.assert_idle(3, "at the end");
 }
 
@@ -78,6 +78,17 @@ fn whoever_wakes_past_the_deadline_gives_the_turn_back() {
     world.time.advance(secs(10));
     let answer = waiting.ready();
     assert!(matches!(answer, Err(Trouble::Fault(Fault::DeadlineExceeded { .. }))), "{answer:?}");
+    assert_eq!(world.service().seen(), 1);
+    world.assert_idle(2, "at the end");
+}
+
+#[test]
+fn a_turn_noticed_with_less_than_half_of_the_timeout_left_is_given_back() {
+    let world = World::new(one_a_second(secs(5)).build().unwrap(), []);
+    assert_eq!(ready(world.client.write("")), Ok(7));
+    let waiting = call(&world);
+    world.time.advance(ms(9_501));
+    assert_eq!(refused(waiting.ready()), (RejectedBy::RateLimit, None));
     assert_eq!(world.service().seen(), 1);
     world.assert_idle(2, "at the end");
 }

@@ -106,7 +106,7 @@ fn drop_oldest_lets_the_newcomer_wait_for_as_long_as_anybody() {
     world.time.advance(secs(4) - Duration::from_nanos(1));
     assert!(newcomer.poll().is_pending());
     world.time.advance(Duration::from_nanos(1));
-    assert_eq!(refused(newcomer.ready()), (RejectedBy::Bulkhead, None));
+    assert_eq!(refused(newcomer.ready()), (RejectedBy::Bulkhead, Some(secs(4))));
 }
 
 #[test]
@@ -146,19 +146,86 @@ fn a_wait_ends_at_max_wait_as_bulkhead() {
     assert!(waiter.poll().is_pending());
     world.time.advance(Duration::from_nanos(1));
     assert!(waiter.wakes() > 0);
-    assert_eq!(refused(waiter.ready()), (RejectedBy::Bulkhead, None));
+    // No answer has told how long one takes, so it is told to come back after as long as it has waited.
+    assert_eq!(refused(waiter.ready()), (RejectedBy::Bulkhead, Some(secs(4))));
     assert_eq!(world.snapshot().rejections(RejectedBy::Bulkhead), 1);
 }
 
-#[test]
-fn a_wait_ends_at_the_deadline_if_that_comes_first() {
+/// One permit, taken, and calls that may wait for 3 s and have 3 s for everything, 1 s of them for an attempt.
+fn short_of_time(script: impl IntoIterator<Item = Step>) -> World {
     let policy = base()
         .timeout(secs(1))
         .deadline(secs(3))
         .bulkhead(permits(1).max_wait(secs(3)))
         .build()
         .unwrap();
-    let world = World::new(policy, [Step::Hang]);
+    World::new(policy, script)
+}
+
+#[test]
+fn a_wait_ends_while_the_attempt_still_has_its_timeout() {
+    let world = short_of_time([Step::Hang]);
+    let _holder = call(&world);
+    let mut waiter = call(&world);
+    world.time.advance(secs(2) - Duration::from_nanos(1));
+    assert!(waiter.poll().is_pending());
+    world.time.advance(Duration::from_nanos(1));
+    assert!(waiter.wakes() > 0, "told at that moment, not at its deadline");
+    assert_eq!(refused(waiter.ready()), (RejectedBy::Bulkhead, Some(secs(2))));
+    assert_eq!(world.calls(CallOutcome::Rejected), 1);
+}
+
+#[test]
+fn a_permit_that_comes_late_is_used_only_while_half_of_the_timeout_is_left() {
+    for (late, is_served) in [(ms(500), true), (ms(501), false)] {
+        let world = short_of_time([Step::Later(1, Ok(0)), Step::Later(1, Ok(1))]);
+        let (holder, mut waiter) = (call(&world), call(&world));
+        // The thread was busy: nobody has looked since the waiter's time was up.
+        world.time.advance(secs(2) + late);
+        end(holder, 0);
+        if is_served {
+            assert!(waiter.poll().is_pending());
+            end(waiter, 1);
+        } else {
+            assert_eq!(refused(waiter.ready()).0, RejectedBy::Bulkhead);
+        }
+        assert_eq!(world.service().seen(), 1 + u32::from(is_served));
+        world.assert_idle(2, "at the end");
+    }
+}
+
+#[test]
+fn a_permit_that_came_in_time_and_is_noticed_too_late_is_given_back() {
+    let world = short_of_time([Step::Later(1, Ok(0))]);
+    let (holder, late) = (call(&world), call(&world));
+    world.time.advance(secs(2));
+    end(holder, 0);
+    world.time.advance(ms(501));
+    assert_eq!(refused(late.ready()).0, RejectedBy::Bulkhead);
+    assert_eq!(world.service().seen(), 1, "dispatched with too little time left");
+    world.assert_idle(2, "at the end");
+}
+
+#[test]
+fn a_refused_waiter_is_told_about_when_the_queue_will_have_been_served() {
+    let answers = (0..20).map(|_| Step::Later(1, Ok(0)));
+    let world = short_of_time(answers.chain([Step::Hang]));
+    for _ in 0..20 {
+        let answered = call(&world);
+        world.time.advance(ms(400));
+        end(answered, 0);
+    }
+    let _holder = call(&world);
+    let (waiter, _behind) = (call(&world), call(&world));
+    world.time.advance(secs(2));
+    let (by, after) = refused(waiter.ready());
+    // Two are to be served by one permit; half of the answers took at most 350 ms, as far as buckets tell.
+    assert_eq!((by, after), (RejectedBy::Bulkhead, Some(ms(700))));
+}
+
+#[test]
+fn a_wait_that_is_noticed_past_the_deadline_ends_as_that() {
+    let world = short_of_time([Step::Hang]);
     let _holder = call(&world);
     let waiter = call(&world);
     world.time.advance(secs(3));
@@ -246,7 +313,7 @@ fn a_call_that_moves_up_from_outside_the_full_mailbox_may_wait_for_max_wait() {
     world.time.advance(ms(8_999));
     assert!(outside.poll().is_pending());
     world.time.advance(ms(1));
-    assert_eq!(refused(outside.ready()), (RejectedBy::Bulkhead, None));
+    assert_eq!(refused(outside.ready()), (RejectedBy::Bulkhead, Some(secs(10))));
     end(inside, 1);
     world.assert_idle(3, "at the end");
 }

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use crate::clock::Moment;
-use crate::dependency::{Join, Key, Refused, Signal, WaitError};
+use crate::clock::{Moment, nanos};
+use crate::dependency::{Join, Key, Refused, Signal, StartBy, WaitError, had_its_chance};
 use crate::error::{Fallible, Fault, RejectedBy};
 use crate::outcome::{Class, Outcome};
 use crate::time::TimeLimit;
@@ -39,6 +39,14 @@ pub(super) enum Ended {
     Cancelled,
 }
 
+/// A wait was over in time, but that was noticed too late: the thread was busy.
+pub(super) enum Late {
+    /// The call's deadline has passed.
+    PastDeadline,
+    /// An attempt would not have half of its fair share of time left.
+    TooLittleLeft,
+}
+
 /// What ends an attempt that pends. Both are fixed when it first pends: a reload is for later attempts.
 pub(super) struct Limit {
     /// The attempt's timeout.
@@ -63,7 +71,10 @@ impl<'a> Call<'a> {
         answer: &R,
     ) {
         let (outcome, asked) = match self.class {
-            Class::Success => (Outcome::Success, None),
+            Class::Success => {
+                self.note_wait(lease);
+                (Outcome::Success, None)
+            }
             Class::Ignored => (Outcome::Ignored, None),
             Class::Failure => (Outcome::Failure, (rules.retry_after)(answer)),
         };
@@ -74,6 +85,29 @@ impl<'a> Call<'a> {
             self.dependency.gate().quota().learn(self.now, reservation, &report);
         }
         lease.end_with(outcome, asked, self.now);
+    }
+
+    /// Tells the counters how much of a successful call's latency was its attempt's.
+    fn note_wait(&self, lease: &Lease<'_>) {
+        let (call, attempt) = (self.now.since(self.started), self.now.since(lease.started()));
+        if attempt < call {
+            self.method.stats.waited(nanos(call), nanos(attempt));
+        }
+    }
+
+    /// By when an attempt of this call must begin.
+    #[cold]
+    pub(super) fn start_by(&self) -> StartBy {
+        let observed = self.method.stats.high_latency(self.now);
+        StartBy::new(self.started, self.deadline, self.method.plan.timeout(), observed)
+    }
+
+    /// Whether a wait that is over was over in time. Its end lies before the latest start, but a busy machine can be late.
+    pub(super) fn still_in_time(&self) -> Result<(), Late> {
+        if self.now >= self.deadline {
+            return Err(Late::PastDeadline);
+        }
+        if self.now > self.start_by().noticed_late { Err(Late::TooLittleLeft) } else { Ok(()) }
     }
 
     /// Notes which guard refused.
@@ -135,7 +169,7 @@ impl<'a> Call<'a> {
     async fn wait_for_permit(&mut self, lease: &mut Lease<'a>) -> Result<(), Fault> {
         let dependency = self.dependency;
         let gate = dependency.gate();
-        let joined = gate.join(self.key, self.now, self.deadline, || dependency.is_cancelled());
+        let joined = gate.join(self.key, self.now, self.start_by(), || dependency.is_cancelled());
         let position = match joined {
             Join::Acquired => {
                 lease.hold_permit();
@@ -172,10 +206,10 @@ impl<'a> Call<'a> {
             return Err(self.wait_error(error));
         }
         lease.hold_permit();
-        if self.now >= self.deadline {
-            return Err(self.deadline_exceeded());
-        }
-        Ok(())
+        self.still_in_time().map_err(|late| match late {
+            Late::PastDeadline => self.deadline_exceeded(),
+            Late::TooLittleLeft => self.wait_error(WaitError::Expired),
+        })
     }
 
     /// The answer to a call whose wait ended without what it waited for.
@@ -191,13 +225,26 @@ impl<'a> Call<'a> {
             WaitError::Dropped => RejectedBy::Dropped,
             WaitError::BreakerOpen => RejectedBy::Breaker,
         };
-        let retry_after = if by == RejectedBy::Breaker {
-            let refused = self.dependency.gate().check(self.key, self.now).err();
-            refused.and_then(|refused| refused.retry_after)
-        } else {
-            None
+        let retry_after = match by {
+            RejectedBy::Breaker => {
+                let refused = self.dependency.gate().check(self.key, self.now).err();
+                refused.and_then(|refused| refused.retry_after)
+            }
+            RejectedBy::Bulkhead => Some(self.until_queue_is_served()),
+            _ => None,
         };
         self.dependency.refuse(Refused { by, retry_after }, self.now)
+    }
+
+    /// About how long the calls that wait for a permit now will take to be served. While no good answers have told how
+    /// long one takes, as long as this call has waited.
+    fn until_queue_is_served(&self) -> Duration {
+        let permits = self.dependency.gate().waiting_room().permits();
+        let one = self.method.stats.typical_latency(self.now);
+        let all = one.map(|one| {
+            one.mul_f64(f64::from(permits.waiters() + 1) / f64::from(permits.limit().max(1)))
+        });
+        all.unwrap_or(self.now.since(self.started)).max(Duration::from_millis(1))
     }
 
     /// Asks the key's breaker for admission too.
@@ -284,9 +331,10 @@ impl<'a> Call<'a> {
             lease.end(Outcome::TimedOut, Outcome::TimedOut, self.now);
             return self.dependency.timed_out(timeout);
         }
-        // The deadline ended it. With less than a tenth of its timeout left, the attempt had no chance: that says
-        // nothing about the dependency.
-        let recorded = if given < timeout / 10 { Outcome::Cancelled } else { Outcome::TimedOut };
+        // The deadline ended it. An attempt that began too late says nothing about the dependency.
+        let observed = self.method.stats.high_latency(self.now);
+        let had_its_chance = had_its_chance(given, timeout, observed);
+        let recorded = if had_its_chance { Outcome::TimedOut } else { Outcome::Cancelled };
         lease.end(Outcome::TimedOut, recorded, self.now);
         self.deadline_exceeded()
     }

@@ -97,8 +97,9 @@ impl<'a> Call<'a> {
         match ended {
             Ok(answer) => {
                 self.class = (rules.classify)(&answer);
-                // Both conditions by one jump.
-                if (self.class == Class::Success) & self.reservation.is_none() {
+                // All conditions by one jump. An attempt that did not begin with the call has waited for something.
+                let is_plain = (lease.started() == self.started) & self.reservation.is_none();
+                if (self.class == Class::Success) & is_plain {
                     self.leave_user_code(&mut lease);
                     lease.succeed(self.now);
                 } else {
@@ -121,7 +122,7 @@ impl<'a> Call<'a> {
             return Entry::ShutDown;
         }
         let gate = self.dependency.gate();
-        match gate.take_token(self.key, self.now, self.deadline) {
+        match gate.take_token(self.key, self.now, || self.start_by().latest) {
             Ok(Token::Now(limiter)) => lease.hold_token(self.now, limiter),
             Ok(Token::At(start, limiter)) => {
                 lease.hold_token(start, limiter);

@@ -6,9 +6,10 @@ use std::task::Poll;
 
 use super::lease::Lease;
 use crate::clock::Moment;
-use crate::dependency::{Token, UnusedReservation, WaitError};
-use crate::error::Fault;
+use crate::dependency::{Refused, Token, UnusedReservation, WaitError};
+use crate::error::{Fault, RejectedBy};
 
+use super::attempt::Late;
 use super::call::Call;
 
 impl<'a> Call<'a> {
@@ -24,7 +25,7 @@ impl<'a> Call<'a> {
             }
             // The limit that gave this token is gone, so there is nothing to give it back to.
             lease.forget_token();
-            match gate.take_token(self.key, self.now, self.deadline) {
+            match gate.take_token(self.key, self.now, || self.start_by().latest) {
                 Ok(Token::Now(limiter) | Token::Paced(limiter)) => {
                     lease.hold_token(self.now, limiter);
                     return Ok(());
@@ -40,7 +41,7 @@ impl<'a> Call<'a> {
     pub(super) async fn pace(&mut self) -> Result<UnusedReservation<'a>, Fault> {
         let dependency = self.dependency;
         let quota = dependency.gate().quota();
-        let reservation = match quota.pace(self.now, self.deadline) {
+        let reservation = match quota.pace(self.now, self.start_by().latest) {
             Ok(reservation) => UnusedReservation::new(quota, reservation),
             Err(refusal) => return Err(dependency.refuse(refusal.into(), self.now)),
         };
@@ -88,11 +89,11 @@ impl<'a> Call<'a> {
         if let Some(error) = wait_error {
             return Err(self.wait_error(error));
         }
-        // The start lies before the deadline, but a busy machine can be late.
-        if self.now >= self.deadline {
-            return Err(self.deadline_exceeded());
-        }
-        Ok(())
+        self.still_in_time().map_err(|late| match late {
+            Late::PastDeadline => self.deadline_exceeded(),
+            Late::TooLittleLeft => dependency
+                .refuse(Refused { by: RejectedBy::RateLimit, retry_after: None }, self.now),
+        })
     }
 
     /// Gives back the reservation of an attempt that the dependency does not see after all.

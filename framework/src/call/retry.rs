@@ -53,7 +53,8 @@ impl Call<'_> {
     }
 
     /// How long to wait before the next attempt: the backoff, or what the server or the refusing guard has asked for,
-    /// spread by the policy's jitter. `None` if the wait would end past the deadline, or the budget has nothing left.
+    /// spread by the policy's jitter. `None` if another attempt would not have a fair share of its timeout left after
+    /// that, or the budget has nothing left.
     /// A retry counts against the budget from the beginning of its wait.
     ///
     /// `previous` is the backoff before, and becomes this one. What others have asked for is no part of it: one long
@@ -77,7 +78,7 @@ impl Call<'_> {
             None => *previous,
             Some(asked) => retry.delay_after(asked, *previous, attempt, before),
         };
-        if self.now + delay >= self.deadline {
+        if self.now + delay > self.start_by().latest {
             return None;
         }
         self.dependency.budget().with(|budget| match budget {
@@ -100,10 +101,6 @@ impl Call<'_> {
         .await;
         self.now = dependency.now();
         paused?;
-        // The wait was to end before the deadline, but a busy machine can be late.
-        if self.now >= self.deadline {
-            return Err(self.deadline_exceeded());
-        }
-        Ok(())
+        self.still_in_time().map_err(|_| self.deadline_exceeded())
     }
 }

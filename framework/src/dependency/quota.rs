@@ -32,14 +32,9 @@ impl Quota {
         self.is_on.load(Ordering::Acquire) != 0
     }
 
-    /// A reservation that comes before `deadline`; none is needed while it is off.
-    pub(crate) fn pace(
-        &self,
-        now: Moment,
-        deadline: Moment,
-    ) -> Result<Option<Reservation>, Refusal> {
-        // At the deadline itself there would be no time left to do anything in.
-        let left = Duration::from_nanos(deadline.nanos_since(now).saturating_sub(1));
+    /// A reservation for `latest`, or before; none is needed while it is off.
+    pub(crate) fn pace(&self, now: Moment, latest: Moment) -> Result<Option<Reservation>, Refusal> {
+        let left = latest.since(now);
         self.pacer
             .get()
             .filter(|_| self.is_on())

@@ -5,7 +5,8 @@
 
 use std::cell::Cell;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::error::RejectedBy;
@@ -13,6 +14,7 @@ use crate::event::Sampler;
 use crate::outcome::{CallOutcome, Outcome};
 
 use super::latency::{BUCKETS, Latency, bucket};
+use super::observed::Observed;
 
 const CALLS: usize = CallOutcome::ALL.len();
 const ATTEMPTS: usize = Outcome::ALL.len();
@@ -52,6 +54,10 @@ impl Stripe {
 #[derive(Debug, Default)]
 pub(crate) struct MethodStats {
     stripes: OnceLock<Box<[Stripe]>>,
+    /// The latency of a call has its waits in it. For calls that waited before the attempt that succeeded: one less in
+    /// the bucket of the call, one more in that of the attempt.
+    waited: OnceLock<Box<[AtomicI64; BUCKETS]>>,
+    observed: Observed,
     slow: Sampler,
 }
 
@@ -98,6 +104,41 @@ impl MethodStats {
         let stripe = self.stripe();
         add(&stripe.success_latency[bucket(took_nanos)], 1);
         add(&stripe.latency_sum_nanos, took_nanos);
+    }
+
+    /// A call succeeds, with an attempt that did not begin when the call did.
+    pub(crate) fn waited(&self, call_took_nanos: u64, attempt_took_nanos: u64) {
+        let waited =
+            self.waited.get_or_init(|| Box::new(std::array::from_fn(|_| AtomicI64::new(0))));
+        waited[bucket(call_took_nanos)].fetch_sub(1, Ordering::Relaxed);
+        waited[bucket(attempt_took_nanos)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What 99 of 100 attempts that succeeded of late did not exceed, if there were enough of them.
+    pub(crate) fn high_latency(&self, now: Moment) -> Option<Duration> {
+        self.observed.look(now, || self.good_attempts());
+        self.observed.high()
+    }
+
+    /// The same for half of them.
+    pub(crate) fn typical_latency(&self, now: Moment) -> Option<Duration> {
+        self.observed.look(now, || self.good_attempts());
+        self.observed.typical()
+    }
+
+    /// The attempts that succeeded, by bucket.
+    fn good_attempts(&self) -> Box<[u64; BUCKETS]> {
+        let mut buckets = Box::new([0; BUCKETS]);
+        for stripe in self.stripes.get().into_iter().flatten() {
+            sum(&mut *buckets, &stripe.success_latency);
+        }
+        if let Some(waited) = self.waited.get() {
+            for (total, waited) in buckets.iter_mut().zip(waited.iter()) {
+                // Below zero while a call is between the two counts.
+                *total = total.saturating_add_signed(waited.load(Ordering::Relaxed));
+            }
+        }
+        buckets
     }
 
     /// A call ended in any other way. Refusals are counted, but are no measure of latency.

@@ -51,12 +51,12 @@ pub(crate) struct KeyId(pub(crate) usize);
 /// How long a call may wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WaitLimits {
-    /// For a permit: the earlier of `max_wait` and the call's deadline.
+    /// For a permit: the earlier of `max_wait` and when its attempt must begin.
     pub(crate) give_up_at: Moment,
     /// For room in a full queue, under strategy `block`.
     pub(crate) blocked_until: Moment,
-    /// The call's deadline. A call past it is never handed a permit.
-    pub(crate) deadline: Moment,
+    /// See [`StartBy::noticed_late`](super::StartBy::noticed_late). A call past it is never handed a permit.
+    pub(crate) noticed_late: Moment,
 }
 
 /// A call's position in the queue.
@@ -245,13 +245,13 @@ impl WaitingRoom {
     }
 
     /// Refuses the calls at the head of the queue that have waited too long, in favour of those behind them that have
-    /// not. If all have, only those past their deadline: the thread that gives permits back may have been busy, and the
-    /// permit on its way in time.
+    /// not. If all have, only those that it is too late for: the thread that gives permits back may have been busy, and
+    /// the permit on its way in time.
     fn shed_expired(&self, queue: &mut Queue<Arc<Waiter>>, now: Moment, wakers: &mut Wakers) {
         let others_in_time = queue.back().is_some_and(|newest| newest.limits.give_up_at >= now);
         let is_over = |waiter: &Arc<Waiter>| {
             let limits = waiter.limits;
-            limits.deadline < now || (others_in_time && limits.give_up_at < now)
+            limits.noticed_late < now || (others_in_time && limits.give_up_at < now)
         };
         while queue.front().is_some_and(is_over) {
             if let Some(waiter) = queue.drop_front() {
@@ -379,7 +379,7 @@ mod tests {
     }
 
     fn wait(room: &WaitingRoom, until: Moment) -> Position {
-        let limits = WaitLimits { give_up_at: until, blocked_until: until, deadline: until };
+        let limits = WaitLimits { give_up_at: until, blocked_until: until, noticed_late: until };
         match room.join(None, limits, || None) {
             Join::Waiting(position) => position,
             joined => panic!("{joined:?}"),
@@ -414,7 +414,8 @@ mod tests {
     #[test]
     fn a_call_that_comes_after_a_flush_does_not_wait() {
         let room = room(1);
-        let limits = WaitLimits { give_up_at: at(9), blocked_until: at(9), deadline: Moment::MAX };
+        let limits =
+            WaitLimits { give_up_at: at(9), blocked_until: at(9), noticed_late: Moment::MAX };
         let joined = room.join(None, limits, || Some(WaitError::BreakerOpen));
         assert!(matches!(joined, Join::Refused(WaitError::BreakerOpen)), "{joined:?}");
         assert_eq!((room.permits().waiters(), room.counts().received), (0, 0));

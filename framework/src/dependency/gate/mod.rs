@@ -28,6 +28,7 @@ use crate::sync::{AtomicU64, CachePadded, Ordering};
 use super::keys::{Key, KeyBreakers};
 use super::quota::Quota;
 use super::refusals::Refused;
+use super::start_by::StartBy;
 use super::waiting_room::{Join, WaitError, WaitLimits, WaitingRoom};
 use reload::{block_timeout, limiter};
 
@@ -128,30 +129,34 @@ impl Gate {
     }
 
     /// Checks the breaker, and the key's, then takes a token: an open breaker costs none. A limiter that shapes gives a
-    /// token that is valid before `deadline`.
+    /// token that is valid at `latest`, or before; only such a limiter asks for that.
     #[inline]
     pub(crate) fn take_token(
         &self,
         key: Option<&Key>,
         now: Moment,
-        deadline: Moment,
+        latest: impl FnOnce() -> Moment,
     ) -> Result<Token, Refused> {
         self.breaker.check(now)?;
         if let Some(key) = key {
             self.keys.check(key, &self.breaker, now)?;
         }
         match self.written.0.limiter.first() {
-            Some(limiter) => self.ask(limiter.as_ref(), 0, now, deadline),
-            None => self.take_token_slow(now, deadline),
+            Some(limiter) => self.ask(limiter.as_ref(), 0, now, latest),
+            None => self.take_token_slow(now, latest),
         }
     }
 
     /// With a limiter that has been replaced, or a quota beside it.
     #[cold]
-    fn take_token_slow(&self, now: Moment, deadline: Moment) -> Result<Token, Refused> {
+    fn take_token_slow(
+        &self,
+        now: Moment,
+        latest: impl FnOnce() -> Moment,
+    ) -> Result<Token, Refused> {
         let number = self.limiters.load(Ordering::Acquire);
         let limiter = &self.written.0.limiter;
-        match limiter.with(|limiter| self.ask(limiter.as_ref(), number, now, deadline))? {
+        match limiter.with(|limiter| self.ask(limiter.as_ref(), number, now, latest))? {
             Token::Now(number) if self.quota.is_on() => Ok(Token::Paced(number)),
             token => Ok(token),
         }
@@ -163,7 +168,7 @@ impl Gate {
         limiter: Option<&RateLimiter<AnyAlgorithm>>,
         number: u64,
         now: Moment,
-        deadline: Moment,
+        latest: impl FnOnce() -> Moment,
     ) -> Result<Token, Refused> {
         let Some(limiter) = limiter else { return Ok(Token::Now(number)) };
         let longest = self.rate_limit_max_wait.load(Ordering::Relaxed);
@@ -171,7 +176,7 @@ impl Gate {
             limiter.try_take(now, 1)?;
             return Ok(Token::Now(number));
         }
-        let wait = Self::reserve_token(limiter, now, deadline, longest)?;
+        let wait = Self::reserve_token(limiter, now, latest(), longest)?;
         Ok(if wait.is_zero() { Token::Now(number) } else { Token::At(now + wait, number) })
     }
 
@@ -179,15 +184,14 @@ impl Gate {
     fn reserve_token(
         limiter: &RateLimiter<AnyAlgorithm>,
         now: Moment,
-        deadline: Moment,
+        latest: Moment,
         longest: u64,
     ) -> Result<Duration, limit::Refusal> {
-        // At the deadline itself no time would be left for the attempt.
-        let left = deadline.nanos_since(now).saturating_sub(1);
+        let left = latest.nanos_since(now);
         let patience = Duration::from_nanos(longest.min(left));
         limiter.reserve(now, 1, patience).map_err(|refusal| limit::Refusal {
-            // The refusal says when the same wait would be granted. A call whose deadline is nearer than `max_wait`
-            // will have less time then, so it is told when it would not have to wait at all.
+            // The refusal says when the same wait would be granted. A call that must begin sooner than `max_wait`
+            // allows will have less time then, so it is told when it would not have to wait at all.
             retry_after: refusal
                 .retry_after
                 .map(|after| if left < longest { after.saturating_add(patience) } else { after }),
@@ -232,21 +236,22 @@ impl Gate {
         self.written.0.waiting_room.refuses()
     }
 
-    /// Takes a permit or a position in the queue. The breakers are checked again with the queue locked.
+    /// Takes a permit or a position in the queue. The breakers are checked again with the queue locked. A call that has
+    /// no time left to wait is told so at once.
     pub(crate) fn join(
         &self,
         key: Option<&Key>,
         now: Moment,
-        deadline: Moment,
+        start_by: StartBy,
         shut_down: impl FnOnce() -> bool,
     ) -> Join {
         let max_wait = self.max_wait.load(Ordering::Relaxed);
-        if max_wait == 0 {
+        if max_wait == 0 || start_by.latest <= now {
             return Join::Refused(WaitError::Expired);
         }
-        let give_up_at = now.plus_nanos(max_wait).min(deadline);
+        let give_up_at = now.plus_nanos(max_wait).min(start_by.latest);
         let blocked_until = now.plus_nanos(self.block_timeout.load(Ordering::Relaxed));
-        let limits = WaitLimits { give_up_at, blocked_until, deadline };
+        let limits = WaitLimits { give_up_at, blocked_until, noticed_late: start_by.noticed_late };
         self.written.0.waiting_room.join(key.map(Key::id), limits, || {
             if shut_down() {
                 return Some(WaitError::ShutDown);
@@ -359,13 +364,16 @@ mod tests {
             .unwrap();
         let gate = Gate::new(&policy, Moment::ZERO, Entropy::seeded(0));
         assert!(gate.waiting_room().try_enter());
-        assert!(matches!(gate.join(None, Moment::ZERO, Moment::MAX, || false), Join::Waiting(_)));
+        assert!(matches!(
+            gate.join(None, Moment::ZERO, StartBy::NEVER, || false),
+            Join::Waiting(_)
+        ));
         gate
     }
 
     fn gives_up_after(on_full: Strategy) -> Duration {
         let gate = full(on_full);
-        match gate.join(None, Moment::ZERO, Moment::MAX, || false) {
+        match gate.join(None, Moment::ZERO, StartBy::NEVER, || false) {
             Join::Waiting(position) => {
                 gate.waiting_room().gives_up_at(&position).since(Moment::ZERO)
             }
@@ -379,6 +387,16 @@ mod tests {
     }
 
     #[test]
+    fn a_call_with_no_time_to_wait_is_not_put_into_the_queue() {
+        let gate = Gate::new(&Policy::default(), Moment::ZERO, Entropy::seeded(0));
+        let now = Moment::ZERO + Duration::from_secs(1);
+        let start_by = StartBy { latest: now, noticed_late: Moment::MAX };
+        let joined = gate.join(None, now, start_by, || false);
+        assert!(matches!(joined, Join::Refused(WaitError::Expired)), "{joined:?}");
+        assert_eq!(gate.waiting_room().counts().received, 0);
+    }
+
+    #[test]
     fn a_blocked_call_gives_up_at_the_block_timeout() {
         let timeout = Duration::from_secs(3);
         assert_eq!(gives_up_after(Strategy::Block { timeout }), timeout);
@@ -387,7 +405,8 @@ mod tests {
     #[test]
     fn a_blocked_call_that_moves_up_may_wait_for_max_wait() {
         let gate = full(Strategy::Block { timeout: Duration::from_secs(1) });
-        let Join::Waiting(position) = gate.join(None, Moment::ZERO, Moment::MAX, || false) else {
+        let Join::Waiting(position) = gate.join(None, Moment::ZERO, StartBy::NEVER, || false)
+        else {
             panic!("a permit is out and the queue is full");
         };
         let room = gate.waiting_room();
