@@ -63,10 +63,13 @@ fn a_turn_that_leaves_less_than_the_timeout_is_none() {
     let world = World::new(policy, []);
     assert_eq!(ready(world.client.write("")), Ok(7));
     assert_eq!(refused(ready(world.client.write(""))), (RejectedBy::RateLimit, Some(secs(10))));
-    world.time.advance(secs(1));
+    world.time.advance(ms(1_099));
+    assert_eq!(refused(ready(world.client.write(""))).0, RejectedBy::RateLimit);
+    // It must begin by nine seconds, and a tenth of its timeout is kept for the wait for a permit.
+    world.time.advance(ms(1));
     let waiting = call(&world);
-    world.time.advance(secs(9));
-    assert_eq!(waiting.ready(), Ok(7), "a second before the deadline there is one");
+    world.time.advance(ms(8_900));
+    assert_eq!(waiting.ready(), Ok(7));
     world.assert_idle(3, "at the end");
 }
 

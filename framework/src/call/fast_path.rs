@@ -122,7 +122,7 @@ impl<'a> Call<'a> {
             return Entry::ShutDown;
         }
         let gate = self.dependency.gate();
-        match gate.take_token(self.key, self.now, || self.start_by().latest) {
+        match gate.take_token(self.key, self.now, || self.start_by().token_by) {
             Ok(Token::Now(limiter)) => lease.hold_token(self.now, limiter),
             Ok(Token::At(start, limiter)) => {
                 lease.hold_token(start, limiter);

@@ -25,7 +25,7 @@ impl<'a> Call<'a> {
             }
             // The limit that gave this token is gone, so there is nothing to give it back to.
             lease.forget_token();
-            match gate.take_token(self.key, self.now, || self.start_by().latest) {
+            match gate.take_token(self.key, self.now, || self.start_by().token_by) {
                 Ok(Token::Now(limiter) | Token::Paced(limiter)) => {
                     lease.hold_token(self.now, limiter);
                     return Ok(());
@@ -41,7 +41,7 @@ impl<'a> Call<'a> {
     pub(super) async fn pace(&mut self) -> Result<UnusedReservation<'a>, Fault> {
         let dependency = self.dependency;
         let quota = dependency.gate().quota();
-        let reservation = match quota.pace(self.now, self.start_by().latest) {
+        let reservation = match quota.pace(self.now, self.start_by().token_by) {
             Ok(reservation) => UnusedReservation::new(quota, reservation),
             Err(refusal) => return Err(dependency.refuse(refusal.into(), self.now)),
         };

@@ -16,6 +16,9 @@ use crate::clock::Moment;
 pub(crate) struct StartBy {
     /// Every wait ends here at the latest.
     pub(crate) latest: Moment,
+    /// A wait for a token, by a limit or a quota, ends here: a tenth of the fair share sooner. No permit may be free
+    /// when the token is valid, and a call that cannot wait for one would have wasted its token.
+    pub(crate) token_by: Moment,
     /// A wait that was over in time, but was noticed late because its thread was busy, counts until here: half of the
     /// fair share is left then.
     pub(crate) noticed_late: Moment,
@@ -24,7 +27,8 @@ pub(crate) struct StartBy {
 impl StartBy {
     /// For one that may wait for ever.
     #[cfg(test)]
-    pub(super) const NEVER: Self = Self { latest: Moment::MAX, noticed_late: Moment::MAX };
+    pub(super) const NEVER: Self =
+        Self { latest: Moment::MAX, token_by: Moment::MAX, noticed_late: Moment::MAX };
 
     /// For a call that lasts from `started` to `deadline` and whose attempts have this timeout. `observed` is a high
     /// percentile of what the dependency's good answers took of late.
@@ -40,7 +44,9 @@ impl StartBy {
         let whole = deadline.since(started);
         let needed = observed.unwrap_or_default().min(timeout);
         let share = timeout.min(whole / 2).max(needed).min(whole);
-        Self { latest: deadline.before(share), noticed_late: deadline.before(share / 2) }
+        let latest = deadline.before(share);
+        let token_by = latest.before(share / 10).max(started);
+        Self { latest, token_by, noticed_late: deadline.before(share / 2) }
     }
 }
 
@@ -89,9 +95,11 @@ mod tests {
             let start_by = StartBy::new(at(started), at(deadline), ms(timeout), observed.map(ms));
             prop_assert_eq!(start_by.latest, at(naive(started, deadline, timeout, observed)));
             prop_assert!(start_by.latest >= at(started));
+            let share = at(deadline).since(start_by.latest);
+            prop_assert_eq!(start_by.token_by, start_by.latest.before(share / 10).max(at(started)));
             let late = start_by.noticed_late;
             prop_assert!(start_by.latest <= late && late <= at(deadline));
-            prop_assert_eq!(late.since(start_by.latest), at(deadline).since(start_by.latest) / 2);
+            prop_assert_eq!(late.since(start_by.latest), share / 2);
         }
 
         #[test]
@@ -109,6 +117,7 @@ mod tests {
     fn the_built_in_policy_waits_for_twenty_seconds() {
         let start_by = StartBy::new(at(0), at(30_000), ms(10_000), None);
         assert_eq!((start_by.latest, start_by.noticed_late), (at(20_000), at(25_000)));
+        assert_eq!(start_by.token_by, at(19_000));
     }
 
     #[test]

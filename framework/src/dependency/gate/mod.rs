@@ -390,7 +390,7 @@ mod tests {
     fn a_call_with_no_time_to_wait_is_not_put_into_the_queue() {
         let gate = Gate::new(&Policy::default(), Moment::ZERO, Entropy::seeded(0));
         let now = Moment::ZERO + Duration::from_secs(1);
-        let start_by = StartBy { latest: now, noticed_late: Moment::MAX };
+        let start_by = StartBy { latest: now, ..StartBy::NEVER };
         let joined = gate.join(None, now, start_by, || false);
         assert!(matches!(joined, Join::Refused(WaitError::Expired)), "{joined:?}");
         assert_eq!(gate.waiting_room().counts().received, 0);
