@@ -70,7 +70,7 @@ fn a_turn_that_leaves_less_than_the_timeout_is_none() {
     let waiting = call(&world);
     world.time.advance(ms(8_900));
     assert_eq!(waiting.ready(), Ok(7));
-    world.assert_idle(3, "at the end");
+    world.assert_idle(4, "at the end");
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn a_turn_that_comes_finds_a_full_bulkhead_and_waits_on() {
 #[test]
 fn when_the_limit_changes_whoever_waits_asks_the_new_one() {
     let slow = || {
-        let limit = Config::fixed_window(1, secs(9));
+        let limit = Config::fixed_window(1, secs(8));
         base().rate_limit(limit).rate_limit_max_wait(secs(9)).build().unwrap()
     };
     let world = World::new(slow(), []);
