@@ -19,8 +19,9 @@ impl OpenTime {
         self.closed_at = Some(now);
     }
 
-    /// The next opening: `open_for × open_growth ^ openings so far`, at most `max_open_for`, then up to the
-    /// share `open_jitter` more or less; or what the server `asked` for, if that is more, and up to that
+    /// The next opening: `first_open_for`, doubled from one to the next until that is `open_for`; from there on
+    /// `open_for × open_growth ^ such openings so far`, at most `max_open_for`. Then up to the share `open_jitter` more or
+    /// less; or what the server `asked` for, if that is more, and up to that
     /// share more. By `unit`, a random number in `[0, 1)`.
     ///
     /// Nothing is cut off at `max_open_for` after the jitter: all that would be cut off would come back
@@ -37,7 +38,7 @@ impl OpenTime {
         if self.closed_at.is_some_and(was_healthy) {
             self.openings = 0;
         }
-        let grown = config.open_growth().powf(f64::from(self.openings));
+        let grown = grown(config, self.openings);
         self.openings = self.openings.saturating_add(1);
         let (longest, jitter) = (config.max_open_for(), config.open_jitter());
         let within = |shortest: Duration, longest: Duration| {
@@ -46,7 +47,7 @@ impl OpenTime {
         let around = |length: Duration| {
             within(scaled(length, 1.0 - jitter, longest), scaled(length, 1.0 + jitter, longest))
         };
-        let own = around(scaled(config.open_for(), grown, longest));
+        let own = around(grown);
         let asked = if asked > longest {
             // More than it is given: the time is ours again.
             around(longest)
@@ -55,6 +56,17 @@ impl OpenTime {
         };
         own.max(asked).max(Duration::from_millis(1))
     }
+}
+
+/// The opening that comes after so many others.
+fn grown(config: &Config, openings: u32) -> Duration {
+    let (mut length, mut left) = (config.first_open_for(), openings);
+    // At most 32 times: from a millisecond to 30 days.
+    while length < config.open_for() && left > 0 {
+        length = length.saturating_mul(2).min(config.open_for());
+        left -= 1;
+    }
+    scaled(length, config.open_growth().powf(f64::from(left)), config.max_open_for())
 }
 
 /// `length × by`, at most `longest`.

@@ -12,7 +12,7 @@ use super::admission::{Admission, Kind};
 use super::config::Config;
 use super::half_open::{self, Verdict};
 use super::state::{CircuitBreaker, Settings};
-use super::window::{Lone, Mark, Noted};
+use super::window::{Mark, Noted};
 use super::word::{Probes, Tag, Word};
 
 impl CircuitBreaker {
@@ -32,7 +32,7 @@ impl CircuitBreaker {
             && self.load() == Word::closed(generation)
             && let Some(settings) = self.settings.first()
         {
-            let Lone::Calls(calls) = &settings.lone else {
+            let Some(calls) = settings.lone.calls(generation) else {
                 return self.record_elsewhere(settings, admission, now);
             };
             return match calls.note_good(generation) {

@@ -55,6 +55,9 @@ pub struct BreakerReport {
     pub window_slow: u64,
     /// Failures in a row, if those count.
     pub failures_in_a_row: u64,
+    /// How many in a row open it now, if they count: more than `failures` says only where no policy says anything, see
+    /// [`Trip::failures_grow`](super::Trip::failures_grow).
+    pub failures_needed: Option<u32>,
     /// Probes out; one that has outlived its life is out until somebody looks.
     pub probes: u32,
     /// Calls that an observing breaker would have refused.

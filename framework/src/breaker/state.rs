@@ -41,13 +41,7 @@ impl Settings {
     /// Counts a good call, if that can be done at once.
     #[inline]
     pub(super) fn note_good(&self, generation: u32, now: Moment) -> Noted {
-        match &self.lone {
-            Lone::Calls(calls) => calls.note_good(generation),
-            Lone::Timed(timed) => timed.note_good(generation, now),
-            // Then a good one does not change it.
-            Lone::Run(run) if run.is_none(generation) => Noted::Quietly,
-            Lone::Run(_) | Lone::Not => Noted::Not,
-        }
+        self.lone.note_good(generation, now)
     }
 }
 
@@ -265,10 +259,12 @@ impl CircuitBreaker {
     #[must_use]
     pub fn report(&self, now: Moment) -> BreakerReport {
         let mut looks = 3;
-        let (moves, word, (tally, run)) = loop {
+        let (moves, word, (tally, run, needed)) = loop {
             let seen = self.load().generation();
             // Not under the lock, which trips and probes wait for: a large window takes its time.
-            let counted = self.settings.with(|it| (it.window.tally(now), it.window.run(now)));
+            let counted = self.settings.with(|Settings { window, .. }| {
+                (window.tally(now), window.run(now), window.required_run(now))
+            });
             let moves = self.transitions.lock();
             let word = self.load();
             looks -= 1;
@@ -291,6 +287,7 @@ impl CircuitBreaker {
             window_failures: tally.failures,
             window_slow: tally.slow,
             failures_in_a_row: run,
+            failures_needed: needed,
             probes: if word.tag() == Tag::HalfOpen { word.probes().live } else { 0 },
             refusals_withheld: self.withheld.load(Ordering::Relaxed),
             stale_results: self.stale.load(Ordering::Relaxed),

@@ -117,9 +117,10 @@ impl<'a> Decoder<'a> {
     fn value(&mut self, path: &str, kind: Kind, value: &Value<'_>) {
         match (kind, value.get_ref()) {
             (Kind::Methods, DeValue::Table(methods)) => self.methods(path, methods),
-            (Kind::Optional(_) | Kind::Shorthand(_) | Kind::Switch(_), DeValue::Boolean(false)) => {
-                self.set(path, value, Setting::Off)
-            }
+            (
+                Kind::CountOrOff | Kind::Optional(_) | Kind::Shorthand(_) | Kind::Switch(_),
+                DeValue::Boolean(false),
+            ) => self.set(path, value, Setting::Off),
             (Kind::Switch(_), DeValue::Boolean(true)) => {
                 self.set(path, value, Setting::Flag(true));
             }
@@ -173,7 +174,7 @@ fn join(path: &str, name: &str) -> String {
 fn leaf(kind: Kind, value: &DeValue<'_>) -> Result<Setting, String> {
     let setting = match (kind, value) {
         (Kind::Duration, DeValue::String(text)) => Some(Setting::Duration(duration(text)?)),
-        (Kind::Count, DeValue::Integer(number)) => {
+        (Kind::Count | Kind::CountOrOff, DeValue::Integer(number)) => {
             whole(number).and_then(|n| u32::try_from(n).ok()).map(Setting::Count)
         }
         (Kind::BigCount, DeValue::Integer(number)) => {

@@ -76,8 +76,16 @@ pub(super) const SECTION: &[Field] = &fields(&SECTION_KEYS);
 /// `[defaults]`: a section without the last key, because methods are a dependency's own.
 pub(super) const DEFAULTS: &[Field] = SECTION.split_at(SECTION.len() - 1).0;
 
-pub(super) const BREAKER_KEYS: [Key<breaker::Builder>; 23] = [
-    key!(failures: Count),
+const FAILURES: Key<breaker::Builder> = Key {
+    field: Field { name: "failures", kind: Kind::CountOrOff },
+    set: |builder, setting| match setting {
+        Setting::Count(failures) => builder.failures(failures),
+        _ => builder.without_failures(),
+    },
+};
+
+pub(super) const BREAKER_KEYS: [Key<breaker::Builder>; 24] = [
+    FAILURES,
     key!(failures_within: Duration),
     key!(max_failures: Count),
     key!(failure_rate: Number),
@@ -85,6 +93,7 @@ pub(super) const BREAKER_KEYS: [Key<breaker::Builder>; 23] = [
     key!(min_calls: Count),
     key!(window: Window => windows),
     nested("adaptive", Kind::Switch(&fields(&ADAPTIVE_KEYS))),
+    key!(first_open_for: Duration),
     key!(open_for: Duration),
     key!(half_open_calls: Count),
     key!(success_threshold: Count),

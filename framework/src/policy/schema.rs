@@ -7,6 +7,8 @@ pub(super) enum Kind {
     Duration,
     /// A whole number that fits 32 bits.
     Count,
+    /// As a count, but `false` switches it off.
+    CountOrOff,
     /// A whole number that fits 64 bits.
     BigCount,
     /// A number.
@@ -68,6 +70,7 @@ impl Kind {
                 "a duration with its unit in quotes, like \"250ms\" or \"1m 30s\"".into()
             }
             Self::Count => format!("a whole number from 0 to {}", u32::MAX),
+            Self::CountOrOff => format!("a whole number from 0 to {}, or false for none", u32::MAX),
             Self::BigCount => format!("a whole number from 0 to {}", u64::MAX),
             Self::Number => "a number".into(),
             Self::Flag => "true or false".into(),

@@ -21,7 +21,7 @@ retry = { max_attempts = 2, budget = 0.1 }
 deadline = "2s"                       # the whole call
 timeout  = "800ms"
 fallback_timeout = "50ms"
-breaker   = { failures = 9, failures_within = "90s", max_failures = 40, failure_rate = 0.5, slow_call_rate = 0.8, min_calls = 20, window = ["30s", 50], use_retry_after = false, open_for = "60s", half_open_calls = 5, success_threshold = 2, slow_call = "500ms", adaptive = { min = 0.1, max = 0.7, spreads = 4, alpha = 1e-5, min_calls = 30, window = "20s", half_life = "14days", utc_offset = "+02:00" }, probe_life = "10s", open_growth = 2, max_open_for = "5m", open_jitter = 0.1, healthy_after = "2m", ramp_from = 0.2, ramp_for = "15s", mode = "observe", keyed = { max_keys = 1000, idle_after = "1h", count_for_dependency = true } }
+breaker   = { failures = 9, failures_within = "90s", max_failures = 40, failure_rate = 0.5, slow_call_rate = 0.8, min_calls = 20, window = ["30s", 50], use_retry_after = false, first_open_for = "3s", open_for = "60s", half_open_calls = 5, success_threshold = 2, slow_call = "500ms", adaptive = { min = 0.1, max = 0.7, spreads = 4, alpha = 1e-5, min_calls = 30, window = "20s", half_life = "14days", utc_offset = "+02:00" }, probe_life = "10s", open_growth = 2, max_open_for = "5m", open_jitter = 0.1, healthy_after = "2m", ramp_from = 0.2, ramp_for = "15s", mode = "observe", keyed = { max_keys = 1000, idle_after = "1h", count_for_dependency = true } }
 retry     = { max_attempts = 3, base_delay = "100ms", max_delay = "2s", factor = 1.5, backoff = "constant", jitter = "equal", retry_rejections = true }
 bulkhead  = { max_concurrent = 20, max_wait = "250ms" }
 mailbox   = { capacity = 50, on_full = { block = { timeout = "1s" } } }
@@ -234,6 +234,7 @@ fn every_key_of_a_file_arrives() {
                         .build()
                         .unwrap(),
                 )
+                .first_open_for(3 * SECOND)
                 .open_for(60 * SECOND)
                 .half_open_calls(5)
                 .success_threshold(2)
@@ -293,7 +294,13 @@ fn every_key_of_a_file_arrives() {
     assert_eq!(inventory.deadline(), 5 * SECOND);
     assert_eq!(
         inventory.breaker().trip(),
-        Trip { failures: Some(7), failures_within: None, rates: None, adaptive: None }
+        Trip {
+            failures: Some(7),
+            failures_grow: false,
+            failures_within: None,
+            rates: None,
+            adaptive: None
+        }
     );
     let budget = inventory.retry().budget().unwrap();
     assert_eq!((budget.ratio(), budget.min_per_second(), budget.window()), (0.6, 1.5, 60 * SECOND));
@@ -340,7 +347,13 @@ fn a_section_goes_over_the_defaults_key_by_key() {
     let (a, b) = (file.policy("a"), file.policy("b"));
     assert_eq!(
         a.breaker().trip(),
-        Trip { failures: Some(3), failures_within: None, rates: None, adaptive: None },
+        Trip {
+            failures: Some(3),
+            failures_grow: false,
+            failures_within: None,
+            rates: None,
+            adaptive: None
+        },
         "one mode replaces the other"
     );
     assert_eq!(a.breaker().open_for(), 5 * SECOND);
@@ -359,7 +372,7 @@ fn a_section_goes_over_the_defaults_key_by_key() {
 }
 
 #[test]
-fn an_adaptive_threshold_takes_the_place_of_failures_in_a_row_and_the_other_way_round() {
+fn an_adaptive_threshold_and_a_rate_stand_beside_failures_in_a_row_which_replace_them() {
     let file = parse(
         r#"
         [defaults]
@@ -378,7 +391,7 @@ fn an_adaptive_threshold_takes_the_place_of_failures_in_a_row_and_the_other_way_
     );
     let trip = |name: &str| file.policy(name).breaker().trip();
     let a = trip("a").adaptive.unwrap();
-    assert_eq!((a.min(), a.max(), trip("a").failures), (0.1, 0.4, None));
+    assert_eq!((a.min(), a.max(), trip("a").failures), (0.1, 0.4, Some(5)));
     assert_eq!((trip("b").adaptive, trip("b").failures), (None, Some(5)));
     assert_eq!((trip("c").adaptive, trip("c").failures), (None, Some(3)));
     let d = trip("d");
@@ -387,7 +400,22 @@ fn an_adaptive_threshold_takes_the_place_of_failures_in_a_row_and_the_other_way_
     let e = trip("e");
     assert!(e.rates.is_some() && e.adaptive.is_some(), "either can open it");
     let other_way = parse("[defaults]\nbreaker.failures = 3\n[a]\nbreaker.adaptive.min = 0.1\n");
-    assert_eq!(other_way.policy("a").breaker().trip().failures, None);
+    assert_eq!(other_way.policy("a").breaker().trip().failures, Some(3));
+    let off = parse(
+        "[defaults]\nbreaker.failures = 3\n[a]\nbreaker = { failures = false, failure_rate = 0.5 }\n",
+    );
+    assert_eq!(off.policy("a").breaker().trip().failures, None, "switched off by name");
+    assert_eq!(off.policy("b").breaker().trip().failures, Some(3));
+    let on = parse(
+        "[defaults]\nbreaker = { failures = false, failure_rate = 0.5 }\n[a]\nbreaker.failures = 3\n",
+    );
+    assert_eq!(on.policy("a").breaker().trip().failures, Some(3), "and on again");
+    assert_eq!(on.policy("b").breaker().trip().failures, None);
+    let said = |text: &str| parse(text).policy("a").breaker().trip().failures_grow;
+    assert!(
+        said("[a]\nbreaker.failure_rate = 0.5") && !said("[a]\nbreaker.failures = 5"),
+        "five means five"
+    );
     assert_eq!(file.policy("a").breaker().open_for(), 60 * SECOND, "as by any rate");
     let out =
         parse("[defaults]\nbreaker.failures = 3\n[a]\nbreaker.adaptive = false\n").policy("a");
@@ -463,7 +491,10 @@ fn values_that_make_no_sense_are_refused_where_they_stand() {
         ("breaker = { open_growth = nan }", "from 1 to 100"),
         ("breaker = { max_open_for = \"29s\" }", "from open_for to 30days"),
         ("breaker = { open_jitter = 1.1 }", "from 0 to 1"),
-        ("breaker = { healthy_after = \"5s\" }", "unless open_growth"),
+        ("breaker = { healthy_after = \"5s\", open_for = \"1s\" }", "unless openings grow"),
+        ("breaker = { first_open_for = \"31s\" }", "from 1ms to open_for"),
+        ("breaker = { failures = false }", "nothing else would open it"),
+        ("breaker = { failures = true }", "or false for none"),
         ("breaker = { ramp_from = 0.1 }", "unless ramp_for"),
         ("breaker = { ramp_from = 1, ramp_for = \"5s\" }", "above 0 and below 1"),
         ("breaker = { ramp_for = \"0s\" }", "from 1ms to 30days"),

@@ -95,11 +95,16 @@ fn settings_that_make_no_sense_are_refused() {
     assert!(mistakes(Config::builder().max_failures(0)).contains("max_failures"));
     let more = Config::builder().max_failures(11).window(Over::Calls(10));
     assert!(mistakes(more).contains("from 1 to the window (10 calls)"));
-    let none = Config::builder().failure_rate(0.5).failures_within(secs(1));
+    let none = Config::builder().without_failures().failure_rate(0.5).failures_within(secs(1));
+
     assert!(mistakes(none).contains("failures_within"));
     let many = Config::builder().failures(10_001).failures_within(secs(1));
     assert!(mistakes(many).contains("at most 10000 with failures_within"));
     assert!(mistakes(Config::builder().failures_within(Duration::ZERO)).contains("from 1ms"));
+    let nothing = mistakes(Config::builder().without_failures());
+    assert!(nothing.contains("nothing else would open it"), "{nothing}");
+    let longer = Config::builder().first_open_for(secs(2)).open_for(secs(1));
+    assert!(mistakes(longer).contains("first_open_for"));
 }
 
 proptest! {

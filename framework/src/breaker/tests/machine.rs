@@ -142,10 +142,14 @@ impl Model {
             self.openings.clear();
         }
         let longest = self.config.max_open_for();
-        let mut open_for = self.config.open_for();
+        let mut open_for = self.config.first_open_for();
         for _ in &self.openings {
-            // Rates of growth in this test are whole.
-            open_for = open_for.saturating_mul(self.config.open_growth() as u32).min(longest);
+            open_for = if open_for < self.config.open_for() {
+                (open_for * 2).min(self.config.open_for())
+            } else {
+                // Rates of growth in this test are whole.
+                open_for.saturating_mul(self.config.open_growth() as u32).min(longest)
+            };
         }
         self.openings.push(now);
         let open_for = open_for.max(self.asked.since(now).min(longest));
@@ -471,9 +475,11 @@ fn trips() -> impl Strategy<Value = (crate::breaker::Builder, bool, bool)> {
     (prop::option::of(1u32..6), rate(), rate(), windows, 1u32..10).prop_map(
         |(failures, failure_rate, slow_rate, (calls, time), min_calls)| {
             let mut builder = Config::builder().slow_call(secs(1));
-            if let Some(failures) = failures {
-                builder = builder.failures(failures);
-            }
+            builder = match failures {
+                Some(failures) => builder.failures(failures),
+                None if failure_rate.or(slow_rate).is_some() => builder.without_failures(),
+                None => builder.failures(5),
+            };
             if let Some(rate) = failure_rate {
                 builder = builder.failure_rate(rate);
             }
@@ -500,7 +506,8 @@ fn configs() -> impl Strategy<Value = Config> {
         2 => Just(Enforcement::Observe),
         1 => Just(Enforcement::Disabled),
     ];
-    let growth = (1u32..4, 1u32..10, 1u64..3_000, any::<bool>());
+    let first = (1_000_000u64..2_000_000_000).prop_map(Duration::from_nanos);
+    let growth = (first, 1u32..4, 1u32..10, 1u64..3_000, any::<bool>());
     (trips(), open_for, (1u32..5, 1u32..5, mode), life, enforcement, growth).prop_map(
         |(
             (builder, by_rate, has_rates),
@@ -508,9 +515,10 @@ fn configs() -> impl Strategy<Value = Config> {
             (calls, successes, mode),
             life,
             enforcement,
-            (growth, most, spell, heed),
+            (first, growth, most, spell, heed),
         )| {
             let builder = builder
+                .first_open_for(first.min(open_for))
                 .open_for(open_for)
                 .probe_life(life)
                 .enforcement(enforcement)
@@ -685,7 +693,8 @@ proptest! {
 /// The default numbers: 5 failures in a row, 30 s open, 2 successes.
 #[test]
 fn five_failures_open_it_thirty_seconds_pass_and_two_successes_close_it() {
-    let breaker = CircuitBreaker::new(Config::default(), Moment::ZERO);
+    let config = Config::builder().first_open_for(secs(30)).build().unwrap();
+    let breaker = CircuitBreaker::new(config, Moment::ZERO);
     let mut moved = None;
     for n in 1..=5 {
         let call = breaker.admit(at(secs(n)), &mut moved).unwrap();
@@ -714,8 +723,8 @@ fn five_failures_open_it_thirty_seconds_pass_and_two_successes_close_it() {
 /// The failure-rate mode's: half of at least 20 calls, 60 s open, 5 probes.
 #[test]
 fn half_of_twenty_failing_open_it_for_sixty_seconds_and_five_probes_find_out() {
-    let config = Config::builder().failure_rate(0.5).build().unwrap();
-    let breaker = CircuitBreaker::new(config, Moment::ZERO);
+    let config = Config::builder().failure_rate(0.5).without_failures().first_open_for(secs(60));
+    let breaker = CircuitBreaker::new(config.build().unwrap(), Moment::ZERO);
     let now = at(secs(1));
     let mut moved = None;
     for n in 1..=20 {

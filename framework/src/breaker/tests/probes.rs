@@ -22,7 +22,8 @@ fn half_open(builder: Builder) -> CircuitBreaker {
 }
 
 fn places(calls: u32) -> Builder {
-    Config::builder().failures(1).half_open_calls(calls).probe_life(secs(10))
+    let builder = Config::builder().failures(1).first_open_for(secs(30));
+    builder.half_open_calls(calls).probe_life(secs(10))
 }
 
 /// A probe that is let out at this second.

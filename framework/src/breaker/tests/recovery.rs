@@ -92,7 +92,7 @@ proptest! {
     ) {
         let config = Config::builder()
             .failures(1)
-            .open_for(millis(ms))
+            .first_open_for(millis(ms)).open_for(millis(ms))
             .max_open_for(millis(ms * longest))
             .open_jitter(share)
             .build()
@@ -143,19 +143,29 @@ fn assert_spread(times: &[Duration], least: Duration, most: Duration) {
 
 #[test]
 fn a_fleet_does_not_come_back_together_however_long_the_outage_lasts() {
-    let config = Config::builder().failures(1).open_for(secs(60)).open_growth(2.0).open_jitter(0.2);
+    let config = Config::builder()
+        .failures(1)
+        .first_open_for(secs(60))
+        .open_for(secs(60))
+        .open_growth(2.0)
+        .open_jitter(0.2);
     assert_spread(&fleet(&config, None, 1), secs(48), secs(72));
     // 60, 120, 240, 480 s, and then the longest: 10 min.
     assert_spread(&fleet(&config, None, 4), secs(384), secs(576));
     assert_spread(&fleet(&config, None, 5), secs(480), secs(600));
     assert_spread(&fleet(&config, None, 8), secs(480), secs(600));
-    let from_the_first = Config::builder().failures(1).open_for(secs(10)).max_open_for(secs(10));
+    let from_the_first = Config::builder()
+        .failures(1)
+        .first_open_for(secs(10))
+        .open_for(secs(10))
+        .max_open_for(secs(10));
     assert_spread(&fleet(&from_the_first.open_jitter(1.0), None, 1), millis(1), secs(10));
 }
 
 #[test]
 fn a_fleet_that_was_told_when_to_come_back_is_late_by_chance_and_never_early() {
-    let config = Config::builder().failures(1).open_for(secs(10)).open_jitter(0.5);
+    let config =
+        Config::builder().failures(1).first_open_for(secs(10)).open_for(secs(10)).open_jitter(0.5);
     for openings in [1, 3] {
         assert_spread(&fleet(&config, Some(secs(60)), openings), secs(60), secs(90));
         // What is left below the longest.
@@ -163,7 +173,7 @@ fn a_fleet_that_was_told_when_to_come_back_is_late_by_chance_and_never_early() {
         // More than it is given.
         assert_spread(&fleet(&config, Some(secs(3600)), openings), secs(300), secs(600));
     }
-    let exact = Config::builder().failures(1).open_for(secs(10));
+    let exact = Config::builder().failures(1).first_open_for(secs(10)).open_for(secs(10));
     assert!(fleet(&exact, Some(secs(60)), 1).iter().all(|time| *time == secs(60)));
 }
 
@@ -178,7 +188,7 @@ proptest! {
         let longest = millis(open_for * longest);
         let config = Config::builder()
             .failures(1)
-            .open_for(millis(open_for))
+            .first_open_for(millis(open_for)).open_for(millis(open_for))
             .max_open_for(longest)
             .open_jitter(share);
         let asked_for = millis(asked);
@@ -357,7 +367,13 @@ fn asked(breaker: &CircuitBreaker, after: Duration, now: Moment) {
 
 #[test]
 fn it_stays_open_for_as_long_as_the_server_asked_but_not_for_ever() {
-    let config = || Config::builder().failures(2).open_for(secs(10)).max_open_for(secs(100));
+    let config = || {
+        Config::builder()
+            .failures(2)
+            .first_open_for(secs(10))
+            .open_for(secs(10))
+            .max_open_for(secs(100))
+    };
     let now = at(secs(1));
     for (after, expected) in [(secs(60), 60), (secs(3), 10), (secs(3600), 100)] {
         let breaker = breaker(config());
@@ -373,7 +389,13 @@ fn it_stays_open_for_as_long_as_the_server_asked_but_not_for_ever() {
 
 #[test]
 fn what_the_server_asked_for_is_remembered_from_the_answers_before_and_forgotten_when_it_is_well() {
-    let breaker = breaker(Config::builder().failures(2).success_threshold(1).open_for(secs(10)));
+    let breaker = breaker(
+        Config::builder()
+            .failures(2)
+            .success_threshold(1)
+            .first_open_for(secs(10))
+            .open_for(secs(10)),
+    );
     asked(&breaker, secs(60), at(secs(1)));
     // A timeout says nothing, but the server has said something a moment ago.
     call(&breaker, Outcome::TimedOut, at(secs(2))).unwrap();
@@ -465,7 +487,8 @@ fn other_settings_lose_nothing() {
         call(&breaker, outcome, now).unwrap();
     }
     // The same window with another bar: what it has counted so far counts.
-    let stricter = Config::builder().failure_rate(0.4).min_calls(9).open_for(secs(7));
+    let stricter =
+        Config::builder().failure_rate(0.4).min_calls(9).first_open_for(secs(7)).open_for(secs(7));
     assert_eq!(breaker.reconfigure(stricter.build().unwrap(), now), None);
     assert_eq!(breaker.report(Moment::ZERO).window_calls, 8);
     call(&breaker, Outcome::Success, now).unwrap();

@@ -6,6 +6,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::usual_failures::UsualFailures;
+use crate::breaker::config::Trip;
 use crate::clock::Moment;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
@@ -15,6 +17,8 @@ const COUNT_MASK: u64 = (1 << 40) - 1;
 pub(in crate::breaker) struct Consecutive {
     word: AtomicU64,
     recent: Option<Box<Recent>>,
+    /// The length of run that opens the breaker grows with what is usual.
+    usual: Option<UsualFailures>,
 }
 
 /// The failures of a run that lie within a length of time, at most as many as open the breaker.
@@ -53,19 +57,23 @@ impl Recent {
 }
 
 impl Consecutive {
-    /// For a breaker that opens at `failures` in a row, all of them within this length of time if one is given.
-    pub(super) fn new(failures: u32, within: Option<Duration>) -> Self {
-        let recent = within.map(|within| {
+    /// For a breaker that opens at `failures` in a row, by the rest of `trip`.
+    pub(super) fn new(failures: u32, trip: &Trip) -> Self {
+        let recent = trip.failures_within.map(|within| {
             let longest = failures.max(1) as usize;
             let failures = Mutex::new(VecDeque::with_capacity(longest));
             Box::new(Recent { within, longest, failures })
         });
-        Self { word: AtomicU64::new(0), recent }
+        let usual = trip.failures_grow.then(UsualFailures::default);
+        Self { word: AtomicU64::new(0), recent, usual }
     }
 
     /// Whether a run counted by this goes on in the other.
     pub(super) fn counts_as(&self, other: &Self) -> bool {
-        let settings = |it: &Self| it.recent.as_ref().map(|recent| (recent.within, recent.longest));
+        let settings = |it: &Self| {
+            let recent = it.recent.as_ref().map(|recent| (recent.within, recent.longest));
+            (recent, it.usual.is_some())
+        };
         settings(self) == settings(other)
     }
 
@@ -90,10 +98,20 @@ impl Consecutive {
                 Ordering::AcqRel,
                 Ordering::Acquire,
             ) {
-                Ok(_) => return u32::try_from(count).unwrap_or(u32::MAX),
+                Ok(_) => {
+                    if let (true, Some(usual)) = (failed, &self.usual) {
+                        usual.note(count == 1, now);
+                    }
+                    return u32::try_from(count).unwrap_or(u32::MAX);
+                }
                 Err(seen) => word = seen,
             }
         }
+    }
+
+    /// How long a run opens the breaker at `now`, if `failures` is the least.
+    pub(super) fn required(&self, failures: u32, now: Moment) -> u32 {
+        self.usual.as_ref().map_or(failures, |usual| usual.required(failures, now))
     }
 
     /// Counts a failure of a run that is bounded by time.

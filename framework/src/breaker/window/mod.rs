@@ -9,6 +9,7 @@ mod consecutive;
 mod rate_threshold;
 mod tally;
 mod timed;
+mod usual_failures;
 
 use std::sync::Arc;
 
@@ -50,13 +51,52 @@ pub(super) struct Window {
     adaptive: Option<Box<Adaptive>>,
 }
 
-/// The window of those that have only one, of a kind that can be written in a hurry.
+/// What a good call changes, where that can be written in a hurry: at most one window. A run of failures beside it is only
+/// looked at: while there is none, a good call does not change it.
 #[derive(Debug)]
-pub(super) enum Lone {
+pub(super) struct Lone {
+    run: Option<Arc<Consecutive>>,
+    window: LoneWindow,
+}
+
+#[derive(Debug)]
+enum LoneWindow {
     Calls(Arc<Calls>),
     Timed(Arc<Timed>),
-    Run(Arc<Consecutive>),
-    Not,
+    /// There is none.
+    Absent,
+    /// There is more than one.
+    Several,
+}
+
+impl Lone {
+    /// The window of calls, if it is the only one and there is no run in this generation.
+    #[inline]
+    pub(super) fn calls(&self, generation: u32) -> Option<&Calls> {
+        match &self.window {
+            LoneWindow::Calls(calls) if self.has_no_run(generation) => Some(calls),
+            _ => None,
+        }
+    }
+
+    /// Counts a good call, if that can be done at once.
+    #[inline]
+    pub(super) fn note_good(&self, generation: u32, now: Moment) -> Noted {
+        if !self.has_no_run(generation) {
+            return Noted::Not;
+        }
+        match &self.window {
+            LoneWindow::Calls(calls) => calls.note_good(generation),
+            LoneWindow::Timed(timed) => timed.note_good(generation, now),
+            LoneWindow::Absent => Noted::Quietly,
+            LoneWindow::Several => Noted::Not,
+        }
+    }
+
+    #[inline]
+    fn has_no_run(&self, generation: u32) -> bool {
+        self.run.as_ref().is_none_or(|run| run.is_none(generation))
+    }
 }
 
 impl Window {
@@ -79,9 +119,9 @@ impl Window {
     fn around(calls: Option<Arc<Calls>>, trip: &Trip, is_small: bool, now: Moment) -> Self {
         let rates = trip.rates.as_ref();
         Self {
-            run: trip.failures.map(|failures| {
-                (Arc::new(Consecutive::new(failures, trip.failures_within)), failures)
-            }),
+            run: trip
+                .failures
+                .map(|failures| (Arc::new(Consecutive::new(failures, trip)), failures)),
             calls,
             timed: rates.and_then(|rates| rates.time).map(|time| Arc::new(Timed::new(time, now))),
             thresholds: Thresholds::new(rates),
@@ -153,15 +193,16 @@ impl Window {
         next
     }
 
-    /// The one window that there is.
+    /// The one window that there is, beside the run.
     pub(super) fn lone(&self) -> Lone {
-        match (&self.calls, &self.timed, &self.run, &self.adaptive) {
-            (Some(calls), None, None, None) => Lone::Calls(Arc::clone(calls)),
-            (None, Some(timed), None, None) => Lone::Timed(Arc::clone(timed)),
-            (None, None, Some((run, _)), None) => Lone::Run(Arc::clone(run)),
-            (None, None, None, Some(adaptive)) => Lone::Timed(adaptive.timed()),
-            _ => Lone::Not,
-        }
+        let window = match (&self.calls, &self.timed, &self.adaptive) {
+            (Some(calls), None, None) => LoneWindow::Calls(Arc::clone(calls)),
+            (None, Some(timed), None) => LoneWindow::Timed(Arc::clone(timed)),
+            (None, None, Some(adaptive)) => LoneWindow::Timed(adaptive.timed()),
+            (None, None, None) => LoneWindow::Absent,
+            _ => LoneWindow::Several,
+        };
+        Lone { run: self.run.as_ref().map(|(run, _)| Arc::clone(run)), window }
     }
 
     /// Counts an outcome. If the breaker of that generation may have to open, why: the caller then
@@ -172,7 +213,9 @@ impl Window {
         let record = |window: &Adaptive| window.record(generation, mark.failed, now);
         let adaptive = self.adaptive.as_deref().is_some_and(record);
         if let Some((window, failures)) = &self.run
-            && window.record(generation, mark.failed, now) >= *failures
+            && let run = window.record(generation, mark.failed, now)
+            && run >= *failures
+            && run >= window.required(*failures, now)
         {
             return Some(Suspicion::Run);
         }
@@ -242,6 +285,11 @@ impl Window {
         let adaptive = self.adaptive.as_ref().map(|window| window.tally(now));
         let run = self.run(now);
         calls.or(timed).or(adaptive).unwrap_or(Tally { calls: run, failures: run, slow: 0 })
+    }
+
+    /// How many failures in a row open the breaker at `now`, if they count.
+    pub(super) fn required_run(&self, now: Moment) -> Option<u32> {
+        self.run.as_ref().map(|(window, failures)| window.required(*failures, now))
     }
 
     /// Failures in a row at `now`, if they count.

@@ -30,9 +30,7 @@ const REPLACES: &[(&str, &[&str])] = &[
             "breaker.adaptive",
         ],
     ),
-    ("breaker.failure_rate", &["breaker.failures"]),
     ("breaker.max_failures", &["breaker.failures"]),
-    ("breaker.adaptive", &["breaker.failures"]),
 ];
 
 /// What the layers say together, the later over the earlier.

@@ -226,6 +226,7 @@ fn it_works_beside_the_others_and_only_observes_if_told_to() {
 
     let config = breaker::Config::builder()
         .adaptive(Config::default())
+        .without_failures()
         .enforcement(breaker::Enforcement::Observe)
         .build()
         .unwrap();

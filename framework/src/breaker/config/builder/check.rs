@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::breaker::config::{
-    Config, HalfOpenMode, MAX_GROWN, MAX_HALF_OPEN_CALLS, MAX_OPEN_FOR, MAX_OPEN_GROWTH,
-    MAX_TIMED_FAILURES, MAX_WINDOW_CALLS, Ramp, Rates, Trip,
+    Config, DEFAULT_FIRST_OPEN_FOR, HalfOpenMode, MAX_GROWN, MAX_HALF_OPEN_CALLS, MAX_OPEN_FOR,
+    MAX_OPEN_GROWTH, MAX_TIMED_FAILURES, MAX_WINDOW_CALLS, Ramp, Rates, Trip,
 };
 use crate::constraint::{Constraints, InvalidSettings};
 
@@ -20,6 +20,16 @@ impl Builder {
         let by_rate = self.failure_rate.is_some() || self.adaptive.is_some();
         let open_for = self.open_for.unwrap_or(Duration::from_secs(if by_rate { 60 } else { 30 }));
         length(&mut check, "open_for", open_for);
+        let first_open_for = self.first_open_for.unwrap_or(DEFAULT_FIRST_OPEN_FOR.min(open_for));
+        if let Some(first) = self.first_open_for {
+            length(&mut check, "first_open_for", first);
+            check.agree(
+                first <= open_for,
+                ("first_open_for", "open_for"),
+                first,
+                "from 1ms to open_for",
+            );
+        }
         check.require(
             self.slow_call.is_none_or(|slow| !slow.is_zero()),
             "slow_call",
@@ -31,6 +41,7 @@ impl Builder {
         let (half_open_calls, success_threshold) = self.probes(&mut check);
         let config = Config {
             trip: self.trip(&mut check),
+            first_open_for,
             open_for,
             half_open_calls,
             success_threshold,
@@ -73,10 +84,10 @@ impl Builder {
         );
         if let Some(spell) = self.healthy_after {
             check.agree(
-                self.open_growth.is_some(),
+                self.open_growth.is_some() || config.first_open_for < config.open_for,
                 ("healthy_after", "open_growth"),
                 spell,
-                "left out unless open_growth is given",
+                "left out unless openings grow: by open_growth, or from a shorter first_open_for",
             );
             length(check, "healthy_after", spell);
         }
@@ -153,10 +164,14 @@ impl Builder {
     }
 
     fn trip(&self, check: &mut Constraints) -> Trip {
-        let is_in_a_row =
-            self.failure_rate.is_none() && self.adaptive.is_none() && self.max_failures.is_none();
-        let usual = is_in_a_row.then_some(5);
-        let failures = self.failures.or(usual);
+        let is_usual = !self.without_failures && self.max_failures.is_none();
+        let failures = self.failures.or(is_usual.then_some(5));
+        check.require(
+            failures.is_some() || self.has_rates() || self.adaptive.is_some(),
+            "failures",
+            "false",
+            "a number, unless failure_rate, slow_call_rate, max_failures or adaptive is given: nothing else would open it",
+        );
         check.require(failures != Some(0), "failures", 0, "at least 1");
         if let Some(within) = self.failures_within {
             length(check, "failures_within", within);
@@ -174,7 +189,9 @@ impl Builder {
             );
         }
         let (failures_within, adaptive) = (self.failures_within, self.adaptive);
-        Trip { failures, failures_within, rates: self.rates(check), adaptive }
+        // What was said is meant.
+        let failures_grow = is_usual && self.failures.is_none() && failures_within.is_none();
+        Trip { failures, failures_grow, failures_within, rates: self.rates(check), adaptive }
     }
 
     fn rates(&self, check: &mut Constraints) -> Option<Rates> {

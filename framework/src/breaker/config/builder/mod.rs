@@ -12,6 +12,7 @@ use super::{Enforcement, HalfOpenMode, Window};
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
     failures: Option<u32>,
+    without_failures: bool,
     failures_within: Option<Duration>,
     max_failures: Option<u32>,
     failure_rate: Option<f64>,
@@ -20,6 +21,7 @@ pub struct Builder {
     calls: Option<u32>,
     time: Option<Duration>,
     adaptive: Option<adaptive::Config>,
+    first_open_for: Option<Duration>,
     open_for: Option<Duration>,
     half_open_calls: Option<u32>,
     success_threshold: Option<u32>,
@@ -37,11 +39,20 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Opens after this many failures in a row; at least 1. Default 5; with a failure rate, fixed or
-    /// adaptive, or `max_failures`, none.
+    /// Opens after this many failures in a row; at least 1. Default 5, which grows for a dependency that fails now and
+    /// then (see [`Trip::failures_grow`](super::Trip::failures_grow)), beside a failure rate too. With `max_failures`, none:
+    /// that says how many.
     #[must_use]
     pub fn failures(mut self, failures: u32) -> Self {
         self.failures = Some(failures);
+        self.without_failures = false;
+        self
+    }
+    /// Failures in a row do not count, however many. Only with another criterion.
+    #[must_use]
+    pub fn without_failures(mut self) -> Self {
+        self.failures = None;
+        self.without_failures = true;
         self
     }
     /// Bounds failures in a row by time: only those within this length of time before the latest one count; 1 ms to 30
@@ -100,7 +111,15 @@ impl Builder {
         self.adaptive = adaptive.into();
         self
     }
-    /// How long the breaker stays open; 1 ms to 30 days, kept in whole milliseconds, rounded up.
+    /// How long the first opening lasts; 1 ms to `open_for`. Each that follows lasts twice as long, until they last
+    /// `open_for`. With `open_for` all last as long.
+    #[must_use]
+    pub fn first_open_for(mut self, length: Duration) -> Self {
+        self.first_open_for = Some(length);
+        self
+    }
+    /// How long the breaker stays open, once the first, shorter openings have not helped; 1 ms to 30 days, kept in whole
+    /// milliseconds, rounded up.
     #[must_use]
     pub fn open_for(mut self, open_for: Duration) -> Self {
         self.open_for = Some(open_for);
@@ -138,7 +157,7 @@ impl Builder {
         self.half_open = Some(mode);
         self
     }
-    /// Each opening lasts this many times as long as the one before; 1 to 100.
+    /// Each opening after the first that lasts `open_for` lasts this many times as long as the one before; 1 to 100.
     #[must_use]
     pub fn open_growth(mut self, factor: f64) -> Self {
         self.open_growth = Some(factor);
@@ -157,7 +176,8 @@ impl Builder {
         self.open_jitter = Some(share);
         self
     }
-    /// After being closed for this long the open time no longer remembers that it grew. Only with `open_growth`.
+    /// After being closed for this long the open time no longer remembers that it grew. Only where openings grow: with
+    /// `open_growth`, or a `first_open_for` shorter than `open_for`.
     #[must_use]
     pub fn healthy_after(mut self, spell: Duration) -> Self {
         self.healthy_after = Some(spell);

@@ -27,7 +27,9 @@ fn at(seconds: u64) -> Moment {
 
 /// One failure opens a key, one success closes it.
 fn touchy(max_keys: usize) -> Keyed<u64> {
-    let breaker = Config::builder().failures(1).success_threshold(1).build().unwrap();
+    let open_for = secs(30);
+    let breaker = Config::builder().failures(1).success_threshold(1).first_open_for(open_for);
+    let breaker = breaker.build().unwrap();
     Keyed::new(KeyedConfig::builder(breaker).max_keys(max_keys).build().unwrap(), Moment::ZERO)
 }
 
@@ -213,7 +215,12 @@ fn the_dead_do_not_fill_the_map_for_ever() {
 
 #[test]
 fn a_key_that_refuses_for_longer_than_it_may_idle_is_not_forgotten() {
-    let breaker = Config::builder().failures(1).open_for(secs(3_600)).build().unwrap();
+    let breaker = Config::builder()
+        .failures(1)
+        .first_open_for(secs(3_600))
+        .open_for(secs(3_600))
+        .build()
+        .unwrap();
     let config = KeyedConfig::builder(breaker).max_keys(1).idle_after(secs(1)).build().unwrap();
     let keyed = Keyed::new(config, Moment::ZERO);
     call(&keyed, 1, Outcome::Failure, at(0));
@@ -317,7 +324,13 @@ fn the_keys_of_an_adaptive_breaker_go_by_the_highest_it_could_come_to() {
 #[test]
 fn a_rate_that_is_set_stays_beside_the_highest_of_an_adaptive_threshold() {
     let adaptive = || Config::builder().adaptive(crate::breaker::adaptive::Config::default());
-    let slow = adaptive().slow_call(secs(1)).slow_call_rate(0.5).min_calls(10).build().unwrap();
+    let slow = adaptive()
+        .without_failures()
+        .slow_call(secs(1))
+        .slow_call_rate(0.5)
+        .min_calls(10)
+        .build()
+        .unwrap();
     let rates = slow.for_key().trip().rates.unwrap();
     assert_eq!((rates.failure_rate, rates.slow_call_rate), (Some(0.6), Some(0.5)));
     assert_eq!((rates.min_calls, rates.calls, rates.time), (10, Some(100), None), "the user's");

@@ -180,9 +180,17 @@ fn check_same(keyed: &Keyed<u8>, model: &Model) -> Result<(), TestCaseError> {
 }
 
 fn breakers() -> impl Strategy<Value = Config> {
-    let consecutive =
-        (1..3u32).prop_map(|failures| Config::builder().failures(failures).success_threshold(1));
-    let by_rate = Just(Config::builder().failure_rate(0.5).min_calls(2).half_open_calls(2));
+    let consecutive = (1..3u32).prop_map(|failures| {
+        Config::builder().failures(failures).success_threshold(1).first_open_for(secs(30))
+    });
+    let by_rate = Just(
+        Config::builder()
+            .without_failures()
+            .first_open_for(secs(60))
+            .failure_rate(0.5)
+            .min_calls(2)
+            .half_open_calls(2),
+    );
     prop_oneof![consecutive.boxed(), by_rate.boxed()].prop_map(|builder| builder.build().unwrap())
 }
 

@@ -63,6 +63,7 @@ impl Rule {
 
     fn window(self, calls: Option<u32>, time: Option<Duration>) -> Window {
         let trip = Trip {
+            failures_grow: false,
             failures_within: None,
             failures: None,
             rates: Some(self.over(calls, time)),
@@ -228,7 +229,7 @@ proptest! {
         failures in 1u32..8,
         steps in steps(millis(10), 100),
     ) {
-        let window = Window::new(&Trip { failures_within: None, failures: Some(failures), rates: None, adaptive: None }, Moment::ZERO);
+        let window = Window::new(&Trip { failures_within: None, failures_grow: false, failures: Some(failures), rates: None, adaptive: None }, Moment::ZERO);
         let mut list = List::new(YEAR);
         for step in steps {
             let Some(mark) = list.step(step, &window) else { continue };
@@ -247,7 +248,7 @@ proptest! {
         steps in steps(millis(500), 100),
     ) {
         let rates = Some(rule.over(Some(size), Some(length)));
-        let window = Window::new(&Trip { failures_within: None, failures: Some(failures), rates, adaptive: None }, Moment::ZERO);
+        let window = Window::new(&Trip { failures_within: None, failures_grow: false, failures: Some(failures), rates, adaptive: None }, Moment::ZERO);
         let mut list = List::new(length);
         for step in steps {
             let Some(mark) = list.step(step, &window) else { continue };
@@ -350,7 +351,13 @@ fn a_call_looks_at_no_more_of_a_window_of_a_million_than_of_one_of_ten() {
 /// A success that ends on the settings of before, while they are replaced.
 #[test]
 fn a_success_in_the_middle_of_a_reload_ends_a_run_of_failures() {
-    let trip = Trip { failures_within: None, failures: Some(2), rates: None, adaptive: None };
+    let trip = Trip {
+        failures_within: None,
+        failures_grow: false,
+        failures: Some(2),
+        rates: None,
+        adaptive: None,
+    };
     let before = Window::new(&trip, Moment::ZERO);
     assert!(!trips(&before, 0, FAILED, Moment::ZERO));
     let after = before.for_trip(None, &trip, None, 0, Moment::ZERO);
@@ -366,6 +373,7 @@ fn a_success_in_the_middle_of_a_reload_ends_a_run_of_failures() {
 fn a_reload_makes_no_window_of_calls_if_there_is_one_of_the_size() {
     let share = Share { of: 1, out_of: 2 };
     let trip = |calls: Option<u32>| Trip {
+        failures_grow: false,
         failures_within: None,
         failures: None,
         rates: Some(Rule { failures: Some(share), slow: None, min_calls: 1 }.over(calls, None)),
@@ -389,7 +397,7 @@ fn a_reload_makes_no_window_of_calls_if_there_is_one_of_the_size() {
 /// What users of other breakers saw: their windows never slide.
 #[test]
 fn a_million_successes_do_not_have_to_be_outweighed() {
-    let config = Config::builder().failure_rate(0.5).min_calls(10);
+    let config = Config::builder().without_failures().failure_rate(0.5).min_calls(10);
     for (window, needed) in [(Over::Calls(100), 50), (Over::Time(millis(1_000)), 1_000)] {
         let config = config.clone().window(window).build().unwrap();
         let window = Window::new(&config.trip(), Moment::ZERO);

@@ -147,7 +147,7 @@ impl Whole {
 
 /// Settings of a rule, and of more.
 fn by(rule: Rule) -> Builder {
-    let mut builder = Config::builder().min_calls(rule.min_calls).slow_call(millis(1));
+    let mut builder = Config::builder().failures(5).min_calls(rule.min_calls).slow_call(millis(1));
     if let Some(share) = rule.failures {
         builder = builder.failure_rate(share.rate());
     }
@@ -238,7 +238,8 @@ proptest! {
     ) {
         let normal = adaptive::Config::builder().min_calls(min_calls).window(secs(5)).alpha(0.01);
         let normal = normal.build().unwrap();
-        let mut whole = Whole::new(Config::builder().adaptive(normal), List::new(secs(5)));
+        let builder = Config::builder().adaptive(normal).without_failures();
+        let mut whole = Whole::new(builder, List::new(secs(5)));
         let memory = whole.breaker.transitions.lock().memory.clone().unwrap();
         for step in steps {
             whole.step(step, |list| {
@@ -255,9 +256,9 @@ proptest! {
 #[test]
 fn a_success_that_makes_the_calls_enough_opens_it_whatever_the_threshold_goes_by() {
     let normal = adaptive::Config::builder().min_calls(20).build().unwrap();
-    let rate = || Config::builder().failure_rate(0.6).min_calls(20);
+    let rate = || Config::builder().without_failures().failure_rate(0.6).min_calls(20);
     for builder in [
-        Config::builder().adaptive(normal),
+        Config::builder().adaptive(normal).without_failures(),
         Config::builder().adaptive(normal).failures(100),
         rate().window(Over::Calls(100)),
         rate().window(Over::Time(secs(30))),
@@ -277,7 +278,8 @@ fn a_success_that_makes_the_calls_enough_opens_it_whatever_the_threshold_goes_by
 #[test]
 fn a_success_after_which_mostly_failures_are_left_opens_it_by_what_is_normal() {
     let normal = adaptive::Config::builder().window(secs(10)).build().unwrap();
-    let mut whole = Whole::new(Config::builder().adaptive(normal), List::new(YEAR));
+    let builder = Config::builder().adaptive(normal).without_failures();
+    let mut whole = Whole::new(builder, List::new(YEAR));
     for _ in 0..200 {
         whole.end(whole.admit(), FINE, Way::Client);
     }
