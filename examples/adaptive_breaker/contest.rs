@@ -37,7 +37,9 @@ pub(crate) enum Threshold {
 
 impl Threshold {
     fn breaker(self, windows: Windows) -> Result<CircuitBreaker, Box<dyn Error>> {
-        let config = Config::builder().open_for(OPEN_FOR);
+        // A contest of thresholds: nothing else opens a breaker, and every opening lasts as long.
+        let config =
+            Config::builder().without_failures().first_open_for(OPEN_FOR).open_for(OPEN_FOR);
         let config = match self {
             Self::Fixed(share) => {
                 config.failure_rate(share).min_calls(MIN_CALLS).window(Window::Time(windows.fixed))

@@ -53,7 +53,7 @@ async fn a_hundred_deaths_of_the_actor_admit_nobody_wrongly_and_leave_nobody_asl
         .mailbox(line(20, Strategy::Block { timeout: secs(600) }))
         .deadline(secs(600))
         .timeout(secs(600))
-        .breaker(trips_after(5).open_for(ms(2)));
+        .breaker(trips_after(5).first_open_for(ms(2)).open_for(ms(2)));
     let (tell, events) = Tell::new();
     let seawall = Seawall::builder()
         .restart(restart)

@@ -53,7 +53,7 @@ fn an_open_breaker_stays_open_for_as_long_as_it_was_to_and_its_actor_still_moves
     }
     world.moves_to(State::Open);
     world.time.advance(secs(2));
-    put_under(&world, base().breaker(trips_after(9).open_for(secs(60))));
+    put_under(&world, base().breaker(trips_after(9).first_open_for(secs(60)).open_for(secs(60))));
     assert_eq!(refused(ready(world.client.write(""))), (RejectedBy::Breaker, Some(secs(3))));
     world.time.advance(secs(3));
     world.moves_to(State::HalfOpen);
@@ -332,6 +332,36 @@ fn a_file_that_is_read_empty_or_cut_off_changes_nothing_and_says_what_is_gone() 
     file.write("[pay]\ntimeout = \"1s\"\n[stock]\n");
     assert_eq!(seawall.reload().unwrap().changed, ["pay", "stock"]);
     assert_eq!(timeouts(), [secs(1), secs(10)]);
+}
+
+#[test]
+fn waits_that_leave_no_time_for_the_attempt_are_warned_of_at_the_start_and_after_a_reload() {
+    let times = "deadline = \"2s\"\ntimeout = \"800ms\"\n";
+    let file = File::new("doubtful", &format!("[pay]\n{times}bulkhead.max_wait = \"1900ms\"\n"));
+    let (tell, events) = Tell::new();
+    let seawall =
+        Seawall::builder().time(&Time::manual()).observer(tell).policy_file(&file.0).start();
+    let seawall = seawall.unwrap();
+    let warned = || match events.try_recv() {
+        Ok(Event::PolicyWarning { dependency, warning, .. }) => format!("{dependency}: {warning}"),
+        other => panic!("{other:?}"),
+    };
+    let expected = "pay: bulkhead.max_wait = 1.9s cannot be waited for: deadline is 2s, and an attempt needs its timeout of \
+                    800ms; set bulkhead.max_wait to at most 1.2s, or deadline to at least 2.7s";
+    assert_eq!(warned(), expected);
+    let _pay: ApiClient<_> = ready(seawall.spawn("pay", Scripted::new([]))).unwrap();
+    assert!(events.try_recv().is_err(), "told once");
+    let defaults =
+        format!("[pay]\n{times}[defaults]\ndeadline = \"1s\"\nbulkhead.max_wait = \"700ms\"\n");
+    file.write(&defaults);
+    seawall.reload().unwrap();
+    assert!(matches!(events.try_recv(), Ok(Event::Reloaded { .. })));
+    // One that no section names is told of when it is spawned.
+    let _stock: ApiClient<_> = ready(seawall.spawn("stock", Scripted::new([]))).unwrap();
+    assert!(
+        warned()
+            .starts_with("stock: bulkhead.max_wait = 700ms cannot be waited for: deadline is 1s")
+    );
 }
 
 #[test]

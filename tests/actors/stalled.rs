@@ -70,7 +70,7 @@ fn world() -> World {
     let policy = base()
         .bulkhead(permits(1).max_wait(secs(3)))
         .mailbox(line(2, Strategy::Block { timeout: secs(3) }))
-        .breaker(trips_after(3).open_for(secs(2)))
+        .breaker(trips_after(3).first_open_for(secs(2)).open_for(secs(2)))
         .build()
         .unwrap();
     World::new(policy, [])

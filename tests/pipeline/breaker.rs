@@ -105,8 +105,11 @@ fn a_hung_probe_gives_its_place_to_another_but_never_its_permit() {
 
 #[test]
 fn a_rate_over_a_window_opens_at_its_threshold_and_not_before_min_calls() {
-    let breaker =
-        seawall::breaker::Config::builder().failure_rate(0.5).min_calls(4).open_for(secs(5));
+    let breaker = seawall::breaker::Config::builder()
+        .failure_rate(0.5)
+        .min_calls(4)
+        .first_open_for(secs(5))
+        .open_for(secs(5));
     let world = World::new(
         base().breaker(breaker).build().unwrap(),
         [

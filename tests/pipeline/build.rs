@@ -28,6 +28,7 @@ pub(crate) fn base() -> policy::Builder {
 pub(crate) fn trips_after(failures: u32) -> breaker::Builder {
     breaker::Config::builder()
         .failures(failures)
+        .first_open_for(secs(5))
         .open_for(secs(5))
         .half_open_calls(1)
         .success_threshold(1)

@@ -450,7 +450,7 @@ fn a_key_of_an_adaptive_breaker_is_guarded_and_comes_back_at_once() {
     let slow = adaptive().slow_call(secs(1)).slow_call_rate(0.5).half_open_calls(2);
     let one_at_a_time = adaptive().half_open_calls(1);
     for breaker in [slow, one_at_a_time, adaptive().failures(1_000)] {
-        let world = World::new(base().breaker(breaker.open_for(secs(5))));
+        let world = World::new(base().breaker(breaker.first_open_for(secs(5)).open_for(secs(5))));
         world.fleet().set("a", Does::Fail);
         let reached = (0..1_000).filter(|_| world.get("a") == Err(Trouble::Broken)).count();
         assert!(reached <= 20, "{reached} of a thousand reached the dead shard");

@@ -197,7 +197,9 @@ impl Web for Http {
 fn a_503_that_says_when_to_come_back_opens_the_breaker_for_so_long() {
     run(async {
         let time = Time::manual();
-        let policy = base().retry(retries(1)).breaker(trips_after(1).open_for(secs(5)));
+        let policy = base()
+            .retry(retries(1))
+            .breaker(trips_after(1).first_open_for(secs(5)).open_for(secs(5)));
         let policy = policy.build().unwrap();
         let seawall = Seawall::builder().time(&time).policy("web", policy).start().unwrap();
         let service = Http { client: client(), url: server(Some(BUSY)).await };

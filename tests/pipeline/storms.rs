@@ -71,7 +71,9 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 const LONGEST: Duration = secs(30);
 
 fn policies() -> Vec<seawall::policy::Builder> {
-    let rate = || Config::builder().failure_rate(0.5).min_calls(3).open_for(secs(3));
+    let rate = || {
+        Config::builder().failure_rate(0.5).min_calls(3).first_open_for(secs(3)).open_for(secs(3))
+    };
     let normal = adaptive::Config::builder().min_calls(3).alpha(0.01).build().unwrap();
     let by = |breaker: seawall::breaker::Builder| base().breaker(breaker.max_open_for(LONGEST));
     vec![
@@ -85,7 +87,7 @@ fn policies() -> Vec<seawall::policy::Builder> {
             .half_open_calls(3)),
         by(rate().half_open(HalfOpenMode::Early).slow_call(ms(500)).slow_call_rate(0.5)),
         by(trips_after(2).ramp(0.1, secs(20))),
-        by(Config::builder().adaptive(normal).open_for(secs(2))),
+        by(Config::builder().adaptive(normal).first_open_for(secs(2)).open_for(secs(2))),
         by(trips_after(1).enforcement(Enforcement::Observe)),
         by(trips_after(1).enforcement(Enforcement::Disabled)),
         by(trips_after(3).half_open(HalfOpenMode::OneProbe))

@@ -121,7 +121,7 @@ fn a_probe_that_panics_or_times_out_opens_it_again() {
         let probe = breaker.admit(now, &mut None).unwrap();
         let moved = breaker.record(probe, outcome, now).unwrap();
         assert_eq!((moved.from, moved.to), (State::HalfOpen, State::Open));
-        assert_eq!(breaker.check(now).map_err(after), Err(Some(secs(30))), "and for the full time");
+        assert_eq!(breaker.check(now).map_err(after), Err(Some(secs(2))), "and for twice the time");
     }
 }
 
@@ -160,7 +160,8 @@ fn successes_before_the_others_hung_still_count() {
 
 #[test]
 fn an_open_breaker_moves_on_when_nobody_calls() {
-    let breaker = CircuitBreaker::new(Config::builder().failures(1).build().unwrap(), Moment::ZERO);
+    let config = Config::builder().failures(1).first_open_for(secs(30)).build().unwrap();
+    let breaker = CircuitBreaker::new(config, Moment::ZERO);
     let call = breaker.admit(Moment::ZERO, &mut None).unwrap();
     breaker.record(call, Outcome::Failure, Moment::ZERO);
     let (moved, next) = breaker.poll(at(secs(1)));
@@ -199,6 +200,7 @@ fn a_call_admitted_while_closed_neither_closes_nor_opens_a_later_half_open() {
 fn due(places: u32, probe_life: Duration) -> World {
     let breaker = Config::builder()
         .failures(1)
+        .first_open_for(secs(5))
         .open_for(secs(5))
         .half_open_calls(places)
         .success_threshold(1)
@@ -288,7 +290,7 @@ fn watched() -> World {
 }
 
 fn one_failure() -> seawall::breaker::Builder {
-    Config::builder().failures(1).open_for(secs(5)).success_threshold(1)
+    Config::builder().failures(1).first_open_for(secs(5)).open_for(secs(5)).success_threshold(1)
 }
 
 /// What a scrape gets.
@@ -348,7 +350,7 @@ fn a_reloaded_breaker_goes_on_in_the_metrics() {
     assert_eq!((before.state(), before.count(MOVES)), ("open", 1.0));
     // Other settings, and back again: as often as somebody likes.
     for seconds in [9, 5, 9] {
-        reload(&world, one_failure().open_for(secs(seconds)));
+        reload(&world, one_failure().first_open_for(secs(seconds)).open_for(secs(seconds)));
         let after = page(&world);
         assert_eq!((after.state(), after.count(MOVES)), ("open", 1.0));
         assert_eq!(after.count(ATTEMPTS), before.count(ATTEMPTS));
@@ -390,12 +392,12 @@ fn a_reload_neither_closes_it_nor_forgets_what_it_has_counted() {
     let world = World::new(policy, [broken(), broken(), broken()]);
     ready(world.client.write("")).unwrap_err();
     ready(world.client.write("")).unwrap_err();
-    reload(&world, run(3).open_for(secs(7)));
+    reload(&world, run(3).first_open_for(secs(7)).open_for(secs(7)));
     assert_eq!(world.snapshot().breaker.failures_in_a_row, 2);
     ready(world.client.write("")).unwrap_err();
     assert_eq!(world.handle.state(), State::Open, "the third in a row, the first since");
     world.time.advance(secs(3));
-    reload(&world, run(100).open_for(secs(60)));
+    reload(&world, run(100).first_open_for(secs(60)).open_for(secs(60)));
     let kept = world.snapshot().breaker;
     assert_eq!((kept.state, kept.transitions.len()), (State::Open, 1));
     assert_eq!(refused(ready(world.client.write(""))), (RejectedBy::Breaker, Some(secs(4))));
@@ -418,11 +420,11 @@ fn after_a_reload_it_goes_by_the_other_settings() {
     let policy = Policy::builder().breaker(one_failure().failures(100)).build().unwrap();
     let world = World::new(policy, vec![broken(); 5]);
     ready(world.client.write("")).unwrap_err();
-    reload(&world, one_failure().failures(2).open_for(secs(9)));
+    reload(&world, one_failure().failures(2).first_open_for(secs(9)).open_for(secs(9)));
     ready(world.client.write("")).unwrap_err();
     assert_eq!(refused(ready(world.client.write(""))), (RejectedBy::Breaker, Some(secs(9))));
     world.time.advance(secs(9));
-    reload(&world, one_failure().open_for(secs(2)));
+    reload(&world, one_failure().first_open_for(secs(2)).open_for(secs(2)));
     ready(world.client.write("")).unwrap_err();
     assert_eq!(refused(ready(world.client.write(""))), (RejectedBy::Breaker, Some(secs(2))));
 }
@@ -444,8 +446,12 @@ impl Shards for Fleet {
 
 #[test]
 fn a_reload_leaves_a_key_open() {
-    let policy =
-        |seconds| Policy::builder().breaker(one_failure().open_for(secs(seconds))).build().unwrap();
+    let policy = |seconds| {
+        Policy::builder()
+            .breaker(one_failure().first_open_for(secs(seconds)).open_for(secs(seconds)))
+            .build()
+            .unwrap()
+    };
     let time = Time::manual();
     let seawall = Seawall::builder().time(&time).policy("fleet", policy(5)).start().unwrap();
     let client: ShardsClient<Fleet> = ready(seawall.spawn("fleet", Fleet)).unwrap();
@@ -584,8 +590,8 @@ fn a_window_without_bound_is_refused() {
 #[test]
 fn after_a_million_successes_it_trips_when_the_list_does() {
     for window in [Over::Calls(100), Over::Calls(10_000), Over::Time(secs(10))] {
-        let config = Config::builder().failure_rate(0.5).window(window).build().unwrap();
-        let breaker = CircuitBreaker::new(config, Moment::ZERO);
+        let config = Config::builder().without_failures().failure_rate(0.5).window(window);
+        let breaker = CircuitBreaker::new(config.build().unwrap(), Moment::ZERO);
         let call = breaker.admit(Moment::ZERO, &mut None).unwrap();
         // A call every millisecond.
         let mut ms = 0;
@@ -615,7 +621,8 @@ fn after_a_million_successes_it_trips_when_the_list_does() {
 
 #[test]
 fn a_quiet_dependency_is_not_judged_by_last_hours_failures() {
-    let config = Config::builder().failure_rate(0.5).min_calls(10).window(Over::Time(secs(10)));
+    let config = Config::builder().without_failures().failure_rate(0.5).min_calls(10);
+    let config = config.window(Over::Time(secs(10)));
     let breaker = CircuitBreaker::new(config.build().unwrap(), Moment::ZERO);
     let call = breaker.admit(Moment::ZERO, &mut None).unwrap();
     for _ in 0..9 {
@@ -651,7 +658,7 @@ proptest! {
     #[test]
     fn whoever_comes_back_when_told_is_let_in(start in 0u64..u64::MAX / 4, open_for in 1_000_000u64..1 << 50) {
         let open_for = Duration::from_nanos(open_for);
-        let config = Config::builder().failures(1).open_for(open_for).build().unwrap();
+        let config = Config::builder().failures(1).first_open_for(open_for).open_for(open_for).build().unwrap();
         let now = Moment::from_nanos(start);
         let breaker = CircuitBreaker::new(config, now);
         let call = breaker.admit(now, &mut None).unwrap();

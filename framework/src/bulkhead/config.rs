@@ -27,7 +27,8 @@ impl Config {
     pub fn max_concurrent(&self) -> u32 {
         self.max_concurrent
     }
-    /// How long a call may wait for a permit; zero refuses at once. Default 30 s.
+    /// How long a call may wait for a permit; zero refuses at once. Default 30 s. A wait ends sooner where the attempt
+    /// would not have its timeout left, or half of the deadline if that is shorter.
     #[must_use]
     pub fn max_wait(&self) -> Duration {
         self.max_wait

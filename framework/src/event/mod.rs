@@ -223,6 +223,16 @@ pub enum Event {
         /// The known method that is meant, if one is a slip of the finger away.
         nearest: Option<Arc<str>>,
     },
+    /// A setting of the policy does not do what it says, beside the others: `Policy::warnings`. Each is told once, when
+    /// Seawall is started or reloaded, or the dependency is spawned.
+    PolicyWarning {
+        /// When.
+        at: Moment,
+        /// Whose policy.
+        dependency: DependencyName,
+        /// Which setting, what is wrong with it, and what to write instead.
+        warning: Arc<str>,
+    },
     /// The policy file has a section that no dependency was spawned for: a name misspelt, perhaps. Told once, a minute after
     /// the start or later.
     UnspawnedSection {
@@ -274,6 +284,7 @@ impl Event {
             | Self::CommandExecuted { at, .. }
             | Self::Reloaded { at, .. }
             | Self::UnknownMethod { at, .. }
+            | Self::PolicyWarning { at, .. }
             | Self::UnspawnedSection { at, .. }
             | Self::ActorRestarted { at, .. }
             | Self::HistoryTrouble { at, .. }
@@ -292,6 +303,7 @@ impl Event {
             | Self::CommandExecuted { dependency, .. }
             | Self::Reloaded { dependency, .. }
             | Self::UnknownMethod { dependency, .. }
+            | Self::PolicyWarning { dependency, .. }
             | Self::UnspawnedSection { dependency, .. }
             | Self::ActorRestarted { dependency, .. }
             | Self::HistoryTrouble { dependency, .. }

@@ -11,6 +11,7 @@ mod parts;
 mod schema;
 mod settings;
 mod source;
+mod warnings;
 
 pub use builder::Builder;
 pub use diagnostic::{Mistake, PolicyFileError};
@@ -22,6 +23,7 @@ pub use settings::{
     DEFAULT_DEADLINE, DEFAULT_FALLBACK_TIMEOUT, DEFAULT_TIMEOUT, MAX_DURATION, MIN_DURATION,
     MethodPolicy, Policy,
 };
+pub use warnings::PolicyWarning;
 
 #[cfg(test)]
 mod tests;

@@ -50,7 +50,8 @@ impl Policy {
         self.breaker.window_bytes().saturating_mul(max_keys)
     }
 
-    /// How long a whole call may take: every attempt, wait and backoff. Default 30 s.
+    /// How long a whole call may take: every attempt, wait and backoff. Default 30 s. Nothing is waited for longer than
+    /// leaves an attempt its timeout, or half of the deadline if that is shorter.
     #[must_use]
     pub fn deadline(&self) -> Duration {
         self.deadline
@@ -101,8 +102,8 @@ impl Policy {
     pub fn rate_limit(&self) -> Option<&limit::Config> {
         self.rate_limit.as_ref()
     }
-    /// How long an attempt may wait for its turn under the rate limit; one that would have to wait longer
-    /// is refused at once. Default zero: whatever is above the limit is refused.
+    /// How long an attempt may wait for its turn under the rate limit; one that would have to wait longer, or until it has
+    /// not its timeout left, is refused at once. Default zero: whatever is above the limit is refused.
     #[must_use]
     pub fn rate_limit_max_wait(&self) -> Duration {
         self.rate_limit_max_wait

@@ -372,7 +372,7 @@ fn a_section_goes_over_the_defaults_key_by_key() {
 }
 
 #[test]
-fn an_adaptive_threshold_and_a_rate_stand_beside_failures_in_a_row_which_replace_them() {
+fn an_adaptive_threshold_takes_the_place_of_failures_in_a_row_and_a_rate_stands_beside_them() {
     let file = parse(
         r#"
         [defaults]
@@ -391,7 +391,7 @@ fn an_adaptive_threshold_and_a_rate_stand_beside_failures_in_a_row_which_replace
     );
     let trip = |name: &str| file.policy(name).breaker().trip();
     let a = trip("a").adaptive.unwrap();
-    assert_eq!((a.min(), a.max(), trip("a").failures), (0.1, 0.4, Some(5)));
+    assert_eq!((a.min(), a.max(), trip("a").failures), (0.1, 0.4, None));
     assert_eq!((trip("b").adaptive, trip("b").failures), (None, Some(5)));
     assert_eq!((trip("c").adaptive, trip("c").failures), (None, Some(3)));
     let d = trip("d");
@@ -400,7 +400,9 @@ fn an_adaptive_threshold_and_a_rate_stand_beside_failures_in_a_row_which_replace
     let e = trip("e");
     assert!(e.rates.is_some() && e.adaptive.is_some(), "either can open it");
     let other_way = parse("[defaults]\nbreaker.failures = 3\n[a]\nbreaker.adaptive.min = 0.1\n");
-    assert_eq!(other_way.policy("a").breaker().trip().failures, Some(3));
+    assert_eq!(other_way.policy("a").breaker().trip().failures, None);
+    let beside = parse("[defaults]\nbreaker.failures = 3\n[a]\nbreaker.failure_rate = 0.1\n");
+    assert_eq!(beside.policy("a").breaker().trip().failures, Some(3));
     let off = parse(
         "[defaults]\nbreaker.failures = 3\n[a]\nbreaker = { failures = false, failure_rate = 0.5 }\n",
     );

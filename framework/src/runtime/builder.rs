@@ -22,6 +22,7 @@ use super::registry::Registry;
 use super::reload::Policies;
 use super::seawall::{Parts, Seawall};
 use super::unused::{LOOKED_FOR_EVERY, Unused};
+use super::warnings::Warnings;
 
 /// Gathers what a Seawall is to be like; nothing happens before [`Builder::start`].
 #[must_use = "a builder starts nothing until `start`"]
@@ -228,6 +229,9 @@ impl Builder {
         let (clock, told) = (time.clone(), Arc::clone(&observer));
         let unused = Arc::new(Unused::new(clock, told, Arc::clone(&registry), sections));
         let looking = has_sections.then(|| look_for_unused(&supervision, Arc::clone(&unused)));
+        let warnings = Warnings::new(time.clone(), Arc::clone(&observer));
+        let policies = Policies::new(path, self.own_policies, file);
+        policies.warn(&warnings);
         Ok(Seawall::new(Parts {
             time,
             supervision,
@@ -237,7 +241,8 @@ impl Builder {
             keeping,
             unused,
             looking,
-            policies: Policies::new(path, self.own_policies, file),
+            policies,
+            warnings,
             entropy: self.seed.map_or_else(Entropy::system, Entropy::seeded),
             observer,
             events: Broadcast(events),

@@ -12,6 +12,7 @@ mod reload;
 mod seawall;
 mod shutdown;
 mod unused;
+mod warnings;
 
 pub use builder::Builder;
 pub use dependency::DependencyHandle;

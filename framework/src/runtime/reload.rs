@@ -7,6 +7,7 @@ use crate::policy::{Policy, PolicyFile, PolicyFileError};
 use crate::sync::Mutex;
 
 use super::registry::{Registered, Registry};
+use super::warnings::Warnings;
 
 /// What a reload changed.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -81,6 +82,15 @@ impl Policies {
     /// What `name` goes by, as things are now.
     pub(super) fn of(&self, name: &str) -> Policy {
         self.own.get(name).cloned().unwrap_or_else(|| self.file.lock().policy(name))
+    }
+
+    /// Tells what the policies that have names do not do though they say so.
+    pub(super) fn warn(&self, warnings: &Warnings) {
+        let mut names: Vec<String> = self.file.lock().names().map(str::to_owned).collect();
+        names.extend(self.own.keys().cloned());
+        for name in names {
+            warnings.tell(&name, &self.of(&name));
+        }
     }
 
     /// Reads the file again; a second time if it has lost what it had, because it may be being written.

@@ -26,6 +26,7 @@ use super::history::Keeper;
 use super::registry::{Registered, Registry, Tenancy};
 use super::reload::{Policies, ReloadError, Reloaded};
 use super::unused::Unused;
+use super::warnings::Warnings;
 
 /// Longest name a dependency may have, in bytes: names become metric labels.
 const MAX_NAME: usize = 128;
@@ -88,6 +89,7 @@ pub(super) struct Inner {
     pub(super) events: Broadcast,
     pub(super) closed: AtomicBool,
     pub(super) unused: Arc<Unused>,
+    warnings: Warnings,
     /// Held so that it goes on, on supervision's thread.
     _looking: Option<ActorHandle<Job>>,
     pub(super) finished: tokio::sync::OnceCell<ShutdownReport>,
@@ -103,6 +105,7 @@ pub(super) struct Parts {
     pub(super) keeping: Option<ActorHandle<Job>>,
     pub(super) policies: Policies,
     pub(super) unused: Arc<Unused>,
+    pub(super) warnings: Warnings,
     pub(super) looking: Option<ActorHandle<Job>>,
     pub(super) entropy: Entropy,
     pub(super) observer: Arc<dyn Observer>,
@@ -125,6 +128,7 @@ impl Seawall {
             keeper: parts.keeper,
             _keeping: parts.keeping,
             unused: parts.unused,
+            warnings: parts.warnings,
             _looking: parts.looking,
             policies: parts.policies,
             entropy: parts.entropy,
@@ -178,6 +182,7 @@ impl Seawall {
     fn register(&self, name: DependencyName) -> Registered {
         self.0.unused.spawned(&name);
         let policy = self.0.policies.of(&name);
+        self.0.warnings.tell(&name, &policy);
         let entropy = self.0.entropy.fork(self.0.forks.fetch_add(1, Ordering::Relaxed));
         let observer = Arc::clone(&self.0.observer);
         let dependency =
@@ -215,6 +220,7 @@ impl Seawall {
     /// As [`Seawall::reload`], with policies from elsewhere.
     pub fn reload_from(&self, policies: PolicyFile) -> Reloaded {
         let reloaded = self.0.policies.replace(policies, &self.0.registry);
+        self.0.policies.warn(&self.0.warnings);
         self.0.unused.set_sections(reloaded.unspawned.iter().cloned());
         for registered in self.0.registry.all() {
             self.0.unused.tell_methods(&registered.dependency);

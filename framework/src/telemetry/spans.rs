@@ -55,6 +55,10 @@ impl Observer for Tracing {
                 let (dependency, nearest) = (&**dependency, nearest.as_deref());
                 tracing::warn!(target: "seawall", dependency, method = &**method, did_you_mean = nearest, "the policy has settings for a method that no trait on the dependency has");
             }
+            Event::PolicyWarning { dependency, warning, .. } => {
+                let (dependency, warning) = (&**dependency, &**warning);
+                tracing::warn!(target: "seawall", dependency, warning, "the policy has a setting that does not do what it says");
+            }
             Event::UnspawnedSection { dependency, nearest, .. } => {
                 let (section, nearest) = (&**dependency, nearest.as_deref());
                 tracing::warn!(target: "seawall", section, did_you_mean = nearest, "the policy file has a section that no dependency was spawned for");

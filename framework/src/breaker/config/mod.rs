@@ -43,7 +43,7 @@ pub struct Trip {
     /// This many failures in a row; any success starts the count again.
     pub failures: Option<u32>,
     /// For a dependency that fails now and then and is still wanted, `failures` grows with the share of errors that was
-    /// seen between half a minute and six minutes ago: to 7 at 5 %, 8 at 10 %, 12 at 20 % and 17 at a third. Above that,
+    /// seen between half a minute and four minutes ago: to 7 at 5 %, 8 at 10 %, 12 at 20 % and 17 at a third. Above that,
     /// and for a dependency that was healthy, it stays what it is. True only where no policy says how many failures.
     pub failures_grow: bool,
     /// Only failures in a row that lie within this length of time count.
@@ -157,7 +157,8 @@ pub struct Ramp {
 }
 
 /// A breaker's settings, checked. Built by [`Config::builder`]; the default is
-/// 5 consecutive failures, 30 s open, 5 half-open calls, 2 successes.
+/// 5 failures in a row (more for a dependency that usually fails now and then), open for 1 s at first and 30 s at last, 5
+/// half-open calls, 2 successes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Config {
     trip: Trip,

@@ -7,7 +7,7 @@
 //!
 //! `p`, the chance that a failure follows a failure, is read off the runs themselves: of `f` failures in `r` runs, `f - r`
 //! came after another. So good calls, which write nothing, need not be counted. What counts is what was seen *before*:
-//! between half a minute and six minutes ago, so that the beginning of an outage cannot excuse the rest of it.
+//! between half a minute and four minutes ago, so that the beginning of an outage cannot excuse the rest of it.
 
 use std::time::Duration;
 
@@ -18,30 +18,31 @@ use crate::sync::Mutex;
 const ONCE_IN: f64 = 1e8;
 /// Failures are counted together for this long.
 const SLOT: Duration = Duration::from_secs(30);
-/// So many of these times are remembered, and of those the present one and the one before are too young.
-const SLOTS: u64 = 12;
+/// So many of these times are remembered. Of those the present one and the one before are too young.
+const SLOTS: usize = 8;
 /// With fewer runs than this nothing is usual.
 const MIN_RUNS: u64 = 10;
 /// A dependency that fails more often than this is not one that is still wanted, or its failures come in bursts: then the
 /// length is not raised at all.
 const MAX_SHARE: f64 = 1.0 / 3.0;
 
-/// The runs of failures of the last six minutes.
+/// The runs of failures of the last four minutes. A fixed size, so that no failure allocates.
 #[derive(Debug, Default)]
 pub(super) struct UsualFailures {
-    /// The oldest first. Only failures take the lock.
-    slots: Mutex<Vec<Slot>>,
+    /// Each at its number, modulo their count. Only failures take the lock.
+    slots: Mutex<[Slot; SLOTS]>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Slot {
-    number: u64,
-    failures: u64,
-    runs: u64,
+    number: u32,
+    failures: u32,
+    runs: u32,
 }
 
-fn slot_number(now: Moment) -> u64 {
-    now.as_nanos() / SLOT.as_nanos() as u64
+fn slot_number(now: Moment) -> u32 {
+    // 2^32 of them are 4,000 years.
+    (now.as_nanos() / SLOT.as_nanos() as u64) as u32
 }
 
 impl UsualFailures {
@@ -49,38 +50,32 @@ impl UsualFailures {
     pub(super) fn note(&self, begins: bool, now: Moment) {
         let number = slot_number(now);
         let mut slots = self.slots.lock();
-        slots.retain(|slot| slot.number + SLOTS > number);
-        // A clock that was read earlier may come later: it counts in the slot that is the latest.
-        match slots.last_mut() {
-            Some(last) if last.number >= number => last.add(begins),
-            _ => {
-                let mut slot = Slot { number, failures: 0, runs: 0 };
-                slot.add(begins);
-                slots.push(slot);
-            }
+        // In bounds: modulo their count.
+        let slot = &mut slots[number as usize % SLOTS];
+        // A clock that jumped back by minutes counts in the slot of a later time.
+        if slot.number < number {
+            *slot = Slot { number, ..Slot::default() };
         }
+        slot.failures = slot.failures.saturating_add(1);
+        slot.runs = slot.runs.saturating_add(u32::from(begins));
     }
 
     /// How many failures in a row open the breaker, at least `least`.
     pub(super) fn required(&self, least: u32, now: Moment) -> u32 {
         let number = slot_number(now);
-        let is_before = |slot: &&Slot| slot.number + 1 < number && slot.number + SLOTS > number;
+        let is_before =
+            |slot: &&Slot| slot.number + 1 < number && slot.number + SLOTS as u32 > number;
         let (failures, runs) = {
             let slots = self.slots.lock();
             let before = slots.iter().filter(is_before);
-            before.fold((0, 0), |sum, slot| (sum.0 + slot.failures, sum.1 + slot.runs))
+            before.fold((0, 0), |sum, slot| {
+                (sum.0 + u64::from(slot.failures), sum.1 + u64::from(slot.runs))
+            })
         };
         if runs < MIN_RUNS {
             return least;
         }
         required_at((failures - runs) as f64 / failures as f64, least)
-    }
-}
-
-impl Slot {
-    fn add(&mut self, begins: bool) {
-        self.failures += 1;
-        self.runs += u64::from(begins);
     }
 }
 
@@ -122,8 +117,8 @@ mod tests {
         }
         assert_eq!(usual.required(5, at(59)), 5, "the slot before is too young");
         assert_eq!(usual.required(5, at(60)), 8);
-        assert_eq!(usual.required(5, at(359)), 8);
-        assert_eq!(usual.required(5, at(360)), 5, "long ago");
+        assert_eq!(usual.required(5, at(239)), 8);
+        assert_eq!(usual.required(5, at(240)), 5, "long ago");
     }
 
     #[test]
@@ -155,7 +150,7 @@ mod tests {
                 all.push((now / 30, begins));
                 let before: Vec<bool> = all
                     .iter()
-                    .filter(|(slot, _)| now / 30 >= slot + 2 && now / 30 < slot + 12)
+                    .filter(|(slot, _)| now / 30 >= slot + 2 && now / 30 < slot + 8)
                     .map(|(_, begins)| *begins)
                     .collect();
                 let runs = before.iter().filter(|begins| **begins).count();

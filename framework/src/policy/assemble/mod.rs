@@ -31,6 +31,7 @@ const REPLACES: &[(&str, &[&str])] = &[
         ],
     ),
     ("breaker.max_failures", &["breaker.failures"]),
+    ("breaker.adaptive", &["breaker.failures"]),
 ];
 
 /// What the layers say together, the later over the earlier.

@@ -60,7 +60,7 @@ fn moves_restarts_and_neglect_are_logged_with_their_fields() {
         *log.0.lock().unwrap(),
         [
             r#"WARN dependency="payments" from="closed" to="open""#,
-            r#"DEBUG dependency="payments" by="breaker" retry_after_seconds=30.0 unreported=0"#,
+            r#"DEBUG dependency="payments" by="breaker" retry_after_seconds=1.0 unreported=0"#,
             r#"INFO dependency="payments" from="open" to="half_open""#,
             r#"INFO dependency="payments" command="reset""#,
             r#"INFO dependency="payments" from="half_open" to="closed""#,

@@ -164,7 +164,8 @@ impl Builder {
     }
 
     fn trip(&self, check: &mut Constraints) -> Trip {
-        let is_usual = !self.without_failures && self.max_failures.is_none();
+        let is_said_otherwise = self.max_failures.is_some() || self.adaptive.is_some();
+        let is_usual = !self.without_failures && !is_said_otherwise;
         let failures = self.failures.or(is_usual.then_some(5));
         check.require(
             failures.is_some() || self.has_rates() || self.adaptive.is_some(),

@@ -41,7 +41,7 @@ pub struct Builder {
 impl Builder {
     /// Opens after this many failures in a row; at least 1. Default 5, which grows for a dependency that fails now and
     /// then (see [`Trip::failures_grow`](super::Trip::failures_grow)), beside a failure rate too. With `max_failures`, none:
-    /// that says how many.
+    /// that says how many; nor with `adaptive`, which knows what is normal.
     #[must_use]
     pub fn failures(mut self, failures: u32) -> Self {
         self.failures = Some(failures);
