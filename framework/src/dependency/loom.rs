@@ -25,6 +25,7 @@ use loom::thread;
 
 use super::gate::{Gate, Token};
 use super::signals::{Signal, Signals};
+use super::start_by::StartBy;
 use super::waiting_room::{Join, Position, WaitError};
 use crate::backpressure::{self, Strategy};
 use crate::breaker::{self, Admission};
@@ -70,13 +71,13 @@ fn blocking() -> backpressure::Builder {
 impl Place {
     /// As the pipeline does: knock, a permit or a place in line.
     fn enter(&self) -> Result<Option<Position>, WaitError> {
-        if self.gate.take_token(None, NOW, Moment::MAX).is_err() {
+        if self.gate.take_token(None, NOW, || Moment::MAX).is_err() {
             return Err(WaitError::BreakerOpen);
         }
         if self.gate.waiting_room().try_enter() {
             return Ok(None);
         }
-        match self.gate.join(None, NOW, Moment::MAX, || false) {
+        match self.gate.join(None, NOW, StartBy::NEVER, || false) {
             Join::Acquired => Ok(None),
             Join::Waiting(position) => Ok(Some(position)),
             Join::Refused(end) => Err(end),
@@ -240,10 +241,10 @@ fn a_key_that_opens_turns_its_own_calls_away_and_nobody_else() {
         let own = place.gate.keys().admit(&opens, (place.gate.breaker(), whole), NOW, &mut None);
         let own = own.unwrap().unwrap();
         let refuse_wait = spawn(&place, move |place| {
-            if place.gate.take_token(Some(&same), NOW, Moment::MAX).is_err() {
+            if place.gate.take_token(Some(&same), NOW, || Moment::MAX).is_err() {
                 return;
             }
-            match place.gate.join(Some(&same), NOW, Moment::MAX, || false) {
+            match place.gate.join(Some(&same), NOW, StartBy::NEVER, || false) {
                 Join::Waiting(position) => {
                     assert_eq!(place.wait(&position), Err(WaitError::BreakerOpen));
                 }
@@ -251,7 +252,7 @@ fn a_key_that_opens_turns_its_own_calls_away_and_nobody_else() {
             }
         });
         let waits = spawn(&place, move |place| {
-            match place.gate.join(Some(&other), NOW, Moment::MAX, || false) {
+            match place.gate.join(Some(&other), NOW, StartBy::NEVER, || false) {
                 Join::Waiting(position) => assert_eq!(place.wait(&position), Ok(())),
                 joined => assert!(matches!(joined, Join::Acquired)),
             }
@@ -324,7 +325,7 @@ fn forced_open_behind_a_breaker_whose_time_is_up_nobody_waits_on() {
             if place.gate.breaker().check(later).is_err() {
                 return;
             }
-            match place.gate.join(None, later, Moment::MAX, || false) {
+            match place.gate.join(None, later, StartBy::NEVER, || false) {
                 Join::Waiting(position) => assert!(place.wait(&position).is_err()),
                 Join::Acquired => place.gate.waiting_room().leave(|| later),
                 Join::Refused(end) => assert_eq!(end, WaitError::BreakerOpen),
@@ -405,7 +406,7 @@ fn a_token_of_the_limit_before_a_reload_is_not_given_back_to_the_one_after_it() 
         let (first, before, after) = (limited(0.5), limited(1.0), limited(2.0));
         let gate = Arc::new(Gate::new(&first, NOW, Entropy::seeded(0)));
         gate.reconfigure(&first, &before, NOW).1.wake();
-        let take = |gate: &Gate| gate.take_token(None, NOW, Moment::MAX);
+        let take = |gate: &Gate| gate.take_token(None, NOW, || Moment::MAX);
         assert!(take(&gate).is_ok());
         let taking = Arc::clone(&gate);
         let other = thread::spawn(move || match take(&taking) {
