@@ -232,7 +232,8 @@ impl From<Fault> for std::io::Error {
 #[diagnostic::on_unimplemented(
     message = "a resilient method must return a `Result`, not `{Self}`",
     label = "a refused or timed-out call has no way to tell its caller",
-    note = "return `Result<{Self}, YourError>`, or mark the method `#[call(skip)]` to leave it unguarded"
+    note = "say what it answers then: `#[call(on_fault = path)]`, with `fn path(fault: Fault) -> {Self}`",
+    note = "or leave it unguarded: `#[call(skip)]`; or return `Result<{Self}, YourError>`"
 )]
 pub trait Fallible: Sized {
     /// What a good answer holds.

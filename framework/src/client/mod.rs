@@ -7,5 +7,7 @@ pub use crate::call::{Call, Rules};
 pub use crate::dependency::{Key, MethodSpec, MethodTable};
 pub use crate::error::{CallError, Fallible, Fault};
 pub use crate::outcome::Class;
-pub use proxy::{Link, Proxy};
-pub use support::{CallKey, Resend, TakesFault, answer, answer_with, cloned, key};
+pub use proxy::{Exclusive, ExclusiveGuard, Link, Proxy};
+pub use support::{
+    CallKey, Resend, TakesFault, answer, answer_or, answer_with, certain, cloned, key,
+};

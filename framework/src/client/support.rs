@@ -1,7 +1,9 @@
 //! What the bodies of generated methods call, each kept small so that a mistake in the user's trait is
 //! reported in the user's words.
 
+use std::convert::Infallible;
 use std::fmt::Display;
+use std::future::Future;
 
 use crate::dependency::{Key, MethodTable};
 use crate::error::{CallError, Fallible, Fault};
@@ -94,4 +96,22 @@ pub fn answer_with<R: Fallible>(
         CallError::Inner(error) => error,
         CallError::Fault(fault) => fault_with(fault),
     }))
+}
+
+/// The future of a method that answers with no `Result`, as one that never fails.
+pub async fn certain<F: Future>(answer: F) -> Result<F::Output, Infallible> {
+    Ok(answer.await)
+}
+
+/// The answer of such a method; of a fault, `on_fault` makes one.
+#[must_use]
+pub fn answer_or<T>(
+    result: Result<T, CallError<Infallible>>,
+    on_fault: impl FnOnce(Fault) -> T,
+) -> T {
+    match result {
+        Ok(answer) => answer,
+        Err(CallError::Fault(fault)) => on_fault(fault),
+        Err(CallError::Inner(never)) => match never {},
+    }
 }

@@ -244,6 +244,12 @@ impl Dependency {
         true
     }
 
+    /// Has one permit from now on, whatever its policies say: a client needs the service for itself.
+    pub(crate) fn allow_one_at_a_time(&self) {
+        let _planned = self.planned.lock();
+        self.gate.allow_one_at_a_time(&self.policy.load(), self.now()).wake();
+    }
+
     /// Shows the policy and the chance, with no reload coming in between.
     pub(super) fn with_policy<R>(&self, show: impl FnOnce(&Policy, &Entropy) -> R) -> R {
         let _planned = self.planned.lock();

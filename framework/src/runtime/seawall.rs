@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::actor::{ActorHandle, Job, Supervision, actix};
-use crate::client::{Link, Proxy};
+use crate::client::{Exclusive, Link, Proxy};
 use crate::clock::Moment;
 use crate::dependency::{Dependency, MethodTable, Snapshot};
 use crate::entropy::Entropy;
@@ -149,7 +149,43 @@ impl Seawall {
     ///
     /// # Errors
     /// [`SpawnError`]: the name is taken or cannot be one, or Seawall is shutting down.
-    pub async fn spawn<P: Proxy>(&self, name: &str, service: P::Service) -> Result<P, SpawnError> {
+    pub async fn spawn<P: Proxy>(&self, name: &str, service: P::Service) -> Result<P, SpawnError>
+    where
+        P::Service: Sized,
+        P::Shared: From<P::Service>,
+    {
+        self.spawn_shared(name, P::Shared::from(service)).await
+    }
+
+    /// The same for a service that is shared already, or known by its trait only:
+    /// `let payments: PaymentsClient<dyn Payments> = seawall.spawn_arc("payments", service).await?`.
+    ///
+    /// # Errors
+    /// As [`Seawall::spawn`].
+    pub async fn spawn_arc<P>(&self, name: &str, service: Arc<P::Service>) -> Result<P, SpawnError>
+    where
+        P: Proxy<Shared = Arc<<P as Proxy>::Service>>,
+    {
+        self.spawn_shared(name, service).await
+    }
+
+    /// The same for a service in a box, behind a client made by `#[resilient(exclusive)]`: its methods take `&mut self`, and
+    /// one call at a time has it.
+    ///
+    /// # Errors
+    /// As [`Seawall::spawn`].
+    pub async fn spawn_box<P>(&self, name: &str, service: Box<P::Service>) -> Result<P, SpawnError>
+    where
+        P: Proxy<Shared = Exclusive<<P as Proxy>::Service>>,
+    {
+        self.spawn_shared(name, Exclusive::new(service)).await
+    }
+
+    async fn spawn_shared<P: Proxy>(
+        &self,
+        name: &str,
+        service: P::Shared,
+    ) -> Result<P, SpawnError> {
         if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
             return Err(SpawnError::BadName { name: name.escape_debug().to_string() });
         }
@@ -196,9 +232,13 @@ impl Seawall {
     ///
     /// # Errors
     /// [`SpawnError::NotSpawned`]: there is no such dependency, or the last client of it is gone.
-    pub fn client<P: Proxy>(&self, name: &str, service: P::Service) -> Result<P, SpawnError> {
+    pub fn client<P: Proxy>(&self, name: &str, service: P::Service) -> Result<P, SpawnError>
+    where
+        P::Service: Sized,
+        P::Shared: From<P::Service>,
+    {
         match self.0.registry.tenancy(name) {
-            Some(tenancy) => Ok(link::<P>(service, tenancy)),
+            Some(tenancy) => Ok(link::<P>(service.into(), tenancy)),
             None => Err(SpawnError::NotSpawned { name: name.to_owned() }),
         }
     }
@@ -325,8 +365,11 @@ impl fmt::Debug for Seawall {
     }
 }
 
-fn link<P: Proxy>(service: P::Service, tenancy: Arc<Tenancy>) -> P {
+fn link<P: Proxy>(service: P::Shared, tenancy: Arc<Tenancy>) -> P {
     let dependency = Arc::clone(tenancy.dependency());
+    if P::IS_EXCLUSIVE {
+        dependency.allow_one_at_a_time();
+    }
     let core = MethodTable::new(dependency, P::METHODS, Box::new(tenancy));
     P::from_link(Link::new(Arc::new(core), service))
 }

@@ -1,8 +1,10 @@
 //! tokens → [`parse`] → [`model`] → [`validate`] → [`expand`] → tokens. Mistakes are gathered on the
 //! way and reported together; expanding cannot fail.
 
+mod boxing;
 mod errors;
 mod expand;
+mod future;
 mod model;
 mod parse;
 mod replace;

@@ -5,6 +5,9 @@ use std::time::Duration;
 use proc_macro2::Span;
 use syn::{Attribute, ExprPath, Ident, ItemTrait, Path, Signature, Token, Type};
 
+use super::boxing::Boxing;
+use super::replace::mentions;
+
 /// A resilient trait.
 pub(crate) struct Model {
     /// What stands in `#[resilient(…)]`.
@@ -15,6 +18,8 @@ pub(crate) struct Model {
     pub(crate) methods: Vec<Method>,
     /// The client's name.
     pub(crate) client: Ident,
+    /// What boxes the futures of its `async fn`s.
+    pub(crate) boxing: Boxing,
     /// The name of the client's type parameter: one that the trait does not use.
     pub(crate) service: Ident,
 }
@@ -25,6 +30,16 @@ pub(crate) struct Options {
     pub(crate) wrapped: Option<Span>,
     /// `fault_with = path`, at its key.
     pub(crate) fault_with: Option<(Span, ExprPath)>,
+    /// `on_fault = path`, for every method without a `Result` that names none of its own.
+    pub(crate) on_fault: Option<ExprPath>,
+    /// `inherent`, at its key: the client does not implement the trait.
+    pub(crate) inherent: Option<Span>,
+    /// How methods that take `&mut self` have the service.
+    pub(crate) sharing: Sharing,
+    /// `markers(A, B)`: empty traits that the client implements too.
+    pub(crate) markers: Vec<Path>,
+    /// `boxed_by(path)`: an attribute that boxes the trait's futures.
+    pub(crate) boxed_by: Option<Path>,
     /// `classify = path`, for every method that names none of its own.
     pub(crate) classify: Option<ExprPath>,
     /// `retry_after = path`, likewise.
@@ -35,6 +50,18 @@ pub(crate) struct Options {
     pub(crate) client: Option<Ident>,
     /// Where `seawall` is found: `::seawall`, or what `crate = "…"` says.
     pub(crate) root: Path,
+}
+
+/// How the client's clones share the service.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// Calls run side by side on one service.
+    #[default]
+    Shared,
+    /// `clone`: each call that takes `&mut self` has a clone.
+    Cloned,
+    /// `exclusive`: one call at a time has the service.
+    Exclusive,
 }
 
 /// One function of the trait.
@@ -49,16 +76,45 @@ pub(crate) struct Method {
     pub(crate) receiver: Receiver,
     /// What it takes beside `self`.
     pub(crate) args: Vec<Arg>,
-    /// What it returns: for an async method the future's output.
+    /// What it returns: if that is a future, its output.
     pub(crate) output: Type,
+    /// How the answer comes.
+    pub(crate) coming: Coming,
     /// What stands in `#[call(…)]`.
     pub(crate) call: CallOptions,
 }
 
+/// How a method's answer comes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coming {
+    /// By an `async fn`.
+    Async,
+    /// By a future that it returns.
+    Future {
+        is_boxed: bool,
+        /// It borrows nothing.
+        is_static: bool,
+        /// It borrows nothing, though the arguments may be borrowed: the service is asked at once, and what it gives back is
+        /// guarded.
+        is_eager: bool,
+        is_send: bool,
+    },
+    /// By a stream that it returns.
+    Stream,
+    /// It may be by a future.
+    Unclear,
+    /// At once.
+    AtOnce,
+}
+
 /// What a method wants of `self`.
 pub(crate) enum Receiver {
-    /// `&self`: all that a shared service can give.
+    /// `&self`.
     Shared(Token![self]),
+    /// `&mut self`.
+    Exclusive(Token![self]),
+    /// `self: Arc<Self>`.
+    Arc(Token![self]),
     /// Anything else.
     Other(syn::Receiver),
     /// Nothing: an associated function.
@@ -109,6 +165,12 @@ pub(crate) struct CallOptions {
     pub(crate) retry_after: Option<ExprPath>,
     pub(crate) quota: Option<ExprPath>,
     pub(crate) skip: bool,
+    /// `future`: what it returns is one, under another name.
+    pub(crate) future: bool,
+    /// `on_fault = path`, at its key: what it answers when there is no answer.
+    pub(crate) on_fault: Option<ExprPath>,
+    /// `fault_with = path`: over the trait's.
+    pub(crate) fault_with: Option<ExprPath>,
 }
 
 /// `retry = 3` or `retry(max_attempts = 3, when = path)`.
@@ -122,14 +184,28 @@ pub(crate) struct Retry {
 }
 
 impl Method {
-    /// Whether it is async, and so may be guarded.
+    /// Whether its answer comes later, and so may be guarded.
     pub(crate) fn is_async(&self) -> bool {
-        self.sig.asyncness.is_some()
+        matches!(self.coming, Coming::Async | Coming::Future { .. })
     }
 
     /// Whether its calls go through the guards.
     pub(crate) fn is_guarded(&self) -> bool {
         self.is_async() && !self.call.skip
+    }
+
+    /// Whether the service is asked before the guards are.
+    pub(crate) fn is_eager(&self) -> bool {
+        matches!(self.coming, Coming::Future { is_eager: true, .. })
+    }
+
+    /// Whether it can be had of a type only, and not of a `dyn`.
+    pub(crate) fn needs_sized(&self) -> bool {
+        let predicates = self.sig.generics.where_clause.iter().flat_map(|it| &it.predicates);
+        predicates.into_iter().any(|predicate| {
+            let text = quote::ToTokens::to_token_stream(predicate).to_string();
+            text.starts_with("Self :") && text.contains("Sized")
+        })
     }
 
     /// Whether its arguments must outlive an attempt: for the next one, or for the fallback.
@@ -164,6 +240,61 @@ impl Model {
     /// Whether errors come out as `CallError`, from inherent methods.
     pub(crate) fn is_wrapped(&self) -> bool {
         self.options.wrapped.is_some()
+    }
+
+    /// Whether the client has methods of its own, and does not implement the trait.
+    pub(crate) fn is_inherent(&self) -> bool {
+        self.is_wrapped() || self.options.inherent.is_some()
+    }
+
+    /// Whether the client's futures are to be `Send`, so that the service has to be too.
+    pub(crate) fn is_send(&self) -> bool {
+        self.methods.iter().filter(|method| method.is_guarded()).any(|method| match method.coming {
+            Coming::Async => !self.boxing.is_local,
+            Coming::Future { is_send, .. } => is_send,
+            _ => false,
+        })
+    }
+
+    /// Whether `async fn`s are rewritten, so that their futures are `Send`: nothing else makes them so.
+    pub(crate) fn is_rewritten(&self) -> bool {
+        !self.boxing.is_there() && self.methods.iter().any(|method| method.coming == Coming::Async)
+    }
+
+    /// Whether the service may be a `dyn` of the trait: nothing in the trait stands against it, as far as can be seen.
+    pub(crate) fn takes_dyn(&self) -> bool {
+        let definition = &self.definition;
+        let is_sized = definition.supertraits.iter().any(|bound| match bound {
+            syn::TypeParamBound::Trait(bound) => bound.path.is_ident("Sized"),
+            _ => false,
+        });
+        let has_const =
+            definition.items.iter().any(|item| matches!(item, syn::TraitItem::Const(_)));
+        !is_sized
+            && !has_const
+            && self.options.sharing != Sharing::Cloned
+            && self.methods.iter().all(|method| self.allows_dyn(method))
+    }
+
+    fn allows_dyn(&self, method: &Method) -> bool {
+        if method.needs_sized() {
+            // It keeps the trait's body.
+            return method.has_body && !method.is_async();
+        }
+        // A fallback gets the service, and is written for a type.
+        if method.call.fallback.is_some() {
+            return false;
+        }
+        let is_boxed = match method.coming {
+            Coming::Async => self.boxing.is_there(),
+            Coming::Future { is_boxed, .. } => is_boxed,
+            _ => true,
+        };
+        let generics = &method.sig.generics.params;
+        let is_generic =
+            generics.iter().any(|param| !matches!(param, syn::GenericParam::Lifetime(_)));
+        let takes_impl = method.args.iter().any(|arg| mentions(&arg.ty, "impl"));
+        is_boxed && !is_generic && !takes_impl && !matches!(method.receiver, Receiver::None)
     }
 }
 

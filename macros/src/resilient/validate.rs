@@ -3,10 +3,10 @@
 use proc_macro2::Span;
 use syn::ext::IdentExt;
 use syn::visit::Visit;
-use syn::{Attribute, GenericParam, Safety, TraitItem, Type, TypeImplTrait};
+use syn::{GenericParam, Safety, TraitItem, Type, TypeImplTrait};
 
 use super::errors::Errors;
-use super::model::{Arg, Extent, Method, Model, Passing, Receiver};
+use super::model::{Arg, Coming, Extent, Method, Model, Passing, Receiver, Sharing};
 use super::replace::BareSelf;
 
 /// Functions that a client has of its own.
@@ -17,21 +17,27 @@ pub(crate) fn validate(model: &Model, errors: &mut Errors) -> Extent {
     let declarable = check_trait(model, errors);
     check_items(model, errors);
     for method in &model.methods {
-        check_names(method, errors);
+        check_names(model, method, errors);
         if method.is_async() {
             check_call(method, errors);
-            check_async(method, errors);
+            check_async(model, method, errors);
             continue;
         }
-        if let Some(span) = method.call.attribute {
+        if let (Some(span), false) = (method.call.attribute, method.call.skip) {
             errors.push(
                 span,
                 "`#[call]` guards async methods; this one is passed straight on to the service",
             );
         }
-        if !model.is_wrapped() {
-            check_passed_on(method, errors);
+        if !model.is_inherent() {
+            check_passed_on(model, method, errors);
         }
+    }
+    if errors.is_empty() && !model.methods.iter().any(Method::is_guarded) {
+        errors.over(
+            &model.definition.ident,
+            "nothing in this trait would be guarded: no method is async, returns a future, or is without `skip`",
+        );
     }
     match (declarable, errors.is_empty()) {
         (false, _) => Extent::None,
@@ -66,8 +72,8 @@ fn check_trait(model: &Model, errors: &mut Errors) -> bool {
 }
 
 fn check_items(model: &Model, errors: &mut Errors) {
-    for attr in model.definition.attrs.iter().filter(|attr| is_async_trait(attr)) {
-        errors.over(attr, "`#[resilient]` makes futures `Send` without boxing them: leave `async_trait` out, here and on the impls");
+    if let (Some(_), Some(span)) = (model.options.wrapped, model.options.inherent) {
+        errors.push(span, "`errors = \"wrapped\"` makes inherent methods already");
     }
     if let (Some(_), Some((span, _))) = (model.options.wrapped, &model.options.fault_with) {
         errors.push(*span, "`fault_with` has nothing to do with `errors = \"wrapped\"`, which keeps faults as they are");
@@ -82,14 +88,11 @@ fn check_items(model: &Model, errors: &mut Errors) {
     }
 }
 
-/// Whether this is `#[async_trait]`, however it was reached.
-pub(crate) fn is_async_trait(attr: &Attribute) -> bool {
-    attr.path().segments.last().is_some_and(|last| last.ident == "async_trait")
-}
-
-fn check_names(method: &Method, errors: &mut Errors) {
+fn check_names(model: &Model, method: &Method, errors: &mut Errors) {
     let name = &method.sig.ident;
-    if OWN_NAMES.iter().any(|own| name.unraw() == own) {
+    // A client that implements the trait does without functions of its own whose names the trait has; but it is `Clone`.
+    let taken = if model.is_inherent() { &OWN_NAMES[..] } else { &["clone"] };
+    if taken.iter().any(|own| name.unraw() == own) {
         errors.push(
             name.span(),
             format!("the client has a `{name}` of its own: call this method something else"),
@@ -147,12 +150,25 @@ fn check_kept(method: &Method, arg: &Arg, errors: &mut Errors) {
 }
 
 /// What every async method must be for a client to stand before it.
-fn check_async(method: &Method, errors: &mut Errors) {
-    let advice = "an async method takes `&self`: one service is shared by all calls";
-    match &method.receiver {
-        Receiver::Shared(_) => {}
-        Receiver::Other(receiver) => errors.over(receiver, advice),
-        Receiver::None => errors.over(&method.sig.ident, advice),
+fn check_async(model: &Model, method: &Method, errors: &mut Errors) {
+    if keeps_body(model, method) {
+        return;
+    }
+    check_receiver(model, method, errors);
+    if method.is_eager() && method.is_guarded() {
+        check_eager(model, method, errors);
+    }
+    if let Some(path) = &method.call.on_fault {
+        let judged = ["fallback", "classify", "retry_after", "quota", "fault_with"];
+        for key in method.call.keys.iter().filter(|key| judged.iter().any(|judged| key == judged)) {
+            errors.push(
+                key.span(),
+                format!("`{key}` needs a `Result` to judge or to replace, and `on_fault` is for answers that are none"),
+            );
+        }
+        if model.is_wrapped() {
+            errors.over(path, "`on_fault` has nothing to do with `errors = \"wrapped\"`, which keeps faults as they are");
+        }
     }
     if let Some(span) = unsafety(method) {
         errors.push(span, "a generated client cannot keep an unsafe method's promises");
@@ -173,17 +189,85 @@ fn check_async(method: &Method, errors: &mut Errors) {
     }
 }
 
+/// Whether the service can be had as the method wants it.
+fn check_receiver(model: &Model, method: &Method, errors: &mut Errors) {
+    let sharing = model.options.sharing;
+    match &method.receiver {
+        Receiver::Shared(_) => {}
+        Receiver::Exclusive(_) if sharing != Sharing::Shared && !method.call.skip => {}
+        Receiver::Exclusive(this) => errors.push(
+            this.span,
+            "one service is shared by all calls, and this one wants it for itself: with `#[resilient(clone)]` each call works on \
+             a clone of the service, with `#[resilient(exclusive)]` one call at a time has it",
+        ),
+        Receiver::Arc(_) if sharing != Sharing::Exclusive => {}
+        Receiver::Arc(this) => {
+            errors.push(this.span, "a service that one call at a time has cannot be shared in an `Arc`")
+        }
+        Receiver::Other(receiver) => {
+            errors.over(receiver, "an async method takes `&self`: one service is shared by all calls")
+        }
+        Receiver::None => errors.over(
+            &method.sig.ident,
+            "an async method takes `&self`: one service is shared by all calls; of a trait with constructors \
+             `#[resilient(inherent)]` makes a client with the other methods only",
+        ),
+    }
+}
+
+/// One whose answer borrows nothing while its arguments are borrowed: the service is asked before the guards are.
+fn check_eager(model: &Model, method: &Method, errors: &mut Errors) {
+    let cannot = ["idempotent", "fallback", "key", "retry"];
+    for key in method.call.keys.iter().filter(|key| cannot.iter().any(|cannot| key == cannot)) {
+        errors.push(
+            key.span(),
+            format!("the answer is `'static` and the arguments are not, so the service is asked at once and only once: no `{key}`"),
+        );
+    }
+    if model.options.sharing != Sharing::Shared {
+        errors.over(
+            &method.sig.ident,
+            "the answer is `'static`, and the service cannot be lent for so long",
+        );
+    }
+}
+
 /// What every other method must be for a client to pass it on.
-fn check_passed_on(method: &Method, errors: &mut Errors) {
+fn check_passed_on(model: &Model, method: &Method, errors: &mut Errors) {
     // One with a body of its own need not be passed on.
-    if method.has_body {
+    if method.has_body && !is_passed_on(model, method) {
         return;
     }
-    let way_out = "give it a body, or keep the client out of the trait with `#[resilient(errors = \"wrapped\")]`";
-    if let Receiver::Other(receiver) = &method.receiver {
+    let unseen = match method.coming {
+        Coming::Stream => Some("a stream"),
+        Coming::Unclear => Some("a future, perhaps"),
+        _ => None,
+    };
+    if let (Some(what), false) = (unseen, method.call.skip) {
         errors.over(
-            receiver,
+            &method.output,
+            format!("this is {what}, and would be passed on unguarded: say so with `#[call(skip)]`, or `#[call(future)]` if it is a boxed future"),
+        );
+    }
+    let way_out =
+        "give it a body, or keep the client out of the trait with `#[resilient(inherent)]`";
+    let receiver = match &method.receiver {
+        Receiver::Other(receiver) => Some(receiver.self_token.span),
+        Receiver::Exclusive(this) => Some(this.span),
+        _ => None,
+    };
+    if let Some(span) = receiver {
+        errors.push(
+            span,
             format!("a client shares its service and can pass on only `&self`: {way_out}"),
+        );
+    }
+    if let (Receiver::Shared(this) | Receiver::Arc(this), Sharing::Exclusive) =
+        (&method.receiver, model.options.sharing)
+    {
+        errors.push(
+            this.span,
+            format!("with `exclusive` a call may have the service just now, and this method cannot wait for it: {way_out}"),
         );
     }
     if let Some(span) = unsafety(method) {
@@ -200,11 +284,22 @@ fn check_passed_on(method: &Method, errors: &mut Errors) {
     }
 }
 
-/// Whether a method that is not async goes to the service, or stays with the trait's own body.
-pub(crate) fn is_passed_on(method: &Method) -> bool {
-    !matches!(method.receiver, Receiver::Other(_))
+/// Whether a method that passes no guard goes to the service, or stays with the trait's own body.
+pub(crate) fn is_passed_on(model: &Model, method: &Method) -> bool {
+    let can_lend = match method.receiver {
+        Receiver::Shared(_) | Receiver::Arc(_) => model.options.sharing != Sharing::Exclusive,
+        Receiver::None => true,
+        Receiver::Exclusive(_) | Receiver::Other(_) => false,
+    };
+    can_lend
         && unsafety(method).is_none()
         && bare_self(method).is_none()
+        && !(method.needs_sized() && model.takes_dyn())
+}
+
+/// Whether an async method that passes no guard keeps the trait's own body.
+fn keeps_body(model: &Model, method: &Method) -> bool {
+    method.call.skip && method.has_body && !is_passed_on(model, method)
 }
 
 fn unsafety(method: &Method) -> Option<Span> {

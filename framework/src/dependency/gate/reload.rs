@@ -40,15 +40,29 @@ impl Gate {
         self.rate_limit_max_wait.store(nanos(next.rate_limit_max_wait()), Ordering::Relaxed);
         self.max_wait.store(nanos(next.bulkhead().max_wait()), Ordering::Relaxed);
         self.block_timeout.store(block_timeout(next), Ordering::Relaxed);
-        let limit = next.bulkhead().max_concurrent();
-        let is_same_room =
-            before.bulkhead().max_concurrent() == limit && before.mailbox() == next.mailbox();
+        let limit = self.permits(next);
+        let is_same_room = self.permits(before) == limit && before.mailbox() == next.mailbox();
         let wakers = if is_same_room {
             Wakers::default()
         } else {
             self.written.0.waiting_room.reconfigure(limit, next.mailbox(), now)
         };
         (moved, wakers)
+    }
+}
+
+impl Gate {
+    /// Has one permit from now on, whatever policies say. Returns who is to be woken.
+    pub(crate) fn allow_one_at_a_time(&self, policy: &Policy, now: Moment) -> Wakers {
+        self.most_permits.store(1, Ordering::Relaxed);
+        self.written.0.waiting_room.reconfigure(1, policy.mailbox(), now)
+    }
+
+    fn permits(&self, policy: &Policy) -> u32 {
+        let most = self.most_permits.load(Ordering::Relaxed);
+        u32::try_from(most).map_or(policy.bulkhead().max_concurrent(), |most| {
+            policy.bulkhead().max_concurrent().min(most)
+        })
     }
 }
 

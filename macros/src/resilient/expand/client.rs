@@ -5,10 +5,10 @@ use std::time::Duration;
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
-use syn::{GenericParam, TraitItem};
+use syn::{GenericParam, TraitItem, TypeParamBound};
 
 use super::{Context, method};
-use crate::resilient::model::{Method, cfgs};
+use crate::resilient::model::{Coming, Method, Sharing, cfgs};
 use crate::resilient::validate::OWN_NAMES;
 
 /// Everything about the client.
@@ -18,7 +18,8 @@ pub(super) fn client(context: &Context<'_>) -> TokenStream {
     let indices = indices(context);
     let (copied, shown) = (clone(context), debug(context));
     let (proxy, own) = (proxy(context), own(context));
-    let methods = if context.model.is_wrapped() { inherent(context) } else { trait_impl(context) };
+    let methods = if context.model.is_inherent() { inherent(context) } else { trait_impl(context) };
+    let also = also(context);
     quote! {
         #definition
 
@@ -31,6 +32,7 @@ pub(super) fn client(context: &Context<'_>) -> TokenStream {
             #proxy
             #own
             #methods
+            #also
         };
     }
 }
@@ -38,13 +40,16 @@ pub(super) fn client(context: &Context<'_>) -> TokenStream {
 fn definition(context: &Context<'_>) -> TokenStream {
     let (support, cfgs, plain) = (&context.support, &context.cfgs, &context.plain);
     let (vis, name) = (&context.model.definition.vis, &context.model.definition.ident);
-    let (client, service) = (&context.model.client, &context.model.service);
+    let (client, shared) = (&context.model.client, context.shared());
     let markers = markers(context);
     let how = if context.model.is_wrapped() {
         "Its methods answer with `CallError`: Seawall's own word, or the service's."
+    } else if context.model.is_inherent() {
+        "It has the methods that are guarded, and does not implement the trait."
     } else {
         "It implements the trait, so it can stand wherever the service could."
     };
+    let lists = lists(context);
     let summary = format!(
         "Calls a [`{name}`] through the guards of its dependency: `#[resilient]` made it. {how}"
     );
@@ -52,13 +57,67 @@ fn definition(context: &Context<'_>) -> TokenStream {
         #[doc = #summary]
         ///
         /// Cheap to clone; clones share the guards and the service.
+        #(#[doc = #lists])*
         #(#cfgs)*
         #[allow(dead_code)]
         #vis struct #client #plain {
-            link: #support::Link<#service>,
+            link: #support::Link<#shared>,
             __marker: ::core::marker::PhantomData<fn() -> (#(#markers,)*)>,
         }
     }
+}
+
+/// Which methods pass the guards, and which do not, and why.
+fn lists(context: &Context<'_>) -> Vec<String> {
+    let methods = &context.model.methods;
+    let named = |is_listed: &dyn Fn(&Method) -> bool| {
+        let listed = methods.iter().filter(|method| is_listed(method));
+        listed.map(|method| format!("`{}`", method.sig.ident)).collect::<Vec<_>>().join(", ")
+    };
+    let lists = [
+        ("Guarded: ", named(&Method::is_guarded)),
+        ("Not guarded, because `#[call(skip)]` says so: ", named(&|method| method.call.skip)),
+        (
+            "Not guarded, because they answer at once: ",
+            named(&|method| {
+                !method.is_guarded() && !method.call.skip && method.coming == Coming::AtOnce
+            }),
+        ),
+    ];
+    let lists = lists.into_iter().filter(|(_, names)| !names.is_empty());
+    lists.flat_map(|(what, names)| [String::new(), format!(" {what}{names}.")]).collect()
+}
+
+/// Other traits that the client implements, because the trait asks for them.
+fn also(context: &Context<'_>) -> TokenStream {
+    let client = &context.model.client;
+    let (params, _, conditions) = context.bounded.split_for_impl();
+    let (_, arguments, _) = context.plain.split_for_impl();
+    let markers = context.model.options.markers.iter().map(|marker| {
+        quote! {
+            #[automatically_derived]
+            impl #params #marker for #client #arguments #conditions {}
+        }
+    });
+    let supertraits = &context.model.definition.supertraits;
+    let is_display = supertraits.iter().any(|bound| match bound {
+        TypeParamBound::Trait(bound) => {
+            bound.path.segments.last().is_some_and(|last| last.ident == "Display")
+        }
+        _ => false,
+    });
+    let can_show = context.model.options.sharing != Sharing::Exclusive;
+    let display = (is_display && can_show && context.sound).then(|| {
+        quote! {
+            #[automatically_derived]
+            impl #params ::core::fmt::Display for #client #arguments #conditions {
+                fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                    ::core::fmt::Display::fmt(self.link.service(), f)
+                }
+            }
+        }
+    });
+    quote!(#(#markers)* #display)
 }
 
 /// Uses of the trait's parameters that need no bound on them.
@@ -124,12 +183,21 @@ fn proxy(context: &Context<'_>) -> TokenStream {
     let (params, _, conditions) = context.lasting.split_for_impl();
     let (_, arguments, _) = context.plain.split_for_impl();
     let specs = context.guarded().map(|method| spec(context, method));
+    let (shared, is_exclusive) =
+        (context.shared(), context.model.options.sharing == Sharing::Exclusive);
+    let exclusive = is_exclusive.then(|| {
+        quote!(
+            const IS_EXCLUSIVE: bool = true;
+        )
+    });
     quote! {
         #[automatically_derived]
         impl #params #support::Proxy for #client #arguments #conditions {
             type Service = #service;
+            type Shared = #shared;
+            #exclusive
             const METHODS: &'static [#support::MethodSpec] = &[#(#specs,)*];
-            fn from_link(link: #support::Link<#service>) -> Self {
+            fn from_link(link: #support::Link<Self::Shared>) -> Self {
                 Self { link, __marker: ::core::marker::PhantomData }
             }
         }
@@ -175,33 +243,45 @@ fn own(context: &Context<'_>) -> TokenStream {
     let (params, _, conditions) = context.lasting.split_for_impl();
     let (_, arguments, _) = context.plain.split_for_impl();
     let (any, _, _) = context.plain.split_for_impl();
-    quote! {
-        #[automatically_derived]
-        #[allow(dead_code)]
-        impl #params #client #arguments #conditions {
-            /// Makes `service` a dependency called `name` and gives the client of it.
-            ///
-            /// # Errors
-            /// The name is taken, its policy is not valid, or Seawall has shut down.
-            #vis async fn spawn(
-                seawall: &#root::Seawall,
-                name: &str,
-                service: #service,
-            ) -> ::core::result::Result<Self, #root::SpawnError> {
-                seawall.spawn::<Self>(name, service).await
+    // The trait's own methods come first.
+    let is_free = |name: &str| context.model.methods.iter().all(|it| it.sig.ident != name);
+    let can_lend = context.model.options.sharing != Sharing::Exclusive;
+    let spawn = is_free("spawn").then(|| {
+        quote! {
+            #[automatically_derived]
+            #[allow(dead_code)]
+            impl #params #client #arguments #conditions {
+                /// Makes `service` a dependency called `name` and gives the client of it.
+                ///
+                /// # Errors
+                /// The name is taken, its policy is not valid, or Seawall has shut down.
+                #vis async fn spawn(
+                    seawall: &#root::Seawall,
+                    name: &str,
+                    service: #service,
+                ) -> ::core::result::Result<Self, #root::SpawnError>
+                where
+                    #service: ::core::marker::Sized,
+                {
+                    seawall.spawn::<Self>(name, service).await
+                }
             }
         }
-
-        #[automatically_derived]
-        #[allow(dead_code)]
-        impl #any #client #arguments {
-            /// The service itself. What is called on it passes no guard.
-            #[must_use]
-            #vis fn service(&self) -> &#service {
-                self.link.service()
+    });
+    let lend = (is_free("service") && can_lend).then(|| {
+        quote! {
+            #[automatically_derived]
+            #[allow(dead_code)]
+            impl #any #client #arguments {
+                /// The service itself. What is called on it passes no guard.
+                #[must_use]
+                #vis fn service(&self) -> &#service {
+                    self.link.service()
+                }
             }
         }
-    }
+    });
+    quote!(#spawn #lend)
 }
 
 fn trait_impl(context: &Context<'_>) -> TokenStream {
@@ -212,11 +292,12 @@ fn trait_impl(context: &Context<'_>) -> TokenStream {
         context.model.definition.items.iter().filter_map(|item| passed_on(context, item));
     let methods =
         context.model.methods.iter().filter_map(|method| method::of_trait(context, method));
-    let allow_hollow = hollow(context);
+    let (allow_hollow, boxing) = (hollow(context), &context.model.boxing.attrs);
     quote! {
         #[automatically_derived]
         #[allow(clippy::used_underscore_binding, clippy::type_complexity, clippy::manual_async_fn)]
         #allow_hollow
+        #(#boxing)*
         impl #params #bound for #client #arguments #conditions {
             #(#passed_on)*
             #(#methods)*

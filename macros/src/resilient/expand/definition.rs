@@ -1,4 +1,4 @@
-//! The trait itself: each `async fn` becomes a `fn` whose future is `Send`.
+//! The trait itself: as its author wrote it, but that each `async fn` that nothing boxes becomes a `fn` whose future is `Send`.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
@@ -9,13 +9,13 @@ use syn::{
 
 use crate::resilient::model::Model;
 use crate::resilient::replace::mentions;
-use crate::resilient::validate::is_async_trait;
 
 /// The trait, rewritten.
 pub(super) fn definition(model: &Model) -> TokenStream {
     let mut definition = model.definition.clone();
-    // Has been complained of; what it would do to the trait would be a second complaint.
-    definition.attrs.retain(|attr| !is_async_trait(attr));
+    if !model.is_rewritten() {
+        return definition.into_token_stream();
+    }
     share(&mut definition);
     for item in &mut definition.items {
         if let TraitItem::Fn(function) = item

@@ -1,6 +1,8 @@
 //! A [`Model`] into Rust. Nothing here can fail: what could go wrong has been found by now, and where
 //! something has, the client comes out hollow, so that the mistakes reported are the only ones seen.
 
+mod body;
+mod bounds;
 mod client;
 mod definition;
 mod method;
@@ -8,9 +10,9 @@ mod method;
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::visit_mut::VisitMut;
-use syn::{GenericParam, Generics, Ident, Path, TypeParamBound, parse_quote};
+use syn::{ExprPath, GenericParam, Generics, Ident, Path, Type, TypeParamBound, parse_quote};
 
-use super::model::{Extent, Method, Model, cfgs};
+use super::model::{Extent, Method, Model, Sharing, cfgs};
 use super::replace::{SelfIs, mentions};
 
 /// The trait, its client and the client's impls.
@@ -75,9 +77,43 @@ impl<'a> Context<'a> {
         moved.collect()
     }
 
+    /// What makes an answer of a fault, for a method whose answers are no `Result`s.
+    fn on_fault(&self, method: &'a Method) -> Option<&'a ExprPath> {
+        let of_trait = self.model.options.on_fault.as_ref();
+        method.call.on_fault.as_ref().or(of_trait.filter(|_| !is_result(&method.output)))
+    }
+
+    /// What makes an error of a fault, if that is not `From`.
+    fn fault_with(&self, method: &'a Method) -> Option<&'a ExprPath> {
+        let of_trait = self.model.options.fault_with.as_ref().map(|(_, path)| path);
+        method.call.fault_with.as_ref().or(of_trait)
+    }
+
+    /// How clones share the service: a type.
+    fn shared(&self) -> TokenStream {
+        let (support, service) = (&self.support, &self.model.service);
+        match self.model.options.sharing {
+            Sharing::Exclusive => quote!(#support::Exclusive<#service>),
+            _ => quote!(::std::sync::Arc<#service>),
+        }
+    }
+
     /// The methods behind the guards, in the order of their indices.
     fn guarded(&self) -> impl Iterator<Item = &'a Method> {
         self.model.methods.iter().filter(|method| self.sound && method.is_guarded())
+    }
+}
+
+/// Whether a type is called a `Result`.
+fn is_result(ty: &Type) -> bool {
+    match ty {
+        Type::Group(group) => is_result(&group.elem),
+        Type::Paren(paren) => is_result(&paren.elem),
+        Type::Path(path) => {
+            let last = path.path.segments.last();
+            last.is_some_and(|last| last.ident.to_string().ends_with("Result"))
+        }
+        _ => false,
     }
 }
 
@@ -103,7 +139,8 @@ fn plain(model: &Model) -> Generics {
             GenericParam::Const(_) => {}
         }
     }
-    insert_service(&mut generics, parse_quote!(#service));
+    let unsized_too = model.takes_dyn().then(|| quote!(: ?Sized));
+    insert_service(&mut generics, parse_quote!(#service #unsized_too));
     generics
 }
 
@@ -118,7 +155,9 @@ fn bounded(model: &Model, bound: &Path) -> Generics {
             GenericParam::Lifetime(_) => {}
         }
     }
-    insert_service(&mut generics, parse_quote!(#service: #bound));
+    let unsized_too = model.takes_dyn().then(|| quote!(?Sized+));
+    insert_service(&mut generics, parse_quote!(#service: #unsized_too #bound));
+    bounds::add(&mut generics, model);
     generics
 }
 

@@ -1,26 +1,32 @@
 //! Tokens into a [`Model`]. A mistake is noted and the rest read on.
 
-use std::time::Duration;
+mod values;
 
 use proc_macro2::{Span, TokenStream};
 use quote::format_ident;
 use syn::ext::IdentExt;
-use syn::parse::Parser;
-use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Expr, ExprLit, ExprPath, FnArg, Ident, ItemTrait, Lit, LitStr, Meta, Pat, Path,
-    ReceiverKind, ReturnType, Token, TraitItem, TraitItemFn, Type, parse_quote,
+    Attribute, FnArg, Ident, ItemTrait, Meta, Pat, Path, ReceiverKind, ReturnType, TraitItem,
+    TraitItemFn, Type, parse_quote,
 };
 
+use values::{Keys, attempts, duration, flag, list, metas, path, paths, string};
+
+use super::boxing::Boxing;
 use super::errors::Errors;
-use super::model::{Arg, CallOptions, Method, Model, Options, Passing, Receiver, Retry, cfgs};
+use super::future::{self, Returned};
+use super::model::{
+    Arg, CallOptions, Coming, Method, Model, Options, Passing, Receiver, Retry, Sharing, cfgs,
+};
 use super::replace::mentions;
 
 const CLASSIFY: &str = "a function from a reference to what the method returns to `Class`";
 const RETRY_AFTER: &str =
     "a function from a reference to what the method returns to `Option<Duration>`";
 const QUOTA: &str = "a function from a reference to what the method returns to `Option<Report>`";
+const ON_FAULT: &str = "a function from `Fault` to what the method returns";
+const FAULT_WITH: &str = "a function from `Fault` to the method's error type";
 const NO_TIME: &str = "a timeout of zero would end every attempt before it starts";
 const ALL_SLOW: &str = "with a slow_call of zero every attempt would be slow";
 
@@ -35,6 +41,7 @@ pub(crate) fn parse(args: TokenStream, mut definition: ItemTrait, errors: &mut E
     let client = options.client.clone().unwrap_or_else(|| {
         format_ident!("{}Client", definition.ident.unraw(), span = definition.ident.span())
     });
+    let boxing = Boxing::among(&definition.attrs, options.boxed_by.as_ref());
     let methods = definition
         .items
         .iter_mut()
@@ -43,20 +50,39 @@ pub(crate) fn parse(args: TokenStream, mut definition: ItemTrait, errors: &mut E
             _ => None,
         })
         .collect();
-    Model { options, definition, methods, client, service }
+    Model { options, definition, methods, client, boxing, service }
 }
 
 fn options(args: TokenStream, errors: &mut Errors) -> Options {
     let mut options = Options {
         wrapped: None,
         fault_with: None,
+        on_fault: None,
+        inherent: None,
+        sharing: Sharing::Shared,
+        markers: Vec::new(),
+        boxed_by: None,
         classify: None,
         retry_after: None,
         quota: None,
         client: None,
         root: parse_quote!(::seawall),
     };
-    let known = &["errors", "fault_with", "classify", "retry_after", "quota", "client", "crate"];
+    let known = &[
+        "errors",
+        "fault_with",
+        "on_fault",
+        "inherent",
+        "clone",
+        "exclusive",
+        "markers",
+        "boxed_by",
+        "classify",
+        "retry_after",
+        "quota",
+        "client",
+        "crate",
+    ];
     let mut keys = Keys::new("resilient", known);
     for meta in metas(args, errors) {
         let Some(key) = keys.admit(&meta, errors) else { continue };
@@ -76,6 +102,28 @@ fn options(args: TokenStream, errors: &mut Errors) -> Options {
                 options.fault_with = errors
                     .take(path(&meta, "a function from `Fault` to your error type"))
                     .map(|path| (span, path));
+            }
+            "on_fault" => {
+                options.on_fault = errors.take(path(&meta, ON_FAULT));
+            }
+            "inherent" => {
+                options.inherent = Some(span);
+                errors.take(flag(&meta));
+            }
+            "clone" | "exclusive" => {
+                errors.take(flag(&meta));
+                if options.sharing != Sharing::Shared {
+                    errors.push(span, "`clone` gives each call a service of its own, and `exclusive` the same one, one after another: either");
+                }
+                let is_clone = key == "clone";
+                options.sharing = if is_clone { Sharing::Cloned } else { Sharing::Exclusive };
+            }
+            "markers" => {
+                options.markers = errors.take(paths(&meta, "markers(Sealed)")).unwrap_or_default()
+            }
+            "boxed_by" => {
+                let named = errors.take(paths(&meta, "boxed_by(path::of::the_attribute)"));
+                options.boxed_by = named.and_then(|mut paths| paths.pop());
             }
             "classify" => options.classify = errors.take(path(&meta, CLASSIFY)),
             "retry_after" => options.retry_after = errors.take(path(&meta, RETRY_AFTER)),
@@ -109,6 +157,8 @@ fn method(function: &mut TraitItemFn, errors: &mut Errors) -> Method {
             FnArg::Receiver(found) => {
                 receiver = match &found.kind {
                     ReceiverKind::Reference(_, _, None) => Receiver::Shared(found.self_token),
+                    ReceiverKind::Reference(_, _, Some(_)) => Receiver::Exclusive(found.self_token),
+                    ReceiverKind::Typed(_, ty) => typed_receiver(found, ty),
                     _ => Receiver::Other(found.clone()),
                 }
             }
@@ -126,13 +176,16 @@ fn method(function: &mut TraitItemFn, errors: &mut Errors) -> Method {
             }
         }
     }
-    let output = match &function.sig.output {
+    let returned = match &function.sig.output {
         ReturnType::Default => {
             let span = function.sig.ident.span();
             syn::parse2(quote::quote_spanned!(span=> ())).unwrap_or_else(|_| parse_quote!(()))
         }
         ReturnType::Type(_, ty) => (**ty).clone(),
     };
+    let borrows = matches!(receiver, Receiver::Shared(_) | Receiver::Exclusive(_))
+        || args.iter().any(|arg: &Arg| future::borrows(&arg.ty));
+    let (coming, output) = coming(function, returned, &call, borrows);
     Method {
         sig: function.sig.clone(),
         attrs: function.attrs.clone(),
@@ -140,7 +193,52 @@ fn method(function: &mut TraitItemFn, errors: &mut Errors) -> Method {
         receiver,
         args,
         output,
+        coming,
         call,
+    }
+}
+
+/// `self` with a type: `&Self` is `&self`, and an `Arc` is shared as the service is.
+fn typed_receiver(found: &syn::Receiver, ty: &Type) -> Receiver {
+    let this = found.self_token;
+    match ty {
+        Type::Reference(reference) if is_self(&reference.elem) => match reference.mutability {
+            Some(_) => Receiver::Exclusive(this),
+            None => Receiver::Shared(this),
+        },
+        Type::Path(path) => {
+            let last = path.path.segments.last();
+            let is_arc =
+                last.is_some_and(|last| last.ident == "Arc" && mentions(&last.arguments, "Self"));
+            if is_arc { Receiver::Arc(this) } else { Receiver::Other(found.clone()) }
+        }
+        _ => Receiver::Other(found.clone()),
+    }
+}
+
+fn is_self(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.is_ident("Self"))
+}
+
+/// How the answer comes, and what it is.
+fn coming(
+    function: &TraitItemFn,
+    returned: Type,
+    call: &CallOptions,
+    borrows: bool,
+) -> (Coming, Type) {
+    if function.sig.asyncness.is_some() {
+        return (Coming::Async, returned);
+    }
+    let found = if call.future { future::named(&returned) } else { future::read(&returned) };
+    match found {
+        Returned::Future { output, is_boxed, is_static, is_send } => {
+            let is_eager = is_static && borrows;
+            (Coming::Future { is_boxed, is_static, is_eager, is_send }, output)
+        }
+        Returned::Stream => (Coming::Stream, returned),
+        Returned::Unclear => (Coming::Unclear, returned),
+        Returned::Plain => (Coming::AtOnce, returned),
     }
 }
 
@@ -170,6 +268,9 @@ fn call(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> CallOptions {
         "classify",
         "key",
         "skip",
+        "future",
+        "on_fault",
+        "fault_with",
     ];
     let mut keys = Keys::new("call", known);
     let (ours, theirs) = std::mem::take(attrs)
@@ -217,6 +318,12 @@ fn call_key(call: &mut CallOptions, key: &Ident, meta: &Meta, errors: &mut Error
             call.skip = true;
             errors.take(flag(meta));
         }
+        "future" => {
+            call.future = true;
+            errors.take(flag(meta));
+        }
+        "on_fault" => call.on_fault = errors.take(path(meta, ON_FAULT)),
+        "fault_with" => call.fault_with = errors.take(path(meta, FAULT_WITH)),
         "timeout" => {
             call.timeout = errors
                 .take(string(meta, "timeout = \"300ms\""))
@@ -268,110 +375,4 @@ fn retry(span: Span, meta: &Meta, errors: &mut Errors) -> Retry {
         ),
     }
     retry
-}
-
-/// The keys of one attribute: each known, each given once.
-struct Keys {
-    place: &'static str,
-    known: &'static [&'static str],
-    seen: Vec<Ident>,
-}
-
-impl Keys {
-    fn new(place: &'static str, known: &'static [&'static str]) -> Self {
-        Self { place, known, seen: Vec::new() }
-    }
-
-    /// The key of `meta`, unless it is unknown or has been seen before.
-    fn admit(&mut self, meta: &Meta, errors: &mut Errors) -> Option<Ident> {
-        let Some(key) = meta.path().get_ident().filter(|key| self.known.iter().any(|k| key == k))
-        else {
-            let (place, known) = (self.place, list(self.known));
-            errors.over(meta.path(), format!("unknown key; `{place}` takes {known}"));
-            return None;
-        };
-        if self.seen.contains(key) {
-            errors.over(key, format!("`{key}` is given twice"));
-            return None;
-        }
-        self.seen.push(key.clone());
-        Some(key.clone())
-    }
-}
-
-fn list(words: &[&str]) -> String {
-    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
-}
-
-fn metas(tokens: TokenStream, errors: &mut Errors) -> Punctuated<Meta, Token![,]> {
-    errors.take(Punctuated::parse_terminated.parse2(tokens)).unwrap_or_default()
-}
-
-fn flag(meta: &Meta) -> syn::Result<()> {
-    match meta {
-        Meta::Path(_) => Ok(()),
-        Meta::List(list) => Err(syn::Error::new_spanned(&list.tokens, "this key takes no value")),
-        Meta::NameValue(pair) => {
-            Err(syn::Error::new_spanned(&pair.value, "this key takes no value"))
-        }
-    }
-}
-
-/// The value of `key = value`, free of the groups that `macro_rules!` puts around fragments.
-fn value<'a>(meta: &'a Meta, wanted: &str) -> syn::Result<&'a Expr> {
-    let Meta::NameValue(pair) = meta else {
-        return Err(syn::Error::new_spanned(meta, format!("this key is written `{wanted}`")));
-    };
-    Ok(ungrouped(&pair.value))
-}
-
-fn ungrouped(mut expr: &Expr) -> &Expr {
-    while let Expr::Group(group) = expr {
-        expr = &group.expr;
-    }
-    expr
-}
-
-fn string(meta: &Meta, example: &str) -> syn::Result<LitStr> {
-    match value(meta, example)? {
-        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Ok(text.clone()),
-        other => Err(syn::Error::new_spanned(other, format!("a string is expected: `{example}`"))),
-    }
-}
-
-fn path(meta: &Meta, wanted: &str) -> syn::Result<ExprPath> {
-    let key = meta.path().get_ident().map(Ident::to_string).unwrap_or_default();
-    match value(meta, &format!("{key} = path"))? {
-        Expr::Path(path) => Ok(path.clone()),
-        other => Err(syn::Error::new_spanned(other, format!("a path is expected: {wanted}"))),
-    }
-}
-
-fn attempts(value: &Expr) -> syn::Result<u32> {
-    let Expr::Lit(ExprLit { lit: Lit::Int(count), .. }) = ungrouped(value) else {
-        return Err(syn::Error::new_spanned(value, "a whole number of attempts is expected"));
-    };
-    match count.base10_parse() {
-        Ok(0) => Err(syn::Error::new(
-            count.span(),
-            "0 attempts would never call the dependency; 1 is a single attempt without a retry",
-        )),
-        Ok(count) => Ok(count),
-        Err(_) => Err(syn::Error::new(
-            count.span(),
-            format!("a number of attempts is a whole number from 1 to {}", u32::MAX),
-        )),
-    }
-}
-
-/// A length of time; `why_not` says what is wrong with none at all.
-fn duration(text: &LitStr, why_not: &str) -> syn::Result<Duration> {
-    match humantime::parse_duration(&text.value()) {
-        Ok(Duration::ZERO) => Err(syn::Error::new(text.span(), why_not)),
-        Ok(length) => Ok(length),
-        Err(error) => Err(syn::Error::new(
-            text.span(),
-            format!("not a length of time such as \"300ms\" or \"1m 30s\": {error}"),
-        )),
-    }
 }

@@ -1,0 +1,285 @@
+//! The body of a method that passes the guards.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{ExprPath, Ident, Type};
+
+use super::Context;
+use super::method::{function, local, service, this};
+use crate::resilient::model::{Arg, Method, Passing, Receiver, Sharing};
+
+/// The locals of a guarded body, out of reach of the user's names.
+struct Locals {
+    link: Ident,
+    service: Ident,
+    call: Ident,
+    key: Ident,
+    result: Ident,
+    error: Ident,
+    answer: Ident,
+}
+
+impl Locals {
+    fn new(output: &Type) -> Self {
+        Self {
+            link: local("__link"),
+            service: local("__service"),
+            call: local("__call"),
+            key: local("__key"),
+            // At the type that it has, so that whatever is wrong with that type is seen there.
+            result: Ident::new("__seawall_result", output.span()),
+            error: local("__error"),
+            answer: local("__answer"),
+        }
+    }
+}
+
+/// The body of a method that passes the guards.
+pub(super) fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
+    let support = &context.support;
+    let locals = Locals::new(output);
+    let Locals { link, service, call, result, .. } = &locals;
+    let this = this(method);
+    let held = if method.is_eager() {
+        let kept = local("__kept");
+        quote!(#kept)
+    } else {
+        quote!(#this.link)
+    };
+    // Whoever has the service for itself asks for it in each attempt.
+    let lend = is_lent(context, method).then(|| quote!(let #service = #link.service();));
+    let (indices, name) = (&context.indices, &method.sig.ident);
+    let attempts = attempts(context, method, output, &locals);
+    let fallback =
+        method.call.fallback.as_ref().map(|path| fallback(context, method, path, output, &locals));
+    let here = context.support_at(output.span());
+    let finish = quote_spanned!(output.span()=> #here::Call::finish(&mut #call, #result));
+    let answer = answer(context, method, output, result);
+    let (key, by_key) = key(context, method, &locals).unzip();
+    quote! {
+        let #link = &#held;
+        #lend
+        #key
+        let mut #call = #support::Call::begin(#link.methods(), #indices::#name as usize);
+        #by_key
+        let #result = #attempts;
+        #fallback
+        let #result = #finish;
+        #answer
+    }
+}
+
+/// Finding the key, before the call begins and takes the arguments; and having the call go by it.
+fn key(
+    context: &Context<'_>,
+    method: &Method,
+    locals: &Locals,
+) -> Option<(TokenStream, TokenStream)> {
+    let path = method.call.key.as_ref()?;
+    let Locals { link, call, key, .. } = locals;
+    // Where it is not `Display`, or the function not what it should be, the complaint belongs at its name.
+    let support = context.support_at(path.span());
+    let value = match method.key_argument() {
+        Some(_) => quote!(&#path),
+        None => {
+            let args = list(method, |arg| {
+                let name = &arg.name;
+                match arg.passing {
+                    Passing::Lent => quote!(#name),
+                    Passing::Exclusive => quote!(&*#name),
+                    Passing::Opaque | Passing::Owned => quote!(&#name),
+                }
+            });
+            quote_spanned!(path.span()=> &#path(#args))
+        }
+    };
+    let found = quote_spanned!(path.span()=> let #key = #support::key(#link.methods(), #value););
+    let support = &context.support;
+    Some((found, quote!(#support::Call::by_key(&mut #call, &#key);)))
+}
+
+/// Whether all attempts, and a fallback, borrow one service.
+fn is_lent(context: &Context<'_>, method: &Method) -> bool {
+    let by_reference = matches!(method.receiver, Receiver::Shared(_));
+    (by_reference && context.model.options.sharing != Sharing::Exclusive && !method.is_eager())
+        || method.call.fallback.is_some()
+}
+
+/// The future of one attempt, as an expression; `kept`: the arguments are needed again.
+fn attempt(context: &Context<'_>, method: &Method, locals: &Locals, kept: bool) -> TokenStream {
+    let Locals { link, service, .. } = locals;
+    let function = function(context, method);
+    let passed = |arg: &Arg| if kept { self::kept(context, arg) } else { name(arg) };
+    let args = list(method, passed);
+    // The arguments first, so that a block that owns them has this attempt's own.
+    let bound = || {
+        let bound = method.args.iter().map(|arg| {
+            let (cfgs, name, value) = (&arg.cfgs, &arg.name, passed(arg));
+            quote!(#(#cfgs)* let #name = #value;)
+        });
+        quote!(#(#bound)*)
+    };
+    let (given, one) = (given(method), local("__one"));
+    let future = if method.is_eager() {
+        let asked = local("__asked");
+        quote!(#asked)
+    } else if context.model.options.sharing == Sharing::Exclusive {
+        let (bound, lent) = (bound(), lent(method, &one));
+        quote!({
+            #bound
+            async move {
+                let mut #one = #link.shared().lock().await;
+                #function(#lent, #given).await
+            }
+        })
+    } else if matches!(method.receiver, Receiver::Exclusive(_)) {
+        let bound = bound();
+        quote!({
+            #bound
+            let mut #one = ::core::clone::Clone::clone(#link.service());
+            async move { #function(&mut #one, #given).await }
+        })
+    } else if matches!(method.receiver, Receiver::Arc(_)) {
+        let service = self::service(method, &quote!(#link));
+        quote!(#function(#service, #args))
+    } else {
+        quote!(#function(#service, #args))
+    };
+    match context.on_fault(method) {
+        Some(_) => {
+            let support = &context.support;
+            quote!(#support::certain(#future))
+        }
+        None => future,
+    }
+}
+
+/// What a guard of the service lends to the method.
+fn lent(method: &Method, guard: &Ident) -> TokenStream {
+    match method.receiver {
+        Receiver::Exclusive(_) => quote!(&mut *#guard),
+        _ => quote!(&*#guard),
+    }
+}
+
+/// The dependency's part of the call.
+fn attempts(context: &Context<'_>, method: &Method, output: &Type, locals: &Locals) -> TokenStream {
+    let call = &locals.call;
+    let rules = rules(context, method, output);
+    let attempt = attempt(context, method, locals, method.keeps_arguments());
+    // Where the method's type is not a `Result`, the complaint belongs at the type.
+    let span = output.span();
+    let support = context.support_at(span);
+    let how = if method.call.idempotent { quote!(repeat) } else { quote!(once) };
+    // The closure owns the arguments, so that they need not be `Sync` to be kept over an attempt. But a fallback gets them
+    // in the end: until then they are borrowed.
+    let owns = method.call.fallback.is_none().then(|| quote!(move));
+    quote_spanned!(span=> #support::Call::#how(&mut #call, #owns || #attempt, #rules).await)
+}
+
+fn rules(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
+    let span = output.span();
+    let support = context.support_at(span);
+    let (call, options) = (&method.call, &context.model.options);
+    // What the method says goes over what the trait says.
+    let classify = call.classify.as_ref().or(options.classify.as_ref());
+    let retry_after = call.retry_after.as_ref().or(options.retry_after.as_ref());
+    let quota = call.quota.as_ref().or(options.quota.as_ref());
+    let when = call.retry.as_ref().and_then(|retry| retry.when.as_ref());
+    let fields: Vec<_> = [
+        classify.map(|path| quote!(classify: #path)),
+        when.map(|path| quote!(retry_if: #path)),
+        retry_after.map(|path| quote!(retry_after: #path)),
+        quota.map(|path| quote!(quota: #path)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let usual = quote_spanned!(span=> #support::Rules::USUAL);
+    // A constant, so that a call has nothing to write.
+    match fields.as_slice() {
+        [] => quote_spanned!(span=> &const { #usual }),
+        all @ [_, _, _, _] => quote!(&const { #support::Rules::<#output> { #(#all),* } }),
+        some => quote!(&const { #support::Rules::<#output> { #(#some),*, ..#usual } }),
+    }
+}
+
+fn fallback(
+    context: &Context<'_>,
+    method: &Method,
+    path: &ExprPath,
+    output: &Type,
+    locals: &Locals,
+) -> TokenStream {
+    let support = &context.support;
+    let Locals { service, call, result, error, answer, .. } = locals;
+    let args = given(method);
+    // Where the function is not what it should be, the complaint belongs at its name.
+    let here = context.support_at(path.span());
+    let asked = quote_spanned! {path.span()=>
+        #here::Call::fall_back::<#output, _>(&mut #call, || #path(#service, &#error, #args)).await
+    };
+    quote! {
+        let #result = match #result {
+            ::core::result::Result::Err(#error) if #call.may_fall_back(&#error) => {
+                let #answer = #asked;
+                match #answer {
+                    ::core::option::Option::Some(#answer) => {
+                        #support::Fallible::into_result(#answer).map_err(#support::CallError::Inner)
+                    }
+                    ::core::option::Option::None => ::core::result::Result::Err(#error),
+                }
+            }
+            #result => #result,
+        };
+    }
+}
+
+/// From Seawall's result to what the caller was promised.
+fn answer(context: &Context<'_>, method: &Method, output: &Type, result: &Ident) -> TokenStream {
+    let options = &context.model.options;
+    if options.wrapped.is_some() {
+        return quote!(#result);
+    }
+    if let Some(path) = context.on_fault(method) {
+        let support = context.support_at(path.span());
+        return quote_spanned!(path.span()=> #support::answer_or::<#output>(#result, #path));
+    }
+    // Where the type is not a `Result`, or its error cannot be made of a `Fault`, the complaint
+    // belongs at the type.
+    let span = output.span();
+    let support = context.support_at(span);
+    match context.fault_with(method) {
+        Some(path) => quote_spanned!(span=> #support::answer_with::<#output>(#result, #path)),
+        None => quote_spanned!(span=> #support::answer::<#output>(#result)),
+    }
+}
+
+/// The arguments as they came.
+pub(super) fn given(method: &Method) -> TokenStream {
+    list(method, name)
+}
+
+fn name(arg: &Arg) -> TokenStream {
+    let name = &arg.name;
+    quote!(#name)
+}
+
+/// An argument for one attempt, with the original kept.
+fn kept(context: &Context<'_>, arg: &Arg) -> TokenStream {
+    let (support, name) = (&context.support, &arg.name);
+    match arg.passing {
+        // Where the type is not `Clone`, the complaint belongs at the argument.
+        Passing::Owned => quote_spanned!(name.span()=> #support::cloned(&#name)),
+        _ => quote!(#name),
+    }
+}
+
+fn list(method: &Method, passed: impl Fn(&Arg) -> TokenStream) -> TokenStream {
+    let args = method.args.iter().map(|arg| {
+        let (cfgs, value) = (&arg.cfgs, passed(arg));
+        quote!(#(#cfgs)* #value)
+    });
+    quote!(#(#args),*)
+}

@@ -1,0 +1,124 @@
+//! The keys of an attribute, and what may stand behind each.
+
+use std::time::Duration;
+
+use proc_macro2::TokenStream;
+use syn::parse::Parser;
+use syn::punctuated::Punctuated;
+use syn::{Expr, ExprLit, ExprPath, Ident, Lit, LitStr, Meta, Path, Token};
+
+use crate::resilient::errors::Errors;
+
+/// The keys of one attribute: each known, each given once.
+pub(super) struct Keys {
+    place: &'static str,
+    known: &'static [&'static str],
+    seen: Vec<Ident>,
+}
+
+impl Keys {
+    pub(super) fn new(place: &'static str, known: &'static [&'static str]) -> Self {
+        Self { place, known, seen: Vec::new() }
+    }
+
+    /// The key of `meta`, unless it is unknown or has been seen before.
+    pub(super) fn admit(&mut self, meta: &Meta, errors: &mut Errors) -> Option<Ident> {
+        let Some(key) = meta.path().get_ident().filter(|key| self.known.iter().any(|k| key == k))
+        else {
+            let (place, known) = (self.place, list(self.known));
+            errors.over(meta.path(), format!("unknown key; `{place}` takes {known}"));
+            return None;
+        };
+        if self.seen.contains(key) {
+            errors.over(key, format!("`{key}` is given twice"));
+            return None;
+        }
+        self.seen.push(key.clone());
+        Some(key.clone())
+    }
+}
+
+pub(super) fn list(words: &[&str]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+pub(super) fn metas(tokens: TokenStream, errors: &mut Errors) -> Punctuated<Meta, Token![,]> {
+    errors.take(Punctuated::parse_terminated.parse2(tokens)).unwrap_or_default()
+}
+
+pub(super) fn flag(meta: &Meta) -> syn::Result<()> {
+    match meta {
+        Meta::Path(_) => Ok(()),
+        Meta::List(list) => Err(syn::Error::new_spanned(&list.tokens, "this key takes no value")),
+        Meta::NameValue(pair) => {
+            Err(syn::Error::new_spanned(&pair.value, "this key takes no value"))
+        }
+    }
+}
+
+/// The value of `key = value`, free of the groups that `macro_rules!` puts around fragments.
+fn value<'a>(meta: &'a Meta, wanted: &str) -> syn::Result<&'a Expr> {
+    let Meta::NameValue(pair) = meta else {
+        return Err(syn::Error::new_spanned(meta, format!("this key is written `{wanted}`")));
+    };
+    Ok(ungrouped(&pair.value))
+}
+
+fn ungrouped(mut expr: &Expr) -> &Expr {
+    while let Expr::Group(group) = expr {
+        expr = &group.expr;
+    }
+    expr
+}
+
+pub(super) fn string(meta: &Meta, example: &str) -> syn::Result<LitStr> {
+    match value(meta, example)? {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Ok(text.clone()),
+        other => Err(syn::Error::new_spanned(other, format!("a string is expected: `{example}`"))),
+    }
+}
+
+pub(super) fn path(meta: &Meta, wanted: &str) -> syn::Result<ExprPath> {
+    let key = meta.path().get_ident().map(Ident::to_string).unwrap_or_default();
+    match value(meta, &format!("{key} = path"))? {
+        Expr::Path(path) => Ok(path.clone()),
+        other => Err(syn::Error::new_spanned(other, format!("a path is expected: {wanted}"))),
+    }
+}
+
+/// The paths of `key(path, path)`; at least one.
+pub(super) fn paths(meta: &Meta, example: &str) -> syn::Result<Vec<Path>> {
+    let wrong = || syn::Error::new_spanned(meta, format!("this key is written `{example}`"));
+    let Meta::List(list) = meta else { return Err(wrong()) };
+    let paths = Punctuated::<Path, Token![,]>::parse_terminated.parse2(list.tokens.clone())?;
+    if paths.is_empty() { Err(wrong()) } else { Ok(paths.into_iter().collect()) }
+}
+
+pub(super) fn attempts(value: &Expr) -> syn::Result<u32> {
+    let Expr::Lit(ExprLit { lit: Lit::Int(count), .. }) = ungrouped(value) else {
+        return Err(syn::Error::new_spanned(value, "a whole number of attempts is expected"));
+    };
+    match count.base10_parse() {
+        Ok(0) => Err(syn::Error::new(
+            count.span(),
+            "0 attempts would never call the dependency; 1 is a single attempt without a retry",
+        )),
+        Ok(count) => Ok(count),
+        Err(_) => Err(syn::Error::new(
+            count.span(),
+            format!("a number of attempts is a whole number from 1 to {}", u32::MAX),
+        )),
+    }
+}
+
+/// A length of time; `why_not` says what is wrong with none at all.
+pub(super) fn duration(text: &LitStr, why_not: &str) -> syn::Result<Duration> {
+    match humantime::parse_duration(&text.value()) {
+        Ok(Duration::ZERO) => Err(syn::Error::new(text.span(), why_not)),
+        Ok(length) => Ok(length),
+        Err(error) => Err(syn::Error::new(
+            text.span(),
+            format!("not a length of time such as \"300ms\" or \"1m 30s\": {error}"),
+        )),
+    }
+}
