@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use seawall::clock::Moment;
 use seawall::event::{Event, Observer, State};
 use seawall::prelude::*;
 use seawall::time::Time;
 use tokio::task::LocalSet;
-use tokio::time::{Instant, sleep, sleep_until};
 
 /// The dependency.
 #[resilient]
@@ -23,7 +23,8 @@ pub(crate) trait Service {
 pub(crate) struct Simulated {
     pub(crate) answers_after: Duration,
     pub(crate) bursts: Option<Bursts>,
-    pub(crate) began: Instant,
+    pub(crate) time: Time,
+    pub(crate) began: Moment,
 }
 
 /// When everything fails: for `length` out of every `every`, first after half of that.
@@ -42,8 +43,9 @@ impl Bursts {
 
 impl Service for Simulated {
     async fn work(&self) -> io::Result<()> {
-        let is_ill = self.bursts.is_some_and(|bursts| bursts.is_ill(self.began.elapsed()));
-        sleep(self.answers_after).await;
+        let is_ill =
+            self.bursts.is_some_and(|bursts| bursts.is_ill(self.time.now().since(self.began)));
+        self.time.sleep(self.answers_after).await;
         if is_ill { Err(io::ErrorKind::ConnectionRefused.into()) } else { Ok(()) }
     }
 }
@@ -115,22 +117,23 @@ pub(crate) fn send(
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     LocalSet::new().block_on(&runtime, async {
-        let began = Instant::now();
+        let time = Time::tokio();
+        let began = time.now();
         let calls = u64::from(load.per_second) * load.lasts.as_secs();
         let outcome = Arc::new(Outcome { calls, ..Outcome::default() });
         let seawall = Seawall::builder()
             .policy_text("incident.toml", policy)
             .observer(Openings(Arc::clone(&outcome.openings)))
-            .time(Time::tokio())
+            .time(time.clone())
             .seed(1)
             .on_this_runtime()
             .start()?;
-        let service = Simulated { answers_after, bursts, began };
+        let service = Simulated { answers_after, bursts, time: time.clone(), began };
         let client: ServiceClient<Simulated> = seawall.spawn("service", service).await?;
         let mut last = None;
         for call in 0..calls {
             let at = Duration::from_nanos(call * 1_000_000_000 / u64::from(load.per_second));
-            sleep_until(began + at).await;
+            time.sleep_until(began + at).await;
             let (client, outcome) = (client.clone(), Arc::clone(&outcome));
             let is_ill = bursts.is_some_and(|bursts| bursts.is_ill(at));
             last = Some(tokio::task::spawn_local(async move {

@@ -208,3 +208,10 @@ use proc_macro::TokenStream;
 pub fn resilient(args: TokenStream, item: TokenStream) -> TokenStream {
     resilient::resilient(args.into(), item.into()).into()
 }
+
+/// What `#[resilient(with(…))]` calls for each part. Not for use by hand.
+#[doc(hidden)]
+#[proc_macro]
+pub fn resilient_part(input: TokenStream) -> TokenStream {
+    resilient::resilient_part(input.into()).into()
+}

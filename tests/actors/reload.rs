@@ -340,7 +340,7 @@ fn waits_that_leave_no_time_for_the_attempt_are_warned_of_at_the_start_and_after
     let file = File::new("doubtful", &format!("[pay]\n{times}bulkhead.max_wait = \"1900ms\"\n"));
     let (tell, events) = Tell::new();
     let seawall =
-        Seawall::builder().time(&Time::manual()).observer(tell).policy_file(&file.0).start();
+        Seawall::builder().time(Time::manual()).observer(tell).policy_file(&file.0).start();
     let seawall = seawall.unwrap();
     let warned = || match events.try_recv() {
         Ok(Event::PolicyWarning { dependency, warning, .. }) => format!("{dependency}: {warning}"),

@@ -1,12 +1,17 @@
 //! What generated clients run on. Application code names nothing here except through `#[resilient]`.
 
+mod parts;
 mod proxy;
 mod support;
+
+#[cfg(feature = "macros")]
+pub use seawall_macros::resilient_part;
 
 pub use crate::call::{Call, Rules};
 pub use crate::dependency::{Key, MethodSpec, MethodTable};
 pub use crate::error::{CallError, Fallible, Fault};
 pub use crate::outcome::Class;
+pub use parts::{Part, all_methods, method_count};
 pub use proxy::{Exclusive, ExclusiveGuard, Link, Proxy};
 pub use support::{
     CallKey, Resend, TakesFault, answer, answer_or, answer_with, certain, cloned, key,

@@ -30,6 +30,18 @@ pub struct MethodSpec {
     pub fallback: bool,
 }
 
+impl MethodSpec {
+    /// One of which nothing is said.
+    pub const NONE: Self = Self {
+        name: "",
+        idempotent: false,
+        timeout: None,
+        slow_call: None,
+        max_attempts: None,
+        fallback: false,
+    };
+}
+
 /// How one method's calls are run: every layer of settings laid over the next, at spawn and whenever
 /// the policy changes. Each is read by itself: a call that a change overtakes may go by some of both.
 #[derive(Debug, Default)]

@@ -305,8 +305,7 @@ impl Dependency {
         self.pending.load(Ordering::SeqCst)
     }
 
-    /// Calls that have not ended, those among them too that some thread is busy with and that have had
-    /// nothing to wait for yet. Of both kinds at once it may count too few, but never none.
+    /// Calls that have not ended, those too that have not had to wait. Of both kinds it may count too few, but never none.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
         self.pending().max(u64::from(self.gate.waiting_room().permits().active_and_fence()))

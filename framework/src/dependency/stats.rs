@@ -130,7 +130,7 @@ impl MethodStats {
     fn good_attempts(&self) -> Box<[u64; BUCKETS]> {
         let mut buckets = Box::new([0; BUCKETS]);
         for stripe in self.stripes.get().into_iter().flatten() {
-            sum(&mut *buckets, &stripe.success_latency);
+            sum(&mut buckets, &stripe.success_latency);
         }
         if let Some(waited) = self.waited.get() {
             for (total, waited) in buckets.iter_mut().zip(waited.iter()) {

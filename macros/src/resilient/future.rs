@@ -13,7 +13,7 @@ pub(crate) enum Returned {
     /// A future.
     Future {
         /// What it resolves to.
-        output: Type,
+        output: Box<Type>,
         /// It is boxed, by whatever name.
         is_boxed: bool,
         /// It borrows nothing.
@@ -63,7 +63,7 @@ pub(crate) fn read(ty: &Type) -> Returned {
 /// A type that `#[call(future)]` says is a boxed future.
 pub(crate) fn named(ty: &Type) -> Returned {
     Returned::Future {
-        output: parse_quote!(<#ty as ::core::future::Future>::Output),
+        output: Box::new(parse_quote!(<#ty as ::core::future::Future>::Output)),
         is_boxed: true,
         is_static: !has_lifetime(ty.to_token_stream()),
         is_send: true,
@@ -76,7 +76,7 @@ fn read_impl(bounds: &Bounds) -> Returned {
     if let Some(output) = future_of(bounds) {
         // `Send` may be hidden in a bound of the project's own, or come from another attribute.
         return Returned::Future {
-            output,
+            output: Box::new(output),
             is_boxed: false,
             is_static: lifetime_is_static(bounds) == Some(true),
             is_send: true,
@@ -115,7 +115,9 @@ fn read_box_future(arguments: &AngleBracketedGenericArguments, is_send: bool) ->
         _ => false,
     });
     match output {
-        Some(output) => Returned::Future { output, is_boxed: true, is_static, is_send },
+        Some(output) => {
+            Returned::Future { output: Box::new(output), is_boxed: true, is_static, is_send }
+        }
         None => Returned::Unclear,
     }
 }
@@ -128,7 +130,7 @@ fn read_pin(arguments: &AngleBracketedGenericArguments) -> Returned {
     let bounds = &object.bounds;
     match future_of(bounds) {
         Some(output) => Returned::Future {
-            output,
+            output: Box::new(output),
             is_boxed: true,
             // In a return type a trait object without a lifetime is `'static`.
             is_static: lifetime_is_static(bounds).unwrap_or(true),

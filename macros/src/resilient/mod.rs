@@ -28,9 +28,27 @@ pub(crate) fn resilient(args: TokenStream, item: TokenStream) -> TokenStream {
         // The compiler has parsed the item before us, so this is syntax that is newer than we are.
         Err(error) => return error.into_compile_error(),
     };
-    let model = parse::parse(args, definition, &mut errors);
-    let client = validate::validate(&model, &mut errors);
-    let expansion = expand::expand(&model, client);
+    let model = parse::parse(args.clone(), definition, &mut errors);
+    let extent = validate::validate(&model, &mut errors);
+    let expansion = if model.options.part.is_some() {
+        expand::part(&model, extent, &args, &item)
+    } else {
+        expand::expand(&model, extent)
+    };
     let errors = errors.into_tokens();
     quote!(#expansion #errors)
+}
+
+/// A client's impl of a trait that is a part of its own.
+pub(crate) fn resilient_part(input: TokenStream) -> TokenStream {
+    let implemented = expand::pieces(input).and_then(|(args, definition, site)| {
+        let definition = syn::parse2(definition)?;
+        // What is wrong with it has been said where it stands.
+        let mut errors = Errors::default();
+        let mut model = parse::parse(args, definition, &mut errors);
+        (model.client, model.service) = (site.client.clone(), site.service.clone());
+        let extent = validate::validate(&model, &mut errors);
+        Ok(expand::implement(&model, extent, site))
+    });
+    implemented.unwrap_or_else(syn::Error::into_compile_error)
 }

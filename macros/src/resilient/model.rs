@@ -36,8 +36,14 @@ pub(crate) struct Options {
     pub(crate) inherent: Option<Span>,
     /// How methods that take `&mut self` have the service.
     pub(crate) sharing: Sharing,
+    /// `part`, at its key: other traits' clients implement it, and it has none of its own.
+    pub(crate) part: Option<Span>,
+    /// `with(A, B)`: supertraits that are parts.
+    pub(crate) with: Vec<Path>,
     /// `markers(A, B)`: empty traits that the client implements too.
     pub(crate) markers: Vec<Path>,
+    /// `remote = path`: the trait is another crate's, and is only written down here.
+    pub(crate) remote: Option<Path>,
     /// `boxed_by(path)`: an attribute that boxes the trait's futures.
     pub(crate) boxed_by: Option<Path>,
     /// `classify = path`, for every method that names none of its own.
@@ -250,7 +256,9 @@ impl Model {
     /// Whether the client's futures are to be `Send`, so that the service has to be too.
     pub(crate) fn is_send(&self) -> bool {
         self.methods.iter().filter(|method| method.is_guarded()).any(|method| match method.coming {
-            Coming::Async => !self.boxing.is_local,
+            Coming::Async => {
+                !self.boxing.is_local && (self.boxing.is_there() || self.is_rewritten())
+            }
             Coming::Future { is_send, .. } => is_send,
             _ => false,
         })
@@ -258,7 +266,9 @@ impl Model {
 
     /// Whether `async fn`s are rewritten, so that their futures are `Send`: nothing else makes them so.
     pub(crate) fn is_rewritten(&self) -> bool {
-        !self.boxing.is_there() && self.methods.iter().any(|method| method.coming == Coming::Async)
+        !self.boxing.is_there()
+            && self.options.remote.is_none()
+            && self.methods.iter().any(|method| method.coming == Coming::Async)
     }
 
     /// Whether the service may be a `dyn` of the trait: nothing in the trait stands against it, as far as can be seen.

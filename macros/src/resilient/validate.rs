@@ -33,7 +33,11 @@ pub(crate) fn validate(model: &Model, errors: &mut Errors) -> Extent {
             check_passed_on(model, method, errors);
         }
     }
-    if errors.is_empty() && !model.methods.iter().any(Method::is_guarded) {
+    if errors.is_empty()
+        && model.options.part.is_none()
+        && model.options.with.is_empty()
+        && !model.methods.iter().any(Method::is_guarded)
+    {
         errors.over(
             &model.definition.ident,
             "nothing in this trait would be guarded: no method is async, returns a future, or is without `skip`",
@@ -72,6 +76,7 @@ fn check_trait(model: &Model, errors: &mut Errors) -> bool {
 }
 
 fn check_items(model: &Model, errors: &mut Errors) {
+    check_part(model, errors);
     if let (Some(_), Some(span)) = (model.options.wrapped, model.options.inherent) {
         errors.push(span, "`errors = \"wrapped\"` makes inherent methods already");
     }
@@ -85,6 +90,34 @@ fn check_items(model: &Model, errors: &mut Errors) {
                 errors.over(other, "`#[resilient]` cannot see what this becomes: write it out")
             }
         }
+    }
+}
+
+/// A part has no client, and so none of a client's options.
+fn check_part(model: &Model, errors: &mut Errors) {
+    let options = &model.options;
+    for path in
+        options.with.iter().filter(|path| path.segments.iter().any(|it| !it.arguments.is_none()))
+    {
+        errors.over(path, "a part has no type parameters");
+    }
+    let Some(span) = options.part else { return };
+    let is_client =
+        options.client.is_some() || options.wrapped.is_some() || options.inherent.is_some();
+    if options.remote.is_some() {
+        errors.push(
+            span,
+            "a `part` is a trait of one's own: its attribute leaves something beside it",
+        );
+    }
+    if is_client || !options.with.is_empty() || !options.markers.is_empty() {
+        errors.push(span, "a `part` has no client of its own: name the client, and what else it implements, where it is used");
+    }
+    if let Some(param) = model.definition.generics.params.first() {
+        errors.over(param, "a `part` has no type parameters");
+    }
+    if options.sharing != Sharing::Shared {
+        errors.push(span, "a `part` is shared as the client is that it is a part of");
     }
 }
 

@@ -2,9 +2,10 @@ use std::io;
 
 #[seawall::resilient]
 trait Payments {
+    // These the client gives way to.
     async fn spawn(&self) -> io::Result<()>;
-    async fn clone(&self) -> io::Result<()>;
     fn service(&self) -> u64;
+    async fn clone(&self) -> io::Result<()>;
 }
 
 #[seawall::resilient(errors = "wrapped")]

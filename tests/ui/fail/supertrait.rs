@@ -1,8 +1,11 @@
-use std::fmt::Display;
 use std::io;
 
+trait Named {
+    fn name(&self) -> String;
+}
+
 #[seawall::resilient]
-trait Payments: Display {
+trait Payments: Named {
     async fn charge(&self) -> io::Result<()>;
 }
 

@@ -6,6 +6,10 @@ use std::io;
 
 use seawall::resilient;
 
+fn nothing(_: seawall::Fault) -> u8 {
+    0
+}
+
 #[resilient]
 trait Shop {
     const NAME: &'static str;
@@ -25,6 +29,8 @@ trait Shop {
         from > 8
     }
     fn name() -> String;
+    /// Guarded as an async one is.
+    #[call(on_fault = nothing)]
     fn late(&self) -> impl Future<Output = u8> + Send;
     /// By value: each keeps the trait's own.
     fn boxed(self) -> Box<Self>

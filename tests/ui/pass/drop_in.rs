@@ -7,11 +7,26 @@ use std::io;
 use seawall::resilient;
 
 #[resilient]
-trait Greeter: Display {
+trait Greeter: Display + Named {
     async fn greet(&self, name: &str) -> io::Result<String>;
 }
 
+/// A supertrait of one's own is the user's to give the client.
+trait Named {
+    fn name(&self) -> &'static str;
+}
+impl<S: Greeter> Named for GreeterClient<S> {
+    fn name(&self) -> &'static str {
+        self.service().name()
+    }
+}
+
 struct English;
+impl Named for English {
+    fn name(&self) -> &'static str {
+        "English"
+    }
+}
 impl Greeter for English {
     async fn greet(&self, name: &str) -> io::Result<String> {
         Ok(format!("hello {name}"))
@@ -22,13 +37,6 @@ impl Display for English {
         f.write_str("English")
     }
 }
-/// A supertrait is the user's to give the client.
-impl<S: Greeter> Display for GreeterClient<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.service().fmt(f)
-    }
-}
-
 /// Knows nothing of guards.
 struct Door<G> {
     greeter: G,
@@ -41,6 +49,7 @@ impl<G: Greeter + Clone + 'static> Door<G> {
 }
 
 async fn greeted(greeter: impl Greeter) -> io::Result<String> {
+    let _ = (greeter.name(), greeter.to_string());
     greeter.greet("all").await
 }
 

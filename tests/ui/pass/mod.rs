@@ -11,7 +11,6 @@ mod generic_methods;
 mod generic_trait;
 mod hygiene;
 mod keyed;
-mod nothing_guarded;
 mod renamed_crate;
 mod result_aliases;
 mod strict_lints;
@@ -35,7 +34,6 @@ programs! {
     generic_trait,
     hygiene,
     keyed,
-    nothing_guarded,
     renamed_crate,
     result_aliases,
     strict_lints,

@@ -50,6 +50,7 @@ pub(super) fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> 
     // Whoever has the service for itself asks for it in each attempt.
     let lend = is_lent(context, method).then(|| quote!(let #service = #link.service();));
     let (indices, name) = (&context.indices, &method.sig.ident);
+    let first = context.first();
     let attempts = attempts(context, method, output, &locals);
     let fallback =
         method.call.fallback.as_ref().map(|path| fallback(context, method, path, output, &locals));
@@ -61,7 +62,7 @@ pub(super) fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> 
         let #link = &#held;
         #lend
         #key
-        let mut #call = #support::Call::begin(#link.methods(), #indices::#name as usize);
+        let mut #call = #support::Call::begin(#link.methods(), #first #indices::#name as usize);
         #by_key
         let #result = #attempts;
         #fallback
@@ -140,17 +141,16 @@ fn attempt(context: &Context<'_>, method: &Method, locals: &Locals, kept: bool) 
             let mut #one = ::core::clone::Clone::clone(#link.service());
             async move { #function(&mut #one, #given).await }
         })
-    } else if matches!(method.receiver, Receiver::Arc(_)) {
-        let service = self::service(method, &quote!(#link));
-        quote!(#function(#service, #args))
     } else {
-        quote!(#function(#service, #args))
+        let lent = match method.receiver {
+            Receiver::Arc(_) => self::service(method, &quote!(#link)),
+            _ => quote!(#service),
+        };
+        quote!(#function(#lent, #args))
     };
+    let support = &context.support;
     match context.on_fault(method) {
-        Some(_) => {
-            let support = &context.support;
-            quote!(#support::certain(#future))
-        }
+        Some(_) => quote!(#support::certain(#future)),
         None => future,
     }
 }
@@ -171,7 +171,7 @@ fn attempts(context: &Context<'_>, method: &Method, output: &Type, locals: &Loca
     // Where the method's type is not a `Result`, the complaint belongs at the type.
     let span = output.span();
     let support = context.support_at(span);
-    let how = if method.call.idempotent { quote!(repeat) } else { quote!(once) };
+    let how = Ident::new(if method.call.idempotent { "repeat" } else { "once" }, span);
     // The closure owns the arguments, so that they need not be `Sync` to be kept over an attempt. But a fallback gets them
     // in the end: until then they are borrowed.
     let owns = method.call.fallback.is_none().then(|| quote!(move));

@@ -7,7 +7,7 @@ use quote::quote;
 use syn::ext::IdentExt;
 use syn::{GenericParam, TraitItem, TypeParamBound};
 
-use super::{Context, method};
+use super::{Context, method, parts};
 use crate::resilient::model::{Coming, Method, Sharing, cfgs};
 use crate::resilient::validate::OWN_NAMES;
 
@@ -19,7 +19,7 @@ pub(super) fn client(context: &Context<'_>) -> TokenStream {
     let (copied, shown) = (clone(context), debug(context));
     let (proxy, own) = (proxy(context), own(context));
     let methods = if context.model.is_inherent() { inherent(context) } else { trait_impl(context) };
-    let also = also(context);
+    let (also, of_parts) = (also(context), parts::impls(context));
     quote! {
         #definition
 
@@ -33,6 +33,7 @@ pub(super) fn client(context: &Context<'_>) -> TokenStream {
             #own
             #methods
             #also
+            #of_parts
         };
     }
 }
@@ -50,6 +51,10 @@ fn definition(context: &Context<'_>) -> TokenStream {
         "It implements the trait, so it can stand wherever the service could."
     };
     let lists = lists(context);
+    let name = match &context.model.options.remote {
+        Some(remote) => quote!(#remote).to_string().replace(' ', ""),
+        None => name.to_string(),
+    };
     let summary = format!(
         "Calls a [`{name}`] through the guards of its dependency: `#[resilient]` made it. {how}"
     );
@@ -135,7 +140,7 @@ fn markers<'a>(context: &'a Context<'_>) -> impl Iterator<Item = TokenStream> + 
     })
 }
 
-fn indices(context: &Context<'_>) -> TokenStream {
+pub(super) fn indices(context: &Context<'_>) -> TokenStream {
     let indices = &context.indices;
     let variants = context.guarded().map(|method| {
         let (cfgs, name) = (method.cfgs(), &method.sig.ident);
@@ -182,7 +187,7 @@ fn proxy(context: &Context<'_>) -> TokenStream {
     let service = &context.model.service;
     let (params, _, conditions) = context.lasting.split_for_impl();
     let (_, arguments, _) = context.plain.split_for_impl();
-    let specs = context.guarded().map(|method| spec(context, method));
+    let specs = parts::all_specs(context);
     let (shared, is_exclusive) =
         (context.shared(), context.model.options.sharing == Sharing::Exclusive);
     let exclusive = is_exclusive.then(|| {
@@ -196,7 +201,7 @@ fn proxy(context: &Context<'_>) -> TokenStream {
             type Service = #service;
             type Shared = #shared;
             #exclusive
-            const METHODS: &'static [#support::MethodSpec] = &[#(#specs,)*];
+            const METHODS: &'static [#support::MethodSpec] = #specs;
             fn from_link(link: #support::Link<Self::Shared>) -> Self {
                 Self { link, __marker: ::core::marker::PhantomData }
             }
@@ -204,7 +209,7 @@ fn proxy(context: &Context<'_>) -> TokenStream {
     }
 }
 
-fn spec(context: &Context<'_>, method: &Method) -> TokenStream {
+pub(super) fn spec(context: &Context<'_>, method: &Method) -> TokenStream {
     let (support, cfgs, call) = (&context.support, method.cfgs(), &method.call);
     let name = method.sig.ident.unraw().to_string();
     let (idempotent, fallback) = (call.idempotent, call.fallback.is_some());
@@ -284,7 +289,7 @@ fn own(context: &Context<'_>) -> TokenStream {
     quote!(#spawn #lend)
 }
 
-fn trait_impl(context: &Context<'_>) -> TokenStream {
+pub(super) fn trait_impl(context: &Context<'_>) -> TokenStream {
     let (client, bound) = (&context.model.client, &context.bound);
     let (params, _, conditions) = context.bounded.split_for_impl();
     let (_, arguments, _) = context.plain.split_for_impl();

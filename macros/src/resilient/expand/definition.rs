@@ -12,6 +12,9 @@ use crate::resilient::replace::mentions;
 
 /// The trait, rewritten.
 pub(super) fn definition(model: &Model) -> TokenStream {
+    if model.options.remote.is_some() {
+        return TokenStream::new();
+    }
     let mut definition = model.definition.clone();
     if !model.is_rewritten() {
         return definition.into_token_stream();

@@ -21,7 +21,7 @@ pub(super) fn of_trait(context: &Context<'_>, method: &Method) -> Option<TokenSt
     let body = body(context, method, &method.output);
     let body = match method.coming {
         // What boxes the trait's futures boxes this one.
-        Coming::Async if context.model.boxing.is_there() => body,
+        Coming::Async if !context.model.is_rewritten() => body,
         Coming::Async => {
             // Not an `async fn`: a caller that must prove its own future `Send` reads it off this signature, where
             // otherwise the compiler looks inside and stumbles over lifetimes (rust-lang/rust#100013).

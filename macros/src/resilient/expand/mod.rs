@@ -6,6 +6,7 @@ mod bounds;
 mod client;
 mod definition;
 mod method;
+mod parts;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
@@ -14,6 +15,8 @@ use syn::{ExprPath, GenericParam, Generics, Ident, Path, Type, TypeParamBound, p
 
 use super::model::{Extent, Method, Model, Sharing, cfgs};
 use super::replace::{SelfIs, mentions};
+
+pub(crate) use parts::{implement, part, pieces};
 
 /// The trait, its client and the client's impls.
 pub(crate) fn expand(model: &Model, extent: Extent) -> TokenStream {
@@ -45,6 +48,8 @@ struct Context<'a> {
     lasting: Generics,
     /// An enum of the guarded methods: a variant as a number is the method's index, whatever is cfg'd out.
     indices: Ident,
+    /// The index of the first of them among the client's methods; nothing, if that is the first.
+    offset: TokenStream,
 }
 
 impl<'a> Context<'a> {
@@ -53,7 +58,10 @@ impl<'a> Context<'a> {
         let definition = &model.definition;
         let name = &definition.ident;
         let (_, arguments, _) = definition.generics.split_for_impl();
-        let bound: Path = parse_quote!(#name #arguments);
+        let bound: Path = match &model.options.remote {
+            Some(remote) => parse_quote!(#remote #arguments),
+            None => parse_quote!(#name #arguments),
+        };
         let bounded = bounded(model, &bound);
         Self {
             model,
@@ -65,6 +73,7 @@ impl<'a> Context<'a> {
             bounded,
             bound,
             indices: format_ident!("__{}", model.client),
+            offset: TokenStream::new(),
         }
     }
 
@@ -87,6 +96,12 @@ impl<'a> Context<'a> {
     fn fault_with(&self, method: &'a Method) -> Option<&'a ExprPath> {
         let of_trait = self.model.options.fault_with.as_ref().map(|(_, path)| path);
         method.call.fault_with.as_ref().or(of_trait)
+    }
+
+    /// `offset +`, as a constant; nothing, if there is none.
+    fn first(&self) -> Option<TokenStream> {
+        let offset = &self.offset;
+        (!offset.is_empty()).then(|| quote!(const { #offset } +))
     }
 
     /// How clones share the service: a type.

@@ -1,5 +1,6 @@
 //! Tokens into a [`Model`]. A mistake is noted and the rest read on.
 
+mod options;
 mod values;
 
 use proc_macro2::{Span, TokenStream};
@@ -7,18 +8,17 @@ use quote::format_ident;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, FnArg, Ident, ItemTrait, Meta, Pat, Path, ReceiverKind, ReturnType, TraitItem,
+    Attribute, FnArg, Ident, ItemTrait, Meta, Pat, ReceiverKind, ReturnType, TraitItem,
     TraitItemFn, Type, parse_quote,
 };
 
-use values::{Keys, attempts, duration, flag, list, metas, path, paths, string};
+use options::options;
+use values::{Keys, attempts, duration, flag, list, metas, path, string};
 
 use super::boxing::Boxing;
 use super::errors::Errors;
 use super::future::{self, Returned};
-use super::model::{
-    Arg, CallOptions, Coming, Method, Model, Options, Passing, Receiver, Retry, Sharing, cfgs,
-};
+use super::model::{Arg, CallOptions, Coming, Method, Model, Passing, Receiver, Retry, cfgs};
 use super::replace::mentions;
 
 const CLASSIFY: &str = "a function from a reference to what the method returns to `Class`";
@@ -51,101 +51,6 @@ pub(crate) fn parse(args: TokenStream, mut definition: ItemTrait, errors: &mut E
         })
         .collect();
     Model { options, definition, methods, client, boxing, service }
-}
-
-fn options(args: TokenStream, errors: &mut Errors) -> Options {
-    let mut options = Options {
-        wrapped: None,
-        fault_with: None,
-        on_fault: None,
-        inherent: None,
-        sharing: Sharing::Shared,
-        markers: Vec::new(),
-        boxed_by: None,
-        classify: None,
-        retry_after: None,
-        quota: None,
-        client: None,
-        root: parse_quote!(::seawall),
-    };
-    let known = &[
-        "errors",
-        "fault_with",
-        "on_fault",
-        "inherent",
-        "clone",
-        "exclusive",
-        "markers",
-        "boxed_by",
-        "classify",
-        "retry_after",
-        "quota",
-        "client",
-        "crate",
-    ];
-    let mut keys = Keys::new("resilient", known);
-    for meta in metas(args, errors) {
-        let Some(key) = keys.admit(&meta, errors) else { continue };
-        let span = key.span();
-        match key.to_string().as_str() {
-            "errors" => {
-                let value = errors.take(string(&meta, "errors = \"wrapped\""));
-                match value {
-                    Some(value) if value.value() == "wrapped" => options.wrapped = Some(span),
-                    Some(value) => {
-                        errors.push(value.span(), "`errors` knows one value: \"wrapped\"")
-                    }
-                    None => {}
-                }
-            }
-            "fault_with" => {
-                options.fault_with = errors
-                    .take(path(&meta, "a function from `Fault` to your error type"))
-                    .map(|path| (span, path));
-            }
-            "on_fault" => {
-                options.on_fault = errors.take(path(&meta, ON_FAULT));
-            }
-            "inherent" => {
-                options.inherent = Some(span);
-                errors.take(flag(&meta));
-            }
-            "clone" | "exclusive" => {
-                errors.take(flag(&meta));
-                if options.sharing != Sharing::Shared {
-                    errors.push(span, "`clone` gives each call a service of its own, and `exclusive` the same one, one after another: either");
-                }
-                let is_clone = key == "clone";
-                options.sharing = if is_clone { Sharing::Cloned } else { Sharing::Exclusive };
-            }
-            "markers" => {
-                options.markers = errors.take(paths(&meta, "markers(Sealed)")).unwrap_or_default()
-            }
-            "boxed_by" => {
-                let named = errors.take(paths(&meta, "boxed_by(path::of::the_attribute)"));
-                options.boxed_by = named.and_then(|mut paths| paths.pop());
-            }
-            "classify" => options.classify = errors.take(path(&meta, CLASSIFY)),
-            "retry_after" => options.retry_after = errors.take(path(&meta, RETRY_AFTER)),
-            "quota" => options.quota = errors.take(path(&meta, QUOTA)),
-            "client" => {
-                let name = errors.take(path(&meta, "the name of the client to generate"));
-                match name.map(|path| path.path.require_ident().cloned()) {
-                    Some(Ok(name)) => options.client = Some(name),
-                    Some(Err(error)) => errors.add(error),
-                    None => {}
-                }
-            }
-            _ => {
-                let value = errors.take(string(&meta, "crate = \"path::to::seawall\""));
-                if let Some(value) = value {
-                    let root = value.parse_with(Path::parse_mod_style);
-                    options.root = errors.take(root).unwrap_or(options.root);
-                }
-            }
-        }
-    }
-    options
 }
 
 fn method(function: &mut TraitItemFn, errors: &mut Errors) -> Method {
@@ -234,7 +139,7 @@ fn coming(
     match found {
         Returned::Future { output, is_boxed, is_static, is_send } => {
             let is_eager = is_static && borrows;
-            (Coming::Future { is_boxed, is_static, is_eager, is_send }, output)
+            (Coming::Future { is_boxed, is_static, is_eager, is_send }, *output)
         }
         Returned::Stream => (Coming::Stream, returned),
         Returned::Unclear => (Coming::Unclear, returned),

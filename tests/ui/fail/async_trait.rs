@@ -1,9 +1,0 @@
-use std::io;
-
-#[seawall::resilient]
-#[async_trait::async_trait]
-trait Payments {
-    async fn charge(&self) -> io::Result<()>;
-}
-
-fn main() {}
