@@ -39,3 +39,4 @@ mod orders;
 mod plain_boxed;
 mod pre;
 mod send_by_trait_variant;
+mod streams;

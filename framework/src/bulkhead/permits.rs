@@ -89,6 +89,12 @@ impl Permits {
         Word(self.0.fetch_add(0, Ordering::AcqRel)).active() as u32
     }
 
+    /// Takes one more permit, whether one is free or not: for the holder of a permit that is about to give that back.
+    pub fn add(&self) {
+        // One for each permit that is out, at most; so the count stays within its bits.
+        self.0.fetch_add(ACTIVE, Ordering::AcqRel);
+    }
+
     /// Gives a permit back. True: somebody is waiting, and the caller must call them up.
     #[inline]
     #[must_use = "somebody may be waiting for this permit"]

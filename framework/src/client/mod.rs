@@ -2,6 +2,7 @@
 
 mod parts;
 mod proxy;
+mod stream;
 mod support;
 
 #[cfg(feature = "macros")]
@@ -13,6 +14,7 @@ pub use crate::error::{CallError, Fallible, Fault};
 pub use crate::outcome::Class;
 pub use parts::{Part, all_methods, method_count};
 pub use proxy::{Exclusive, ExclusiveGuard, Link, Proxy};
+pub use stream::{FirstOf, Guarded, Opened, guarded, open, open_or};
 pub use support::{
     CallKey, Resend, TakesFault, answer, answer_or, answer_with, certain, cloned, key,
 };

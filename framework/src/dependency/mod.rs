@@ -4,6 +4,7 @@
 //! can stop or be rebuilt without a call noticing.
 
 mod gate;
+mod held_permit;
 mod keyed_calls;
 mod keys;
 mod latency;
@@ -30,6 +31,7 @@ pub(crate) use signals::Signal;
 pub use snapshot::{MethodSnapshot, Snapshot};
 
 pub(crate) use gate::Token;
+pub(crate) use held_permit::HeldPermit;
 pub(crate) use method::Method;
 pub(crate) use quota::UnusedReservation;
 pub(crate) use refusals::Refused;

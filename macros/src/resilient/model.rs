@@ -82,7 +82,7 @@ pub(crate) struct Method {
     pub(crate) receiver: Receiver,
     /// What it takes beside `self`.
     pub(crate) args: Vec<Arg>,
-    /// What it returns: if that is a future, its output.
+    /// What it returns: if that is a future, its output; of a stream, an item.
     pub(crate) output: Type,
     /// How the answer comes.
     pub(crate) coming: Coming,
@@ -100,13 +100,18 @@ pub(crate) enum Coming {
         is_boxed: bool,
         /// It borrows nothing.
         is_static: bool,
-        /// It borrows nothing, though the arguments may be borrowed: the service is asked at once, and what it gives back is
-        /// guarded.
+        /// It may not borrow all of the arguments: the service is asked at once, and what it gives back is guarded.
         is_eager: bool,
         is_send: bool,
     },
-    /// By a stream that it returns.
-    Stream,
+    /// By a stream that it returns; the output is an item of it.
+    Stream {
+        is_boxed: bool,
+        is_static: bool,
+        /// As of a future.
+        is_eager: bool,
+        is_send: bool,
+    },
     /// It may be by a future.
     Unclear,
     /// At once.
@@ -192,7 +197,7 @@ pub(crate) struct Retry {
 impl Method {
     /// Whether its answer comes later, and so may be guarded.
     pub(crate) fn is_async(&self) -> bool {
-        matches!(self.coming, Coming::Async | Coming::Future { .. })
+        matches!(self.coming, Coming::Async | Coming::Future { .. } | Coming::Stream { .. })
     }
 
     /// Whether its calls go through the guards.
@@ -202,7 +207,10 @@ impl Method {
 
     /// Whether the service is asked before the guards are.
     pub(crate) fn is_eager(&self) -> bool {
-        matches!(self.coming, Coming::Future { is_eager: true, .. })
+        matches!(
+            self.coming,
+            Coming::Future { is_eager: true, .. } | Coming::Stream { is_eager: true, .. }
+        )
     }
 
     /// Whether it can be had of a type only, and not of a `dyn`.
@@ -259,7 +267,7 @@ impl Model {
             Coming::Async => {
                 !self.boxing.is_local && (self.boxing.is_there() || self.is_rewritten())
             }
-            Coming::Future { is_send, .. } => is_send,
+            Coming::Future { is_send, .. } | Coming::Stream { is_send, .. } => is_send,
             _ => false,
         })
     }
@@ -297,7 +305,7 @@ impl Model {
         }
         let is_boxed = match method.coming {
             Coming::Async => self.boxing.is_there(),
-            Coming::Future { is_boxed, .. } => is_boxed,
+            Coming::Future { is_boxed, .. } | Coming::Stream { is_boxed, .. } => is_boxed,
             _ => true,
         };
         let generics = &method.sig.generics.params;

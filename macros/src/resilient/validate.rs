@@ -191,6 +191,9 @@ fn check_async(model: &Model, method: &Method, errors: &mut Errors) {
     if method.is_eager() && method.is_guarded() {
         check_eager(model, method, errors);
     }
+    if matches!(method.coming, Coming::Stream { .. }) && method.is_guarded() {
+        check_stream(model, method, errors);
+    }
     if let Some(path) = &method.call.on_fault {
         let judged = ["fallback", "classify", "retry_after", "quota", "fault_with"];
         for key in method.call.keys.iter().filter(|key| judged.iter().any(|judged| key == judged)) {
@@ -248,19 +251,43 @@ fn check_receiver(model: &Model, method: &Method, errors: &mut Errors) {
     }
 }
 
-/// One whose answer borrows nothing while its arguments are borrowed: the service is asked before the guards are.
+/// One whose answer may not borrow all of its arguments: the service is asked before the guards are.
 fn check_eager(model: &Model, method: &Method, errors: &mut Errors) {
     let cannot = ["idempotent", "fallback", "key", "retry"];
     for key in method.call.keys.iter().filter(|key| cannot.iter().any(|cannot| key == cannot)) {
         errors.push(
             key.span(),
-            format!("the answer is `'static` and the arguments are not, so the service is asked at once and only once: no `{key}`"),
+            format!("the answer may not borrow all of the arguments, so the service is asked at once and only once: no `{key}`"),
         );
     }
     if model.options.sharing != Sharing::Shared {
         errors.over(
             &method.sig.ident,
-            "the answer is `'static`, and the service cannot be lent for so long",
+            "the answer may not borrow all that it is asked with, so the service would have to be asked before anybody waits for it",
+        );
+    }
+}
+
+/// One that answers by a stream, of which the wait for the first item is the only attempt.
+fn check_stream(model: &Model, method: &Method, errors: &mut Errors) {
+    let cannot = ["idempotent", "fallback", "key", "quota"];
+    for key in method.call.keys.iter().filter(|key| cannot.iter().any(|cannot| key == cannot)) {
+        errors.push(
+            key.span(),
+            format!("a stream is asked for once, and cannot be begun anew: no `{key}`"),
+        );
+    }
+    let takes = model.options.sharing;
+    if takes == Sharing::Exclusive || matches!(method.receiver, Receiver::Exclusive(_)) {
+        errors.over(
+            &method.sig.ident,
+            "a stream keeps the service for as long as it lasts, and so has to share it",
+        );
+    }
+    if let Some(span) = model.options.wrapped {
+        errors.push(
+            span,
+            "the items of a stream cannot be wrapped: `inherent` leaves them as they are",
         );
     }
 }
@@ -271,15 +298,10 @@ fn check_passed_on(model: &Model, method: &Method, errors: &mut Errors) {
     if method.has_body && !is_passed_on(model, method) {
         return;
     }
-    let unseen = match method.coming {
-        Coming::Stream => Some("a stream"),
-        Coming::Unclear => Some("a future, perhaps"),
-        _ => None,
-    };
-    if let (Some(what), false) = (unseen, method.call.skip) {
+    if method.coming == Coming::Unclear && !method.call.skip {
         errors.over(
             &method.output,
-            format!("this is {what}, and would be passed on unguarded: say so with `#[call(skip)]`, or `#[call(future)]` if it is a boxed future"),
+            "this may be a future, and would be passed on unguarded: say `#[call(future)]` if it is a boxed one, else `#[call(skip)]`",
         );
     }
     let way_out =

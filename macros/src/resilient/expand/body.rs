@@ -7,7 +7,7 @@ use syn::{ExprPath, Ident, Type};
 
 use super::Context;
 use super::method::{function, local, service, this};
-use crate::resilient::model::{Arg, Method, Passing, Receiver, Sharing};
+use crate::resilient::model::{Arg, Coming, Method, Passing, Receiver, Sharing};
 
 /// The locals of a guarded body, out of reach of the user's names.
 struct Locals {
@@ -40,13 +40,7 @@ pub(super) fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> 
     let support = &context.support;
     let locals = Locals::new(output);
     let Locals { link, service, call, result, .. } = &locals;
-    let this = this(method);
-    let held = if method.is_eager() {
-        let kept = local("__kept");
-        quote!(#kept)
-    } else {
-        quote!(#this.link)
-    };
+    let held = held(method);
     // Whoever has the service for itself asks for it in each attempt.
     let lend = is_lent(context, method).then(|| quote!(let #service = #link.service();));
     let (indices, name) = (&context.indices, &method.sig.ident);
@@ -68,6 +62,54 @@ pub(super) fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> 
         #fallback
         let #result = #finish;
         #answer
+    }
+}
+
+/// A stream that passes the guards when it is first polled.
+pub(super) fn stream(context: &Context<'_>, method: &Method, item: &Type) -> TokenStream {
+    if !context.sound {
+        return quote!(::core::unreachable!("`#[resilient]` has reported a mistake"));
+    }
+    let span = item.span();
+    let (support, here) = (&context.support, context.support_at(span));
+    let locals = Locals::new(item);
+    let link = &locals.link;
+    let (indices, name, first) = (&context.indices, &method.sig.ident, context.first());
+    let held = held(method);
+    let lend = is_lent(context, method).then(|| {
+        let service = &locals.service;
+        quote!(let #service = #link.service();)
+    });
+    let stream = future(context, method, &locals, false);
+    // One that is not boxed may have to stay where it is.
+    let is_boxed = matches!(method.coming, Coming::Stream { is_boxed: true, .. });
+    let stream = if is_boxed { stream } else { quote!(::std::boxed::Box::pin(#stream)) };
+    let index = quote!(#first #indices::#name as usize);
+    let open = match context.on_fault(method) {
+        Some(path) => {
+            quote_spanned!(span=> #here::open_or(#link.methods(), #index, move || #stream, #path))
+        }
+        None => {
+            let answer: Type = syn::parse_quote!(#support::FirstOf<#item>);
+            let rules = rules(context, method, &answer);
+            let fault = match context.fault_with(method) {
+                Some(path) => quote!(#path),
+                None => quote_spanned!(span=> #here::TakesFault::take_fault),
+            };
+            quote_spanned!(span=> #here::open(#link.methods(), #index, move || #stream, #rules, #fault))
+        }
+    };
+    quote!(#support::guarded(async move { let #link = &#held; #lend #open.await }))
+}
+
+/// Where the two pointers are.
+fn held(method: &Method) -> TokenStream {
+    if method.is_eager() {
+        let kept = local("__kept");
+        quote!(#kept)
+    } else {
+        let this = this(method);
+        quote!(#this.link)
     }
 }
 
@@ -107,8 +149,17 @@ fn is_lent(context: &Context<'_>, method: &Method) -> bool {
         || method.call.fallback.is_some()
 }
 
-/// The future of one attempt, as an expression; `kept`: the arguments are needed again.
+/// The future of one attempt, as an expression.
 fn attempt(context: &Context<'_>, method: &Method, locals: &Locals, kept: bool) -> TokenStream {
+    let (support, future) = (&context.support, future(context, method, locals, kept));
+    match context.on_fault(method) {
+        Some(_) => quote!(#support::certain(#future)),
+        None => future,
+    }
+}
+
+/// What the service gives back, as an expression; `kept`: the arguments are needed again.
+fn future(context: &Context<'_>, method: &Method, locals: &Locals, kept: bool) -> TokenStream {
     let Locals { link, service, .. } = locals;
     let function = function(context, method);
     let passed = |arg: &Arg| if kept { self::kept(context, arg) } else { name(arg) };
@@ -122,7 +173,7 @@ fn attempt(context: &Context<'_>, method: &Method, locals: &Locals, kept: bool) 
         quote!(#(#bound)*)
     };
     let (given, one) = (given(method), local("__one"));
-    let future = if method.is_eager() {
+    if method.is_eager() {
         let asked = local("__asked");
         quote!(#asked)
     } else if context.model.options.sharing == Sharing::Exclusive {
@@ -147,11 +198,6 @@ fn attempt(context: &Context<'_>, method: &Method, locals: &Locals, kept: bool) 
             _ => quote!(#service),
         };
         quote!(#function(#lent, #args))
-    };
-    let support = &context.support;
-    match context.on_fault(method) {
-        Some(_) => quote!(#support::certain(#future)),
-        None => future,
     }
 }
 

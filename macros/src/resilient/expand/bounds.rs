@@ -51,8 +51,12 @@ fn needs_sync(model: &Model) -> bool {
 
 /// Whether the trait's types have to outlive every borrow.
 fn is_static(model: &Model) -> bool {
-    let answers_for_ever =
-        |method: &Method| matches!(method.coming, Coming::Future { is_static: true, .. });
+    let answers_for_ever = |method: &Method| {
+        matches!(
+            method.coming,
+            Coming::Future { is_static: true, .. } | Coming::Stream { is_static: true, .. }
+        )
+    };
     if model.methods.iter().any(answers_for_ever) {
         return true;
     }

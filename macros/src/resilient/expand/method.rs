@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
 use syn::{FnArg, GenericParam, Ident, Pat, PatIdent, Signature, Token, Type, parse_quote};
 
-use super::body::{given, guarded};
+use super::body::{given, guarded, stream};
 use super::{Context, definition};
 use crate::resilient::model::{Arg, Coming, Method, Receiver};
 use crate::resilient::replace::SelfIs;
@@ -34,9 +34,20 @@ pub(super) fn of_trait(context: &Context<'_>, method: &Method) -> Option<TokenSt
             let pin = quote!(::std::boxed::Box::pin(#future));
             if is_boxed { quote!(#asked #pin) } else { quote!(#asked #future) }
         }
+        Coming::Stream { is_boxed, .. } if method.is_guarded() => {
+            streaming(context, method, &method.output, is_boxed)
+        }
         _ => body,
     };
     Some(quote!(#(#cfgs)* #sig { #body }))
+}
+
+/// The body of a method that answers by a stream.
+fn streaming(context: &Context<'_>, method: &Method, item: &Type, is_boxed: bool) -> TokenStream {
+    let asked = method.is_eager().then(|| ask(context, method));
+    let stream = stream(context, method, item);
+    let pin = quote!(::std::boxed::Box::pin(#stream));
+    if is_boxed { quote!(#asked #pin) } else { quote!(#asked #stream) }
 }
 
 /// Asks the service at once, and keeps what its answer needs.
@@ -81,6 +92,11 @@ pub(super) fn inherent(context: &Context<'_>, method: &Method) -> TokenStream {
     let mut replace = SelfIs(&context.model.service);
     replace.visit_signature_mut(&mut sig);
     replace.visit_type_mut(&mut output);
+    let (vis, attrs) = (&context.model.definition.vis, &method.attrs);
+    if let (Coming::Stream { is_boxed, .. }, true) = (method.coming, method.is_guarded()) {
+        let body = streaming(context, method, &output, is_boxed);
+        return quote!(#(#attrs)* #vis #sig { #body });
+    }
     let mut body = body(context, method, &output);
     if method.is_guarded() {
         sig.asyncness.get_or_insert_default();
@@ -92,7 +108,6 @@ pub(super) fn inherent(context: &Context<'_>, method: &Method) -> TokenStream {
         let asked = method.is_eager().then(|| ask(context, method));
         body = quote!(#asked #body);
     }
-    let (vis, attrs) = (&context.model.definition.vis, &method.attrs);
     quote!(#(#attrs)* #vis #sig { #body })
 }
 

@@ -88,9 +88,7 @@ fn method(function: &mut TraitItemFn, errors: &mut Errors) -> Method {
         }
         ReturnType::Type(_, ty) => (**ty).clone(),
     };
-    let borrows = matches!(receiver, Receiver::Shared(_) | Receiver::Exclusive(_))
-        || args.iter().any(|arg: &Arg| future::borrows(&arg.ty));
-    let (coming, output) = coming(function, returned, &call, borrows);
+    let (coming, output) = coming(function, returned, &call);
     Method {
         sig: function.sig.clone(),
         attrs: function.attrs.clone(),
@@ -126,22 +124,20 @@ fn is_self(ty: &Type) -> bool {
 }
 
 /// How the answer comes, and what it is.
-fn coming(
-    function: &TraitItemFn,
-    returned: Type,
-    call: &CallOptions,
-    borrows: bool,
-) -> (Coming, Type) {
+fn coming(function: &TraitItemFn, returned: Type, call: &CallOptions) -> (Coming, Type) {
     if function.sig.asyncness.is_some() {
         return (Coming::Async, returned);
     }
     let found = if call.future { future::named(&returned) } else { future::read(&returned) };
     match found {
-        Returned::Future { output, is_boxed, is_static, is_send } => {
-            let is_eager = is_static && borrows;
+        Returned::Future { output, is_boxed, borrows, is_send } => {
+            let (is_static, is_eager) = (borrows.is_static(), borrows.leaves_out(&function.sig));
             (Coming::Future { is_boxed, is_static, is_eager, is_send }, *output)
         }
-        Returned::Stream => (Coming::Stream, returned),
+        Returned::Stream { item, is_boxed, borrows, is_send } => {
+            let (is_static, is_eager) = (borrows.is_static(), borrows.leaves_out(&function.sig));
+            (Coming::Stream { is_boxed, is_static, is_eager, is_send }, *item)
+        }
         Returned::Unclear => (Coming::Unclear, returned),
         Returned::Plain => (Coming::AtOnce, returned),
     }
