@@ -57,6 +57,7 @@
 //! | --- | --- |
 //! | see what the macro takes | [`macro@resilient`] |
 //! | start, reload and stop, and give orders by hand | [`Seawall`], [`DependencyHandle`] |
+//! | put a trait that you have behind guards | [`guide::your_trait`] |
 //! | choose a breaker's settings | [`breaker::guide`] |
 //! | choose a rate limit | [`limit::guide`] |
 //! | limit requests that come in to your server | `layer` (features `tower`, `axum`) |
@@ -122,6 +123,13 @@ pub mod telemetry;
 pub mod runtime;
 
 pub mod prelude;
+
+/// Pages for users.
+pub mod guide {
+    #[doc = include_str!("guide/your_trait.md")]
+    #[cfg(feature = "macros")]
+    pub mod your_trait {}
+}
 
 pub use client::Proxy;
 pub use dependency::{MethodSnapshot, Snapshot};

@@ -63,19 +63,20 @@ use proc_macro::TokenStream;
 ///
 /// For a trait `Payments`:
 ///
-/// - **The trait**, with `Send + Sync` as supertraits and every `async fn m(…) -> R` rewritten to
-///   `fn m(…) -> impl Future<Output = R> + Send`, so that a call can be spawned from generic code. Impls
-///   still write `async fn`. A default body stays one.
+/// - **The trait**, as its author wrote it: implementations, mocks and callers stay as they are. But an `async fn` that no
+///   attribute boxes is rewritten from `async fn m(…) -> R` to `fn m(…) -> impl Future<Output = R> + Send`, and the trait gets
+///   `Send + Sync` as supertraits, so that a call can be spawned from generic code. Impls still write `async fn`. A default
+///   body stays one.
 /// - **`PaymentsClient<S>`**, as visible as the trait, `S` being the service (the trait's own parameters
-///   follow it: `RepoClient<S, T>`). It is two pointers: `Clone`, `Debug`, `Send` and `Sync` whatever `S`
-///   can. It implements `Payments`, so it stands wherever the service could, in tests and in front of
+///   follow it: `RepoClient<S, T>`). It is two pointers, and `Clone`, whatever `S` can. Its documents list which methods are
+///   guarded. It implements `Payments`, so it stands wherever the service could, in tests and in front of
 ///   another client too. It implements `seawall::client::Proxy`, so that
 ///   `seawall.spawn::<PaymentsClient<_>>(name, service)` can make it.
 /// - **`PaymentsClient::spawn(&seawall, name, service)`**, the same thing the other way round, and
 ///   **`client.service()`**, the service without the guards.
 ///
-/// A call runs in the caller's task: nothing is boxed, moved to another task or allocated, and arguments
-/// may borrow. Dropping the future cancels the call. A panic of the service goes through to the caller.
+/// A call runs in the caller's task: nothing is boxed (but what the trait boxes itself), moved to another task or allocated,
+/// and arguments may borrow. Dropping the future cancels the call. A panic of the service goes through to the caller.
 ///
 /// # Options of `#[resilient(…)]`
 ///
@@ -83,6 +84,15 @@ use proc_macro::TokenStream;
 /// | --- | --- | --- |
 /// | `fault_with = path` | `fn(Fault) -> E`: makes your error of Seawall's own answers. For error types that are not yours; generic if the methods' errors differ. | `E: From<seawall::Fault>` |
 /// | `errors = "wrapped"` | The client does not implement the trait. It has inherent methods of the same names that return `Result<T, CallError<E>>`, which keeps faults and errors apart. Methods that are not async stay with `client.service()`. Not together with `fault_with`. | the client implements the trait |
+/// | `on_fault = path` | `fn(Fault) -> R`: the answer of a method without a `Result` when there is none. Generic, for every guarded method whose type is not called `…Result`. | such a method is an error |
+/// | `clone` | Each call of a method that takes `&mut self` works on a clone of the service (`S: Clone`), side by side. What a cancelled call did to its clone is gone. | such a method is an error |
+/// | `exclusive` | One call at a time has the service; the others wait in the bulkhead, which has one permit whatever a policy says. The service need not be `Sync`; one in a box goes to `seawall.spawn_box`. A cancelled call leaves the service as far as it came. | likewise |
+/// | `with(A, B)` | Supertraits that are services too, each marked `#[resilient(part)]` in the same crate: the client implements them, guarded by the same dependency. The types in their signatures must be in scope here. | |
+/// | `part` | The trait is such a part: it has no client of its own. | |
+/// | `markers(A, B)` | Empty supertraits that the client implements. | |
+/// | `inherent` | The client does not implement the trait: it has the guarded methods, with the trait's own types. For traits with constructors. | the client implements the trait |
+/// | `remote = path` | The trait is another crate's, and its methods are written down here again; those with a body may be left out. The client implements the other crate's trait. | |
+/// | `boxed_by(path)` | An attribute of your own that boxes the trait's futures, as `async_trait` does. | `async_trait`, by any path |
 /// | `classify = path` | As the key of `#[call(…)]`, for every guarded method that names none of its own. Methods return different types, so it is generic: `fn class<T>(answer: &Result<T, E>) -> Class`. `seawall::classify` has some ready-made. | `Ok` is a success, `Err` a failure |
 /// | `retry_after = path` | Likewise: `fn<T>(answer: &Result<T, E>) -> Option<Duration>`. | nobody says when |
 /// | `quota = path` | Likewise: `fn<T>(answer: &Result<T, E>) -> Option<Report>`. `seawall::limit::headers` has some ready-made for HTTP. | answers say nothing |
@@ -106,6 +116,9 @@ use proc_macro::TokenStream;
 /// | `quota = path` | `fn(&R) -> Option<Report>` (`seawall::limit::headers::Report`): what an answer says of the dependency's quota. Asked about every answer, failures and ignored ones too, if the policy has a `quota`, and about none without. Attempts, retries among them, are then slowed down before the dependency has to refuse; see `seawall::limit::guide`. | the trait's |
 /// | `key = argument` | A breaker for each value of this argument (shard, host, tenant), as text by `Display`, beside the dependency's own: one that fails is cut off alone. How many, and for how long, is the policy's `breaker.keyed`; see `seawall::breaker::guide`. | the dependency's breaker only |
 /// | `key = path` | The same, with a function from references to all arguments to something `Display`. | |
+/// | `on_fault = path` | `fn(Fault) -> R`: the answer when there is none, for a method without a `Result`. | the trait's |
+/// | `fault_with = path` | `fn(Fault) -> E`: over the trait's. | the trait's |
+/// | `future` | What the method returns is a boxed future, under a name that does not say so. | |
 /// | `skip` | Passed straight on to the service, unguarded. Not together with any other key. | guarded |
 ///
 /// `classify`, `retry_after` and `quota` are quick and do not block: they run in the caller's task, once an attempt. A
@@ -160,16 +173,37 @@ use proc_macro::TokenStream;
 ///
 /// Documents, `cfg` on the trait, its methods, arguments and associated items, other attributes of the
 /// trait, generics, `where` clauses, lifetimes, patterns, visibility. Associated types and constants of the
-/// client are the service's. A method that is not async is passed on to the service; where that cannot be
-/// (it takes `self` or `&mut self`, is `unsafe`, or has `Self` in its signature) it keeps the body that the
-/// trait gives it, and has to have one.
+/// client are the service's. A method that answers at once is passed on to the service; where that cannot be
+/// (it takes `self` or `&mut self`, is `unsafe`, has `Self` in its signature, or is for types only, `where Self: Sized`, in a
+/// trait that is used as `dyn`) it keeps the body that the trait gives it, and has to have one.
+///
+/// # What is guarded
+///
+/// - **`async fn`**, with `#[async_trait]` above or below `#[resilient]`, under `cfg_attr`, `?Send` or not.
+/// - **Methods that return a future**: `impl Future`, `BoxFuture`, `LocalBoxFuture`, `Pin<Box<dyn Future>>`, and others with
+///   `#[call(future)]`.
+/// - **Methods that return a stream** of `Result`s, or of anything with `on_fault`: `impl Stream`, `BoxStream`,
+///   `LocalBoxStream`, `Pin<Box<dyn Stream>>`. The stream passes the guards when it is first polled; the wait for its first
+///   item is the attempt, and a permit is held until it ends or is dropped. A refusal is one item.
+///
+/// A method that may be a future and cannot be seen to be one is an error, and so is a trait without a guarded method:
+/// nothing is left unguarded without a word.
+///
+/// Where the answer may not borrow all that the method is given (`fn list(&self, of: &str) -> BoxStream<'static, R>`), the
+/// service is asked at once, and what it gives back is guarded before its first poll. Such a method is never retried.
+///
+/// # `dyn`
+///
+/// The client of a dyn-compatible trait stands wherever an `Arc<dyn Payments>` or `Box<dyn Payments>` is kept. The service may
+/// be one too: `seawall.spawn_arc("payments", service)` gives a `PaymentsClient<dyn Payments>`, one type to store.
 ///
 /// # Beside other attributes
 ///
-/// Put `#[resilient]` first, above them: it hands the trait on to them with its methods rewritten. With
-/// `#[mockall::automock]` below it the mock's futures are boxed: `mock.expect_balance().returning(|_| Box::pin(async { Ok(7) }))`,
-/// and a client can stand in front of the mock. With `#[dynosaur::dynosaur(pub DynPayments = dyn(box) Payments)]` below it
-/// `DynPayments::new_box(client)` is a client behind a pointer. In the other order neither compiles.
+/// Put `#[resilient]` first, above them: it hands the trait on to them. A mock of a boxed trait is what it is without us. With
+/// `#[mockall::automock]` below `#[resilient]` on native `async fn`s the mock's futures are boxed:
+/// `mock.expect_balance().returning(|_| Box::pin(async { Ok(7) }))`. Above it `automock` copies our attribute to where no macro
+/// can take it. With `#[dynosaur::dynosaur(pub DynPayments = dyn(box) Payments)]` below it `DynPayments::new_box(client)` is a
+/// client behind a pointer.
 ///
 /// # What an attempt covers
 ///
@@ -178,23 +212,21 @@ use proc_macro::TokenStream;
 ///
 /// # What is not supported, and why
 ///
-/// - **An async method without `&self`**: one service is shared by all calls.
-/// - **An async method that does not return a `Result`** (under any name: aliases work): a refused call
-///   could not say so. `skip` leaves it unguarded.
-/// - **`impl Trait` as the answer of a guarded method**: its error could not be named. `skip` allows it.
+/// - **An async method that takes `self`, or nothing**: one service is shared by all calls.
+/// - **`impl Trait` as the answer of a guarded `async fn`**: its error could not be named. `skip` allows it.
 /// - **`Self` in an async method's signature**: it is the service to its implementor and the client to its
-///   callers. Associated types (`Self::Item`) are fine.
+///   callers. Associated types (`Self::Item`) and `self: Arc<Self>` are fine.
 /// - **`&mut T` and `impl Trait` arguments of an `idempotent` method or one with a fallback**: the first may
 ///   have been changed by an attempt, the second cannot be seen to be `Clone`. `&impl Trait` is fine.
-/// - **Methods called `spawn`, `service` or `clone`**: the client has its own.
-/// - **A supertrait other than `Send`, `Sync`, `Clone`, `Debug` and lifetimes**, unless you implement it for
-///   the client: `impl<S: Payments> Display for PaymentsClient<S> { … }`.
-/// - **`dyn Payments`**: traits with async methods are not dyn-compatible in Rust. Be generic, or use
-///   `dynosaur` (above).
-/// - **Futures that are not `Send`**, arguments included: `T: Send` on a method's own type parameters. With a
-///   fallback, `&CallError<E>` and cloned arguments are held over an await, so `E` and they are `Sync`.
-/// - **`#[cfg_attr(…, call(…))]`, macros among the trait's items, `unsafe` traits and `async_trait`**: the
-///   first two cannot be seen through, no client can vouch for the third, the last does the same job.
+/// - **A method called `clone`**: the client is `Clone`.
+/// - **A method that answers at once by `&self`, without a body, beside `exclusive`**: a call may have the service just now.
+/// - **A supertrait other than `Send`, `Sync`, `Clone`, `Debug`, `Display`, lifetimes, parts and markers**, unless you implement
+///   it for the client: `impl<S: Payments> Named for PaymentsClient<S> { … }`. One that has a blanket impl (`as_any`) finds the
+///   client; `client.service()` is behind it.
+/// - **`dyn` of a trait with native `async fn`s**: Rust has none. Be generic, use `async_trait`, or `dynosaur` (above).
+/// - **A stream within an answer** (`async fn m(&self) -> Result<BoxStream<…>, E>`): guarded until the method returns.
+/// - **`#[cfg_attr(…, call(…))]`, macros among the trait's items, and `unsafe` traits**: the first two cannot be seen through, no
+///   client can vouch for the third.
 /// - With `errors = "wrapped"`, lifetimes bound to each other (`'a: 'b`, a trait with a lifetime of its own)
 ///   run into a limit of the compiler where the caller's future has to be `Send` (rust-lang/rust#100013).
 ///

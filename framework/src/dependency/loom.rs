@@ -395,6 +395,22 @@ fn a_signal_raised_as_the_actor_looks_is_heard() {
 }
 
 #[test]
+fn a_permit_added_before_another_is_given_back_lets_nobody_in_between() {
+    model("an added permit", || {
+        let place = place(1, blocking());
+        let room = place.gate.waiting_room();
+        assert!(room.try_enter());
+        let newcomer = spawn(&place, |place| place.gate.waiting_room().try_enter());
+        // What a stream does with its first item: a permit of its own, then its attempt gives the other back.
+        room.permits().add();
+        room.leave(|| NOW);
+        assert!(!newcomer.join().unwrap(), "the stream still has the permit");
+        room.leave(|| NOW);
+        assert_eq!(room.permits().active(), 0);
+    });
+}
+
+#[test]
 fn a_token_of_the_limit_before_a_reload_is_not_given_back_to_the_one_after_it() {
     model("reload: 1 takes a token of 2, of which 1 is spent, and gives it back", || {
         let limited = |rate| {

@@ -21,7 +21,7 @@ pub(crate) fn resilient(args: TokenStream, item: TokenStream) -> TokenStream {
     let definition = match syn::parse2(item.clone()) {
         Ok(syn::Item::Trait(definition)) => definition,
         Ok(_) => {
-            errors.push(Span::call_site(), "`#[resilient]` goes on a trait of async methods");
+            errors.push(Span::call_site(), "`#[resilient]` goes on a trait of async methods; above `#[automock]` and others that copy attributes, and not below");
             let errors = errors.into_tokens();
             return quote!(#item #errors);
         }

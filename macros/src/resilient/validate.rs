@@ -271,7 +271,9 @@ fn check_eager(model: &Model, method: &Method, errors: &mut Errors) {
 /// One that answers by a stream, of which the wait for the first item is the only attempt.
 fn check_stream(model: &Model, method: &Method, errors: &mut Errors) {
     let cannot = ["idempotent", "fallback", "key", "quota"];
-    for key in method.call.keys.iter().filter(|key| cannot.iter().any(|cannot| key == cannot)) {
+    let is_wrong = |key: &&syn::Ident| cannot.iter().any(|cannot| *key == cannot);
+    // What has been said of a service that is asked at once is not said again.
+    for key in method.call.keys.iter().filter(is_wrong).filter(|_| !method.is_eager()) {
         errors.push(
             key.span(),
             format!("a stream is asked for once, and cannot be begun anew: no `{key}`"),

@@ -67,9 +67,6 @@ pub(super) fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> 
 
 /// A stream that passes the guards when it is first polled.
 pub(super) fn stream(context: &Context<'_>, method: &Method, item: &Type) -> TokenStream {
-    if !context.sound {
-        return quote!(::core::unreachable!("`#[resilient]` has reported a mistake"));
-    }
     let span = item.span();
     let (support, here) = (&context.support, context.support_at(span));
     let locals = Locals::new(item);
@@ -87,7 +84,7 @@ pub(super) fn stream(context: &Context<'_>, method: &Method, item: &Type) -> Tok
     let index = quote!(#first #indices::#name as usize);
     let open = match context.on_fault(method) {
         Some(path) => {
-            quote_spanned!(span=> #here::open_or(#link.methods(), #index, move || #stream, #path))
+            quote_spanned!(span=> #here::open_or(#link.methods(), #index, move || #stream, #path).await)
         }
         None => {
             let answer: Type = syn::parse_quote!(#support::FirstOf<#item>);
@@ -96,10 +93,10 @@ pub(super) fn stream(context: &Context<'_>, method: &Method, item: &Type) -> Tok
                 Some(path) => quote!(#path),
                 None => quote_spanned!(span=> #here::TakesFault::take_fault),
             };
-            quote_spanned!(span=> #here::open(#link.methods(), #index, move || #stream, #rules, #fault))
+            quote_spanned!(span=> #here::open(#link.methods(), #index, move || #stream, #rules, #fault).await)
         }
     };
-    quote!(#support::guarded(async move { let #link = &#held; #lend #open.await }))
+    quote!(#support::guarded(async move { let #link = &#held; #lend #open }))
 }
 
 /// Where the two pointers are.

@@ -20,6 +20,13 @@ pub(super) fn of_trait(context: &Context<'_>, method: &Method) -> Option<TokenSt
     let (cfgs, mut sig) = (method.cfgs(), signature(method));
     let body = body(context, method, &method.output);
     let body = match method.coming {
+        // Only what must be a future or a stream of its own kind needs to be one.
+        Coming::Future { is_boxed: true, .. } | Coming::Stream { is_boxed: true, .. }
+            if !context.sound =>
+        {
+            quote!(::core::unreachable!())
+        }
+        Coming::Stream { is_boxed: false, .. } if !context.sound => straight(context, method),
         // What boxes the trait's futures boxes this one.
         Coming::Async if !context.model.is_rewritten() => body,
         Coming::Async => {
@@ -94,13 +101,17 @@ pub(super) fn inherent(context: &Context<'_>, method: &Method) -> TokenStream {
     replace.visit_type_mut(&mut output);
     let (vis, attrs) = (&context.model.definition.vis, &method.attrs);
     if let (Coming::Stream { is_boxed, .. }, true) = (method.coming, method.is_guarded()) {
-        let body = streaming(context, method, &output, is_boxed);
+        let body = if context.sound {
+            streaming(context, method, &output, is_boxed)
+        } else {
+            straight(context, method)
+        };
         return quote!(#(#attrs)* #vis #sig { #body });
     }
     let mut body = body(context, method, &output);
     if method.is_guarded() {
         sig.asyncness.get_or_insert_default();
-        sig.output = if context.model.is_wrapped() {
+        sig.output = if context.model.is_wrapped() && context.on_fault(method).is_none() {
             wrapped(context, &output)
         } else {
             parse_quote!(-> #output)
