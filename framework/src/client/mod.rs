@@ -12,7 +12,7 @@ pub use crate::call::{Call, Rules};
 pub use crate::dependency::{Key, MethodSpec, MethodTable};
 pub use crate::error::{CallError, Fallible, Fault};
 pub use crate::outcome::Class;
-pub use parts::{Part, all_methods, method_count};
+pub use parts::{all_methods, method_count};
 pub use proxy::{Exclusive, ExclusiveGuard, Link, Proxy};
 pub use stream::{FirstOf, Guarded, Opened, guarded, open, open_or};
 pub use support::{

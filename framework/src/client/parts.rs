@@ -2,12 +2,6 @@
 
 use crate::dependency::MethodSpec;
 
-/// A trait that `#[resilient(part)]` made one that other traits' clients implement.
-pub trait Part {
-    /// Its guarded methods, in the order of their indices.
-    const METHODS: &'static [MethodSpec];
-}
-
 /// How many methods these are together.
 #[must_use]
 pub const fn method_count(parts: &[&[MethodSpec]]) -> usize {

@@ -28,6 +28,9 @@ pub(crate) fn resilient(args: TokenStream, item: TokenStream) -> TokenStream {
         // The compiler has parsed the item before us, so this is syntax that is newer than we are.
         Err(error) => return error.into_compile_error(),
     };
+    if let Some(below) = below_enum_dispatch(&definition, &args) {
+        return below;
+    }
     let model = parse::parse(args.clone(), definition, &mut errors);
     let extent = validate::validate(&model, &mut errors);
     let expansion = if model.options.part.is_some() {
@@ -37,6 +40,18 @@ pub(crate) fn resilient(args: TokenStream, item: TokenStream) -> TokenStream {
     };
     let errors = errors.into_tokens();
     quote!(#expansion #errors)
+}
+
+/// `enum_dispatch` has to see `async fn`s as they are written, and so comes first: the trait with our attribute behind it.
+fn below_enum_dispatch(definition: &syn::ItemTrait, args: &TokenStream) -> Option<TokenStream> {
+    let is_it = |attr: &syn::Attribute| {
+        attr.path().segments.last()?.ident.eq("enum_dispatch").then_some(())
+    };
+    definition.attrs.iter().find_map(is_it)?;
+    let root = parse::root(args);
+    let mut definition = definition.clone();
+    definition.attrs.push(syn::parse_quote!(#[#root::resilient(#args)]));
+    Some(quote!(#definition))
 }
 
 /// A client's impl of a trait that is a part of its own.

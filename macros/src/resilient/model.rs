@@ -78,6 +78,8 @@ pub(crate) struct Method {
     pub(crate) attrs: Vec<Attribute>,
     /// Whether the trait gives it a body.
     pub(crate) has_body: bool,
+    /// The client has none of its own: it has the trait's body, or, with `inherent`, nothing.
+    pub(crate) is_left_out: bool,
     /// How it may be reached through a client.
     pub(crate) receiver: Receiver,
     /// What it takes beside `self`.
@@ -202,7 +204,7 @@ impl Method {
 
     /// Whether its calls go through the guards.
     pub(crate) fn is_guarded(&self) -> bool {
-        self.is_async() && !self.call.skip
+        self.is_async() && !self.call.skip && !self.is_left_out
     }
 
     /// Whether the service is asked before the guards are.
@@ -296,8 +298,8 @@ impl Model {
 
     fn allows_dyn(&self, method: &Method) -> bool {
         if method.needs_sized() {
-            // It keeps the trait's body.
-            return method.has_body && !method.is_async();
+            // It keeps the trait's body, which calls what is guarded.
+            return method.has_body;
         }
         // A fallback gets the service, and is written for a type.
         if method.call.fallback.is_some() {

@@ -348,15 +348,12 @@ pub(crate) fn is_passed_on(model: &Model, method: &Method) -> bool {
         Receiver::None => true,
         Receiver::Exclusive(_) | Receiver::Other(_) => false,
     };
-    can_lend
-        && unsafety(method).is_none()
-        && bare_self(method).is_none()
-        && !(method.needs_sized() && model.takes_dyn())
+    can_lend && unsafety(method).is_none() && bare_self(method).is_none() && !method.is_left_out
 }
 
 /// Whether an async method that passes no guard keeps the trait's own body.
 fn keeps_body(model: &Model, method: &Method) -> bool {
-    method.call.skip && method.has_body && !is_passed_on(model, method)
+    method.is_left_out || (method.call.skip && method.has_body && !is_passed_on(model, method))
 }
 
 fn unsafety(method: &Method) -> Option<Span> {

@@ -337,7 +337,7 @@ fn inherent(context: &Context<'_>) -> TokenStream {
     // A method whose name is taken has been complained of; a second one of its name would be noise.
     let is_free = |method: &&Method| OWN_NAMES.iter().all(|own| method.sig.ident.unraw() != own);
     let methods = context.model.methods.iter().filter(is_free);
-    let methods = methods.filter(|method| method.is_async());
+    let methods = methods.filter(|method| method.is_async() && !method.is_left_out);
     let methods = methods.map(|method| method::inherent(context, method));
     let allow_hollow = hollow(context);
     quote! {

@@ -26,26 +26,21 @@ pub(crate) fn part(
     let context = Context::new(model, true);
     let (root, support, cfgs) = (&model.options.root, &context.support, &context.cfgs);
     let (vis, name) = (&model.definition.vis, &model.definition.ident);
-    let (marker, by_name) = (marker(name), macro_name(name));
+    let hidden = format_ident!("__seawall_part_{}", name.unraw());
     let specs = context.guarded().map(|method| client::spec(&context, method));
     quote! {
         #definition
 
+        // Both by the trait's own name, each in a namespace of its own: whoever imports the trait has them.
         #(#cfgs)*
         #[doc(hidden)]
-        #[allow(dead_code, non_camel_case_types)]
-        #vis struct #marker;
-
-        #(#cfgs)*
-        #[automatically_derived]
-        impl #support::Part for #marker {
-            const METHODS: &'static [#support::MethodSpec] = &[#(#specs,)*];
-        }
+        #[allow(dead_code, non_upper_case_globals)]
+        #vis const #name: &[#support::MethodSpec] = &[#(#specs,)*];
 
         #(#cfgs)*
         #[doc(hidden)]
         #[allow(unused_macros)]
-        macro_rules! #by_name {
+        macro_rules! #hidden {
             ($($client:tt)*) => {
                 #root::client::resilient_part! { { #args } { #source } { $($client)* } }
             };
@@ -53,25 +48,8 @@ pub(crate) fn part(
         #(#cfgs)*
         #[doc(hidden)]
         #[allow(unused_imports)]
-        pub(crate) use #by_name;
+        pub(crate) use #hidden as #name;
     }
-}
-
-fn marker(part: &Ident) -> Ident {
-    format_ident!("__{}Part", part.unraw())
-}
-
-fn macro_name(part: &Ident) -> Ident {
-    format_ident!("__seawall_part_{}", part.unraw())
-}
-
-/// The same path with another last name.
-fn beside(part: &Path, name: impl Fn(&Ident) -> Ident) -> Path {
-    let mut path = part.clone();
-    if let Some(last) = path.segments.last_mut() {
-        last.ident = name(&last.ident);
-    }
-    path
 }
 
 /// The client that is to implement a part.
@@ -126,10 +104,9 @@ pub(super) fn impls(context: &Context<'_>) -> TokenStream {
     let (plain, _, _) = context.plain.split_for_impl();
     let with = &context.model.options.with;
     let uses = with.iter().enumerate().map(|(at, part)| {
-        let (by_name, before) = (beside(part, macro_name), with.iter().take(at));
-        let offset = total(context, before);
+        let offset = total(context, with.iter().take(at));
         quote! {
-            #by_name! { { #client } { #service } { #plain } { #params } { #conditions } { #offset } }
+            #part! { { #client } { #service } { #plain } { #params } { #conditions } { #offset } }
         }
     });
     quote!(#(#uses)*)
@@ -138,18 +115,12 @@ pub(super) fn impls(context: &Context<'_>) -> TokenStream {
 /// How many methods the client has of its own and of these parts.
 fn total<'a>(context: &Context<'_>, parts: impl Iterator<Item = &'a Path>) -> TokenStream {
     let (support, own) = (&context.support, own(context));
-    let parts = parts.map(|part| of_part(context, part));
     quote!(#support::method_count(&[#own, #(#parts),*]))
 }
 
 fn own(context: &Context<'_>) -> TokenStream {
     let specs = context.guarded().map(|method| client::spec(context, method));
     quote!(&[#(#specs,)*])
-}
-
-fn of_part(context: &Context<'_>, part: &Path) -> TokenStream {
-    let (support, marker) = (&context.support, beside(part, marker));
-    quote!(<#marker as #support::Part>::METHODS)
 }
 
 /// The specs of all methods, those of the parts behind the client's own.
@@ -159,10 +130,9 @@ pub(super) fn all_specs(context: &Context<'_>) -> TokenStream {
         return own;
     }
     let count = total(context, with.iter());
-    let parts = with.iter().map(|part| of_part(context, part));
     quote! {{
         const COUNT: usize = #count;
-        const ALL: [#support::MethodSpec; COUNT] = #support::all_methods(&[#own, #(#parts),*]);
+        const ALL: [#support::MethodSpec; COUNT] = #support::all_methods(&[#own, #(#with),*]);
         &ALL
     }}
 }

@@ -8,7 +8,7 @@ use quote::format_ident;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, FnArg, Ident, ItemTrait, Meta, Pat, ReceiverKind, ReturnType, TraitItem,
+    Attribute, FnArg, Ident, ItemTrait, Meta, Pat, Path, ReceiverKind, ReturnType, TraitItem,
     TraitItemFn, Type, parse_quote,
 };
 
@@ -30,6 +30,11 @@ const FAULT_WITH: &str = "a function from `Fault` to the method's error type";
 const NO_TIME: &str = "a timeout of zero would end every attempt before it starts";
 const ALL_SLOW: &str = "with a slow_call of zero every attempt would be slow";
 
+/// Where `seawall` is found, by these arguments.
+pub(crate) fn root(args: &TokenStream) -> Path {
+    options(args.clone(), &mut Errors::default()).root
+}
+
 /// Reads `#[resilient(args)] definition`.
 pub(crate) fn parse(args: TokenStream, mut definition: ItemTrait, errors: &mut Errors) -> Model {
     let candidates = ["S", "Service", "__Service"];
@@ -50,7 +55,19 @@ pub(crate) fn parse(args: TokenStream, mut definition: ItemTrait, errors: &mut E
             _ => None,
         })
         .collect();
-    Model { options, definition, methods, client, boxing, service }
+    let mut model = Model { options, definition, methods, client, boxing, service };
+    let (takes_dyn, is_inherent) = (model.takes_dyn(), model.options.inherent.is_some());
+    for method in &mut model.methods {
+        let by_value = matches!(method.receiver, Receiver::Other(_));
+        let is_for_types = method.needs_sized() && takes_dyn;
+        let is_made_of_nothing = matches!(method.receiver, Receiver::None);
+        method.is_left_out = if is_inherent {
+            by_value || is_made_of_nothing
+        } else {
+            method.has_body && (by_value || is_for_types)
+        };
+    }
+    model
 }
 
 fn method(function: &mut TraitItemFn, errors: &mut Errors) -> Method {
@@ -93,6 +110,7 @@ fn method(function: &mut TraitItemFn, errors: &mut Errors) -> Method {
         sig: function.sig.clone(),
         attrs: function.attrs.clone(),
         has_body: function.default.is_some(),
+        is_left_out: false,
         receiver,
         args,
         output,
