@@ -7,6 +7,7 @@ mod pipeline {
 
     mod allocation;
     mod breaker;
+    mod calls;
     mod cancel;
     mod classify;
     mod crowd;

@@ -58,6 +58,7 @@
 //! | see what the macro takes | [`macro@resilient`] |
 //! | start, reload and stop, and give orders by hand | [`Seawall`], [`DependencyHandle`] |
 //! | put a trait that you have behind guards | [`guide::your_trait`] |
+//! | guard one call, without a trait | [`guide::without_a_trait`] |
 //! | choose a breaker's settings | [`breaker::guide`] |
 //! | choose a rate limit | [`limit::guide`] |
 //! | limit requests that come in to your server | `layer` (features `tower`, `axum`) |
@@ -129,6 +130,9 @@ pub mod guide {
     #[doc = include_str!("guide/your_trait.md")]
     #[cfg(feature = "macros")]
     pub mod your_trait {}
+
+    #[doc = include_str!("guide/without_a_trait.md")]
+    pub mod without_a_trait {}
 }
 
 pub use client::Proxy;

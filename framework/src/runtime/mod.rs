@@ -1,6 +1,7 @@
 //! The composition root: the only module that knows everybody.
 
 mod builder;
+mod calls;
 mod dependency;
 mod drained;
 mod error;
@@ -15,6 +16,7 @@ mod unused;
 mod warnings;
 
 pub use builder::Builder;
+pub use calls::{Calls, OTHER};
 pub use dependency::DependencyHandle;
 pub use drained::{Drained, ShutdownReport};
 pub use error::StartError;

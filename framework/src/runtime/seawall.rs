@@ -186,6 +186,20 @@ impl Seawall {
         name: &str,
         service: P::Shared,
     ) -> Result<P, SpawnError> {
+        let tenancy = self.settle(name).await?;
+        let dependency = Arc::clone(tenancy.dependency());
+        let client = link::<P>(service, tenancy);
+        self.tell_unused(&dependency);
+        Ok(client)
+    }
+
+    /// Tells of what the policy has for this dependency and nothing uses.
+    pub(super) fn tell_unused(&self, dependency: &Dependency) {
+        self.0.unused.tell_methods(dependency);
+    }
+
+    /// Makes a dependency of this name, with its actor.
+    pub(super) async fn settle(&self, name: &str) -> Result<Arc<Tenancy>, SpawnError> {
         if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
             return Err(SpawnError::BadName { name: name.escape_debug().to_string() });
         }
@@ -209,10 +223,7 @@ impl Seawall {
         {
             keeper.await_answer(read, &self.0.time).await;
         }
-        let dependency = Arc::clone(tenancy.dependency());
-        let client = link::<P>(service, tenancy);
-        self.0.unused.tell_methods(&dependency);
-        Ok(client)
+        Ok(tenancy)
     }
 
     fn register(&self, name: DependencyName) -> Registered {

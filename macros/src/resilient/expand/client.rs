@@ -301,6 +301,7 @@ pub(super) fn trait_impl(context: &Context<'_>) -> TokenStream {
     quote! {
         #[automatically_derived]
         #[allow(clippy::used_underscore_binding, clippy::type_complexity, clippy::manual_async_fn)]
+        #[allow(clippy::shadow_reuse, clippy::shadow_same, clippy::shadow_unrelated)]
         #allow_hollow
         #(#boxing)*
         impl #params #bound for #client #arguments #conditions {
@@ -343,6 +344,7 @@ fn inherent(context: &Context<'_>) -> TokenStream {
     quote! {
         #[automatically_derived]
         #[allow(dead_code, clippy::used_underscore_binding, clippy::type_complexity)]
+        #[allow(clippy::shadow_reuse, clippy::shadow_same, clippy::shadow_unrelated)]
         #allow_hollow
         impl #params #client #arguments #conditions {
             #(#methods)*
