@@ -87,6 +87,7 @@ use proc_macro::TokenStream;
 /// | `on_fault = path` | `fn(Fault) -> R`: the answer of a method without a `Result` when there is none. Generic, for every guarded method whose type is not called `…Result`. | such a method is an error |
 /// | `clone` | Each call of a method that takes `&mut self` works on a clone of the service (`S: Clone`), side by side. What a cancelled call did to its clone is gone. | such a method is an error |
 /// | `exclusive` | One call at a time has the service; the others wait in the bulkhead, which has one permit whatever a policy says. The service need not be `Sync`; one in a box goes to `seawall.spawn_box`. A cancelled call leaves the service as far as it came. | likewise |
+/// | `dyn` | For a trait of native `async fn`s: a type without parameters, `BoxPayments`, that is made from any client or service by `BoxPayments::new`, and implements the trait. `Clone`; one box a call, only there. | |
 /// | `with(A, B)` | Supertraits that are services too, each marked `#[resilient(part)]` in the same crate: the client implements them, guarded by the same dependency. The types in their signatures must be in scope here. | |
 /// | `part` | The trait is such a part: it has no client of its own. | |
 /// | `markers(A, B)` | Empty supertraits that the client implements. | |
@@ -223,7 +224,7 @@ use proc_macro::TokenStream;
 /// - **A supertrait other than `Send`, `Sync`, `Clone`, `Debug`, `Display`, lifetimes, parts and markers**, unless you implement
 ///   it for the client: `impl<S: Payments> Named for PaymentsClient<S> { … }`. One that has a blanket impl (`as_any`) finds the
 ///   client; `client.service()` is behind it.
-/// - **`dyn` of a trait with native `async fn`s**: Rust has none. Be generic, use `async_trait`, or `dynosaur` (above).
+/// - **`dyn Payments` of a trait with native `async fn`s**: Rust has none. `#[resilient(dyn)]` makes one type to store.
 /// - **A stream within an answer** (`async fn m(&self) -> Result<BoxStream<…>, E>`): guarded until the method returns.
 /// - **`#[cfg_attr(…, call(…))]`, macros among the trait's items, and `unsafe` traits**: the first two cannot be seen through, no
 ///   client can vouch for the third.

@@ -40,6 +40,7 @@ mod its_own_dyn_handed_out;
 mod lifetimes_and_conditions;
 mod mutable_receivers;
 mod names_of_the_clients_own;
+mod native_as_dyn;
 mod orders;
 mod parts_of_other_modules;
 mod plain_boxed;

@@ -40,6 +40,8 @@ pub(crate) struct Options {
     pub(crate) part: Option<Span>,
     /// `with(A, B)`: supertraits that are parts.
     pub(crate) with: Vec<Path>,
+    /// `dyn`, at its key: a type without parameters for a trait that is no `dyn` by itself.
+    pub(crate) erased: Option<Span>,
     /// `markers(A, B)`: empty traits that the client implements too.
     pub(crate) markers: Vec<Path>,
     /// `remote = path`: the trait is another crate's, and is only written down here.

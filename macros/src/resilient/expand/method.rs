@@ -133,7 +133,7 @@ fn body(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
 }
 
 /// The signature as the client repeats it: a plain name for every argument, no attributes but `cfg`.
-fn signature(method: &Method) -> Signature {
+pub(super) fn signature(method: &Method) -> Signature {
     let mut sig = method.sig.clone();
     let mut args = method.args.iter();
     for input in &mut sig.inputs {

@@ -5,6 +5,7 @@ mod body;
 mod bounds;
 mod client;
 mod definition;
+mod erased;
 mod method;
 mod parts;
 
@@ -25,8 +26,8 @@ pub(crate) fn expand(model: &Model, extent: Extent) -> TokenStream {
         return definition;
     }
     let context = Context::new(model, extent == Extent::Whole);
-    let client = client::client(&context);
-    quote!(#definition #client)
+    let (client, erased) = (client::client(&context), erased::erased(&context));
+    quote!(#definition #client #erased)
 }
 
 /// What every part of the client needs.

@@ -1,6 +1,6 @@
 //! What stands in `#[resilient(…)]`.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::{ExprPath, Ident, Meta, Path, parse_quote};
 
 use super::values::{Keys, flag, metas, path, paths, string};
@@ -19,6 +19,7 @@ const KNOWN: &[&str] = &[
     "with",
     "markers",
     "remote",
+    "dyn",
     "boxed_by",
     "classify",
     "retry_after",
@@ -39,6 +40,7 @@ pub(super) fn options(args: TokenStream, errors: &mut Errors) -> Options {
         with: Vec::new(),
         markers: Vec::new(),
         remote: None,
+        erased: None,
         boxed_by: None,
         classify: None,
         retry_after: None,
@@ -47,7 +49,7 @@ pub(super) fn options(args: TokenStream, errors: &mut Errors) -> Options {
         root: parse_quote!(::seawall),
     };
     let mut keys = Keys::new("resilient", KNOWN);
-    for meta in metas(args, errors) {
+    for meta in metas(readable(args), errors) {
         if let Some(key) = keys.admit(&meta, errors)
             && !answers(&mut options, &key, &meta, errors)
         {
@@ -55,6 +57,15 @@ pub(super) fn options(args: TokenStream, errors: &mut Errors) -> Options {
         }
     }
     options
+}
+
+/// `dyn` is a keyword, which no parser of attributes takes for a key: as a raw identifier it does.
+fn readable(args: TokenStream) -> TokenStream {
+    let raw = |token| match token {
+        TokenTree::Ident(word) if word == "dyn" => Ident::new_raw("dyn", word.span()).into(),
+        other => other,
+    };
+    args.into_iter().map(raw).collect()
 }
 
 /// What is made of answers and faults. False: it is another key.
@@ -91,6 +102,10 @@ fn shape(options: &mut Options, key: &Ident, meta: &Meta, errors: &mut Errors) {
             }
             let is_clone = key == "clone";
             options.sharing = if is_clone { Sharing::Cloned } else { Sharing::Exclusive };
+        }
+        "dyn" => {
+            options.erased = Some(span);
+            errors.take(flag(meta));
         }
         "part" => {
             options.part = Some(span);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use proc_macro2::TokenStream;
+use syn::ext::IdentExt;
 use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::{Expr, ExprLit, ExprPath, Ident, Lit, LitStr, Meta, Path, Token};
@@ -23,18 +24,18 @@ impl Keys {
 
     /// The key of `meta`, unless it is unknown or has been seen before.
     pub(super) fn admit(&mut self, meta: &Meta, errors: &mut Errors) -> Option<Ident> {
-        let Some(key) = meta.path().get_ident().filter(|key| self.known.iter().any(|k| key == k))
-        else {
+        let key = meta.path().get_ident().map(IdentExt::unraw);
+        let Some(key) = key.filter(|key| self.known.iter().any(|known| key == known)) else {
             let (place, known) = (self.place, list(self.known));
             errors.over(meta.path(), format!("unknown key; `{place}` takes {known}"));
             return None;
         };
-        if self.seen.contains(key) {
-            errors.over(key, format!("`{key}` is given twice"));
+        if self.seen.contains(&key) {
+            errors.over(&key, format!("`{key}` is given twice"));
             return None;
         }
         self.seen.push(key.clone());
-        Some(key.clone())
+        Some(key)
     }
 }
 

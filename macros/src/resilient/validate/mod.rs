@@ -1,5 +1,7 @@
 //! What does not go together, said at the token that is too much.
 
+mod options;
+
 use proc_macro2::Span;
 use syn::ext::IdentExt;
 use syn::visit::Visit;
@@ -8,6 +10,7 @@ use syn::{GenericParam, Safety, TraitItem, Type, TypeImplTrait};
 use super::errors::Errors;
 use super::model::{Arg, Coming, Extent, Method, Model, Passing, Receiver, Sharing};
 use super::replace::BareSelf;
+use options::{check_erased, check_part};
 
 /// Functions that a client has of its own.
 pub(crate) const OWN_NAMES: [&str; 3] = ["clone", "service", "spawn"];
@@ -77,6 +80,7 @@ fn check_trait(model: &Model, errors: &mut Errors) -> bool {
 
 fn check_items(model: &Model, errors: &mut Errors) {
     check_part(model, errors);
+    check_erased(model, errors);
     if let (Some(_), Some(span)) = (model.options.wrapped, model.options.inherent) {
         errors.push(span, "`errors = \"wrapped\"` makes inherent methods already");
     }
@@ -90,34 +94,6 @@ fn check_items(model: &Model, errors: &mut Errors) {
                 errors.over(other, "`#[resilient]` cannot see what this becomes: write it out")
             }
         }
-    }
-}
-
-/// A part has no client, and so none of a client's options.
-fn check_part(model: &Model, errors: &mut Errors) {
-    let options = &model.options;
-    for path in
-        options.with.iter().filter(|path| path.segments.iter().any(|it| !it.arguments.is_none()))
-    {
-        errors.over(path, "a part has no type parameters");
-    }
-    let Some(span) = options.part else { return };
-    let is_client =
-        options.client.is_some() || options.wrapped.is_some() || options.inherent.is_some();
-    if options.remote.is_some() {
-        errors.push(
-            span,
-            "a `part` is a trait of one's own: its attribute leaves something beside it",
-        );
-    }
-    if is_client || !options.with.is_empty() || !options.markers.is_empty() {
-        errors.push(span, "a `part` has no client of its own: name the client, and what else it implements, where it is used");
-    }
-    if let Some(param) = model.definition.generics.params.first() {
-        errors.over(param, "a `part` has no type parameters");
-    }
-    if options.sharing != Sharing::Shared {
-        errors.push(span, "a `part` is shared as the client is that it is a part of");
     }
 }
 
