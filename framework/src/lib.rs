@@ -74,6 +74,7 @@
 //! | `prometheus` | yes | a scrape endpoint |
 //! | `http` | | classifiers for HTTP statuses, and `Retry-After` |
 //! | `reqwest` | | classifiers for reqwest's errors and answers |
+//! | `tonic` | | faults as statuses, and classifiers for them |
 //! | `tower` | | `layer`: rate limits in front of a tower service |
 //! | `axum` | | keys by axum's peer and route, axum answers for faults |
 
@@ -132,6 +133,7 @@ pub mod guide {
     pub mod your_trait {}
 
     #[doc = include_str!("guide/without_a_trait.md")]
+    #[cfg(feature = "macros")]
     pub mod without_a_trait {}
 }
 

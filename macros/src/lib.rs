@@ -78,6 +78,12 @@ use proc_macro::TokenStream;
 /// A call runs in the caller's task: nothing is boxed (but what the trait boxes itself), moved to another task or allocated,
 /// and arguments may borrow. Dropping the future cancels the call. A panic of the service goes through to the caller.
 ///
+/// # On an impl
+///
+/// `#[resilient(client = PaymentsClient)] impl HttpPayments { … }` makes a client with the same methods for a type that has no
+/// trait: those that are `async`, take `self` by reference and are not private. Without `client` it is called as the type is,
+/// with `Client` behind it.
+///
 /// # Options of `#[resilient(…)]`
 ///
 /// | option | meaning | default |

@@ -17,6 +17,7 @@ mod a_boxed_method_written_out;
 mod a_mock_and_a_skipped_method;
 mod a_mock_below_the_boxing;
 mod a_part_and_its_sum;
+mod a_struct_without_a_trait;
 mod a_sum_of_parts;
 mod an_associated_error;
 mod an_error_of_a_supertrait;

@@ -61,6 +61,8 @@ mod retry_after;
 mod status;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "tonic")]
+mod tonic;
 
 pub use self::io::{io, io_error};
 pub use self::nested::{fault_in, nested};
@@ -72,3 +74,5 @@ pub use self::retry_after::{MAX_RETRY_AFTER, response_retry_after, retry_after_h
 pub(crate) use self::retry_after::{date, retry_after_by_wall};
 #[cfg(feature = "http")]
 pub use self::status::{response, status};
+#[cfg(feature = "tonic")]
+pub use self::tonic::{tonic, tonic_retry_after, tonic_status};

@@ -6,6 +6,7 @@ mod errors;
 mod expand;
 mod future;
 mod model;
+mod of_impl;
 mod parse;
 mod replace;
 mod validate;
@@ -20,8 +21,13 @@ pub(crate) fn resilient(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let definition = match syn::parse2(item.clone()) {
         Ok(syn::Item::Trait(definition)) => definition,
+        Ok(syn::Item::Impl(item)) => {
+            let expansion = of_impl::of_impl(&args, item, &mut errors);
+            let errors = errors.into_tokens();
+            return quote!(#expansion #errors);
+        }
         Ok(_) => {
-            errors.push(Span::call_site(), "`#[resilient]` goes on a trait of async methods; above `#[automock]` and others that copy attributes, and not below");
+            errors.push(Span::call_site(), "`#[resilient]` goes on a trait of async methods, or on the impl of a type; above `#[automock]` and others that copy attributes, and not below");
             let errors = errors.into_tokens();
             return quote!(#item #errors);
         }

@@ -225,6 +225,10 @@ fn rules(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
     let span = output.span();
     let support = context.support_at(span);
     let (call, options) = (&method.call, &context.model.options);
+    if context.on_fault(method).is_some() {
+        // An answer that is no `Result` is a success, whatever the trait has for others.
+        return quote_spanned!(span=> &const { #support::Rules::USUAL });
+    }
     // What the method says goes over what the trait says.
     let classify = call.classify.as_ref().or(options.classify.as_ref());
     let retry_after = call.retry_after.as_ref().or(options.retry_after.as_ref());

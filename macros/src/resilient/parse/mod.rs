@@ -12,7 +12,7 @@ use syn::{
     TraitItemFn, Type, parse_quote,
 };
 
-use options::options;
+pub(crate) use options::options;
 use values::{Keys, attempts, duration, flag, list, metas, path, string};
 
 use super::boxing::Boxing;
@@ -33,6 +33,13 @@ const ALL_SLOW: &str = "with a slow_call of zero every attempt would be slow";
 /// Where `seawall` is found, by these arguments.
 pub(crate) fn root(args: &TokenStream) -> Path {
     options(args.clone(), &mut Errors::default()).root
+}
+
+/// The arguments but for `client`.
+pub(crate) fn without_client(args: TokenStream) -> TokenStream {
+    let metas = metas(args, &mut Errors::default());
+    let rest = metas.into_iter().filter(|meta| !meta.path().is_ident("client"));
+    quote::quote!(#(#rest),*)
 }
 
 /// Reads `#[resilient(args)] definition`.

@@ -29,7 +29,7 @@ const KNOWN: &[&str] = &[
 ];
 
 /// Reads the attribute's arguments.
-pub(super) fn options(args: TokenStream, errors: &mut Errors) -> Options {
+pub(crate) fn options(args: TokenStream, errors: &mut Errors) -> Options {
     let mut options = Options {
         wrapped: None,
         fault_with: None,
