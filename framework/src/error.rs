@@ -235,7 +235,7 @@ impl From<Fault> for std::io::Error {
     note = "say what it answers then: `#[call(on_fault = path)]`, with `fn path(fault: Fault) -> {Self}`",
     note = "or leave it unguarded: `#[call(skip)]`; or return `Result<{Self}, YourError>`"
 )]
-pub trait Fallible: Sized {
+pub trait Fallible: sealed::Sealed + Sized {
     /// What a good answer holds.
     type Ok;
     /// What a bad answer holds.
@@ -246,6 +246,12 @@ pub trait Fallible: Sized {
     fn as_result(&self) -> Result<&Self::Ok, &Self::Err>;
     /// Back from a `Result`.
     fn from_result(result: Result<Self::Ok, Self::Err>) -> Self;
+}
+
+/// Only `Result`s are: a guard's refusal has to be told as an error.
+mod sealed {
+    pub trait Sealed {}
+    impl<T, E> Sealed for Result<T, E> {}
 }
 
 impl<T, E> Fallible for Result<T, E> {

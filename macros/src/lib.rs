@@ -191,7 +191,8 @@ use proc_macro::TokenStream;
 ///   `#[call(future)]`.
 /// - **Methods that return a stream** of `Result`s, or of anything with `on_fault`: `impl Stream`, `BoxStream`,
 ///   `LocalBoxStream`, `Pin<Box<dyn Stream>>`. The stream passes the guards when it is first polled; the wait for its first
-///   item is the attempt, and a permit is held until it ends or is dropped. A refusal is one item.
+///   item is the attempt, and a permit is held until it ends or is dropped. A refusal is one item. A boxed stream in the
+///   `Result` of an async method has a permit until it ends, too; the attempt is what the method awaits.
 ///
 /// A method that may be a future and cannot be seen to be one is an error, and so is a trait without a guarded method:
 /// nothing is left unguarded without a word.
@@ -231,7 +232,6 @@ use proc_macro::TokenStream;
 ///   it for the client: `impl<S: Payments> Named for PaymentsClient<S> { … }`. One that has a blanket impl (`as_any`) finds the
 ///   client; `client.service()` is behind it.
 /// - **`dyn Payments` of a trait with native `async fn`s**: Rust has none. `#[resilient(dyn)]` makes one type to store.
-/// - **A stream within an answer** (`async fn m(&self) -> Result<BoxStream<…>, E>`): guarded until the method returns.
 /// - **`#[cfg_attr(…, call(…))]`, macros among the trait's items, and `unsafe` traits**: the first two cannot be seen through, no
 ///   client can vouch for the third.
 /// - With `errors = "wrapped"`, lifetimes bound to each other (`'a: 'b`, a trait with a lifetime of its own)

@@ -143,6 +143,42 @@ async fn the_permit_is_held_until_the_stream_ends_or_is_dropped() {
     assert!(it.read("a").next().await.is_none(), "an empty one is an answer");
 }
 
+#[resilient]
+#[async_trait]
+trait Subscribe: Send + Sync {
+    #[call(idempotent)]
+    async fn subscribe(&self, of: String) -> std::io::Result<BoxStream<'static, u8>>;
+    async fn borrowed(&self)
+    -> Result<Pin<Box<dyn Stream<Item = u8> + Send + '_>>, std::io::Error>;
+}
+
+#[async_trait]
+impl Subscribe for Book {
+    async fn subscribe(&self, _: String) -> std::io::Result<BoxStream<'static, u8>> {
+        hit!(Ok(self.items().map(Result::unwrap).boxed()))
+    }
+    async fn borrowed(
+        &self,
+    ) -> Result<Pin<Box<dyn Stream<Item = u8> + Send + '_>>, std::io::Error> {
+        hit!(Ok(self.items().map(Result::unwrap).boxed()))
+    }
+}
+
+#[tokio::test]
+async fn a_stream_within_an_answer_has_a_permit_until_it_ends_too() {
+    let seawall = start();
+    let it: SubscribeClient<Book> = seawall.spawn("it", Book(vec![Ok(1), Ok(2)])).await.unwrap();
+    let look = Look::at(&seawall);
+    look.method("subscribe", || it.subscribe("a".into())).await;
+    look.method("borrowed", || async { it.borrowed().await.is_ok() }).await;
+    let active = || seawall.dependency("it").unwrap().snapshot().active;
+    let (one, mut two) = (it.subscribe("a".into()).await.unwrap(), it.borrowed().await.unwrap());
+    assert_eq!(active(), 2);
+    drop(one);
+    assert_eq!((two.next().await, active()), (Some(1), 1));
+    assert_eq!((two.next().await, two.next().await, active()), (Some(2), None, 0));
+}
+
 #[tokio::test]
 async fn a_stream_that_goes_on_keeps_others_out_of_a_full_bulkhead() {
     let policy = "it = { deadline = \"1s\", bulkhead = { max_concurrent = 1, max_wait = \"0s\" } }";

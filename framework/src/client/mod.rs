@@ -14,7 +14,7 @@ pub use crate::error::{CallError, Fallible, Fault};
 pub use crate::outcome::Class;
 pub use parts::{all_methods, method_count};
 pub use proxy::{Exclusive, ExclusiveGuard, Link, Proxy};
-pub use stream::{FirstOf, Guarded, Opened, guarded, open, open_or};
+pub use stream::{FirstOf, Guarded, Holding, Opened, guarded, holding, open, open_or};
 pub use support::{
     CallKey, Resend, TakesFault, answer, answer_or, answer_with, certain, cloned, key,
 };

@@ -63,13 +63,42 @@ where
             (this.opening, this.rest) = (None, rest);
             return Poll::Ready(first);
         }
-        let Some((stream, _)) = &mut this.rest else { return Poll::Ready(None) };
-        let item = ready!(Pin::new(stream).poll_next(cx));
-        if item.is_none() {
-            // The permit is given back now, and not when somebody gets round to dropping the stream.
-            this.rest = None;
-        }
-        Poll::Ready(item)
+        poll_rest(&mut this.rest, cx)
+    }
+}
+
+fn poll_rest<St: Stream + Unpin>(
+    rest: &mut Option<Rest<St>>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<St::Item>> {
+    let Some((stream, _)) = rest else { return Poll::Ready(None) };
+    let item = ready!(Pin::new(stream).poll_next(cx));
+    if item.is_none() {
+        // The permit is given back now, and not when somebody gets round to dropping the stream.
+        *rest = None;
+    }
+    Poll::Ready(item)
+}
+
+/// A stream that is an answer itself: it has a permit of its own until it ends or is dropped.
+pub struct Holding<St>(Option<Rest<St>>);
+
+/// Gives a stream a permit, taken by the attempt that answers with it.
+pub fn holding<St: Stream + Unpin>(methods: &MethodTable, stream: St) -> Holding<St> {
+    Holding(Some((stream, HeldPermit::beside_another(methods.dependency()))))
+}
+
+impl<St: Stream + Unpin> Stream for Holding<St> {
+    type Item = St::Item;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<St::Item>> {
+        poll_rest(&mut self.get_mut().0, cx)
+    }
+}
+
+impl<St> fmt::Debug for Holding<St> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Holding").field("is_open", &self.0.is_some()).finish_non_exhaustive()
     }
 }
 

@@ -66,6 +66,16 @@ pub(crate) fn read(ty: &Type) -> Returned {
     }
 }
 
+/// Whether an answer is a `Result` of a boxed stream, by whatever name.
+pub(crate) fn holds_stream(output: &Type) -> bool {
+    let Type::Path(path) = output else { return false };
+    let Some(last) = path.path.segments.last() else { return false };
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return false };
+    let is_result = last.ident.to_string().ends_with("Result");
+    let answer = first_type(arguments).map(|(ty, _)| read(&ty));
+    is_result && matches!(answer, Some(Returned::Stream { is_boxed: true, .. }))
+}
+
 /// A type that `#[call(future)]` says is a boxed future.
 pub(crate) fn named(ty: &Type) -> Returned {
     Returned::Future {
@@ -118,9 +128,24 @@ fn read_path(last: &PathSegment) -> Returned {
             read_box_stream(arguments, name == "BoxStream")
         }
         ("Pin", PathArguments::AngleBracketed(arguments)) => read_pin(arguments),
-        _ if name.contains("Future") || name.contains("Stream") => Returned::Unclear,
+        ("Box", PathArguments::AngleBracketed(arguments)) => read_box(arguments),
+        _ if name.contains("Future") || is_called_stream(&name) => Returned::Unclear,
         _ => Returned::Plain,
     }
+}
+
+/// A `Box` that is not pinned: whether it holds what would have to be guarded.
+fn read_box(arguments: &AngleBracketedGenericArguments) -> Returned {
+    let Some(Type::TraitObject(object)) = only_type(arguments) else { return Returned::Plain };
+    let mut names = object.bounds.iter().filter_map(name);
+    let waits = names.any(|name| name == "Future" || name == "Stream");
+    if waits { Returned::Unclear } else { Returned::Plain }
+}
+
+/// Whether a type's name says that it is a stream of answers, and not one of bytes.
+fn is_called_stream(name: &str) -> bool {
+    let of_bytes = ["TcpStream", "UnixStream", "TlsStream", "DuplexStream"];
+    name.ends_with("Stream") && !of_bytes.contains(&name)
 }
 
 fn read_box_future(arguments: &AngleBracketedGenericArguments, is_send: bool) -> Returned {
@@ -307,6 +332,28 @@ mod tests {
                 borrows.leaves_out(&function.sig)
             }
             _ => panic!("{text}"),
+        }
+    }
+
+    #[test]
+    fn what_may_have_to_be_guarded_is_never_taken_for_an_answer() {
+        for unclear in [
+            "Box<dyn Future<Output = u8> + Send>",
+            "Box<dyn Stream<Item = u8> + Send>",
+            "ReplyFuture<u8>",
+            "Self::Future",
+            "EntryStream<'_>",
+            "impl Send",
+            "impl IntoFuture<Output = u8>",
+        ] {
+            let ty: Type = syn::parse_str(unclear).unwrap();
+            assert!(matches!(read(&ty), Returned::Unclear), "{unclear}");
+        }
+        for plain in
+            ["Box<dyn Fn() -> u8>", "TcpStream", "u8", "impl Iterator<Item = u8>", "&StreamConfig"]
+        {
+            let ty: Type = syn::parse_str(plain).unwrap();
+            assert!(matches!(read(&ty), Returned::Plain), "{plain}");
         }
     }
 

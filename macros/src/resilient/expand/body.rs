@@ -3,11 +3,14 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
+use syn::visit_mut::VisitMut;
 use syn::{ExprPath, Ident, Type};
 
 use super::Context;
 use super::method::{function, local, service, this};
+use crate::resilient::future;
 use crate::resilient::model::{Arg, Coming, Method, Passing, Receiver, Sharing};
+use crate::resilient::replace::SelfIs;
 
 /// The locals of a guarded body, out of reach of the user's names.
 struct Locals {
@@ -77,7 +80,7 @@ pub(super) fn stream(context: &Context<'_>, method: &Method, item: &Type) -> Tok
         let service = &locals.service;
         quote!(let #service = #link.service();)
     });
-    let stream = future(context, method, &locals, false);
+    let stream = asked(context, method, &locals, false);
     // One that is not boxed may have to stay where it is.
     let is_boxed = matches!(method.coming, Coming::Stream { is_boxed: true, .. });
     let stream = if is_boxed { stream } else { quote!(::std::boxed::Box::pin(#stream)) };
@@ -148,15 +151,34 @@ fn is_lent(context: &Context<'_>, method: &Method) -> bool {
 
 /// The future of one attempt, as an expression.
 fn attempt(context: &Context<'_>, method: &Method, locals: &Locals, kept: bool) -> TokenStream {
-    let (support, future) = (&context.support, future(context, method, locals, kept));
+    let (support, asked) = (&context.support, asked(context, method, locals, kept));
+    if future::holds_stream(&method.output) && context.on_fault(method).is_none() {
+        let (link, output, answer) = (&locals.link, &method.output, &locals.answer);
+        let mut output = output.clone();
+        if context.model.is_inherent() {
+            SelfIs(&context.model.service).visit_type_mut(&mut output);
+        }
+        return quote! {{
+            let #answer = #asked;
+            async move {
+                let #answer: #output = match #answer.await {
+                    ::core::result::Result::Ok(__stream) => ::core::result::Result::Ok(
+                        ::std::boxed::Box::pin(#support::holding(#link.methods(), __stream)),
+                    ),
+                    ::core::result::Result::Err(__error) => ::core::result::Result::Err(__error),
+                };
+                #answer
+            }
+        }};
+    }
     match context.on_fault(method) {
-        Some(_) => quote!(#support::certain(#future)),
-        None => future,
+        Some(_) => quote!(#support::certain(#asked)),
+        None => asked,
     }
 }
 
 /// What the service gives back, as an expression; `kept`: the arguments are needed again.
-fn future(context: &Context<'_>, method: &Method, locals: &Locals, kept: bool) -> TokenStream {
+fn asked(context: &Context<'_>, method: &Method, locals: &Locals, kept: bool) -> TokenStream {
     let Locals { link, service, .. } = locals;
     let function = function(context, method);
     let passed = |arg: &Arg| if kept { self::kept(context, arg) } else { name(arg) };

@@ -279,7 +279,7 @@ fn check_passed_on(model: &Model, method: &Method, errors: &mut Errors) {
     if method.coming == Coming::Unclear && !method.call.skip {
         errors.over(
             &method.output,
-            "this may be a future, and would be passed on unguarded: say `#[call(future)]` if it is a boxed one, else `#[call(skip)]`",
+            "this may be a future or a stream, and would be passed on unguarded: say `#[call(future)]` if it is a boxed future, else `#[call(skip)]`",
         );
     }
     let way_out =
