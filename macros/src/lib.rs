@@ -75,6 +75,22 @@ use proc_macro::TokenStream;
 /// - **`PaymentsClient::spawn(&seawall, name, service)`**, the same thing the other way round, and
 ///   **`client.service()`**, the service without the guards.
 ///
+/// One method of the client, shortened; `cargo expand` shows all of it:
+///
+/// ```text
+/// impl<S: Payments> Payments for PaymentsClient<S> {
+///     fn balance(&self, account: &str) -> impl Future<Output = Result<u64, PaymentError>> + Send {
+///         async move {
+///             let link = &self.link;
+///             let mut call = Call::begin(link.methods(), 1);
+///             let result = call.repeat(move || S::balance(link.service(), account), &RULES).await;
+///             let result = call.finish(result); // counted
+///             answer(result) // what the service said; of a fault, `PaymentError::from(fault)`
+///         }
+///     }
+/// }
+/// ```
+///
 /// A call runs in the caller's task: nothing is boxed (but what the trait boxes itself), moved to another task or allocated,
 /// and arguments may borrow. Dropping the future cancels the call. A panic of the service goes through to the caller.
 ///
