@@ -91,7 +91,11 @@ fn of_two_failures_and_an_admission_at_once_one_failure_opens_it() {
 #[test]
 fn the_last_of_racing_failures_opens_it_by_count() {
     model("open: 2 failures, window of calls", || {
-        let config = Config::builder().failure_rate(1.0).min_calls(3).window(Over::Calls(3));
+        let config = Config::builder()
+            .without_failures()
+            .failure_rate(1.0)
+            .min_calls(3)
+            .window(Over::Calls(3));
         let breaker = breaker(config.build());
         let call = breaker.admit(NOW, &mut None).unwrap();
         breaker.record(call, Outcome::Failure, NOW);
@@ -104,7 +108,8 @@ fn the_last_of_racing_failures_opens_it_by_count() {
 #[test]
 fn the_last_of_racing_failures_opens_it_by_time() {
     model("open: 2 failures across a bucket's edge, window of time", || {
-        let config = Config::builder().failure_rate(1.0).min_calls(2).window(TIME);
+        let config =
+            Config::builder().without_failures().failure_rate(1.0).min_calls(2).window(TIME);
         let breaker = breaker(config.build());
         let call = breaker.admit(NOW, &mut None).unwrap();
         let fail = |now| end(&breaker, call, Outcome::Failure, now);
@@ -143,7 +148,11 @@ fn no_list_of_the_calls_is_all_failures_so_it_stays_closed() {
     model("spurious trip: window of 2 calls", || {
         // S F S and then F and S in either order: no F ever stands beside another. But the new F is
         // counted while the S before it has not yet displaced the old one.
-        let config = Config::builder().failure_rate(1.0).min_calls(1).window(Over::Calls(2));
+        let config = Config::builder()
+            .without_failures()
+            .failure_rate(1.0)
+            .min_calls(1)
+            .window(Over::Calls(2));
         let breaker = breaker(config.build());
         let call = breaker.admit(NOW, &mut None).unwrap();
         for outcome in [Outcome::Success, Outcome::Failure, Outcome::Success] {
@@ -160,7 +169,8 @@ fn no_list_of_the_calls_is_all_failures_so_it_stays_closed() {
 #[test]
 fn buckets_that_are_being_cleared_are_not_seen_by_halves() {
     model("spurious trip: window of time moves on twice", || {
-        let config = Config::builder().failure_rate(0.5).min_calls(4).window(TIME);
+        let config =
+            Config::builder().without_failures().failure_rate(0.5).min_calls(4).window(TIME);
         let breaker = breaker(config.build());
         let call = breaker.admit(NOW, &mut None).unwrap();
         let end = |outcome, now| {
