@@ -39,14 +39,6 @@ pub(super) enum Ended {
     Cancelled,
 }
 
-/// A wait was over in time, but that was noticed too late: the thread was busy.
-pub(super) enum Late {
-    /// The call's deadline has passed.
-    PastDeadline,
-    /// An attempt would not have half of its fair share of time left.
-    TooLittleLeft,
-}
-
 /// What ends an attempt that pends. Both are fixed when it first pends: a reload is for later attempts.
 pub(super) struct Limit {
     /// The attempt's timeout.
@@ -103,11 +95,16 @@ impl<'a> Call<'a> {
     }
 
     /// Whether a wait that is over was over in time. Its end lies before the latest start, but a busy machine can be late.
-    pub(super) fn still_in_time(&self) -> Result<(), Late> {
+    /// `too_little_left` answers a call before its deadline whose attempt would have less than half of its fair share of
+    /// time.
+    pub(super) fn still_in_time(
+        &mut self,
+        too_little_left: impl FnOnce(&mut Self) -> Fault,
+    ) -> Result<(), Fault> {
         if self.now >= self.deadline {
-            return Err(Late::PastDeadline);
+            return Err(self.deadline_exceeded());
         }
-        if self.now > self.start_by().noticed_late { Err(Late::TooLittleLeft) } else { Ok(()) }
+        if self.now > self.start_by().noticed_late { Err(too_little_left(self)) } else { Ok(()) }
     }
 
     /// Notes which guard refused.
@@ -206,10 +203,7 @@ impl<'a> Call<'a> {
             return Err(self.wait_error(error));
         }
         lease.hold_permit();
-        self.still_in_time().map_err(|late| match late {
-            Late::PastDeadline => self.deadline_exceeded(),
-            Late::TooLittleLeft => self.wait_error(WaitError::Expired),
-        })
+        self.still_in_time(|call| call.wait_error(WaitError::Expired))
     }
 
     /// The answer to a call whose wait ended without what it waited for.

@@ -9,7 +9,6 @@ use crate::clock::Moment;
 use crate::dependency::{Refused, Token, UnusedReservation, WaitError};
 use crate::error::{Fault, RejectedBy};
 
-use super::attempt::Late;
 use super::call::Call;
 
 impl<'a> Call<'a> {
@@ -89,11 +88,8 @@ impl<'a> Call<'a> {
         if let Some(error) = wait_error {
             return Err(self.wait_error(error));
         }
-        self.still_in_time().map_err(|late| match late {
-            Late::PastDeadline => self.deadline_exceeded(),
-            Late::TooLittleLeft => dependency
-                .refuse(Refused { by: RejectedBy::RateLimit, retry_after: None }, self.now),
-        })
+        let refused = Refused { by: RejectedBy::RateLimit, retry_after: None };
+        self.still_in_time(|call| dependency.refuse(refused, call.now))
     }
 
     /// Gives back the reservation of an attempt that the dependency does not see after all.

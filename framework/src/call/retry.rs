@@ -101,6 +101,6 @@ impl Call<'_> {
         .await;
         self.now = dependency.now();
         paused?;
-        self.still_in_time().map_err(|_| self.deadline_exceeded())
+        self.still_in_time(Self::deadline_exceeded)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::parts::IntoConfig;
 use super::settings::{MAX_DURATION, MIN_DURATION, MethodPolicy, Policy};
 use crate::constraint::InvalidSetting;
-use crate::{backpressure, bulkhead, limit, retry};
+use crate::{limit, retry};
 
 /// The most memory that the windows of all keys of a dependency may take: 1 GiB.
 const MAX_KEYED_BYTES: u64 = 1 << 30;
@@ -167,8 +167,7 @@ impl Mistakes {
         self.require(turn <= limit::MAX_RESERVATION, "rate_limit.max_wait", turn, "at most 1h");
     }
 
-    /// What ends with the deadline at the latest, so that more of it was asked for in vain. Default
-    /// waits are left out: nobody asked for them, and the deadline cuts them short.
+    /// What ends with the deadline at the latest, so that more of it was asked for in vain.
     pub(super) fn within_deadline(&mut self, policy: &Policy) {
         let Policy { deadline, timeout, fallback_timeout, .. } = *policy;
         self.agree(
@@ -183,36 +182,15 @@ impl Mistakes {
             fallback_timeout,
             format!("shorter than deadline ({deadline:?}), out of which it is reserved"),
         );
-        let wait = policy.bulkhead.max_wait();
-        self.agree(
-            wait <= deadline
-                || wait > MAX_DURATION
-                || wait == bulkhead::Config::default().max_wait(),
-            ("bulkhead.max_wait".into(), "deadline"),
-            wait,
-            at_most("deadline", deadline),
-        );
-        let turn = policy.rate_limit_max_wait;
-        self.agree(
-            turn <= deadline || turn > limit::MAX_RESERVATION,
-            ("rate_limit.max_wait".into(), "deadline"),
-            turn,
-            at_most("deadline", deadline),
-        );
-        let pace = policy.quota.unwrap_or_default().max_wait();
-        self.agree(
-            pace <= deadline || pace == limit::PacerConfig::default().max_wait(),
-            ("quota.max_wait".into(), "deadline"),
-            pace,
-            at_most("deadline", deadline),
-        );
-        let block = policy.mailbox.on_full().block_timeout().unwrap_or_default();
-        self.agree(
-            block <= deadline || block == backpressure::DEFAULT_BLOCK_TIMEOUT,
-            ("mailbox.on_full.block.timeout".into(), "deadline"),
-            block,
-            at_most("deadline", deadline),
-        );
+        let [bulkhead, block, rate_limit, quota] = policy.asked_waits();
+        for (key, wait) in [bulkhead, rate_limit, quota, block] {
+            // One that is too long by itself has been noted already.
+            let is_noted = self.0.iter().any(|mistake| mistake.key == key);
+            if let (Some(wait), false) = (wait, is_noted) {
+                let allowed = at_most("deadline", deadline);
+                self.agree(wait <= deadline, (key.into(), "deadline"), wait, allowed);
+            }
+        }
     }
 
     pub(super) fn method(&mut self, policy: &Policy, name: &str, method: &MethodPolicy) {

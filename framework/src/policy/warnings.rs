@@ -52,10 +52,8 @@ impl Policy {
         // A timeout as long as the deadline is one that nobody has set: the fair share is half of it then.
         let timeout = if timeout == deadline { deadline / 2 } else { timeout };
         let longest = deadline.saturating_sub(timeout);
-        for (key, wait) in self.waits() {
-            if wait <= longest {
-                continue;
-            }
+        for (key, wait) in self.asked_waits() {
+            let Some(wait) = wait.filter(|wait| *wait > longest) else { continue };
             let (of, raised) = (format!("{whose}deadline"), wait.saturating_add(timeout));
             let text = format!(
                 "= {wait:?} cannot be waited for: {of} is {deadline:?}, and an attempt needs its timeout of {timeout:?}; set \
@@ -65,20 +63,20 @@ impl Policy {
         }
     }
 
-    /// The waits in front of an attempt that somebody has asked for.
-    fn waits(&self) -> impl Iterator<Item = (&'static str, Duration)> {
+    /// The waits in front of an attempt, each with its key in a policy file. `None`: the default, which nobody asked for, and
+    /// which the deadline cuts short.
+    pub(super) fn asked_waits(&self) -> [(&'static str, Option<Duration>); 4] {
         let usual = bulkhead::Config::default().max_wait();
         let block = self.mailbox.on_full().block_timeout();
         let pace = self.quota.map(|quota| quota.max_wait());
         let usual_pace = limit::PacerConfig::default().max_wait();
         let said = |wait: Option<Duration>, usual| wait.filter(|wait| *wait != usual);
-        let waits = [
+        [
             ("bulkhead.max_wait", said(Some(self.bulkhead.max_wait()), usual)),
             ("mailbox.on_full.block.timeout", said(block, backpressure::DEFAULT_BLOCK_TIMEOUT)),
             ("rate_limit.max_wait", said(Some(self.rate_limit_max_wait), Duration::ZERO)),
             ("quota.max_wait", said(pace, usual_pace)),
-        ];
-        waits.into_iter().filter_map(|(key, wait)| Some((key, wait?)))
+        ]
     }
 }
 

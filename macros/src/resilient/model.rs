@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use proc_macro2::Span;
-use syn::{Attribute, ExprPath, Ident, ItemTrait, Path, Signature, Token, Type};
+use syn::{
+    Attribute, ExprPath, GenericParam, Generics, Ident, ItemTrait, Path, Signature, Token, Type,
+};
 
 use super::boxing::Boxing;
 use super::replace::mentions;
@@ -226,6 +228,12 @@ impl Method {
         })
     }
 
+    /// Whether it has type parameters, written out or as `impl Trait`.
+    pub(crate) fn is_generic(&self) -> bool {
+        chosen(&self.sig.generics).next().is_some()
+            || self.args.iter().any(|arg| mentions(&arg.ty, "impl"))
+    }
+
     /// Whether its arguments must outlive an attempt: for the next one, or for the fallback.
     pub(crate) fn keeps_arguments(&self) -> bool {
         self.call.idempotent || self.call.fallback.is_some()
@@ -312,12 +320,17 @@ impl Model {
             Coming::Future { is_boxed, .. } | Coming::Stream { is_boxed, .. } => is_boxed,
             _ => true,
         };
-        let generics = &method.sig.generics.params;
-        let is_generic =
-            generics.iter().any(|param| !matches!(param, syn::GenericParam::Lifetime(_)));
-        let takes_impl = method.args.iter().any(|arg| mentions(&arg.ty, "impl"));
-        is_boxed && !is_generic && !takes_impl && !matches!(method.receiver, Receiver::None)
+        is_boxed && !method.is_generic() && !matches!(method.receiver, Receiver::None)
     }
+}
+
+/// The parameters that a caller may choose, by name: types and constants, but not lifetimes.
+pub(crate) fn chosen(generics: &Generics) -> impl Iterator<Item = &Ident> {
+    generics.params.iter().filter_map(|param| match param {
+        GenericParam::Type(param) => Some(&param.ident),
+        GenericParam::Const(param) => Some(&param.ident),
+        GenericParam::Lifetime(_) => None,
+    })
 }
 
 /// The `cfg`s among some attributes.

@@ -9,6 +9,7 @@
 
 mod reload;
 
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -39,8 +40,8 @@ pub struct Gate {
     keys: KeyBreakers,
     /// What every call writes, off the lines that every call only reads.
     written: CachePadded<Written>,
-    /// The most permits that there may be, whatever a policy says.
-    most_permits: AtomicU64,
+    /// There is one permit, whatever a policy says.
+    is_exclusive: AtomicBool,
     /// In nanoseconds.
     max_wait: AtomicU64,
     block_timeout: AtomicU64,
@@ -86,7 +87,7 @@ impl Gate {
                     policy.mailbox(),
                 ),
             }),
-            most_permits: AtomicU64::new(u64::MAX),
+            is_exclusive: AtomicBool::new(false),
             max_wait: AtomicU64::new(nanos(policy.bulkhead().max_wait())),
             block_timeout: AtomicU64::new(block_timeout(policy)),
             rate_limit_max_wait: AtomicU64::new(nanos(policy.rate_limit_max_wait())),

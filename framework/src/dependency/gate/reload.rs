@@ -54,15 +54,16 @@ impl Gate {
 impl Gate {
     /// Has one permit from now on, whatever policies say. Returns who is to be woken.
     pub(crate) fn allow_one_at_a_time(&self, policy: &Policy, now: Moment) -> Wakers {
-        self.most_permits.store(1, Ordering::Relaxed);
+        self.is_exclusive.store(true, Ordering::Relaxed);
         self.written.0.waiting_room.reconfigure(1, policy.mailbox(), now)
     }
 
     fn permits(&self, policy: &Policy) -> u32 {
-        let most = self.most_permits.load(Ordering::Relaxed);
-        u32::try_from(most).map_or(policy.bulkhead().max_concurrent(), |most| {
-            policy.bulkhead().max_concurrent().min(most)
-        })
+        if self.is_exclusive.load(Ordering::Relaxed) {
+            1
+        } else {
+            policy.bulkhead().max_concurrent()
+        }
     }
 }
 

@@ -42,10 +42,9 @@ impl Locals {
 pub(super) fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
     let support = &context.support;
     let locals = Locals::new(output);
-    let Locals { link, service, call, result, .. } = &locals;
+    let Locals { link, call, result, .. } = &locals;
     let held = held(method);
-    // Whoever has the service for itself asks for it in each attempt.
-    let lend = is_lent(context, method).then(|| quote!(let #service = #link.service();));
+    let lend = lend(context, method, &locals);
     let (indices, name) = (&context.indices, &method.sig.ident);
     let first = context.first();
     let attempts = attempts(context, method, output, &locals);
@@ -76,10 +75,7 @@ pub(super) fn stream(context: &Context<'_>, method: &Method, item: &Type) -> Tok
     let link = &locals.link;
     let (indices, name, first) = (&context.indices, &method.sig.ident, context.first());
     let held = held(method);
-    let lend = is_lent(context, method).then(|| {
-        let service = &locals.service;
-        quote!(let #service = #link.service();)
-    });
+    let lend = lend(context, method, &locals);
     let stream = asked(context, method, &locals, false);
     // One that is not boxed may have to stay where it is.
     let is_boxed = matches!(method.coming, Coming::Stream { is_boxed: true, .. });
@@ -142,11 +138,14 @@ fn key(
     Some((found, quote!(#support::Call::by_key(&mut #call, &#key);)))
 }
 
-/// Whether all attempts, and a fallback, borrow one service.
-fn is_lent(context: &Context<'_>, method: &Method) -> bool {
+/// The service, borrowed once for all attempts and the fallback. An attempt that must own the service, or lock it, gets it
+/// by itself: see [`asked`].
+fn lend(context: &Context<'_>, method: &Method, locals: &Locals) -> Option<TokenStream> {
+    let Locals { link, service, .. } = locals;
     let by_reference = matches!(method.receiver, Receiver::Shared(_));
-    (by_reference && context.model.options.sharing != Sharing::Exclusive && !method.is_eager())
-        || method.call.fallback.is_some()
+    let is_lent =
+        by_reference && context.model.options.sharing != Sharing::Exclusive && !method.is_eager();
+    (is_lent || method.call.fallback.is_some()).then(|| quote!(let #service = #link.service();))
 }
 
 /// The future of one attempt, as an expression.

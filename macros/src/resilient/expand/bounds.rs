@@ -3,8 +3,7 @@
 use quote::ToTokens;
 use syn::visit_mut::VisitMut;
 use syn::{
-    GenericArgument, GenericParam, Generics, PathArguments, Type, TypeParamBound, WherePredicate,
-    parse_quote,
+    GenericArgument, Generics, PathArguments, Type, TypeParamBound, WherePredicate, parse_quote,
 };
 
 use crate::resilient::model::{Coming, Method, Model, Receiver, Sharing};
@@ -68,10 +67,7 @@ fn is_static(model: &Model) -> bool {
 
 /// The trait's own type parameters.
 fn parameters(model: &Model) -> impl Iterator<Item = &syn::Ident> {
-    model.definition.generics.params.iter().filter_map(|param| match param {
-        GenericParam::Type(param) => Some(&param.ident),
-        _ => None,
-    })
+    model.definition.generics.type_params().map(|param| &param.ident)
 }
 
 /// A call that waits keeps its arguments, so those of the trait's own types have to be what its future is.

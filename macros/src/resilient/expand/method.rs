@@ -4,11 +4,11 @@ use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
-use syn::{FnArg, GenericParam, Ident, Pat, PatIdent, Signature, Token, Type, parse_quote};
+use syn::{FnArg, Ident, Pat, PatIdent, Signature, Token, Type, parse_quote};
 
 use super::body::{given, guarded, stream};
 use super::{Context, definition};
-use crate::resilient::model::{Arg, Coming, Method, Receiver};
+use crate::resilient::model::{Arg, Coming, Method, Receiver, chosen};
 use crate::resilient::replace::SelfIs;
 use crate::resilient::validate::{is_passed_on, opaque};
 
@@ -18,7 +18,7 @@ pub(super) fn of_trait(context: &Context<'_>, method: &Method) -> Option<TokenSt
         return None;
     }
     let (cfgs, mut sig) = (method.cfgs(), signature(method));
-    let body = body(context, method, &method.output);
+    let body = || body(context, method, &method.output);
     let body = match method.coming {
         // Only what must be a future or a stream of its own kind needs to be one.
         Coming::Future { is_boxed: true, .. } | Coming::Stream { is_boxed: true, .. }
@@ -28,33 +28,38 @@ pub(super) fn of_trait(context: &Context<'_>, method: &Method) -> Option<TokenSt
         }
         Coming::Stream { is_boxed: false, .. } if !context.sound => straight(context, method),
         // What boxes the trait's futures boxes this one.
-        Coming::Async if !context.model.is_rewritten() => body,
+        Coming::Async if !context.model.is_rewritten() => body(),
         Coming::Async => {
             // Not an `async fn`: a caller that must prove its own future `Send` reads it off this signature, where
             // otherwise the compiler looks inside and stumbles over lifetimes (rust-lang/rust#100013).
             definition::promise_send(&mut sig);
-            quote!(async move { #body })
+            future(body())
         }
         Coming::Future { is_boxed, .. } if method.is_guarded() => {
-            let asked = method.is_eager().then(|| ask(context, method));
-            let future = quote!(async move { #body });
-            let pin = quote!(::std::boxed::Box::pin(#future));
-            if is_boxed { quote!(#asked #pin) } else { quote!(#asked #future) }
+            given_back(context, method, is_boxed, &future(body()))
         }
         Coming::Stream { is_boxed, .. } if method.is_guarded() => {
-            streaming(context, method, &method.output, is_boxed)
+            given_back(context, method, is_boxed, &stream(context, method, &method.output))
         }
-        _ => body,
+        _ => body(),
     };
     Some(quote!(#(#cfgs)* #sig { #body }))
 }
 
-/// The body of a method that answers by a stream.
-fn streaming(context: &Context<'_>, method: &Method, item: &Type, is_boxed: bool) -> TokenStream {
+fn future(body: TokenStream) -> TokenStream {
+    quote!(async move { #body })
+}
+
+/// The body of a method that gives a future or a stream back at once.
+fn given_back(
+    context: &Context<'_>,
+    method: &Method,
+    is_boxed: bool,
+    answer: &TokenStream,
+) -> TokenStream {
     let asked = method.is_eager().then(|| ask(context, method));
-    let stream = stream(context, method, item);
-    let pin = quote!(::std::boxed::Box::pin(#stream));
-    if is_boxed { quote!(#asked #pin) } else { quote!(#asked #stream) }
+    let answer = if is_boxed { quote!(::std::boxed::Box::pin(#answer)) } else { answer.clone() };
+    quote!(#asked #answer)
 }
 
 /// Asks the service at once, and keeps what its answer needs.
@@ -102,7 +107,7 @@ pub(super) fn inherent(context: &Context<'_>, method: &Method) -> TokenStream {
     let (vis, attrs) = (&context.model.definition.vis, &method.attrs);
     if let (Coming::Stream { is_boxed, .. }, true) = (method.coming, method.is_guarded()) {
         let body = if context.sound {
-            streaming(context, method, &output, is_boxed)
+            given_back(context, method, is_boxed, &stream(context, method, &output))
         } else {
             straight(context, method)
         };
@@ -184,17 +189,7 @@ fn straight(context: &Context<'_>, method: &Method) -> TokenStream {
 /// The service's own method, with the type arguments that the caller chose.
 pub(super) fn function(context: &Context<'_>, method: &Method) -> TokenStream {
     let (service, bound, name) = (&context.model.service, &context.bound, &method.sig.ident);
-    let chosen: Vec<_> = method
-        .sig
-        .generics
-        .params
-        .iter()
-        .filter_map(|param| match param {
-            GenericParam::Type(param) => Some(&param.ident),
-            GenericParam::Const(param) => Some(&param.ident),
-            GenericParam::Lifetime(_) => None,
-        })
-        .collect();
+    let chosen: Vec<_> = chosen(&method.sig.generics).collect();
     let chosen = (!chosen.is_empty()).then(|| quote!(::<#(#chosen),*>));
     quote!(<#service as #bound>::#name #chosen)
 }

@@ -31,7 +31,8 @@ pub(crate) fn part(
     quote! {
         #definition
 
-        // Both by the trait's own name, each in a namespace of its own: whoever imports the trait has them.
+        // The constant and the macro carry the trait's own name, so importing the trait imports them too. Rust keeps
+        // traits, constants and macros in separate namespaces, so the three do not collide.
         #(#cfgs)*
         #[doc(hidden)]
         #[allow(dead_code, non_upper_case_globals)]

@@ -5,10 +5,10 @@ mod options;
 use proc_macro2::Span;
 use syn::ext::IdentExt;
 use syn::visit::Visit;
-use syn::{GenericParam, Safety, TraitItem, Type, TypeImplTrait};
+use syn::{Ident, Safety, TraitItem, Type, TypeImplTrait};
 
 use super::errors::Errors;
-use super::model::{Arg, Coming, Extent, Method, Model, Passing, Receiver, Sharing};
+use super::model::{Arg, Coming, Extent, Method, Model, Passing, Receiver, Sharing, chosen};
 use super::replace::BareSelf;
 use options::{check_erased, check_part};
 
@@ -65,12 +65,7 @@ fn check_trait(model: &Model, errors: &mut Errors) -> bool {
         errors.add(error);
         declarable = false;
     }
-    let parameters = definition.generics.params.iter().filter_map(|param| match param {
-        GenericParam::Type(param) => Some(&param.ident),
-        GenericParam::Const(param) => Some(&param.ident),
-        GenericParam::Lifetime(_) => None,
-    });
-    let mut names = parameters.chain([&definition.ident]);
+    let mut names = chosen(&definition.generics).chain([&definition.ident]);
     if let Some(name) = names.find(|name| **name == model.client) {
         errors.over(name, format!("the client is to be called `{name}` too; call it otherwise with `#[resilient(client = Name)]`"));
         declarable = false;
@@ -142,6 +137,13 @@ fn check_call(method: &Method, errors: &mut Errors) {
     }
 }
 
+/// Notes every key of `#[call(…)]` that is one of these, with the reason.
+fn forbid(keys: &[&str], method: &Method, errors: &mut Errors, reason: impl Fn(&Ident) -> String) {
+    for key in method.call.keys.iter().filter(|key| keys.iter().any(|forbidden| key == forbidden)) {
+        errors.push(key.span(), reason(key));
+    }
+}
+
 fn check_kept(method: &Method, arg: &Arg, errors: &mut Errors) {
     let why = match (method.call.idempotent, method.call.fallback.is_some()) {
         (true, false) => "an `idempotent` method may be attempted again",
@@ -172,12 +174,11 @@ fn check_async(model: &Model, method: &Method, errors: &mut Errors) {
     }
     if let Some(path) = &method.call.on_fault {
         let judged = ["fallback", "classify", "retry_after", "quota", "fault_with"];
-        for key in method.call.keys.iter().filter(|key| judged.iter().any(|judged| key == judged)) {
-            errors.push(
-                key.span(),
-                format!("`{key}` needs a `Result` to judge or to replace, and `on_fault` is for answers that are none"),
-            );
-        }
+        forbid(&judged, method, errors, |key| {
+            format!(
+                "`{key}` needs a `Result` to judge or to replace, and `on_fault` is for answers that are none"
+            )
+        });
         if model.is_wrapped() {
             errors.over(path, "`on_fault` has nothing to do with `errors = \"wrapped\"`, which keeps faults as they are");
         }
@@ -229,13 +230,11 @@ fn check_receiver(model: &Model, method: &Method, errors: &mut Errors) {
 
 /// One whose answer may not borrow all of its arguments: the service is asked before the guards are.
 fn check_eager(model: &Model, method: &Method, errors: &mut Errors) {
-    let cannot = ["idempotent", "fallback", "key", "retry"];
-    for key in method.call.keys.iter().filter(|key| cannot.iter().any(|cannot| key == cannot)) {
-        errors.push(
-            key.span(),
-            format!("the answer may not borrow all of the arguments, so the service is asked at once and only once: no `{key}`"),
-        );
-    }
+    forbid(&["idempotent", "fallback", "key", "retry"], method, errors, |key| {
+        format!(
+            "the answer may not borrow all of the arguments, so the service is asked at once and only once: no `{key}`"
+        )
+    });
     if model.options.sharing != Sharing::Shared {
         errors.over(
             &method.sig.ident,
@@ -246,14 +245,11 @@ fn check_eager(model: &Model, method: &Method, errors: &mut Errors) {
 
 /// One that answers by a stream, of which the wait for the first item is the only attempt.
 fn check_stream(model: &Model, method: &Method, errors: &mut Errors) {
-    let cannot = ["idempotent", "fallback", "key", "quota"];
-    let is_wrong = |key: &&syn::Ident| cannot.iter().any(|cannot| *key == cannot);
     // What has been said of a service that is asked at once is not said again.
-    for key in method.call.keys.iter().filter(is_wrong).filter(|_| !method.is_eager()) {
-        errors.push(
-            key.span(),
-            format!("a stream is asked for once, and cannot be begun anew: no `{key}`"),
-        );
+    if !method.is_eager() {
+        forbid(&["idempotent", "fallback", "key", "quota"], method, errors, |key| {
+            format!("a stream is asked for once, and cannot be begun anew: no `{key}`")
+        });
     }
     let takes = model.options.sharing;
     if takes == Sharing::Exclusive || matches!(method.receiver, Receiver::Exclusive(_)) {

@@ -4,7 +4,6 @@ use syn::{GenericParam, TraitItem};
 
 use crate::resilient::errors::Errors;
 use crate::resilient::model::{Coming, Model, Receiver, Sharing};
-use crate::resilient::replace::mentions;
 
 /// What stands against a type without parameters for the trait.
 pub(super) fn check_erased(model: &Model, errors: &mut Errors) {
@@ -45,10 +44,7 @@ pub(super) fn check_erased(model: &Model, errors: &mut Errors) {
         }
     }
     for method in model.methods.iter().filter(|method| !method.needs_sized()) {
-        let generics = &method.sig.generics.params;
-        if generics.iter().any(|param| !matches!(param, GenericParam::Lifetime(_)))
-            || method.args.iter().any(|arg| mentions(&arg.ty, "impl"))
-        {
+        if method.is_generic() {
             errors.over(
                 &method.sig.ident,
                 "with `dyn` a method has no type parameters, unless it says `where Self: Sized`",
