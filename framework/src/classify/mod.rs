@@ -50,6 +50,8 @@
 //! assert_eq!(over_a_socket::<()>(&Err(io::ErrorKind::InvalidInput.into())), Class::Ignored);
 //! ```
 
+#[cfg(any(feature = "tonic", feature = "tower"))]
+mod grpc;
 mod io;
 mod nested;
 pub(crate) mod number;
@@ -66,6 +68,8 @@ mod tonic;
 
 pub use self::io::{io, io_error};
 pub use self::nested::{fault_in, nested};
+#[cfg(feature = "tower")]
+pub(crate) use self::grpc::{PUSHBACK, UNKNOWN, grpc_code, pushback};
 #[cfg(feature = "reqwest")]
 pub use self::reqwest::{reqwest, reqwest_error, reqwest_response, reqwest_response_retry_after};
 #[cfg(feature = "http")]

@@ -5,13 +5,9 @@ use std::time::Duration;
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 
+use super::grpc::{PUSHBACK, grpc_code, pushback};
 use crate::error::{Fault, RejectedBy};
 use crate::outcome::Class;
-
-/// Where a server says when a client may retry (gRFC A6), in milliseconds.
-const PUSHBACK: &str = "grpc-retry-pushback-ms";
-/// The longest pushback that is believed: an hour.
-const MAX_PUSHBACK: Duration = Duration::from_secs(3_600);
 
 /// A fault in gRPC's words, so that methods that answer with a [`Status`] need nothing else. The breaker and an ended
 /// Seawall are `UNAVAILABLE`, other guards `RESOURCE_EXHAUSTED`, both with `grpc-retry-pushback-ms` where it is known when to
@@ -63,29 +59,13 @@ pub fn tonic<T>(answer: &Result<T, Status>) -> Class {
 /// | code | class | why |
 /// | --- | --- | --- |
 /// | `OK` | success | |
-/// | `CANCELLED`, `INVALID_ARGUMENT`, `NOT_FOUND`, `ALREADY_EXISTS`, `PERMISSION_DENIED`, `UNAUTHENTICATED`, `FAILED_PRECONDITION`, `ABORTED`, `OUT_OF_RANGE`, `UNIMPLEMENTED` | ignored | about the one request |
+/// | `INVALID_ARGUMENT`, `NOT_FOUND`, `ALREADY_EXISTS`, `PERMISSION_DENIED`, `UNAUTHENTICATED`, `FAILED_PRECONDITION`, `ABORTED`, `OUT_OF_RANGE`, `UNIMPLEMENTED` | ignored | about the one request |
+/// | `CANCELLED` | failure | a caller that cancels does not see it. Tonic's own timeouts, at either end, end in this code |
 /// | `UNKNOWN`, `DEADLINE_EXCEEDED`, `RESOURCE_EXHAUSTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS` | failure | about the server, or in doubt |
 #[must_use]
 pub fn tonic_status(status: &Status) -> Class {
-    match status.code() {
-        Code::Ok => Class::Success,
-        Code::Cancelled
-        | Code::InvalidArgument
-        | Code::NotFound
-        | Code::AlreadyExists
-        | Code::PermissionDenied
-        | Code::Unauthenticated
-        | Code::FailedPrecondition
-        | Code::Aborted
-        | Code::OutOfRange
-        | Code::Unimplemented => Class::Ignored,
-        Code::Unknown
-        | Code::DeadlineExceeded
-        | Code::ResourceExhausted
-        | Code::Internal
-        | Code::Unavailable
-        | Code::DataLoss => Class::Failure,
-    }
+    // A code is its number, from 0 on.
+    grpc_code(status.code() as u64)
 }
 
 /// For how long the server wants to be left alone: `grpc-retry-pushback-ms`, at most an hour. One that is negative, or no
@@ -93,8 +73,7 @@ pub fn tonic_status(status: &Status) -> Class {
 #[must_use]
 pub fn tonic_retry_after<T>(answer: &Result<T, Status>) -> Option<Duration> {
     let value = answer.as_ref().err()?.metadata().get(PUSHBACK)?;
-    let ms: u64 = value.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_millis(ms).min(MAX_PUSHBACK))
+    pushback(value.as_bytes())
 }
 
 #[cfg(test)]
@@ -136,11 +115,36 @@ mod tests {
     fn what_is_about_one_request_is_ignored_and_what_is_in_doubt_counts() {
         let class = |code| tonic::<()>(&Err(Status::new(code, "")));
         assert_eq!(tonic(&Ok(())), Class::Success);
-        assert_eq!(class(Code::NotFound), Class::Ignored);
-        assert_eq!(class(Code::Aborted), Class::Ignored);
-        assert_eq!(class(Code::Unavailable), Class::Failure);
-        assert_eq!(class(Code::Unknown), Class::Failure);
-        assert_eq!(class(Code::ResourceExhausted), Class::Failure);
+        for code in [
+            Code::InvalidArgument,
+            Code::NotFound,
+            Code::AlreadyExists,
+            Code::PermissionDenied,
+            Code::Unauthenticated,
+            Code::FailedPrecondition,
+            Code::Aborted,
+            Code::OutOfRange,
+            Code::Unimplemented,
+        ] {
+            assert_eq!(class(code), Class::Ignored, "{code:?}");
+        }
+        for code in [
+            Code::Cancelled,
+            Code::Unknown,
+            Code::DeadlineExceeded,
+            Code::ResourceExhausted,
+            Code::Internal,
+            Code::Unavailable,
+            Code::DataLoss,
+        ] {
+            assert_eq!(class(code), Class::Failure, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_of_tonics_own_is_a_failure() {
+        let status = Status::from_error(Box::new(tonic::TimeoutExpired(())));
+        assert_eq!(tonic_status(&status), Class::Failure, "{status:?}");
     }
 
     #[test]
@@ -148,7 +152,7 @@ mod tests {
         for (value, expected) in [
             ("250", Some(Duration::from_millis(250))),
             (" 7 ", Some(Duration::from_millis(7))),
-            ("99999999999", Some(MAX_PUSHBACK)),
+            ("99999999999", Some(Duration::from_secs(3_600))),
             ("-1", None),
             ("soon", None),
         ] {
