@@ -16,6 +16,7 @@ mod pipeline {
     mod guards;
     mod keys;
     mod late;
+    mod outgoing;
     mod panics;
     mod quota;
     mod reqwest;

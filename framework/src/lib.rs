@@ -59,6 +59,7 @@
 //! | start, reload and stop, and give orders by hand | [`Seawall`], [`DependencyHandle`] |
 //! | put a trait that you have behind guards | [`guide::your_trait`] |
 //! | guard one call, without a trait | [`guide::without_a_trait`] |
+//! | guard an HTTP or gRPC client, as a tower layer | `outgoing` (feature `tower`) |
 //! | choose a breaker's settings | [`breaker::guide`] |
 //! | choose a rate limit | [`limit::guide`] |
 //! | limit requests that come in to your server | `layer` (features `tower`, `axum`) |
@@ -75,7 +76,7 @@
 //! | `http` | | classifiers for HTTP statuses, and `Retry-After` |
 //! | `reqwest` | | classifiers for reqwest's errors and answers |
 //! | `tonic` | | faults as statuses, and classifiers for them |
-//! | `tower` | | `layer`: rate limits in front of a tower service |
+//! | `tower` | | `layer`: rate limits in front of a tower service; `outgoing`: guards around a client that is one |
 //! | `axum` | | keys by axum's peer and route, axum answers for faults |
 
 // So that generated code, which says `seawall::`, works in this crate's own docs and tests.
@@ -119,6 +120,8 @@ pub mod actor;
 pub mod client;
 #[cfg(feature = "tower")]
 pub mod layer;
+#[cfg(feature = "tower")]
+pub mod outgoing;
 pub mod telemetry;
 
 // Row 7: the composition root.

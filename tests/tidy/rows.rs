@@ -23,7 +23,7 @@ const ROWS: [&[&str]; 8] = [
     &["blocking", "dependency", "paced"],
     &["call"],
     &["actor"],
-    &["client", "layer", "telemetry"],
+    &["client", "layer", "outgoing", "telemetry"],
     &["runtime"],
 ];
 /// Nothing but documentation and re-exports; nobody may import from them.

@@ -13,6 +13,7 @@ use crate::time::TimeLimit;
 
 use super::call::{Call, Rules};
 use super::lease::{Lease, WaitGuard};
+use super::open_attempt::OpenAttempt;
 
 /// How far an attempt got without waiting. Without payloads: what is written is not moved.
 #[derive(Clone, Copy)]
@@ -76,7 +77,18 @@ impl<'a> Call<'a> {
         if let (Some(reservation), Some(report)) = (self.reservation.take(), report) {
             self.dependency.gate().quota().learn(self.now, reservation, &report);
         }
-        lease.end_with(outcome, asked, self.now);
+        match (rules.goes_on)(answer) {
+            Some(open) if outcome == Outcome::Ignored => self.hand_over(lease, open),
+            _ => lease.end_with(outcome, asked, self.now),
+        }
+    }
+
+    /// Leaves the attempt, and the call with it, to what comes after the head of an answer. Not for calls by key.
+    fn hand_over(&mut self, lease: &mut Lease<'_>, open: &OpenAttempt) {
+        let attempt_took = self.now.since(lease.started());
+        open.begin(lease.hand_over(), attempt_took, self.now.since(self.started));
+        // It is counted when the open attempt ends.
+        self.over = true;
     }
 
     /// Tells the counters how much of a successful call's latency was its attempt's.

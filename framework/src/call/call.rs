@@ -20,6 +20,8 @@ use crate::limit::headers::Report;
 use crate::outcome::{CallOutcome, Class};
 use crate::time::TimeLimit;
 
+use super::open_attempt::OpenAttempt;
+
 /// How a method's answers are read.
 #[derive(Debug)]
 pub struct Rules<R: Fallible> {
@@ -32,10 +34,12 @@ pub struct Rules<R: Fallible> {
     pub retry_after: fn(&R) -> Option<Duration>,
     /// What an answer says of the dependency's quota. Asked of every answer, if the policy has a `quota`.
     pub quota: fn(&R) -> Option<Report>,
+    /// The open attempt in an answer whose last word is still to come. Asked of answers that `classify` calls ignored.
+    pub goes_on: fn(&R) -> Option<&OpenAttempt>,
 }
 
 impl<R: Fallible> Rules<R> {
-    /// An error is a failure, worth another attempt, and does not say when. No answer tells of a quota.
+    /// An error is a failure, worth another attempt, and does not say when. No answer tells of a quota, and each is whole.
     pub const USUAL: Self = Self {
         classify: |answer| match answer.as_result() {
             Ok(_) => Class::Success,
@@ -44,6 +48,7 @@ impl<R: Fallible> Rules<R> {
         retry_if: |_| true,
         retry_after: |_| None,
         quota: |_| None,
+        goes_on: |_| None,
     };
 }
 
@@ -126,6 +131,12 @@ impl<'a> Call<'a> {
                 return Err(CallError::Fault(fault));
             }
         }
+    }
+
+    /// By when its attempts have to end.
+    #[must_use]
+    pub fn attempts_end(&self) -> Moment {
+        self.deadline
     }
 
     /// Whether a fallback may answer in place of this error: not for errors that say nothing.

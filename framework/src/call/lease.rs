@@ -67,6 +67,22 @@ const ADMITTED: u64 = 4;
 const IN_USER_CODE: u64 = 8;
 
 impl<'a> Lease<'a> {
+    /// What an open attempt holds: its permit and its admission. It began at `started`.
+    pub(super) fn resume(
+        dependency: &'a Dependency,
+        method: &'a Method,
+        admission: Admission,
+        started: Moment,
+    ) -> Self {
+        Self { held: PERMIT | ADMITTED, admission, started, ..Self::new(dependency, method) }
+    }
+
+    /// Leaves what it holds to an open attempt, which goes on from here.
+    pub(super) fn hand_over(&mut self) -> Admission {
+        self.held = 0;
+        self.admission
+    }
+
     /// Holds nothing yet.
     #[inline]
     pub(super) fn new(dependency: &'a Dependency, method: &'a Method) -> Self {

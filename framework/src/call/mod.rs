@@ -5,7 +5,10 @@ mod attempt;
 mod call;
 mod fast_path;
 mod lease;
+mod open_attempt;
 mod rate_limit_wait;
 mod retry;
 
 pub use call::{Call, Rules};
+#[cfg(feature = "tower")]
+pub(crate) use open_attempt::OpenAttempt;

@@ -179,6 +179,24 @@ impl MethodTable {
         self.dependency.key(&key)
     }
 
+    /// The index of the method of this name; of any other name, that of the last.
+    pub(crate) fn index_or_last(&self, name: &str) -> usize {
+        let found = self.methods.iter().position(|method| method.spec.name == name);
+        found.unwrap_or(self.methods.len() - 1)
+    }
+
+    /// Whether the method of this index may be repeated.
+    #[cfg(feature = "tower")]
+    pub(crate) fn is_idempotent(&self, index: usize) -> bool {
+        self.methods[index].spec.idempotent
+    }
+
+    /// The timeout of an attempt that begins now.
+    #[cfg(feature = "tower")]
+    pub(crate) fn timeout(&self, index: usize) -> Duration {
+        self.methods[index].plan.timeout()
+    }
+
     /// The method of this index. Generated code names only indices that its own list has.
     #[inline]
     pub(crate) fn method(&self, index: usize) -> &Method {

@@ -36,7 +36,6 @@ pub const OTHER: &str = "other";
 #[derive(Clone)]
 pub struct Calls {
     methods: Arc<MethodTable>,
-    names: Arc<[&'static str]>,
 }
 
 impl Seawall {
@@ -49,13 +48,12 @@ impl Seawall {
     pub async fn calls(&self, name: &str, methods: &[&'static str]) -> Result<Calls, SpawnError> {
         let tenancy = self.settle(name).await?;
         let dependency = Arc::clone(tenancy.dependency());
-        let names: Arc<[&'static str]> = methods.iter().copied().chain([OTHER]).collect();
         // Whether a call may be repeated is said where it is made.
-        let spec = |name: &&'static str| MethodSpec { name, idempotent: true, ..MethodSpec::NONE };
-        let specs: Vec<MethodSpec> = names.iter().map(spec).collect();
+        let spec = |name| MethodSpec { name, idempotent: true, ..MethodSpec::NONE };
+        let specs: Vec<MethodSpec> = methods.iter().copied().chain([OTHER]).map(spec).collect();
         let table = MethodTable::new(Arc::clone(&dependency), &specs, Box::new(tenancy));
         self.tell_unused(&dependency);
-        Ok(Calls { methods: Arc::new(table), names })
+        Ok(Calls { methods: Arc::new(table) })
     }
 }
 
@@ -73,7 +71,7 @@ impl Calls {
         R: Fallible,
         Fut: Future<Output = R>,
     {
-        let mut call = Call::begin(&self.methods, self.index(method));
+        let mut call = Call::begin(&self.methods, self.methods.index_or_last(method));
         let answer = call.once(make, &Rules::USUAL).await;
         call.finish(answer)
     }
@@ -91,20 +89,14 @@ impl Calls {
         R: Fallible,
         Fut: Future<Output = R>,
     {
-        let mut call = Call::begin(&self.methods, self.index(method));
+        let mut call = Call::begin(&self.methods, self.methods.index_or_last(method));
         let answer = call.repeat(make, &Rules::USUAL).await;
         call.finish(answer)
-    }
-
-    fn index(&self, method: &str) -> usize {
-        // The last one is for all others.
-        let other = self.names.len() - 1;
-        self.names.iter().position(|name| *name == method).unwrap_or(other)
     }
 }
 
 impl fmt::Debug for Calls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Calls").field("methods", &self.names).finish_non_exhaustive()
+        f.debug_struct("Calls").field("methods", &self.methods).finish_non_exhaustive()
     }
 }

@@ -8,6 +8,8 @@ mod error;
 mod events;
 mod exporting;
 mod history;
+#[cfg(feature = "tower")]
+mod layer;
 mod registry;
 mod reload;
 mod seawall;
@@ -21,5 +23,7 @@ pub use dependency::DependencyHandle;
 pub use drained::{Drained, ShutdownReport};
 pub use error::StartError;
 pub use history::FileStore;
+#[cfg(feature = "tower")]
+pub use layer::LayerBuilder;
 pub use reload::{ReloadError, Reloaded};
 pub use seawall::{Seawall, SpawnError};

@@ -53,7 +53,7 @@ impl Report {
 /// ```
 #[must_use]
 pub fn response_report<B, E>(result: &Result<Response<B>, E>) -> Option<Report> {
-    report(result.as_ref().ok()?.headers())
+    header_report(result.as_ref().ok()?.headers())
 }
 
 /// The same for reqwest, which keeps no headers in an error: return the response, and leave out `error_for_status`.
@@ -62,10 +62,11 @@ pub fn response_report<B, E>(result: &Result<Response<B>, E>) -> Option<Report> 
 pub fn reqwest_response_report(
     result: &Result<reqwest::Response, reqwest::Error>,
 ) -> Option<Report> {
-    report(result.as_ref().ok()?.headers())
+    header_report(result.as_ref().ok()?.headers())
 }
 
-fn report(headers: &HeaderMap) -> Option<Report> {
+/// The same for the headers of any response.
+pub(crate) fn header_report(headers: &HeaderMap) -> Option<Report> {
     let report = Report::from_headers(headers, ResetReading::Guess, since_epoch(headers));
     (!report.is_empty()).then_some(report)
 }

@@ -31,6 +31,8 @@ use crate::classify::number;
 pub use map::reqwest_response_report;
 #[cfg(feature = "http")]
 pub use map::response_report;
+#[cfg(feature = "tower")]
+pub(crate) use map::header_report;
 
 pub use crate::classify::number::MAX_SECONDS;
 pub use report::{MAX_FIELD_BYTES, MAX_MEMBERS, Reader, Report, ResetReading};

@@ -1,0 +1,100 @@
+//! An attempt whose answer has begun, and whose last word is still to come: a response that says in its trailers how the
+//! call went.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::breaker::Admission;
+use crate::clock::nanos;
+#[cfg(feature = "tower")]
+use crate::dependency::HeldPermit;
+use crate::dependency::MethodTable;
+use crate::outcome::{CallOutcome, Class, Outcome};
+
+use super::lease::Lease;
+
+/// Travels in the answer. It is empty until the call ends with that answer, and then holds the attempt's permit and
+/// admission until [`OpenAttempt::end`]. Dropped before that, the call counts as cancelled.
+pub struct OpenAttempt {
+    methods: Arc<MethodTable>,
+    method: usize,
+    begun: OnceLock<Begun>,
+}
+
+struct Begun {
+    admission: Admission,
+    /// From the beginning of the attempt, and of the call, to the answer's head: that is the latency.
+    attempt_took: Duration,
+    call_took: Duration,
+}
+
+impl OpenAttempt {
+    /// Empty, for a call of the method of this index.
+    #[must_use]
+    pub fn new(methods: &Arc<MethodTable>, method: usize) -> Self {
+        Self { methods: Arc::clone(methods), method, begun: OnceLock::new() }
+    }
+
+    pub(super) fn begin(&self, admission: Admission, attempt_took: Duration, call_took: Duration) {
+        let begun = self.begun.set(Begun { admission, attempt_took, call_took });
+        debug_assert!(begun.is_ok(), "a call ends once");
+    }
+
+    /// Whether a call has ended with the answer that this is in. Such a call is not to be finished.
+    #[must_use]
+    pub fn is_begun(&self) -> bool {
+        self.begun.get().is_some()
+    }
+
+    /// Ends it, by the last word. Once; later ends do nothing.
+    pub fn end(&mut self, class: Class, retry_after: Option<Duration>) {
+        let (outcome, of_call) = match class {
+            Class::Success => (Outcome::Success, CallOutcome::Success),
+            Class::Failure => (Outcome::Failure, CallOutcome::Failure),
+            Class::Ignored => (Outcome::Ignored, CallOutcome::Ignored),
+        };
+        self.end_as(outcome, of_call, retry_after);
+    }
+
+    /// Ends it as a success, and keeps a permit for what goes on.
+    #[cfg(feature = "tower")]
+    pub(crate) fn succeed_early(&mut self) -> HeldPermit {
+        let permit = HeldPermit::beside_another(self.methods.dependency());
+        self.end(Class::Success, None);
+        permit
+    }
+
+    fn end_as(&mut self, outcome: Outcome, of_call: CallOutcome, retry_after: Option<Duration>) {
+        let Some(begun) = self.begun.take() else { return };
+        let dependency = self.methods.dependency();
+        let method = self.methods.method(self.method);
+        let now = dependency.now();
+        // As if it had begun so much later: what came after the head is no part of its latency.
+        let started = now.before(begun.attempt_took);
+        let mut lease = Lease::resume(dependency, method, begun.admission, started);
+        lease.end_with(outcome, retry_after, now);
+        let (call, attempt) = (nanos(begun.call_took), nanos(begun.attempt_took));
+        if outcome == Outcome::Success {
+            if attempt < call {
+                method.stats.waited(call, attempt);
+            }
+            method.stats.success(call);
+        } else {
+            method.stats.other(of_call, None, call);
+        }
+    }
+}
+
+impl Drop for OpenAttempt {
+    fn drop(&mut self) {
+        // The head came in time; what its reader does after that says nothing.
+        self.end_as(Outcome::Cancelled, CallOutcome::Cancelled, None);
+    }
+}
+
+impl fmt::Debug for OpenAttempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenAttempt").field("is_begun", &self.is_begun()).finish_non_exhaustive()
+    }
+}

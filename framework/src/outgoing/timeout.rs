@@ -1,0 +1,103 @@
+//! Tells the server how long an answer is waited for.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+/// gRPC's numbers have eight digits at most.
+const MAX_GRPC_NUMBER: u128 = 99_999_999;
+
+/// Writes the time that is left: `grpc-timeout` into calls of gRPC, whole milliseconds into `plain` of others. A field of
+/// the caller's own that is shorter stays.
+pub(super) fn write(
+    headers: &mut HeaderMap,
+    is_grpc: bool,
+    plain: Option<&HeaderName>,
+    left: Duration,
+) {
+    // Rounded up: a server that gives up too early gives up for nothing.
+    let ms = left.as_nanos().div_ceil(1_000_000);
+    let (name, text) = if is_grpc {
+        let text = if ms <= MAX_GRPC_NUMBER {
+            format!("{ms}m")
+        } else {
+            format!("{}S", ms.div_ceil(1_000).min(MAX_GRPC_NUMBER))
+        };
+        (&GRPC_TIMEOUT, text)
+    } else {
+        let Some(plain) = plain else { return };
+        (plain, ms.to_string())
+    };
+    let own = headers.get(name).and_then(|own| read(own, is_grpc));
+    if own.is_none_or(|own| left < own)
+        && let Ok(value) = HeaderValue::try_from(text)
+    {
+        headers.insert(name, value);
+    }
+}
+
+fn read(value: &HeaderValue, is_grpc: bool) -> Option<Duration> {
+    let value = value.to_str().ok()?;
+    if !is_grpc {
+        return value.parse().ok().map(Duration::from_millis);
+    }
+    let (number, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
+    let number: u64 = number.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(number.saturating_mul(3_600)),
+        "M" => Duration::from_secs(number.saturating_mul(60)),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: HeaderName = HeaderName::from_static("x-timeout-ms");
+
+    /// What is written for `left` milliseconds and a quarter, over a field that says `own`.
+    fn written(is_grpc: bool, own: Option<&str>, left_ms: u64) -> String {
+        let mut headers = HeaderMap::new();
+        let name = if is_grpc { GRPC_TIMEOUT } else { PLAIN };
+        if let Some(own) = own {
+            headers.insert(&name, own.parse().unwrap());
+        }
+        let left = Duration::from_millis(left_ms) + Duration::from_micros(250);
+        write(&mut headers, is_grpc, Some(&PLAIN), left);
+        assert_eq!(headers.len(), 1);
+        headers[&name].to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn what_is_left_is_written_in_the_words_of_either_protocol() {
+        assert_eq!(written(true, None, 800), "801m");
+        assert_eq!(written(false, None, 800), "801");
+        assert_eq!(written(true, None, 100_000_000), "100001S", "eight digits at most");
+    }
+
+    #[test]
+    fn a_shorter_time_of_the_callers_own_stays_and_a_longer_one_does_not() {
+        for own in ["500m", "400000u", "300000000n", "0S"] {
+            assert_eq!(written(true, Some(own), 800), own);
+        }
+        for own in ["1S", "1M", "1H", "900m", "soon", "", "m", "é"] {
+            let own = Some(own).filter(|own| own.is_ascii());
+            assert_eq!(written(true, own, 800), "801m", "{own:?}");
+        }
+        assert_eq!(written(false, Some("500"), 800), "500");
+        assert_eq!(written(false, Some("900"), 800), "801");
+    }
+
+    #[test]
+    fn without_a_field_nothing_is_written() {
+        let mut headers = HeaderMap::new();
+        write(&mut headers, false, None, Duration::from_secs(1));
+        assert!(headers.is_empty());
+    }
+}
