@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame};
+use proptest::prelude::*;
 use seawall::classify::fault_in;
 use seawall::outgoing::{BoxError, HeldBody, Outgoing};
 use seawall::prelude::*;
@@ -504,4 +505,88 @@ fn a_fault_of_a_call_of_grpc_is_a_status() {
     let status = tonic::Status::from_error(error);
     assert_eq!(status.code(), tonic::Code::DeadlineExceeded);
     assert_eq!(status.message(), "search: no answer within 1s");
+}
+
+/// What a reader does next.
+#[derive(Clone, Copy, Debug)]
+enum Move {
+    Grpc,
+    Http,
+    Feed(u8),
+    Read,
+    DropCall,
+    DropResponse,
+    Advance(u16),
+}
+
+fn moves() -> impl Strategy<Value = Move> {
+    prop_oneof![
+        3 => Just(Move::Grpc),
+        1 => Just(Move::Http),
+        4 => any::<u8>().prop_map(Move::Feed),
+        6 => Just(Move::Read),
+        1 => Just(Move::DropCall),
+        1 => Just(Move::DropResponse),
+        3 => (0_u16..3_000).prop_map(Move::Advance),
+    ]
+}
+
+proptest! {
+    /// Whatever becomes of calls and of what they answer: each is counted once, and everything is given back.
+    #[test]
+    fn every_call_is_counted_once_and_gives_everything_back(
+        answers in prop::collection::vec(any::<u8>(), 0..40),
+        moves in prop::collection::vec(moves(), 1..120),
+    ) {
+        let bodies: Pieces = Pieces::default();
+        let script = answers.iter().map(|kind| match kind % 8 {
+            0 => Step::Refused,
+            1 => Step::Hang,
+            2 => Step::Answer(503, None, Arc::clone(&bodies)),
+            3 => Step::Answer(200, Some("14"), Arc::clone(&bodies)),
+            _ => Step::Answer(200, None, Arc::clone(&bodies)),
+        });
+        let search = idempotent(base(), script);
+        let (mut begun, mut calls, mut responses) = (0, Vec::new(), VecDeque::new());
+        for step in moves {
+            match step {
+                Move::Grpc => calls.push(search.grpc()),
+                Move::Http => calls.push(search.http()),
+                Move::Feed(piece) => bodies.lock().unwrap().push_back(match piece % 8 {
+                    0 => Piece::Trailers("0"),
+                    1 => Piece::Trailers("14"),
+                    2 => Piece::Broken,
+                    3 => Piece::End,
+                    _ => Piece::Data("a"),
+                }),
+                Move::Read => {
+                    let is_fed = !bodies.lock().unwrap().is_empty();
+                    let over = match responses.front_mut() {
+                        Some(response) if is_fed => !matches!(next(response), Some(Ok(_))),
+                        _ => false,
+                    };
+                    if over {
+                        responses.pop_front();
+                    }
+                }
+                Move::DropCall => drop(calls.pop()),
+                Move::DropResponse => drop(responses.pop_front()),
+                Move::Advance(millis) => search.time.advance(ms(millis.into())),
+            }
+            begun += u64::from(matches!(step, Move::Grpc | Move::Http));
+            calls.retain_mut(|call| match call.poll() {
+                Poll::Pending => true,
+                Poll::Ready(answer) => {
+                    responses.extend(answer);
+                    false
+                }
+            });
+        }
+        drop((calls, responses));
+        let now = search.snapshot();
+        let counted: u64 = CallOutcome::ALL.iter().map(|&outcome| now.calls(outcome)).sum();
+        prop_assert_eq!(counted, begun);
+        let left = (now.active, now.pending, now.breaker.probes, now.mailbox.waiting);
+        prop_assert_eq!(left, (0, 0, 0, 0));
+    }
 }

@@ -66,10 +66,10 @@ mod tests;
 #[cfg(feature = "tonic")]
 mod tonic;
 
-pub use self::io::{io, io_error};
-pub use self::nested::{fault_in, nested};
 #[cfg(feature = "tower")]
 pub(crate) use self::grpc::{PUSHBACK, UNKNOWN, grpc_code, pushback};
+pub use self::io::{io, io_error};
+pub use self::nested::{fault_in, nested};
 #[cfg(feature = "reqwest")]
 pub use self::reqwest::{reqwest, reqwest_error, reqwest_response, reqwest_response_retry_after};
 #[cfg(feature = "http")]

@@ -151,7 +151,8 @@ mod tests {
             let request = http::Request::builder().header("content-type", content_type).body(());
             request.unwrap().head().is_grpc()
         };
-        for yes in ["application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8"] {
+        for yes in ["application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8"]
+        {
             assert!(is_grpc(yes), "{yes}");
         }
         for no in ["application/grpc-web", "application/grpc-web+proto", "application/json", ""] {

@@ -126,7 +126,8 @@ where
         let (method, is_grpc) = (guards.method_of(&head), head.is_grpc());
         let mut call = Call::begin(&guards.methods, method);
         let to = Attempt { guards: &guards, method, is_grpc, deadline: call.attempts_end() };
-        let spare = if guards.methods.is_idempotent(method) { resend.resend(&request) } else { None };
+        let spare =
+            if guards.methods.is_idempotent(method) { resend.resend(&request) } else { None };
         let answer = match spare {
             None => call.once(move || to.send(inner, Some(request)), Answered::RULES).await,
             Some(spare) => {

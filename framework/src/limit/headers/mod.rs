@@ -27,12 +27,12 @@ use super::algorithm::Decision;
 use super::quota::Config;
 
 use crate::classify::number;
+#[cfg(feature = "tower")]
+pub(crate) use map::header_report;
 #[cfg(feature = "reqwest")]
 pub use map::reqwest_response_report;
 #[cfg(feature = "http")]
 pub use map::response_report;
-#[cfg(feature = "tower")]
-pub(crate) use map::header_report;
 
 pub use crate::classify::number::MAX_SECONDS;
 pub use report::{MAX_FIELD_BYTES, MAX_MEMBERS, Reader, Report, ResetReading};
