@@ -37,7 +37,7 @@ fn framework(tree: &Tree) -> Vec<&File> {
 
 /// Every file of ours but tests.
 fn all(tree: &Tree) -> Vec<&File> {
-    let crates = ["framework", "macros", "examples", "benches"];
+    let crates = ["framework", "macros", "examples", "examples/clients", "benches"];
     crates.iter().flat_map(|name| shipped(tree, name)).collect()
 }
 

@@ -213,7 +213,7 @@ fn next(response: &mut Response<HeldBody<Fed>>) -> Option<Result<Frame<Bytes>, i
 }
 
 fn fault(answer: Answer) -> Fault {
-    let error = answer.err().expect("an error");
+    let error = answer.expect_err("an error");
     fault_in(&*error).expect("a fault").clone()
 }
 
@@ -291,7 +291,8 @@ fn the_applications_own_classify_decides_instead() {
 #[test]
 fn a_response_keeps_its_permit_until_its_body_has_ended_or_is_dropped() {
     let policy = || base().bulkhead(permits(1).max_wait(Duration::ZERO));
-    let ways: [fn(&Pieces, Response<HeldBody<Fed>>); 3] = [
+    type Way = fn(&Pieces, Response<HeldBody<Fed>>);
+    let ways: [Way; 3] = [
         |_, response| drop(response),
         |pieces, mut response| {
             pieces.lock().unwrap().extend([Piece::Data("a"), Piece::End]);
@@ -380,7 +381,7 @@ fn a_probe_keeps_its_place_until_the_trailers_decide() {
 
 /// A fault of a call of gRPC is a status of tonic's, whose source it is.
 fn is_refused_by_status(answer: Answer, guard: &str) -> bool {
-    answer.err().expect("an error").to_string().contains(guard)
+    answer.expect_err("an error").to_string().contains(guard)
 }
 
 #[test]

@@ -46,7 +46,14 @@ fn is_ours(name: &str) -> bool {
 /// Examples that the README does not name: nobody finds those.
 pub(crate) fn examples(tree: &Tree) -> Vec<String> {
     let Some(readme) = tree.text("README.md") else { return Vec::new() };
-    let manifest = tree.text("examples/Cargo.toml").unwrap_or_default();
+    let mistakes = ["examples/Cargo.toml", "examples/clients/Cargo.toml"].map(|path| {
+        let manifest = tree.text(path).unwrap_or_default();
+        unnamed_examples(path, manifest, readme)
+    });
+    mistakes.concat()
+}
+
+fn unnamed_examples(path: &str, manifest: &str, readme: &str) -> Vec<String> {
     let mut in_example = false;
     let mut mistakes = Vec::new();
     for line in manifest.lines().map(str::trim) {
@@ -55,9 +62,7 @@ pub(crate) fn examples(tree: &Tree) -> Vec<String> {
         }
         let name = line.strip_prefix("name = \"").and_then(|rest| rest.strip_suffix('"'));
         if let Some(name) = name.filter(|name| in_example && !readme.contains(name)) {
-            mistakes.push(format!(
-                "examples/Cargo.toml: `{name}` is not in README.md; allowed: named there"
-            ));
+            mistakes.push(format!("{path}: `{name}` is not in README.md; allowed: named there"));
         }
     }
     mistakes

@@ -84,9 +84,10 @@ fn target(line: &str) -> Option<&str> {
 
 /// Files that nothing compiles.
 pub(crate) fn dead(tree: &Tree) -> Vec<String> {
-    let crates: Vec<Crate> = ["framework", "macros", "examples", "tests", "benches"]
-        .map(|folder| Crate::read(tree, folder))
-        .into();
+    let crates: Vec<Crate> =
+        ["framework", "macros", "examples", "examples/clients", "tests", "benches"]
+            .map(|folder| Crate::read(tree, folder))
+            .into();
     let unreached = |file: &&File| !crates.iter().any(|one| one.files.contains_key(&file.path));
     let dead = tree.files.iter().filter(unreached).map(|file| {
         format!(

@@ -1,5 +1,6 @@
 //! A response as the call reads it.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +14,10 @@ use crate::outcome::Class;
 use super::guards::Guards;
 use super::hold::{Hold, Open};
 use super::message::OutgoingResponse;
-use super::service::BoxError;
 use super::status::ResponseStatus;
+
+/// An error of any kind, as tower's middleware has it.
+pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// A response, what its head says about the server, and what it holds.
 pub(super) struct Answered<R> {

@@ -9,7 +9,7 @@ use crate::clock::Moment;
 use crate::dependency::MethodTable;
 use crate::outcome::Class;
 
-use super::message::RequestHead;
+use super::head::RequestHead;
 use super::status::ResponseStatus;
 
 /// Which of the declared methods a request is for.

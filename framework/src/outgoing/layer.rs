@@ -1,4 +1,4 @@
-//! The layer, and whether it can send a request again.
+//! The layer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,30 +8,8 @@ use tower_layer::Layer;
 use crate::dependency::MethodTable;
 
 use super::guards::{Guards, Settings};
+use super::resend::SentOnce;
 use super::service::Outgoing;
-
-/// Another copy of a request, to be sent again. Implemented for functions from `&Request` to `Option<Request>`
-/// (`reqwest::Request::try_clone` is one), and for [`SentOnce`].
-pub trait Resend<Q>: Clone {
-    /// `None`: this one cannot be copied, and is sent once.
-    fn resend(&self, request: &Q) -> Option<Q>;
-}
-
-/// No request is sent again.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SentOnce;
-
-impl<Q> Resend<Q> for SentOnce {
-    fn resend(&self, _: &Q) -> Option<Q> {
-        None
-    }
-}
-
-impl<Q, F: Fn(&Q) -> Option<Q> + Clone> Resend<Q> for F {
-    fn resend(&self, request: &Q) -> Option<Q> {
-        self(request)
-    }
-}
 
 /// Puts the guards of a dependency around a client: a `tower::Layer`, made by `Seawall::layer`. Cheap to clone; the
 /// dependency lives as long as any clone, any service made by one, or any response that is still being read.

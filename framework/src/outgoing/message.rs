@@ -1,31 +1,11 @@
 //! The requests and responses that the layer understands: `http`'s, and reqwest's own.
 
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 use http_body::Body;
 
 use super::body::HeldBody;
+use super::head::RequestHead;
 use super::hold::Hold;
-
-/// A request that is about to be sent, without its body.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestHead<'a> {
-    /// `POST`.
-    pub method: &'a Method,
-    /// The path, as it is sent: escaped, without the query.
-    pub path: &'a str,
-    /// Its headers, before the layer adds its own.
-    pub headers: &'a HeaderMap,
-}
-
-impl RequestHead<'_> {
-    /// Whether it is a call of gRPC (and not of gRPC-Web, whose trailers are in the body).
-    #[must_use]
-    pub fn is_grpc(&self) -> bool {
-        let value = self.headers.get(http::header::CONTENT_TYPE).map(|value| value.as_bytes());
-        let rest = value.and_then(|value| value.strip_prefix(b"application/grpc"));
-        rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
-    }
-}
 
 /// A request that the layer can send: [`http::Request`] with any body, and `reqwest::Request`.
 pub trait OutgoingRequest: sealed::Request {}
@@ -136,27 +116,6 @@ mod with_reqwest {
                 reqwest::Body::wrap(HeldBody::new(body, hold))
             });
             held.into()
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use sealed::Request as _;
-
-    #[test]
-    fn grpc_is_told_by_its_whole_content_type() {
-        let is_grpc = |content_type: &str| {
-            let request = http::Request::builder().header("content-type", content_type).body(());
-            request.unwrap().head().is_grpc()
-        };
-        for yes in ["application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8"]
-        {
-            assert!(is_grpc(yes), "{yes}");
-        }
-        for no in ["application/grpc-web", "application/grpc-web+proto", "application/json", ""] {
-            assert!(!is_grpc(no), "{no}");
         }
     }
 }

@@ -58,16 +58,21 @@
 mod answered;
 mod body;
 mod guards;
+mod head;
 mod hold;
 mod layer;
 mod message;
+mod resend;
 mod service;
 mod status;
 mod timeout;
 
+pub use answered::BoxError;
 pub use body::HeldBody;
 pub(crate) use guards::Settings;
-pub use layer::{OutgoingLayer, Resend, SentOnce};
-pub use message::{OutgoingRequest, OutgoingResponse, RequestHead};
-pub use service::{BoxError, Outgoing, ResponseFuture};
+pub use head::RequestHead;
+pub use layer::OutgoingLayer;
+pub use message::{OutgoingRequest, OutgoingResponse};
+pub use resend::{Resend, SentOnce};
+pub use service::{Outgoing, ResponseFuture};
 pub use status::ResponseStatus;

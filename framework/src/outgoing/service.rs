@@ -1,6 +1,5 @@
 //! A client behind guards, as a `tower::Service`.
 
-use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -13,14 +12,11 @@ use crate::call::Call;
 use crate::clock::Moment;
 use crate::error::{CallError, Fault};
 
-use super::answered::Answered;
+use super::answered::{Answered, BoxError};
 use super::guards::Guards;
-use super::layer::{Resend, SentOnce};
 use super::message::{OutgoingRequest, OutgoingResponse};
+use super::resend::{Resend, SentOnce};
 use super::timeout;
-
-/// An error of any kind, as tower's middleware has it.
-pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// A client with the guards of its dependency around it. Made by [`OutgoingLayer`](super::OutgoingLayer).
 pub struct Outgoing<S, F = SentOnce> {

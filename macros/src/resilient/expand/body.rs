@@ -268,7 +268,6 @@ fn rules(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
     // A constant, so that a call has nothing to write.
     match fields.as_slice() {
         [] => quote_spanned!(span=> &const { #usual }),
-        all @ [_, _, _, _] => quote!(&const { #support::Rules::<#output> { #(#all),* } }),
         some => quote!(&const { #support::Rules::<#output> { #(#some),*, ..#usual } }),
     }
 }

@@ -1,0 +1,62 @@
+//! Runs the examples as a user does, and holds them to what they say.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+fn lines(name: &str) -> Vec<String> {
+    let test = std::env::current_exe().expect("this test's own path");
+    let profile = test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps/TEST");
+    let path: PathBuf =
+        profile.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    let output = Command::new(&path).output().unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn grpc() {
+    assert_eq!(
+        lines("grpc_client"),
+        [
+            "well: Serving",
+            "the server was told to answer within 800m",
+            "ill: no disk",
+            "ill: no disk",
+            "ill: no disk",
+            "refused: Unavailable, search: rejected by the circuit breaker (open)",
+            "the server has seen 4 calls",
+            "well again: Serving",
+            "watched: Serving, permits out: 1",
+            "watched: NotServing, permits out: 1",
+            "the stream has ended, permits out: 0",
+        ]
+    );
+}
+
+#[test]
+fn http() {
+    assert_eq!(
+        lines("http_client"),
+        [
+            "price: 200 OK, 9.90 euro",
+            "order: 503 Service Unavailable, try again",
+            "attempts: 3 failed, 1 answered, 4 at the server",
+            "calls: 1 answered, 1 failed, permits out: 0",
+        ]
+    );
+}
+
+#[test]
+fn repository() {
+    assert_eq!(
+        lines("repository"),
+        [
+            "POST /orders      201 Created 1",
+            "GET /orders/1  while it is well: 200 OK, Retry-After: false",
+            "GET /orders/2  while it is well: 404 Not Found, Retry-After: false",
+            "GET /orders/1  refused by an operator: 503 Service Unavailable, Retry-After: false",
+            "GET /orders/1  after a reset: 200 OK, Retry-After: false",
+            "GET /orders/1  after the shutdown: 503 Service Unavailable, Retry-After: false",
+        ]
+    );
+}
