@@ -150,6 +150,12 @@ trait Subscribe: Send + Sync {
     async fn subscribe(&self, of: String) -> std::io::Result<BoxStream<'static, u8>>;
     async fn borrowed(&self)
     -> Result<Pin<Box<dyn Stream<Item = u8> + Send + '_>>, std::io::Error>;
+    #[call(on_fault = silence)]
+    async fn bare(&self) -> BoxStream<'_, u8>;
+}
+
+fn silence<'a>(_: Fault) -> BoxStream<'a, u8> {
+    stream::empty().boxed()
 }
 
 #[async_trait]
@@ -162,6 +168,9 @@ impl Subscribe for Book {
     ) -> Result<Pin<Box<dyn Stream<Item = u8> + Send + '_>>, std::io::Error> {
         hit!(Ok(self.items().map(Result::unwrap).boxed()))
     }
+    async fn bare(&self) -> BoxStream<'_, u8> {
+        hit!(self.items().map(Result::unwrap).boxed())
+    }
 }
 
 #[tokio::test]
@@ -173,7 +182,11 @@ async fn a_stream_within_an_answer_has_a_permit_until_it_ends_too() {
     look.method("borrowed", || async { it.borrowed().await.is_ok() }).await;
     let active = || seawall.dependency("it").unwrap().snapshot().active;
     let (one, mut two) = (it.subscribe("a".into()).await.unwrap(), it.borrowed().await.unwrap());
-    assert_eq!(active(), 2);
+    look.method("bare", || it.bare()).await;
+    let mut three = it.bare().await;
+    assert_eq!(active(), 3);
+    assert_eq!((three.next().await, three.next().await), (Some(1), Some(2)));
+    assert_eq!((three.next().await, active()), (None, 2));
     drop(one);
     assert_eq!((two.next().await, active()), (Some(1), 1));
     assert_eq!((two.next().await, two.next().await, active()), (Some(2), None, 0));

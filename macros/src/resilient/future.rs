@@ -76,6 +76,11 @@ pub(crate) fn holds_stream(output: &Type) -> bool {
     is_result && matches!(answer, Some(Returned::Stream { is_boxed: true, .. }))
 }
 
+/// Whether an answer is a boxed stream itself.
+pub(crate) fn is_stream(output: &Type) -> bool {
+    matches!(read(output), Returned::Stream { is_boxed: true, .. })
+}
+
 /// A type that `#[call(future)]` says is a boxed future.
 pub(crate) fn named(ty: &Type) -> Returned {
     Returned::Future {

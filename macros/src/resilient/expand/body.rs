@@ -150,27 +150,36 @@ fn lend(context: &Context<'_>, method: &Method, locals: &Locals) -> Option<Token
 
 /// The future of one attempt, as an expression.
 fn attempt(context: &Context<'_>, method: &Method, locals: &Locals, kept: bool) -> TokenStream {
-    let (support, asked) = (&context.support, asked(context, method, locals, kept));
-    if future::holds_stream(&method.output) && context.on_fault(method).is_none() {
-        let (link, output, answer) = (&locals.link, &method.output, &locals.answer);
-        let mut output = output.clone();
+    let (support, mut asked) = (&context.support, asked(context, method, locals, kept));
+    let on_fault = context.on_fault(method);
+    let (link, answer) = (&locals.link, &locals.answer);
+    let held = if on_fault.is_some() {
+        let held =
+            quote!(::std::boxed::Box::pin(#support::holding(#link.methods(), #answer.await)));
+        future::is_stream(&method.output).then_some(held)
+    } else {
+        let held = quote!(match #answer.await {
+            ::core::result::Result::Ok(__stream) => ::core::result::Result::Ok(
+                ::std::boxed::Box::pin(#support::holding(#link.methods(), __stream)),
+            ),
+            ::core::result::Result::Err(__error) => ::core::result::Result::Err(__error),
+        });
+        future::holds_stream(&method.output).then_some(held)
+    };
+    if let Some(held) = held {
+        let mut output = method.output.clone();
         if context.model.is_inherent() {
             SelfIs(&context.model.service).visit_type_mut(&mut output);
         }
-        return quote! {{
+        asked = quote! {{
             let #answer = #asked;
             async move {
-                let #answer: #output = match #answer.await {
-                    ::core::result::Result::Ok(__stream) => ::core::result::Result::Ok(
-                        ::std::boxed::Box::pin(#support::holding(#link.methods(), __stream)),
-                    ),
-                    ::core::result::Result::Err(__error) => ::core::result::Result::Err(__error),
-                };
+                let #answer: #output = #held;
                 #answer
             }
         }};
     }
-    match context.on_fault(method) {
+    match on_fault {
         Some(_) => quote!(#support::certain(#asked)),
         None => asked,
     }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
-use syn::{GenericParam, TraitItem, TypeParamBound};
+use syn::{GenericParam, TraitItem};
 
-use super::{Context, method, parts};
+use super::{Context, method, parts, supertraits};
 use crate::resilient::model::{Coming, Method, Sharing, cfgs};
 use crate::resilient::validate::OWN_NAMES;
 
@@ -19,7 +19,7 @@ pub(super) fn client(context: &Context<'_>) -> TokenStream {
     let (copied, shown) = (clone(context), debug(context));
     let (proxy, own) = (proxy(context), own(context));
     let methods = if context.model.is_inherent() { inherent(context) } else { trait_impl(context) };
-    let (also, of_parts) = (also(context), parts::impls(context));
+    let (also, of_parts) = (supertraits::all(context), parts::impls(context));
     quote! {
         #definition
 
@@ -91,38 +91,6 @@ fn lists(context: &Context<'_>) -> Vec<String> {
     ];
     let lists = lists.into_iter().filter(|(_, names)| !names.is_empty());
     lists.flat_map(|(what, names)| [String::new(), format!(" {what}{names}.")]).collect()
-}
-
-/// Other traits that the client implements, because the trait asks for them.
-fn also(context: &Context<'_>) -> TokenStream {
-    let client = &context.model.client;
-    let (params, _, conditions) = context.bounded.split_for_impl();
-    let (_, arguments, _) = context.plain.split_for_impl();
-    let markers = context.model.options.markers.iter().map(|marker| {
-        quote! {
-            #[automatically_derived]
-            impl #params #marker for #client #arguments #conditions {}
-        }
-    });
-    let supertraits = &context.model.definition.supertraits;
-    let is_display = supertraits.iter().any(|bound| match bound {
-        TypeParamBound::Trait(bound) => {
-            bound.path.segments.last().is_some_and(|last| last.ident == "Display")
-        }
-        _ => false,
-    });
-    let can_show = context.model.options.sharing != Sharing::Exclusive;
-    let display = (is_display && can_show && context.sound).then(|| {
-        quote! {
-            #[automatically_derived]
-            impl #params ::core::fmt::Display for #client #arguments #conditions {
-                fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                    ::core::fmt::Display::fmt(self.link.service(), f)
-                }
-            }
-        }
-    });
-    quote!(#(#markers)* #display)
 }
 
 /// Uses of the trait's parameters that need no bound on them.

@@ -8,6 +8,7 @@ mod definition;
 mod erased;
 mod method;
 mod parts;
+mod supertraits;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
