@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{format_ident, quote};
 use syn::ext::IdentExt;
 use syn::{GenericParam, TraitItem};
 
@@ -180,21 +180,18 @@ fn proxy(context: &Context<'_>) -> TokenStream {
 pub(super) fn spec(context: &Context<'_>, method: &Method) -> TokenStream {
     let (support, cfgs, call) = (&context.support, method.cfgs(), &method.call);
     let name = method.sig.ident.unraw().to_string();
-    let (idempotent, fallback) = (call.idempotent, call.fallback.is_some());
-    let timeout = option(call.timeout.map(length));
-    let slow_call = option(call.slow_call.map(|(_, after)| length(after)));
-    let max_attempts = option(call.retry.as_ref().and_then(|retry| retry.max_attempts));
-    quote! {
-        #(#cfgs)*
-        #support::MethodSpec {
-            name: #name,
-            idempotent: #idempotent,
-            timeout: #timeout,
-            slow_call: #slow_call,
-            max_attempts: #max_attempts,
-            fallback: #fallback,
-        }
-    }
+    let attempts = call.retry.as_ref().and_then(|retry| retry.max_attempts);
+    let said = [
+        call.idempotent.then(|| quote!(idempotent: true)),
+        call.timeout.map(|time| some("timeout", &length(time))),
+        call.slow_call.map(|(_, time)| some("slow_call", &length(time))),
+        attempts.map(|attempts| some("max_attempts", &quote!(#attempts))),
+        call.fallback.is_some().then(|| quote!(fallback: true)),
+    ];
+    let said: Vec<_> = said.into_iter().flatten().collect();
+    // Fewer words for the compiler to read. A trait may have hundreds of methods of which nothing is said.
+    let others = (said.len() < 5).then(|| quote!(..#support::MethodSpec::NONE));
+    quote!(#(#cfgs)* #support::MethodSpec { name: #name, #(#said,)* #others })
 }
 
 fn length(time: Duration) -> TokenStream {
@@ -202,11 +199,9 @@ fn length(time: Duration) -> TokenStream {
     quote!(::core::time::Duration::new(#secs, #nanos))
 }
 
-fn option(value: Option<impl quote::ToTokens>) -> TokenStream {
-    match value {
-        Some(value) => quote!(::core::option::Option::Some(#value)),
-        None => quote!(::core::option::Option::None),
-    }
+fn some(field: &str, value: &TokenStream) -> TokenStream {
+    let field = format_ident!("{field}");
+    quote!(#field: ::core::option::Option::Some(#value))
 }
 
 /// What a client has beside the trait's methods.
