@@ -123,8 +123,12 @@ fn a_writer_that_is_lapped_does_not_corrupt_the_count() {
     // As many slots as calls, and one slot more.
     for (size, before) in [(2, &[true][..]), (3, &[true, true])] {
         model(&format!("window of {size} calls, 3 writers"), move || {
-            let config = Config::builder().failure_rate(1.0).slow_call(Duration::from_secs(1));
-            let config = config.slow_call_rate(1.0).min_calls(2).window(Over::Calls(size));
+            let config = Config::builder().without_failures().failure_rate(1.0);
+            let config = config
+                .slow_call(Duration::from_secs(1))
+                .slow_call_rate(1.0)
+                .min_calls(2)
+                .window(Over::Calls(size));
             let window = Arc::new(Window::new(&config.build().unwrap().trip(), NOW));
             for failed in before {
                 window.record(0, Mark { failed: *failed, slow: true }, NOW);
