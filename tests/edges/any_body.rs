@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::Ready;
-use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use axum::Router;
@@ -14,14 +13,7 @@ use tower::Service;
 use tower_http::compression::CompressionLayer;
 use tower_http::trace::TraceLayer;
 
-use super::server::{client, limiter};
-
-async fn serve(app: Router) -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    address
-}
+use super::server::{client, limiter, serve};
 
 #[tokio::test]
 async fn the_layer_stands_outside_of_layers_that_change_the_body() {
