@@ -261,6 +261,17 @@ mod blindness {
         assert_eq!(lengths::check(&file(&function(69))).len(), 1);
     }
 
+    #[test]
+    fn a_parameter_too_many_is_seen() {
+        let mistakes = |text: &str| lengths::check(&File::new("framework/src/x.rs", text)).len();
+        let own = |more: &str| {
+            mistakes(&format!("trait X {{ fn f(&self, a: A, b: B, c: C, d: D{more}); }}"))
+        };
+        assert_eq!((own(""), own(", e: E")), (0, 1), "`self` is one");
+        let free = |more: &str| mistakes(&format!("fn f(a: A, b: B, c: C, d: D, e: E{more}) {{}}"));
+        assert_eq!((free(""), free(", f: F")), (0, 1));
+    }
+
     fn lengths_of(lines: usize) -> String {
         "const _: () = ();\n".repeat(lines)
     }

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::Run;
 use crate::args::Args;
 use crate::faults::{Script, playing};
 use crate::paint::{Hue, Out};
@@ -35,12 +36,7 @@ pub(crate) struct Display<'a> {
 }
 
 impl<'a> Display<'a> {
-    pub(crate) fn new(
-        args: &'a Args,
-        stage: &Arc<Stage>,
-        script: &'a Script,
-        metrics: Option<&'a str>,
-    ) -> Self {
+    pub(crate) fn new(Run { args, stage, script, metrics }: Run<'a>) -> Self {
         Self {
             args,
             stage: Arc::clone(stage),
@@ -162,7 +158,7 @@ impl<'a> Display<'a> {
         );
         lines.push(out.paint(Hue::Quiet, &heads));
         for (i, reading, counts, over_s) in self.lately() {
-            lines.push(self.head_line(i, reading, &counts, over_s, out));
+            lines.push(self.head_line(i, reading, (&counts, over_s), out));
             lines.push(format!("   {}", guard_line(reading, out)));
             lines.push(format!("   {}", self.strips[i].draw(out)));
             lines.push(format!("   {}", under(self.script.of(i), self.stage.progress(), out)));
@@ -219,8 +215,7 @@ impl<'a> Display<'a> {
         &self,
         i: usize,
         reading: &Reading,
-        counts: &Counts,
-        over_s: f64,
+        (counts, over_s): (&Counts, f64),
         out: &Out,
     ) -> String {
         let rate = |count: u64, width: usize, hue: Hue| {

@@ -88,8 +88,9 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
             let (shop, read) = bare::open(&services, &stage)?;
             out.show(&verdict::invitation(args))?;
             let shop = Arc::new(shop);
-            let finale = perform(args, &stage, &script, &shop, read, None, &mut out).await?;
-            report::finish(args, &stage, &script, &finale, None, &mut out)
+            let run = Run { args, stage: &stage, script: &script, metrics: None };
+            let finale = perform(run, &shop, read, &mut out).await?;
+            report::finish(run, &finale, &mut out)
         } else {
             let guarded = guarded::open(&services, &stage, args).await?;
             let metrics = guarded.metrics_url();
@@ -100,14 +101,25 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
             out.show(&verdict::invitation(args))?;
             // Kept to the end: a dependency that nobody has a client of is gone from the metrics.
             let (shop, read) = (Arc::new(guarded.shop), guarded.read);
-            let finale = perform(args, &stage, &script, &shop, read, url, &mut out).await?;
-            let written = report::finish(args, &stage, &script, &finale, url, &mut out);
+            let run = Run { args, stage: &stage, script: &script, metrics: url };
+            let finale = perform(run, &shop, read, &mut out).await?;
+            let written = report::finish(run, &finale, &mut out);
             guarded.seawall.shutdown(DRAIN).await;
             written
         }
     });
     services.stop();
     result
+}
+
+/// What is played, and for whom.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    args: &'a Args,
+    stage: &'a Arc<Stage>,
+    script: &'a Script,
+    /// Where metrics are served, if they are.
+    metrics: Option<&'a str>,
 }
 
 /// What is known when the crowd has gone home.
@@ -121,12 +133,9 @@ struct Finale {
 
 /// Lets the crowd in, shows what happens, and gathers what was measured.
 async fn perform<P, I, N>(
-    args: &Args,
-    stage: &Arc<Stage>,
-    script: &Script,
+    run: Run<'_>,
     shop: &Arc<Shop<P, I, N>>,
     read: Read,
-    metrics: Option<&str>,
     out: &mut Out,
 ) -> Result<Finale, Box<dyn Error>>
 where
@@ -134,10 +143,11 @@ where
     I: Inventory + Send + Sync + 'static,
     N: Notification + Send + Sync + 'static,
 {
+    let Run { args, stage, script, .. } = run;
     let measured = Arc::clone(shop);
     let read: Read = Arc::new(move || read().with_no_worker(measured.tally().left));
     let outage = Mutex::new(None);
-    let mut display = Display::new(args, stage, script, metrics);
+    let mut display = Display::new(run);
     let (stop, stopped) = watch::channel(false);
 
     stage.begin();

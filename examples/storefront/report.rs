@@ -5,24 +5,20 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::Finale;
 use crate::args::Args;
 use crate::faults::Script;
 use crate::paint::{Hue, Out};
 use crate::reading::{Counts, INVENTORY, NAMES, NOTIFICATION, Outage, PAYMENT, Reading, Step};
 use crate::shop::WORKERS;
-use crate::stage::Stage;
 use crate::strip::{scale, under};
 use crate::table;
 use crate::verdict;
+use crate::{Finale, Run};
 
 /// Shows people the run, the table and the verdict, and programs the JSON if they asked for it.
 pub(crate) fn finish(
-    args: &Args,
-    stage: &Stage,
-    script: &Script,
+    Run { args, stage, script, metrics }: Run<'_>,
     finale: &Finale,
-    metrics: Option<&str>,
     out: &mut Out,
 ) -> Result<(), Box<dyn Error>> {
     let mut lines = run(args, script, finale, out);

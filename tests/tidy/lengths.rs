@@ -1,4 +1,4 @@
-//! How long things are.
+//! How long things are, and how much is handed to them.
 
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
@@ -9,6 +9,8 @@ use super::tree::{File, is_for_tests};
 const FILE_LINES_MAX: usize = 400;
 /// Lines of a function, from `fn` to the brace that closes it.
 const FUNCTION_LINES_MAX: usize = 70;
+/// Parameters of a function, `self` among them.
+const PARAMETERS_MAX: usize = 5;
 
 pub(crate) fn check(file: &File) -> Vec<String> {
     let mut lengths = Lengths { path: &file.path, test_lines: 0, mistakes: Vec::new() };
@@ -29,7 +31,20 @@ struct Lengths<'a> {
 }
 
 impl Lengths<'_> {
+    fn signature(&mut self, signature: &syn::Signature) {
+        let parameters = signature.inputs.len();
+        if parameters > PARAMETERS_MAX {
+            self.mistakes.push(format!(
+                "{}:{}: `{}` has {parameters} parameters; allowed: {PARAMETERS_MAX}, or a struct of them",
+                self.path,
+                signature.span().start().line,
+                signature.ident
+            ));
+        }
+    }
+
     fn function(&mut self, signature: &syn::Signature, block: &syn::Block) {
+        self.signature(signature);
         let first = signature.span().start().line;
         let lines = block.brace_token.span.close().end().line + 1 - first;
         if lines > FUNCTION_LINES_MAX {
@@ -61,8 +76,9 @@ impl<'ast> Visit<'ast> for Lengths<'_> {
     }
 
     fn visit_trait_item_fn(&mut self, function: &'ast syn::TraitItemFn) {
-        if let Some(block) = &function.default {
-            self.function(&function.sig, block);
+        match &function.default {
+            Some(block) => self.function(&function.sig, block),
+            None => self.signature(&function.sig),
         }
         visit::visit_trait_item_fn(self, function);
     }

@@ -12,7 +12,7 @@ use crate::time::Time;
 
 use super::dependency::DependencyActor;
 use super::restart::RestartPolicy;
-use super::supervise::{Watcher, supervise};
+use super::supervise::{Terms, Watcher, supervise};
 use super::supervised::{Supervised, SupervisionGuard};
 
 /// How often the list of those in guard is cleared of those that have left: when it has doubled.
@@ -40,6 +40,11 @@ pub(super) struct Root {
 impl Root {
     pub(super) fn new(time: Time, restart: RestartPolicy) -> Self {
         Self { time, restart, supervised: Vec::new(), sweep_at: FIRST_SWEEP }
+    }
+
+    fn terms<W>(&self, watcher: W, restart_stopped: bool) -> Terms<W> {
+        let (policy, time) = (self.restart.clone(), self.time.clone());
+        Terms { policy, time, watcher, restart_stopped }
     }
 
     fn add(&mut self, stop_on_drop: Weak<dyn Dismiss>) {
@@ -81,9 +86,9 @@ impl Handler<Supervise> for Root {
         let stop_on_drop: Weak<Supervised<DependencyActor>> = Arc::downgrade(&guard.0);
         self.add(stop_on_drop);
         let watcher = Arc::clone(&dependency);
-        let (restart, time) = (self.restart.clone(), self.time.clone());
+        let terms = self.terms(watcher, true);
         let factory = move || DependencyActor::new(Arc::clone(&dependency));
-        actix::spawn(supervise(factory, guard, restart, time, watcher, true));
+        actix::spawn(supervise(factory, guard, terms));
     }
 }
 
@@ -101,8 +106,8 @@ impl SuperviseUserActor {
         Self(Box::new(move |root| {
             let stop_on_drop: Weak<Supervised<A>> = Arc::downgrade(&guard.0);
             root.add(stop_on_drop);
-            let (restart, time) = (root.restart.clone(), root.time.clone());
-            Box::pin(supervise(factory, guard, restart, time, Named(name), false))
+            let terms = root.terms(Named(name), false);
+            Box::pin(supervise(factory, guard, terms))
         }))
     }
 }

@@ -33,20 +33,23 @@ enum End {
     Dismissed,
 }
 
-/// Runs until the actor is dismissed. `restart_stopped`: an actor that stops of its own accord has
-/// failed too; otherwise that ends its supervision.
-pub(super) async fn supervise<A, F, W>(
-    factory: F,
-    guard: SupervisionGuard<A>,
-    policy: RestartPolicy,
-    time: Time,
-    watcher: W,
-    restart_stopped: bool,
-) where
+/// How an actor is looked after.
+pub(super) struct Terms<W> {
+    pub(super) policy: RestartPolicy,
+    pub(super) time: Time,
+    pub(super) watcher: W,
+    /// An actor that stops of its own accord has failed too; otherwise that ends its supervision.
+    pub(super) restart_stopped: bool,
+}
+
+/// Runs until the actor is dismissed.
+pub(super) async fn supervise<A, F, W>(factory: F, guard: SupervisionGuard<A>, terms: Terms<W>)
+where
     A: Actor<Context = Context<A>>,
     F: Fn() -> A,
     W: Watcher,
 {
+    let Terms { policy, time, watcher, restart_stopped } = terms;
     let supervised = &*guard.0;
     let mut restarts = Restarts::new(policy);
     let mut first = true;

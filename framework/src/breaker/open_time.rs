@@ -13,6 +13,18 @@ pub(super) struct OpenTime {
     closed_at: Option<Moment>,
 }
 
+/// What the next opening depends on, beside the openings so far.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opening {
+    /// The breaker was closed until `now`, and not half-open.
+    pub(super) from_closed: bool,
+    /// For how long the server wants to be left alone.
+    pub(super) asked: Duration,
+    pub(super) now: Moment,
+    /// A random number in `[0, 1)`.
+    pub(super) unit: f64,
+}
+
 impl OpenTime {
     /// The breaker has closed.
     pub(super) fn closed(&mut self, now: Moment) {
@@ -21,19 +33,13 @@ impl OpenTime {
 
     /// The next opening: `first_open_for`, doubled from one to the next until that is `open_for`; from there on
     /// `open_for × open_growth ^ such openings so far`, at most `max_open_for`. Then up to the share `open_jitter` more or
-    /// less; or what the server `asked` for, if that is more, and up to that
-    /// share more. By `unit`, a random number in `[0, 1)`.
+    /// less; or what the server asked for, if that is more, and up to that
+    /// share more.
     ///
     /// Nothing is cut off at `max_open_for` after the jitter: all that would be cut off would come back
     /// together. Where there is less room above, chance picks from less.
-    pub(super) fn next(
-        &mut self,
-        config: &Config,
-        from_closed: bool,
-        asked: Duration,
-        now: Moment,
-        unit: f64,
-    ) -> Duration {
+    pub(super) fn next(&mut self, config: &Config, opening: Opening) -> Duration {
+        let Opening { from_closed, asked, now, unit } = opening;
         let was_healthy = |since: Moment| from_closed && now.since(since) >= config.healthy_after();
         if self.closed_at.is_some_and(was_healthy) {
             self.openings = 0;

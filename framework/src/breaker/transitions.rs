@@ -21,9 +21,9 @@ use super::adaptive::Memory;
 use super::config::{Config, Enforcement};
 use super::half_open;
 use super::history::History;
-use super::open_time::OpenTime;
+use super::open_time::{OpenTime, Opening};
 use super::state::{CircuitBreaker, Settings};
-use super::window::Suspicion;
+use super::window::{Start, Suspicion};
 use super::word::{Probes, Tag, Word};
 
 impl CircuitBreaker {
@@ -45,8 +45,8 @@ impl CircuitBreaker {
         let from_closed = self.load().tag().counts();
         let config = self.config();
         let asked = Moment::from_nanos(self.asked_until.load(Ordering::Acquire)).since(now);
-        let unit = self.entropy.unit();
-        let open_for = moves.open_time.next(&config, from_closed, asked, now, unit);
+        let opening = Opening { from_closed, asked, now, unit: self.entropy.unit() };
+        let open_for = moves.open_time.next(&config, opening);
         self.apply(moves, now, |word| Word::open(word.next_generation(), now, open_for))
     }
 
@@ -171,9 +171,9 @@ impl CircuitBreaker {
             (None, _) => {}
         }
         let memory = moves.memory.as_ref();
-        let window = self
-            .settings
-            .with(|settings| settings.window.for_trip(ring, &trip, memory, word.generation(), now));
+        let start = Start { generation: word.generation(), now };
+        let window =
+            self.settings.with(|settings| settings.window.for_trip(ring, &trip, memory, start));
         let is_judged_alike = half_open::is_judged_alike(&self.config(), &config);
         self.settings.replace(Settings::new(config, window));
         if word.tag() == Tag::HalfOpen && !is_judged_alike {

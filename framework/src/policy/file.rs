@@ -149,6 +149,13 @@ fn read(path: &Path) -> std::io::Result<Option<String>> {
     Ok((is_same && is_whole).then_some(text))
 }
 
+/// A key of the file, and where it and its value are.
+struct Entry<'a> {
+    name: &'a str,
+    key: std::ops::Range<usize>,
+    value: std::ops::Range<usize>,
+}
+
 /// The sections of a file, on their way to being policies.
 struct Sections<'a> {
     decoder: Decoder<'a>,
@@ -165,7 +172,7 @@ impl<'a> Sections<'a> {
         for (key, value) in tree.iter() {
             let name: &str = key.get_ref();
             let DeValue::Table(table) = value.get_ref() else {
-                self.not_a_section(name, &key.span(), &value.span());
+                self.not_a_section(&Entry { name, key: key.span(), value: value.span() });
                 continue;
             };
             if name == DEFAULTS {
@@ -179,7 +186,7 @@ impl<'a> Sections<'a> {
                 let message = format!(
                     "a dependency's name must have 1 to {MAX_NAME_BYTES} bytes, none of them a control character"
                 );
-                self.note(name, &key.span(), &(0..0), message, None);
+                self.note(&Entry { name, key: key.span(), value: 0..0 }, message, None);
             }
             let layer = self.decoder.section(name, table, keys::SECTION);
             self.named.push((name.to_owned(), key.span(), layer));
@@ -203,30 +210,20 @@ impl<'a> Sections<'a> {
         }
     }
 
-    fn not_a_section(
-        &mut self,
-        name: &str,
-        key: &std::ops::Range<usize>,
-        value: &std::ops::Range<usize>,
-    ) {
+    fn not_a_section(&mut self, entry: &Entry<'_>) {
+        let name = entry.name;
         let known = keys::SECTION.iter().any(|field| field.name == name);
         let help = known
             .then(|| format!("put `{name}` under [{DEFAULTS}], or under a dependency's section"));
         let message = format!("must be a section: [{DEFAULTS}], or [name] for each dependency");
-        self.note(name, key, value, message, help);
+        self.note(entry, message, help);
     }
 
-    fn note(
-        &mut self,
-        name: &str,
-        span: &std::ops::Range<usize>,
-        value: &std::ops::Range<usize>,
-        message: String,
-        help: Option<String>,
-    ) {
+    fn note(&mut self, entry: &Entry<'_>, message: String, help: Option<String>) {
         // A nameless key would read as a mistake of syntax.
-        let name = if name.is_empty() { "\"\"" } else { name };
-        self.decoder
-            .note(|source| source.mistake(span, name.to_owned(), value, message).with_help(help));
+        let name = if entry.name.is_empty() { "\"\"" } else { entry.name };
+        self.decoder.note(|source| {
+            source.mistake(&entry.key, name.to_owned(), &entry.value, message).with_help(help)
+        });
     }
 }

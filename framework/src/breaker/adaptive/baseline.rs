@@ -92,6 +92,16 @@ pub(super) struct Estimate {
     pub(super) calls: f64,
 }
 
+/// What a period came to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    pub(super) calls: u64,
+    /// Of them.
+    pub(super) failures: u64,
+    /// When it began, in seconds since 1970.
+    pub(super) at_s: u64,
+}
+
 /// Every hour of the week.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Baseline(pub(super) [Hour; HOURS]);
@@ -103,24 +113,18 @@ impl Default for Baseline {
 }
 
 impl Baseline {
-    /// Takes in a period of `calls` calls of which `failures` failed, in that hour. What is above the
+    /// Takes in a period of that hour. What is above the
     /// hour's threshold counts as being at it: an incident too slow to open the breaker must not become
     /// normal at one stroke.
-    pub(super) fn learn(
-        &mut self,
-        hour: usize,
-        calls: u64,
-        failures: u64,
-        now_s: u64,
-        config: &Config,
-    ) {
+    pub(super) fn learn(&mut self, hour: usize, seen: Seen, config: &Config) {
+        let Seen { calls, failures, at_s } = seen;
         if calls == 0 {
             return;
         }
-        let threshold = self.estimate(hour, now_s, config).threshold;
+        let threshold = self.estimate(hour, at_s, config).threshold;
         let rate = (failures as f64 / calls as f64).min(threshold);
         if let Some(hour) = self.0.get_mut(hour) {
-            hour.learn(calls as f64, rate, now_s, half_life_s(config));
+            hour.learn(calls as f64, rate, at_s, half_life_s(config));
         }
     }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::clock::{Moment, nanos};
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
-use super::baseline::{Baseline, Estimate};
+use super::baseline::{Baseline, Estimate, Seen};
 use super::codec::History;
 use super::config::Config;
 use super::tail::is_improbable;
@@ -254,7 +254,8 @@ impl Learned {
             return false;
         }
         let hour = hour_of_week(over.epoch_s, self.config.utc_offset());
-        self.baseline.learn(hour, over.calls, over.failures, over.epoch_s, &self.config);
+        let seen = Seen { calls: over.calls, failures: over.failures, at_s: over.epoch_s };
+        self.baseline.learn(hour, seen, &self.config);
         self.is_news = true;
         true
     }

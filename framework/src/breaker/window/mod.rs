@@ -36,6 +36,13 @@ pub(super) enum Suspicion {
     Adaptive,
 }
 
+/// Where a window begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    pub(super) generation: u32,
+    pub(super) now: Moment,
+}
+
 /// Everything that can open a breaker: each part is there if it is asked for.
 #[derive(Debug)]
 pub(super) struct Window {
@@ -160,8 +167,7 @@ impl Window {
         ring: Option<Arc<Calls>>,
         trip: &Trip,
         memory: Option<&Arc<Memory>>,
-        generation: u32,
-        now: Moment,
+        Start { generation, now }: Start,
     ) -> Self {
         let size = trip.rates.and_then(|rates| rates.calls);
         let stays = self.has_ring_of(size);

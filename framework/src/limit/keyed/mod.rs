@@ -34,6 +34,14 @@ pub struct KeyedLimiter<K, A: Algorithm, S = SecretHash> {
     overflowed: AtomicU64,
 }
 
+/// A cost to give back at `now`, that was taken for `taken_for`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refund {
+    pub(super) now: Moment,
+    pub(super) cost: u64,
+    pub(super) taken_for: Moment,
+}
+
 /// Where a cost was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -257,18 +265,13 @@ impl<K: Hash + Eq, A: Algorithm, S: BuildHasher> KeyedLimiter<K, A, S> {
         state
     }
 
-    /// Gives `cost` back where it was taken.
-    pub(super) fn refund_at<Q>(
-        &self,
-        key: &Q,
-        place: Place,
-        now: Moment,
-        cost: u64,
-        taken_for: Moment,
-    ) where
+    /// Gives a cost back where it was taken.
+    pub(super) fn refund_at<Q>(&self, key: &Q, place: Place, refund: Refund)
+    where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
+        let Refund { now, cost, taken_for } = refund;
         match place {
             Place::Own => self.refund(key, now, cost, taken_for),
             Place::Overflow => {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::clock::Moment;
 use crate::limit::algorithm::{Algorithm, Decision, Refusal};
-use crate::limit::keyed::{KeyedLimiter, Place};
+use crate::limit::keyed::{KeyedLimiter, Place, Refund};
 use crate::limit::limiter::RateLimiter;
 
 /// A limit on requests of type `R`.
@@ -17,7 +17,7 @@ pub(super) trait Layer<R: ?Sized>: fmt::Debug + Send + Sync {
     fn take(&self, request: &R, now: Moment, cost: u64) -> Result<Place, Refusal>;
     /// `None`: this request is not counted here.
     fn peek(&self, request: &R, now: Moment, cost: u64) -> Option<Decision>;
-    fn refund(&self, request: &R, place: Place, now: Moment, cost: u64, taken_for: Moment);
+    fn refund(&self, request: &R, place: Place, refund: Refund);
     fn sweep(&self, now: Moment) -> usize;
 }
 
@@ -32,7 +32,7 @@ impl<R: ?Sized, A: Algorithm> Layer<R> for Whole<A> {
     fn peek(&self, _: &R, now: Moment, cost: u64) -> Option<Decision> {
         Some(self.0.peek(now, cost))
     }
-    fn refund(&self, _: &R, _: Place, now: Moment, cost: u64, taken_for: Moment) {
+    fn refund(&self, _: &R, _: Place, Refund { now, cost, taken_for }: Refund) {
         self.0.refund(now, cost, taken_for);
     }
     fn sweep(&self, _: Moment) -> usize {
@@ -71,9 +71,9 @@ where
     fn peek(&self, request: &R, now: Moment, cost: u64) -> Option<Decision> {
         (self.key)(request).map(|key| self.limiter.peek(key, now, cost))
     }
-    fn refund(&self, request: &R, place: Place, now: Moment, cost: u64, taken_for: Moment) {
+    fn refund(&self, request: &R, place: Place, refund: Refund) {
         if let Some(key) = (self.key)(request) {
-            self.limiter.refund_at(key, place, now, cost, taken_for);
+            self.limiter.refund_at(key, place, refund);
         }
     }
     fn sweep(&self, now: Moment) -> usize {

@@ -12,7 +12,7 @@ use crate::constraint::{Constraints, InvalidSettings};
 use crate::sync::{AtomicU64, Ordering, quietly};
 
 use super::algorithm::{Algorithm, Decision, Refusal};
-use super::keyed::{KeyedLimiter, Place};
+use super::keyed::{KeyedLimiter, Place, Refund};
 use super::limiter::RateLimiter;
 use layer::{Keyed, Layer, Whole};
 
@@ -119,7 +119,7 @@ impl<R: ?Sized> Layered<R> {
     pub fn peek(&self, request: &R, now: Moment, cost: u64) -> LayeredDecision {
         self.named(match self.refusing(self.layers.len(), request, now, cost) {
             None => self.tightest(request, now),
-            Some((at, refusal)) => self.refused(request, now, cost, at, refusal),
+            Some(refused) => self.refused(request, now, cost, refused),
         })
     }
 
@@ -127,7 +127,7 @@ impl<R: ?Sized> Layered<R> {
     pub(crate) fn check_at(&self, request: &R, now: Moment, cost: u64) -> Verdict {
         match self.take(request, now, cost) {
             Ok(()) => self.tightest(request, now),
-            Err((at, refusal)) => self.refused(request, now, cost, at, refusal),
+            Err(refused) => self.refused(request, now, cost, refused),
         }
     }
 
@@ -139,7 +139,7 @@ impl<R: ?Sized> Layered<R> {
     /// [`Algorithm::refund`] and [`KeyedLimiter::refund`].
     pub fn refund(&self, request: &R, now: Moment, cost: u64, taken_for: Moment) {
         for named in &self.layers {
-            named.layer.refund(request, Place::Own, now, cost, taken_for);
+            named.layer.refund(request, Place::Own, Refund { now, cost, taken_for });
         }
         self.refunds.fetch_add(1, Ordering::Release);
     }
@@ -221,7 +221,13 @@ impl<R: ?Sized> Layered<R> {
         (longest, refusing)
     }
 
-    fn refused(&self, request: &R, now: Moment, cost: u64, at: usize, refusal: Refusal) -> Verdict {
+    fn refused(
+        &self,
+        request: &R,
+        now: Moment,
+        cost: u64,
+        (at, refusal): (usize, Refusal),
+    ) -> Verdict {
         let (retry_after, refusing) = self.longest(request, now, cost, refusal.retry_after);
         let standing = self.layers[at].layer.peek(request, now, cost).unwrap_or(UNCOUNTED);
         let decision = Decision { allowed: false, retry_after, ..standing };
@@ -264,8 +270,8 @@ impl<R: ?Sized> Drop for Taken<'_, R> {
             let overflow = self.overflow >> at & 1 == 1;
             let place = if overflow { Place::Overflow } else { Place::Own };
             // Unwinding already, a second panic in the user's hash would end the process.
-            let (request, now, cost) = (self.request, self.now, self.cost);
-            quietly(|| named.layer.refund(request, place, now, cost, now));
+            let refund = Refund { now: self.now, cost: self.cost, taken_for: self.now };
+            quietly(|| named.layer.refund(self.request, place, refund));
         }
         self.layered.refunds.fetch_add(1, Ordering::Release);
     }

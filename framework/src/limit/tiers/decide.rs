@@ -28,6 +28,15 @@ pub struct TierDecision {
     pub decision: Decision,
 }
 
+/// What is asked for.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    user: &'a User,
+    tier: &'a Tier,
+    now: Moment,
+    cost: u64,
+}
+
 impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
     /// From the narrowest to the widest, so that what a narrower limit refuses never touches the cap.
     pub(super) fn take(
@@ -37,22 +46,22 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         now: Moment,
         cost: u64,
     ) -> Result<(), TierRefusal> {
+        let asked = Asked { user, tier, now, cost };
         if tier.bucket.try_take(&user.bucket, now, cost).is_err() {
-            return Err(self.refusal(TierLimit::User, user, tier, now, cost));
+            return Err(self.refusal(TierLimit::User, asked));
         }
         if cost == 0 {
             return Ok(());
         }
-        let left = self.left(now);
-        let time = self.share.advance(now, left);
-        let Some(used) = self.share.take(&user.used, tier.allowance, time, left, cost) else {
+        let at = self.share.at(now, self.left(now));
+        let Some(used) = self.share.take(&user.used, tier.allowance, at, cost) else {
             tier.bucket.refund(&user.bucket, now, cost, now);
-            return Err(self.refusal(TierLimit::FairShare, user, tier, now, cost));
+            return Err(self.refusal(TierLimit::FairShare, asked));
         };
         if self.cap.try_take(&self.cap_bucket, now, cost).is_err() {
             tier.bucket.refund(&user.bucket, now, cost, now);
             self.share.refund(&user.used, tier.allowance, cost);
-            return Err(self.refusal(TierLimit::Cap, user, tier, now, cost));
+            return Err(self.refusal(TierLimit::Cap, asked));
         }
         self.share.catch_up(used);
         Ok(())
@@ -66,16 +75,15 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         now: Moment,
         cost: u64,
     ) -> Result<(), TierRefusal> {
-        let refused = |by| Err(self.refusal(by, user, tier, now, cost));
+        let refused = |by| Err(self.refusal(by, Asked { user, tier, now, cost }));
         if !tier.bucket.peek(&user.bucket, now, cost).allowed {
             return refused(TierLimit::User);
         }
         if cost == 0 {
             return Ok(());
         }
-        let left = self.left(now);
-        let time = self.share.advance(now, left);
-        if !self.share.has(&user.used, tier.allowance, time, left, cost) {
+        let at = self.share.at(now, self.left(now));
+        if !self.share.has(&user.used, tier.allowance, at, cost) {
             return refused(TierLimit::FairShare);
         }
         if !self.cap.peek(&self.cap_bucket, now, cost).allowed {
@@ -122,8 +130,8 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
         if self.share.is_free(left) {
             return None;
         }
-        let time = self.share.advance(now, left);
-        let tokens = self.share.left(&user.used, tier.allowance, time, left);
+        let at = self.share.at(now, left);
+        let tokens = self.share.left(&user.used, tier.allowance, at);
         let reset_after = self.cap.until_left(&self.cap_bucket, now, self.share.free());
         Some(Decision { remaining: tokens.min(cap.remaining), reset_after, ..cap })
     }
@@ -131,22 +139,15 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
     /// Refused by one, it says when none of the three would: the one that refused first, the others have to be
     /// waited for too.
     #[cold]
-    fn refusal(
-        &self,
-        by: TierLimit,
-        user: &User,
-        tier: &Tier,
-        now: Moment,
-        cost: u64,
-    ) -> TierRefusal {
+    fn refusal(&self, by: TierLimit, asked: Asked<'_>) -> TierRefusal {
+        let Asked { user, tier, now, cost } = asked;
         let is_ever = cost <= tier.bucket.limit().min(self.cap.limit());
         let retry_after = is_ever.then(|| {
             // None: it has enough.
             let own = tier.bucket.peek(&user.bucket, now, cost).retry_after.unwrap_or_default();
             let cap = self.cap.peek(&self.cap_bucket, now, cost).retry_after.unwrap_or_default();
-            let left = self.left(now);
-            let time = self.share.advance(now, left);
-            let share = if self.share.has(&user.used, tier.allowance, time, left, cost) {
+            let at = self.share.at(now, self.left(now));
+            let share = if self.share.has(&user.used, tier.allowance, at, cost) {
                 Duration::ZERO
             } else {
                 // Its credit may be there sooner; how soon depends on others too.

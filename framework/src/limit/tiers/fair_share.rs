@@ -56,6 +56,13 @@ pub(super) struct Allowance {
     pub(super) depth: u64,
 }
 
+/// A moment of the shares: virtual time, and what is left of the cap, in its bucket's units.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ShareTime {
+    virtual_time: u64,
+    left: u64,
+}
+
 impl FairShare {
     /// Of a cap whose bucket holds `span` of its units.
     pub(super) fn new(cap: &Rate, span: u64, now: Moment) -> Self {
@@ -90,7 +97,12 @@ impl FairShare {
         if missing > 0.0 { (-HALVINGS * missing).exp2() } else { 1.0 }
     }
 
-    /// Lets virtual time pass up to `now`, as fast as what is left says. What it is.
+    /// Lets virtual time pass up to `now`, as fast as what is left of the cap says.
+    pub(super) fn at(&self, now: Moment, left: u64) -> ShareTime {
+        ShareTime { virtual_time: self.advance(now, left), left }
+    }
+
+    /// The same. What virtual time is.
     pub(super) fn advance(&self, now: Moment, left: u64) -> u64 {
         let now = now.as_nanos();
         let at = self.at.load(Ordering::Relaxed);
@@ -127,11 +139,10 @@ impl FairShare {
         &self,
         used: &AtomicU64,
         of: Allowance,
-        time: u64,
-        left: u64,
+        at: ShareTime,
         cost: u64,
     ) -> Option<u64> {
-        let next = self.after(of, time, left, cost);
+        let next = self.after(of, at, cost);
         // The word stands for itself and publishes nothing else, so relaxed will do.
         let before = used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, &next).ok()?;
         next(before)
@@ -146,22 +157,16 @@ impl FairShare {
     }
 
     /// Whether [`FairShare::take`] would take it.
-    pub(super) fn has(
-        &self,
-        used: &AtomicU64,
-        of: Allowance,
-        time: u64,
-        left: u64,
-        cost: u64,
-    ) -> bool {
-        self.after(of, time, left, cost)(used.load(Ordering::Relaxed)).is_some()
+    pub(super) fn has(&self, used: &AtomicU64, of: Allowance, at: ShareTime, cost: u64) -> bool {
+        self.after(of, at, cost)(used.load(Ordering::Relaxed)).is_some()
     }
 
     /// The most that [`FairShare::take`] would take, in whole tokens. Of use unless [`FairShare::is_free`]: nobody is held to
     /// it then.
-    pub(super) fn left(&self, used: &AtomicU64, of: Allowance, time: u64, left: u64) -> u64 {
+    pub(super) fn left(&self, used: &AtomicU64, of: Allowance, at: ShareTime) -> u64 {
+        let ShareTime { virtual_time, left } = at;
         let depth = self.units(of.depth, of.weight);
-        let owed = time.saturating_sub(used.load(Ordering::Relaxed)).min(depth);
+        let owed = virtual_time.saturating_sub(used.load(Ordering::Relaxed)).min(depth);
         // Solved for the cost, `after`: while little is left, a part of the burst must stay.
         let kept = self.scarce.saturating_sub(left) as f64 / self.scarce as f64;
         let units = ((owed as f64 - kept * depth as f64) / (1.0 - kept)).max(0.0) as u64;
@@ -173,10 +178,10 @@ impl FairShare {
     fn after(
         &self,
         of: Allowance,
-        time: u64,
-        left: u64,
+        at: ShareTime,
         cost: u64,
     ) -> impl Fn(u64) -> Option<u64> + use<> {
+        let ShareTime { virtual_time: time, left } = at;
         let cost_units = self.units(cost, of.weight);
         let depth = self.units(of.depth, of.weight);
         let missing = self.scarce.saturating_sub(left) as f64 / self.scarce as f64;

@@ -62,6 +62,14 @@ impl<K: Hash + Eq> Tiers<K> {
     }
 }
 
+/// The tier that a user is to be in, and the plan that has it.
+#[derive(Clone, Copy)]
+struct Joining<'a> {
+    plan: &'a Plan,
+    tier: &'a Tier,
+    now: Moment,
+}
+
 impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
     /// The same with a hasher of your choice; see [`KeyedLimiter::with_hasher`](super::KeyedLimiter::with_hasher).
     #[must_use]
@@ -168,7 +176,9 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
                 let known = self
                     .users
                     .read(user, |known| (known.tier == tier.id).then(|| decide(known, tier)));
-                known.flatten().or_else(|| self.decide_new(plan, user, tier, now, &decide))
+                known
+                    .flatten()
+                    .or_else(|| self.decide_new(user, Joining { plan, tier, now }, &decide))
             });
             if let Some(decided) = decided {
                 return decided;
@@ -180,21 +190,20 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
     #[cold]
     fn decide_new<Q, R>(
         &self,
-        plan: &Plan,
         user: &Q,
-        tier: &Tier,
-        now: Moment,
+        joining: Joining<'_>,
         decide: impl Fn(&User, &Tier) -> R,
     ) -> Option<R>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
+        let Joining { plan, tier, now } = joining;
         let may_go = |user: &User| user.is_fresh(plan, &self.share, now);
         self.users.write(
             user,
             may_go,
-            || self.newcomer(plan, user, tier, now),
+            || self.newcomer(user, joining),
             |known| {
                 let mut overflow;
                 let (known, tier) = match known {
@@ -218,7 +227,7 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
 
     /// The state of a user who has none. It may have been using its overflow until now, so whatever
     /// that has spent it may have spent.
-    fn newcomer<Q>(&self, plan: &Plan, user: &Q, tier: &Tier, now: Moment) -> User
+    fn newcomer<Q>(&self, user: &Q, Joining { plan, tier, now }: Joining<'_>) -> User
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
@@ -263,7 +272,7 @@ impl<K: Hash + Eq, S: BuildHasher> Tiers<K, S> {
                     Some(self.look(moved.as_ref().unwrap_or(known), tier, now, cost))
                 };
                 let known = self.users.read(user, look);
-                known.unwrap_or_else(|| look(&self.newcomer(plan, user, tier, now)))
+                known.unwrap_or_else(|| look(&self.newcomer(user, Joining { plan, tier, now })))
             });
             if let Some(seen) = seen {
                 return seen;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::breaker::adaptive::baseline::Baseline;
+use crate::breaker::adaptive::baseline::{Baseline, Seen};
 use crate::breaker::adaptive::{
     Config, FORMAT_VERSION, History, MAX_HISTORY_BYTES, Unreadable, UtcOffset,
 };
@@ -10,7 +10,11 @@ use crate::breaker::adaptive::{
 fn history() -> History {
     let mut baseline = Baseline::default();
     for hour in 0..168 {
-        baseline.learn(hour, 1_000 + hour as u64, hour as u64, 1_767_571_200, &Config::default());
+        baseline.learn(
+            hour,
+            Seen { calls: 1_000 + hour as u64, failures: hour as u64, at_s: 1_767_571_200 },
+            &Config::default(),
+        );
     }
     History { offset: UtcOffset::from_minutes(-210).unwrap(), baseline: Box::new(baseline) }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::breaker::adaptive::baseline::Baseline;
+use crate::breaker::adaptive::baseline::{Baseline, Seen};
 use crate::breaker::adaptive::{Config, HOURS};
 
 const DAY_S: u64 = 24 * 3600;
@@ -61,7 +61,7 @@ proptest! {
         let mut baseline = Baseline::default();
         let mut list = Vec::new();
         for told in told {
-            baseline.learn(told.hour, told.calls, told.failures, told.at_s, &config);
+            baseline.learn(told.hour, Seen { calls: told.calls, failures: told.failures, at_s: told.at_s }, &config);
             list.push((told, told.failures as f64 / told.calls as f64));
             for hour in 0..5 {
                 let learned = baseline.0[hour];
@@ -89,7 +89,7 @@ proptest! {
         let config = Config::builder().min(min).max(min + more).spreads(spreads).build().unwrap();
         let mut baseline = Baseline::default();
         for (told, at_s) in told.into_iter().zip(jumps) {
-            baseline.learn(told.hour, told.calls, told.failures, at_s, &config);
+            baseline.learn(told.hour, Seen { calls: told.calls, failures: told.failures, at_s }, &config);
             for hour in [told.hour, 30, HOURS - 1] {
                 let estimate = baseline.estimate(hour, later, &config);
                 prop_assert!((min..=min + more).contains(&estimate.threshold), "{estimate:?}");
@@ -106,7 +106,7 @@ proptest! {
         let config = Config::builder().min(1.0).max(1.0).half_life(DAY * 300).build().unwrap();
         let learn = |told: &[Told]| {
             let mut baseline = Baseline::default();
-            told.iter().for_each(|t| baseline.learn(t.hour, t.calls, t.failures, t.at_s, &config));
+            told.iter().for_each(|t| baseline.learn(t.hour, Seen { calls: t.calls, failures: t.failures, at_s: t.at_s }, &config));
             baseline
         };
         let (first, second) = told.split_at(cut.index(told.len()));
@@ -130,7 +130,11 @@ fn settled(config: &Config) -> (Baseline, u64) {
         for period in 0..12 {
             at_s = 1_767_571_200 + day * DAY_S + 12 * 3600 + period * 300;
             let failures = if period % 2 == 0 { 100 } else { 140 };
-            baseline.learn(NOON + 24 * (day as usize % 7), 6_000, failures, at_s, config);
+            baseline.learn(
+                NOON + 24 * (day as usize % 7),
+                Seen { calls: 6_000, failures, at_s },
+                config,
+            );
         }
     }
     (baseline, at_s)
@@ -159,7 +163,11 @@ fn a_slow_incident_does_not_become_normal_at_one_stroke() {
     let (mut baseline, now_s) = settled(&config);
     let before = baseline.estimate(NOON, now_s, &config);
     for period in 0..6 {
-        baseline.learn(NOON, 6_000, 5_000, now_s + 300 * period, &config);
+        baseline.learn(
+            NOON,
+            Seen { calls: 6_000, failures: 5_000, at_s: now_s + 300 * period },
+            &config,
+        );
     }
     let after = baseline.estimate(NOON, now_s + 1_800, &config);
     assert!(after.baseline < 2.0 * before.baseline, "{before:?} {after:?}");
@@ -172,7 +180,7 @@ fn a_clock_that_jumps_by_decades_and_back_costs_four_half_lives_and_no_more() {
     let (mut baseline, now_s) = settled(&config);
     let before = baseline.0[NOON].calls;
     for at_s in [0, now_s, 0, now_s + 50 * 365 * DAY_S, now_s] {
-        baseline.learn(NOON, 1, 0, at_s, &config);
+        baseline.learn(NOON, Seen { calls: 1, failures: 0, at_s }, &config);
     }
     let left = baseline.estimate(NOON, now_s, &config).calls;
     // Three jumps ahead, from 1970 twice and from 2076.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{at, millis};
-use crate::breaker::window::{LOOKED_AT, Mark, Suspicion, Tally, Window};
+use crate::breaker::window::{LOOKED_AT, Mark, Start, Suspicion, Tally, Window};
 use crate::breaker::{Config, Rates, Trip, Window as Over};
 use crate::clock::Moment;
 
@@ -360,7 +360,7 @@ fn a_success_in_the_middle_of_a_reload_ends_a_run_of_failures() {
     };
     let before = Window::new(&trip, Moment::ZERO);
     assert!(!trips(&before, 0, FAILED, Moment::ZERO));
-    let after = before.for_trip(None, &trip, None, 0, Moment::ZERO);
+    let after = before.for_trip(None, &trip, None, Start { generation: 0, now: Moment::ZERO });
     assert_eq!(after.run(Moment::ZERO), 1, "what was counted counts");
     before.record(0, FINE, Moment::ZERO);
     assert_eq!(after.run(Moment::ZERO), 0);
@@ -386,7 +386,8 @@ fn a_reload_makes_no_window_of_calls_if_there_is_one_of_the_size() {
     // Made before, or not, because another reload was faster: it is as large as it should be.
     for made in [Some(20), Some(10), None] {
         let ring = made.and_then(|size| Window::new(&trip(Some(size)), Moment::ZERO).ring());
-        let next = |calls| window.for_trip(ring.clone(), &trip(calls), None, 0, Moment::ZERO);
+        let start = Start { generation: 0, now: Moment::ZERO };
+        let next = |calls| window.for_trip(ring.clone(), &trip(calls), None, start);
         let sizes = [Some(10), Some(20), None].map(|calls| next(calls).ring().map(|it| it.size()));
         assert_eq!(sizes, [Some(10), Some(20), None]);
         let counted = [Some(10), Some(20)].map(|calls| next(calls).tally(Moment::ZERO).calls);

@@ -38,6 +38,12 @@ const KEYS_AN_OVERFLOW: usize = 64;
 const OVERFLOWS_MAX: usize = 1_024;
 
 /// Apart from its neighbours: their locks are written to at each look.
+/// A look for what may go: at how many places still, and what has gone. That is dropped when the shards are free again.
+struct Sweep<K, V> {
+    looks: usize,
+    gone: Vec<(K, V)>,
+}
+
 type Locked<K, V> = CachePadded<RwLock<Shard<K, V>>>;
 
 /// The map. `V` is changed through its own atomics under a read lock, or by the holder of the write lock.
@@ -147,23 +153,22 @@ impl<K: Hash + Eq, V, S: BuildHasher> Shards<K, V, S> {
 
     /// Forgets keys whose values `may_go` among the next [`SWEEP_LOOKS`] places. How many went.
     pub(in crate::limit) fn sweep(&self, may_go: impl Fn(&V) -> bool) -> usize {
-        let mut gone = Vec::new();
-        let mut looks = SWEEP_LOOKS;
+        let mut sweep = Sweep { looks: SWEEP_LOOKS, gone: Vec::new() };
         let mut evicted = 0;
         for _ in 0..self.shards.len() {
-            if looks == 0 {
+            if sweep.looks == 0 {
                 break;
             }
             let at = self.cursor.load(Ordering::Relaxed);
             let guard = self.writing(at as usize % self.shards.len());
-            evicted += self.forget(guard, at, &mut looks, &may_go, &mut gone);
+            evicted += self.forget(guard, at, &mut sweep, &may_go);
         }
         evicted
     }
 
     /// The same among the next [`LOOKS`] places, until there is one, unless somebody holds the shard.
     fn make_room(&self, may_go: &impl Fn(&V) -> bool) {
-        let mut gone = Vec::new();
+        let mut sweep = Sweep { looks: 0, gone: Vec::new() };
         let mut left = LOOKS;
         while left > 0 {
             let at = self.cursor.load(Ordering::Relaxed);
@@ -174,28 +179,27 @@ impl<K: Hash + Eq, V, S: BuildHasher> Shards<K, V, S> {
                 // Its holder is quick, or is looking too.
                 Err(TryLockError::WouldBlock) => return,
             };
-            let mut looks = LOOKS_AT_A_TIME.min(left);
-            left -= looks;
-            if self.forget(guard, at, &mut looks, may_go, &mut gone) > 0 {
+            sweep.looks = LOOKS_AT_A_TIME.min(left);
+            left -= sweep.looks;
+            if self.forget(guard, at, &mut sweep, may_go) > 0 {
                 return;
             }
-            left += looks;
+            left += sweep.looks;
         }
     }
 
-    /// Forgets what may go among the next `looks` places of a shard, and sends the hand on to the next
+    /// Forgets what may go among the next places of a shard, as many as the sweep still looks at, and sends the hand on to the next
     /// shard at its end.
     fn forget(
         &self,
         mut guard: RwLockWriteGuard<'_, Shard<K, V>>,
         at: u64,
-        looks: &mut usize,
+        sweep: &mut Sweep<K, V>,
         may_go: &impl Fn(&V) -> bool,
-        gone: &mut Vec<(K, V)>,
     ) -> usize {
         let shard = &mut *guard;
-        let looked = shard.forget(*looks, may_go, gone);
-        *looks = looks.saturating_sub(looked + VISIT);
+        let looked = shard.forget(sweep.looks, may_go, &mut sweep.gone);
+        sweep.looks = sweep.looks.saturating_sub(looked + VISIT);
         if shard.hand >= shard.table.num_buckets() {
             shard.hand = 0;
             // Somebody else may have sent it on.
