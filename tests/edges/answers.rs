@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::{Response, StatusCode};
 use seawall::Time;
 use seawall::clock::Clock;
-use seawall::layer::{Key, KeyValue, PerKey, Policy, Proxies, RateLimitLayer, ResetStyle};
+use seawall::layer::{Key, KeyValue, PerKey, Proxies, QuotaPolicy, RateLimitLayer, ResetStyle};
 use seawall::limit::{AnyAlgorithm, Config, KeyedConfig, KeyedLimiter, RateLimiter, TokenBucket};
 
 use super::server::{Server, bucket, client, limiter};
@@ -109,7 +109,7 @@ async fn the_answer_to_head_is_as_long_as_the_one_to_get_would_be() {
 
 #[tokio::test]
 async fn fields_are_on_every_answer_and_mean_what_they_say() {
-    let policy = Policy::new("tests").unwrap().window(Duration::from_secs(30));
+    let policy = QuotaPolicy::new("tests").unwrap().window(Duration::from_secs(30));
     let layer = RateLimitLayer::new(limiter(3, 0.1)).policy(policy).exempt_path("/health");
     let server = Server::start(layer).await;
     let wall = Clock::system();

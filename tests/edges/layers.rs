@@ -8,7 +8,7 @@ use axum::http::Request;
 use reqwest::{Response, StatusCode};
 use seawall::Time;
 use seawall::layer::{
-    Answer, Head, Key, KeyValue, Layers, Limit, Peer, PerTier, Policy, RateLimitLayer,
+    Answer, Head, Key, KeyValue, Layers, Limit, Peer, PerTier, QuotaPolicy, RateLimitLayer,
 };
 use seawall::limit::{Config, KeyedConfig, KeyedLimiter, Rate, TierConfig, Tiers, TiersConfig};
 
@@ -90,7 +90,7 @@ async fn a_refusal_by_the_narrowest_layer_takes_nothing_from_the_wider_ones() {
     let users = KeyedLimiter::<KeyValue, _>::new(bucket(100, 0.001), KeyedConfig::default(), now);
     let users = Arc::new(users);
     let slow = |capacity| Config::token_bucket(capacity, 0.001).unwrap();
-    let named = |name| Policy::new(name).unwrap();
+    let named = |name| QuotaPolicy::new(name).unwrap();
     let layers = Layers::builder(now)
         .layer(named("global"), Arc::clone(&global))
         .keyed(named("user"), Arc::clone(&users), user())

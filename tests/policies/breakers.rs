@@ -29,7 +29,7 @@ use allocation_counter::measure;
 use proptest::prelude::*;
 use seawall::actor::{Control, RestartPolicy};
 use seawall::breaker::{
-    CircuitBreaker, Config, Keyed, KeyedConfig, MAX_WINDOW_CALLS, Refusal, Window as Over,
+    CircuitBreaker, Config, Keyed, KeyedConfig, MAX_WINDOW_CALLS, NotAdmitted, Window as Over,
 };
 use seawall::clock::Moment;
 use seawall::prelude::*;
@@ -37,7 +37,7 @@ use seawall_tests::{
     Answer, Api, ApiClient, Scripted, Step, Task, Trouble, World, block_on, ready, refused,
 };
 
-fn after(refusal: Refusal) -> Option<Duration> {
+fn after(refusal: NotAdmitted) -> Option<Duration> {
     refusal.retry_after
 }
 

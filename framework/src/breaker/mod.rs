@@ -36,7 +36,7 @@ pub use keyed::{
     Keyed, KeyedAdmission, KeyedBuilder, KeyedConfig, Keys, KeysBuilder, MAX_IDLE_AFTER, MAX_KEYS,
     Moved, Polled,
 };
-pub use report::{BreakerReport, Mode, Refusal};
+pub use report::{BreakerReport, Mode, NotAdmitted};
 pub use state::CircuitBreaker;
 
 #[cfg(all(test, seawall_loom))]

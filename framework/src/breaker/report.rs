@@ -10,7 +10,7 @@ use crate::event::{State, Transition};
 /// The breaker refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Refusal {
+pub struct NotAdmitted {
     /// When it will let a probe through. `None`: held open by hand, all probes are out, or a slow start lets
     /// only a share of the calls through.
     pub retry_after: Option<Duration>,

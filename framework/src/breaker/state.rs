@@ -17,7 +17,7 @@ use super::admission::Admission;
 use super::config::{Config, Enforcement, Trip};
 use super::history::History;
 use super::ramp::{self, Thinner};
-use super::report::{BreakerReport, Mode, Refusal};
+use super::report::{BreakerReport, Mode, NotAdmitted};
 use super::shared_counters::SharedCounters;
 use super::window::{Lone, Noted, Window};
 use super::word::{Tag, Word};
@@ -144,9 +144,9 @@ impl CircuitBreaker {
     /// traffic back in slowly, whether any would be.
     ///
     /// # Errors
-    /// [`Refusal`] if it would not.
+    /// [`NotAdmitted`] if it would not.
     #[inline]
-    pub fn check(&self, now: Moment) -> Result<(), Refusal> {
+    pub fn check(&self, now: Moment) -> Result<(), NotAdmitted> {
         let word = self.load();
         match word.tag() {
             Tag::Closed | Tag::ForcedClosed => Ok(()),
@@ -155,18 +155,18 @@ impl CircuitBreaker {
     }
 
     #[cold]
-    fn check_slow(&self, word: Word, now: Moment) -> Result<(), Refusal> {
+    fn check_slow(&self, word: Word, now: Moment) -> Result<(), NotAdmitted> {
         match word.tag() {
             Tag::Closed | Tag::ForcedClosed | Tag::Ramping | Tag::Disabled => Ok(()),
-            Tag::ForcedOpen => Err(Refusal { retry_after: None }),
+            Tag::ForcedOpen => Err(NotAdmitted { retry_after: None }),
             Tag::Open | Tag::HalfOpen if self.is_observing() => Ok(()),
             Tag::Open => match word.refused_for(now) {
                 None => Ok(()),
-                after => Err(Refusal { retry_after: after }),
+                after => Err(NotAdmitted { retry_after: after }),
             },
             // If it has changed in between, the caller that is let through to try will be told.
             Tag::HalfOpen if self.would_have_place(word, now) || self.load() != word => Ok(()),
-            Tag::HalfOpen => Err(Refusal { retry_after: None }),
+            Tag::HalfOpen => Err(NotAdmitted { retry_after: None }),
         }
     }
 
@@ -174,9 +174,13 @@ impl CircuitBreaker {
     /// is left in `moved`.
     ///
     /// # Errors
-    /// [`Refusal`]: open, or all probes out.
+    /// [`NotAdmitted`]: open, or all probes out.
     #[inline]
-    pub fn admit(&self, now: Moment, moved: &mut Option<Transition>) -> Result<Admission, Refusal> {
+    pub fn admit(
+        &self,
+        now: Moment,
+        moved: &mut Option<Transition>,
+    ) -> Result<Admission, NotAdmitted> {
         let word = self.load();
         match word.tag() {
             Tag::Closed => Ok(Admission::counted(word)),
@@ -190,13 +194,13 @@ impl CircuitBreaker {
         mut word: Word,
         now: Moment,
         moved: &mut Option<Transition>,
-    ) -> Result<Admission, Refusal> {
+    ) -> Result<Admission, NotAdmitted> {
         loop {
             match word.tag() {
                 Tag::Closed => return Ok(Admission::counted(word)),
                 Tag::ForcedClosed | Tag::Disabled => return Ok(Admission::uncounted(word)),
                 Tag::Ramping => return self.admit_some(word, now),
-                Tag::ForcedOpen => return Err(Refusal { retry_after: None }),
+                Tag::ForcedOpen => return Err(NotAdmitted { retry_after: None }),
                 Tag::Open => {
                     if let after @ Some(_) = word.refused_for(now) {
                         return self.refuse(word, after);
@@ -221,16 +225,16 @@ impl CircuitBreaker {
         }
     }
 
-    fn refuse(&self, word: Word, retry_after: Option<Duration>) -> Result<Admission, Refusal> {
+    fn refuse(&self, word: Word, retry_after: Option<Duration>) -> Result<Admission, NotAdmitted> {
         if self.is_observing() {
             self.note_withheld();
             return Ok(Admission::uncounted(word).withheld());
         }
-        Err(Refusal { retry_after })
+        Err(NotAdmitted { retry_after })
     }
 
     /// The share of calls that a ramp has come to.
-    fn admit_some(&self, word: Word, now: Moment) -> Result<Admission, Refusal> {
+    fn admit_some(&self, word: Word, now: Moment) -> Result<Admission, NotAdmitted> {
         match (self.config().ramp(), word.refused_for(now)) {
             (Some(ramp), Some(left)) if !self.thinner.admits(ramp::share(ramp, left)) => {
                 // If it is let through all the same, then by a closed breaker.

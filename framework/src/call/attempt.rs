@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::clock::{Moment, nanos};
-use crate::dependency::{Join, Key, Refused, Signal, StartBy, WaitError, had_its_chance};
+use crate::dependency::{HeldKey, Join, Refused, Signal, StartBy, WaitError, had_its_chance};
 use crate::error::{Fallible, Fault, RejectedBy};
 use crate::outcome::{Class, Outcome};
 use crate::time::TimeLimit;
@@ -258,7 +258,7 @@ impl<'a> Call<'a> {
     pub(super) fn admit_by_key(
         &mut self,
         lease: &mut Lease<'a>,
-        key: &'a Key,
+        key: &'a HeldKey,
     ) -> Result<(), Fault> {
         let dependency = self.dependency;
         let gate = dependency.gate();

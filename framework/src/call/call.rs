@@ -13,7 +13,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::clock::{Moment, nanos};
-use crate::dependency::{Dependency, Key, Method};
+use crate::dependency::{Dependency, HeldKey, Method};
 use crate::error::{CallError, Fallible, Fault, RejectedBy};
 use crate::limit::Reservation;
 use crate::limit::headers::Report;
@@ -58,7 +58,7 @@ pub struct Call<'a> {
     pub(super) dependency: &'a Dependency,
     pub(super) method: &'a Method,
     /// Whose breaker it has to pass too.
-    pub(super) key: Option<&'a Key>,
+    pub(super) key: Option<&'a HeldKey>,
     pub(super) started: Moment,
     /// The last time anybody looked; saves a look where nothing can have passed.
     pub(super) now: Moment,
@@ -87,7 +87,7 @@ pub struct Call<'a> {
 impl<'a> Call<'a> {
     /// Has every attempt pass this key's breaker too, and teach it.
     #[inline]
-    pub fn by_key(&mut self, key: &'a Option<Key>) {
+    pub fn by_key(&mut self, key: &'a Option<HeldKey>) {
         self.key = key.as_ref();
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::breaker::Admission;
 use crate::clock::Moment;
-use crate::dependency::{Dependency, Key, Method, Position, Signal, WaitingRoom};
+use crate::dependency::{Dependency, HeldKey, Method, Position, Signal, WaitingRoom};
 use crate::outcome::{AttemptEnd, Outcome};
 
 /// A place in the waiting room, given up when dropped.
@@ -57,7 +57,7 @@ pub(super) struct Lease<'a> {
     /// When the attempt began.
     started: Moment,
     /// The admission by the key's breaker, if it has one. It ends with the lease.
-    pub(super) key: Option<(&'a Key, Admission)>,
+    pub(super) key: Option<(&'a HeldKey, Admission)>,
 }
 
 const TOKEN: u64 = 1;

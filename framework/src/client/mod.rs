@@ -9,7 +9,7 @@ mod support;
 pub use seawall_macros::resilient_part;
 
 pub use crate::call::{Call, Rules};
-pub use crate::dependency::{Key, MethodSpec, MethodTable};
+pub use crate::dependency::{HeldKey, MethodSpec, MethodTable};
 pub use crate::error::{CallError, Fallible, Fault};
 pub use crate::outcome::Class;
 pub use parts::{all_methods, method_count};

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::fmt::Display;
 use std::future::Future;
 
-use crate::dependency::{Key, MethodTable};
+use crate::dependency::{HeldKey, MethodTable};
 use crate::error::{CallError, Fallible, Fault};
 
 /// An error type that a [`Fault`] can be told as. Implemented for everything that is `From<Fault>`.
@@ -55,19 +55,19 @@ impl<T: Clone> Resend for T {
 )]
 pub trait CallKey {
     /// The key of one call of this dependency.
-    fn key(&self, methods: &MethodTable) -> Option<Key>;
+    fn key(&self, methods: &MethodTable) -> Option<HeldKey>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: Display + ?Sized> CallKey for T {
-    fn key(&self, methods: &MethodTable) -> Option<Key> {
+    fn key(&self, methods: &MethodTable) -> Option<HeldKey> {
         methods.key(self)
     }
 }
 
 /// The key of one call, to be held until that has ended.
 #[must_use]
-pub fn key<K: CallKey + ?Sized>(methods: &MethodTable, key: &K) -> Option<Key> {
+pub fn key<K: CallKey + ?Sized>(methods: &MethodTable, key: &K) -> Option<HeldKey> {
     key.key(methods)
 }
 

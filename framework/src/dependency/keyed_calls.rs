@@ -10,7 +10,7 @@ use crate::clock::Moment;
 use crate::entropy::Entropy;
 use crate::event::{Event, State, Transition};
 
-use super::keys::{Key, MAX_KEY_BYTES, settings};
+use super::keys::{HeldKey, MAX_KEY_BYTES, settings};
 use super::shared::Dependency;
 use super::signals::Signal;
 
@@ -43,7 +43,7 @@ impl Dependency {
     ///
     /// # Panics
     /// If the key's `Display` does.
-    pub(crate) fn key(&self, key: &dyn fmt::Display) -> Option<Key> {
+    pub(crate) fn key(&self, key: &dyn fmt::Display) -> Option<HeldKey> {
         let keys = self.gate().keys();
         if keys.is_off.load(Ordering::Relaxed) {
             return None;
@@ -52,13 +52,13 @@ impl Dependency {
         let mut text = Text { bytes: [0; MAX_KEY_BYTES], len: 0 };
         let fits = write!(text, "{key}").is_ok();
         let text = std::str::from_utf8(&text.bytes[..text.len]).ok().filter(|_| fits);
-        let Some(text) = text else { return Some(Key(Held::overflow())) };
+        let Some(text) = text else { return Some(HeldKey(Held::overflow())) };
         let mut is_new = false;
         let held = breakers.hold(text, self.now(), &mut is_new);
         if is_new && !keys.is_monitored.swap(true, Ordering::AcqRel) {
             self.signals().raise(Signal::Moved);
         }
-        Some(Key(held))
+        Some(HeldKey(held))
     }
 
     #[cold]
@@ -82,7 +82,7 @@ impl Dependency {
 
     /// A key's breaker moved.
     #[cold]
-    pub(crate) fn key_moved(&self, key: &Key, transition: Transition) {
+    pub(crate) fn key_moved(&self, key: &HeldKey, transition: Transition) {
         self.tell_of_key(key.0.key(), transition);
         self.signals().raise(Signal::Moved);
     }

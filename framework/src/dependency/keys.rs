@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use serde::Serialize;
 
-use crate::breaker::{Admission, CircuitBreaker, Config, Held, Keyed, Keys, Refusal};
+use crate::breaker::{Admission, CircuitBreaker, Config, Held, Keyed, Keys, NotAdmitted};
 use crate::clock::Moment;
 use crate::event::{Sampler, State, Transition};
 use crate::outcome::{AttemptEnd, Outcome};
@@ -26,9 +26,9 @@ pub const MAX_OPEN_KEYS_NAMED: usize = 32;
 
 /// The key of one call, held with all its attempts.
 #[derive(Debug)]
-pub struct Key(pub(super) Held<String>);
+pub struct HeldKey(pub(super) Held<String>);
 
-impl Key {
+impl HeldKey {
     /// For the waiting room.
     pub(super) fn id(&self) -> KeyId {
         KeyId(self.0.address())
@@ -81,7 +81,7 @@ impl KeyBreakers {
     #[inline]
     pub(crate) fn check(
         &self,
-        key: &Key,
+        key: &HeldKey,
         whole: &CircuitBreaker,
         now: Moment,
     ) -> Result<(), Refused> {
@@ -92,7 +92,7 @@ impl KeyBreakers {
     /// The look of an attempt that has been let in by [`KeyBreakers::check`] and waits.
     pub(crate) fn check_again(
         &self,
-        key: &Key,
+        key: &HeldKey,
         whole: &CircuitBreaker,
         now: Moment,
     ) -> Result<(), Refused> {
@@ -104,11 +104,11 @@ impl KeyBreakers {
     /// not to be learned from.
     pub(crate) fn admit(
         &self,
-        key: &Key,
+        key: &HeldKey,
         (whole, leave): (&CircuitBreaker, Admission),
         now: Moment,
         moved: &mut Option<Transition>,
-    ) -> Result<Option<Admission>, Refusal> {
+    ) -> Result<Option<Admission>, NotAdmitted> {
         let Some(breakers) = self.breakers.get() else { return Ok(None) };
         // Refused by the one, it would not have come before the other: it is not to count twice.
         if leave.is_withheld() {
@@ -128,7 +128,7 @@ impl KeyBreakers {
     /// Counts how an attempt on `key` ended, and says what the dependency's own breaker is to learn of it.
     pub(super) fn record(
         &self,
-        key: &Key,
+        key: &HeldKey,
         (own, whole): (Admission, Admission),
         attempt_end: AttemptEnd,
         now: Moment,
@@ -143,9 +143,9 @@ impl KeyBreakers {
 
     /// A key of the gate under the model checker, which has no dependency around it.
     #[cfg(all(test, seawall_loom))]
-    pub(crate) fn hold(&self, policy: &Policy, key: &str, now: Moment) -> Key {
+    pub(crate) fn hold(&self, policy: &Policy, key: &str, now: Moment) -> HeldKey {
         let breakers = self.breakers.get_or_init(|| Box::new(Keyed::new(settings(policy), now)));
-        Key(breakers.hold(key, now, &mut false))
+        HeldKey(breakers.hold(key, now, &mut false))
     }
 
     /// As they are now; `None` before the first key.
@@ -172,7 +172,7 @@ impl KeyBreakers {
 
 /// Behind a breaker that lets every call through by hand, keys refuse nothing.
 #[inline]
-fn heed(looked: Result<(), Refusal>, whole: &CircuitBreaker) -> Result<(), Refused> {
+fn heed(looked: Result<(), NotAdmitted>, whole: &CircuitBreaker) -> Result<(), Refused> {
     match looked {
         Err(refusal) if !whole.lets_all_through() => Err(refusal.into()),
         _ => Ok(()),

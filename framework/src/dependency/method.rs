@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::clock::nanos;
 use crate::policy::Policy;
 
-use super::keys::Key;
+use super::keys::HeldKey;
 use super::shared::Dependency;
 use super::stats::MethodStats;
 
@@ -175,7 +175,7 @@ impl MethodTable {
     /// # Panics
     /// If the key's `Display` does.
     #[must_use]
-    pub fn key(&self, key: impl fmt::Display) -> Option<Key> {
+    pub fn key(&self, key: impl fmt::Display) -> Option<HeldKey> {
         self.dependency.key(&key)
     }
 

@@ -23,7 +23,7 @@ mod start_by;
 mod stats;
 mod waiting_room;
 
-pub use keys::{Key, KeysSnapshot, MAX_KEY_BYTES, MAX_OPEN_KEYS_NAMED, OpenKey};
+pub use keys::{HeldKey, KeysSnapshot, MAX_KEY_BYTES, MAX_OPEN_KEYS_NAMED, OpenKey};
 pub use latency::{BUCKETS, Latency, bucket};
 pub use method::{MethodSpec, MethodTable};
 pub use shared::Dependency;

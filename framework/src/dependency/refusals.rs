@@ -24,8 +24,8 @@ pub(crate) struct Refused {
     pub(crate) retry_after: Option<Duration>,
 }
 
-impl From<breaker::Refusal> for Refused {
-    fn from(refusal: breaker::Refusal) -> Self {
+impl From<breaker::NotAdmitted> for Refused {
+    fn from(refusal: breaker::NotAdmitted) -> Self {
         Self { by: RejectedBy::Breaker, retry_after: refusal.retry_after }
     }
 }

@@ -7,7 +7,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::error::Fault;
-use crate::limit::headers::{Fields, Policy};
+use crate::limit::headers::{Fields, QuotaPolicy};
 
 const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 const REDUCED_CAPACITY: &str =
@@ -41,7 +41,7 @@ impl Problem {
 
     /// A limit was reached: 429.
     #[must_use]
-    pub fn quota_exceeded(policy: &Policy, fields: &Fields) -> Self {
+    pub fn quota_exceeded(policy: &QuotaPolicy, fields: &Fields) -> Self {
         let detail = match fields.retry_after {
             Some(_) => {
                 "Too many requests; the same request can be repeated after retry_after seconds."
@@ -62,7 +62,7 @@ impl Problem {
 
     /// Another limit was reached at the same time. A policy that is named already is not named twice.
     #[must_use]
-    pub fn and_policy(mut self, policy: &Policy) -> Self {
+    pub fn and_policy(mut self, policy: &QuotaPolicy) -> Self {
         if self.policies.iter().all(|named| named != policy.quoted()) {
             self.policies.push(policy.quoted().to_owned());
         }

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::limit::Decision;
 use crate::limit::headers::{
-    Fields, POLICY, Policy, RATE_LIMIT, Reader, Report, ResetReading, ResetStyle, X_LIMIT,
+    Fields, POLICY, QuotaPolicy, RATE_LIMIT, Reader, Report, ResetReading, ResetStyle, X_LIMIT,
     X_REMAINING, X_RESET,
 };
 
@@ -32,7 +32,7 @@ impl AnswerFields {
     /// `all`: the policies of which `policy` is one, if there are several.
     pub(super) fn new(
         decision: &Decision,
-        policy: &Policy,
+        policy: &QuotaPolicy,
         all: Option<&Policies>,
         settings: &Settings,
     ) -> Self {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use crate::clock::Clock;
-use crate::limit::headers::{Policy, ResetStyle};
+use crate::limit::headers::{QuotaPolicy, ResetStyle};
 
 use super::key::Head;
 use super::limit::Limit;
@@ -25,7 +25,7 @@ impl<L: Limit> RateLimitLayer<L> {
     #[must_use]
     pub fn new(limit: L) -> Self {
         let settings = Settings {
-            policy: Policy::default(),
+            policy: QuotaPolicy::default(),
             x_fields: true,
             ietf_fields: true,
             reset: ResetStyle::default(),
@@ -39,7 +39,7 @@ impl<L: Limit> RateLimitLayer<L> {
 
     /// How the limit is called in answers, unless it says so itself. Default `default`, without a window.
     #[must_use]
-    pub fn policy(self, policy: Policy) -> Self {
+    pub fn policy(self, policy: QuotaPolicy) -> Self {
         self.with(|settings| settings.policy = policy)
     }
 

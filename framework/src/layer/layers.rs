@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::clock::Moment;
 use crate::constraint::{Constraints, InvalidSettings};
-use crate::limit::headers::Policy;
+use crate::limit::headers::QuotaPolicy;
 use crate::limit::{
     Algorithm, AnyAlgorithm, Config, KeyedConfig, KeyedLimiter, Layered, LayeredBuilder,
     MAX_LAYERS, RateLimiter,
@@ -49,7 +49,7 @@ impl Layers {
 
     /// The layers' policies, the widest first.
     #[must_use]
-    pub fn policies(&self) -> &[Policy] {
+    pub fn policies(&self) -> &[QuotaPolicy] {
         self.policies.as_slice()
     }
 
@@ -107,12 +107,12 @@ pub struct LayersBuilder {
     now: Moment,
     layered: LayeredBuilder<Found>,
     keys: Vec<Option<(Key, Unkeyed)>>,
-    policies: Vec<(Policy, u64)>,
+    policies: Vec<(QuotaPolicy, u64)>,
     check: Constraints,
 }
 
 impl LayersBuilder {
-    /// Adds a layer of one limit for all requests. Its policy is [`Policy::of`] this.
+    /// Adds a layer of one limit for all requests. Its policy is [`QuotaPolicy::of`] this.
     pub fn all(mut self, name: impl Into<String>, config: &Config) -> Self {
         let policy = self.policy(name, config);
         let limiter = RateLimiter::new(AnyAlgorithm::new(config), self.now);
@@ -131,7 +131,7 @@ impl LayersBuilder {
     /// Adds a layer that is this limiter, for all requests. An `Arc` of it can be kept.
     pub fn layer<A: Algorithm + 'static>(
         mut self,
-        policy: Policy,
+        policy: QuotaPolicy,
         limiter: impl Into<Arc<RateLimiter<A>>>,
     ) -> Self {
         let limiter = limiter.into();
@@ -143,7 +143,7 @@ impl LayersBuilder {
     /// Adds a layer that counts by `key`. An `Arc` of the limiter can be kept.
     pub fn keyed<A, S>(
         mut self,
-        policy: Policy,
+        policy: QuotaPolicy,
         limiter: impl Into<Arc<KeyedLimiter<KeyValue, A, S>>>,
         key: Key,
     ) -> Self
@@ -174,7 +174,7 @@ impl LayersBuilder {
     /// The layers, checked.
     ///
     /// # Errors
-    /// No layer or more than 16; two of the same name; a name that is no [`Policy`]'s; an `unkeyed` that no keyed layer
+    /// No layer or more than 16; two of the same name; a name that is no [`QuotaPolicy`]'s; an `unkeyed` that no keyed layer
     /// precedes.
     pub fn build(mut self) -> Result<Layers, InvalidSettings> {
         let layered = self.check.note(self.layered.build());
@@ -188,11 +188,11 @@ impl LayersBuilder {
         self.check.finish(()).and(layers)
     }
 
-    fn policy(&mut self, name: impl Into<String>, config: &Config) -> Policy {
-        self.check.note(Policy::of(name, config)).unwrap_or_default()
+    fn policy(&mut self, name: impl Into<String>, config: &Config) -> QuotaPolicy {
+        self.check.note(QuotaPolicy::of(name, config)).unwrap_or_default()
     }
 
-    fn add(mut self, policy: Policy, limit: u64, key: Option<(Key, Unkeyed)>) -> Self {
+    fn add(mut self, policy: QuotaPolicy, limit: u64, key: Option<(Key, Unkeyed)>) -> Self {
         self.policies.push((policy, limit));
         self.keys.push(key);
         self

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use crate::clock::Moment;
-use crate::limit::headers::Policy;
+use crate::limit::headers::QuotaPolicy;
 use crate::limit::{Algorithm, Decision, KeyedLimiter, RateLimiter};
 
 use super::key::{Head, Key, KeyValue};
@@ -22,7 +22,7 @@ pub enum Answer<'a> {
         /// What.
         decision: Decision,
         /// The policy that it is announced by. `None`: the layer's.
-        policy: Option<&'a Policy>,
+        policy: Option<&'a QuotaPolicy>,
     },
     /// One of several limits has decided, each of which has a policy: all are announced in `RateLimit-Policy`, the other
     /// fields are this one's.

@@ -6,11 +6,11 @@
 //! use axum::{Router, routing::get};
 //! use seawall::clock::Clock;
 //! use seawall::layer::RateLimitLayer;
-//! use seawall::limit::{Config, RateLimiter, AnyAlgorithm, headers::Policy};
+//! use seawall::limit::{Config, RateLimiter, AnyAlgorithm, headers::QuotaPolicy};
 //!
 //! let config = Config::token_bucket(200, 100.0)?;
 //! let limiter = RateLimiter::new(AnyAlgorithm::new(&config), Clock::system().now());
-//! let layer = RateLimitLayer::new(limiter).policy(Policy::of("api", &config)?).exempt_path("/health");
+//! let layer = RateLimitLayer::new(limiter).policy(QuotaPolicy::of("api", &config)?).exempt_path("/health");
 //! let app = Router::new().route("/", get(|| async { "hello" })).layer(layer);
 //! # Ok(app)
 //! # }
@@ -140,7 +140,7 @@ pub use responder::Responder;
 pub use service::RateLimited;
 pub use tiers::PerTier;
 
-pub use crate::limit::headers::{Policy, ResetStyle};
+pub use crate::limit::headers::{QuotaPolicy, ResetStyle};
 
 #[cfg(test)]
 mod tests;

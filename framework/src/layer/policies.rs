@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use crate::limit::headers::Policy;
+use crate::limit::headers::QuotaPolicy;
 
 /// The policies of several limits that a request passes together, for [`Answer::Among`](super::Answer::Among). Cheap to
 /// clone.
@@ -13,7 +13,7 @@ use crate::limit::headers::Policy;
 pub struct Policies(Arc<Announced>);
 
 struct Announced {
-    policies: Box<[Policy]>,
+    policies: Box<[QuotaPolicy]>,
     /// `RateLimit-Policy`, which is the same on every answer.
     field: Option<HeaderValue>,
 }
@@ -21,7 +21,7 @@ struct Announced {
 impl Policies {
     /// These, in this order, each with its limit: what `q` is in `RateLimit-Policy`.
     #[must_use]
-    pub fn new(policies: impl IntoIterator<Item = (Policy, u64)>) -> Self {
+    pub fn new(policies: impl IntoIterator<Item = (QuotaPolicy, u64)>) -> Self {
         let (policies, described): (Vec<_>, Vec<_>) = policies
             .into_iter()
             .map(|(policy, limit)| {
@@ -36,12 +36,12 @@ impl Policies {
 
     /// The policies.
     #[must_use]
-    pub fn as_slice(&self) -> &[Policy] {
+    pub fn as_slice(&self) -> &[QuotaPolicy] {
         &self.0.policies
     }
 
     /// Those that a bit is set for.
-    pub(super) fn of(&self, bits: u32) -> impl Iterator<Item = &Policy> {
+    pub(super) fn of(&self, bits: u32) -> impl Iterator<Item = &QuotaPolicy> {
         let is_set = move |at: usize| at < 32 && bits >> at & 1 == 1;
         self.as_slice().iter().enumerate().filter_map(move |(at, it)| is_set(at).then_some(it))
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::Response;
 
 use crate::clock::Clock;
-use crate::limit::headers::{Policy, ResetStyle};
+use crate::limit::headers::{QuotaPolicy, ResetStyle};
 
 use super::error::Problem;
 use super::key::Head;
@@ -15,7 +15,7 @@ use super::responder::{Responder, respond};
 
 #[derive(Clone)]
 pub(super) struct Settings {
-    pub(super) policy: Policy,
+    pub(super) policy: QuotaPolicy,
     pub(super) x_fields: bool,
     pub(super) ietf_fields: bool,
     pub(super) reset: ResetStyle,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::clock::Moment;
 use crate::constraint::{Constraints, InvalidSettings};
 use crate::entropy::SecretHash;
-use crate::limit::headers::Policy;
+use crate::limit::headers::QuotaPolicy;
 use crate::limit::{Config, Rate, TierConfig, TierDecision, TierLimit, Tiers};
 use crate::swappable::Swappable;
 use crate::sync::Mutex;
@@ -29,7 +29,7 @@ pub struct PerTier<S = SecretHash> {
     key: Key,
     unkeyed: Unkeyed,
     tier_of: Box<TierOf>,
-    cap: Policy,
+    cap: QuotaPolicy,
     /// The policies of each tier, as it was last seen.
     announced: Swappable<Vec<Announced>>,
     announcing: Mutex<()>,
@@ -51,7 +51,7 @@ impl<S: BuildHasher + Send + Sync> PerTier<S> {
     /// change it at run time; one added later, whose name no field can have, is called `tier`.
     ///
     /// # Errors
-    /// `cap`, or a tier's name, is no name of a [`Policy`]; `cap` is a tier's name.
+    /// `cap`, or a tier's name, is no name of a [`QuotaPolicy`]; `cap` is a tier's name.
     pub fn new(
         tiers: impl Into<Arc<Tiers<KeyValue, S>>>,
         cap: &str,
@@ -114,8 +114,8 @@ impl Announced {
     }
 }
 
-fn policy(name: &str, rate: Rate) -> Result<Policy, InvalidSettings> {
-    Policy::of(name, &Config::TokenBucket(rate))
+fn policy(name: &str, rate: Rate) -> Result<QuotaPolicy, InvalidSettings> {
+    QuotaPolicy::of(name, &Config::TokenBucket(rate))
 }
 
 impl<S: BuildHasher + Send + Sync> Limit for PerTier<S> {

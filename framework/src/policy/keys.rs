@@ -12,7 +12,7 @@ use crate::{backpressure, breaker, bulkhead, retry};
 
 /// One key of a section whose settings a builder of type `B` takes.
 #[derive(Clone, Copy)]
-pub(super) struct Key<B> {
+pub(super) struct PolicyKey<B> {
     field: Field,
     set: fn(B, Setting) -> B,
 }
@@ -23,7 +23,7 @@ macro_rules! key {
         key!($name: $kind => $name)
     };
     ($name:ident: $kind:ident => $method:ident) => {
-        Key {
+        PolicyKey {
             field: Field { name: stringify!($name), kind: Kind::$kind },
             set: |builder, setting| match setting {
                 Setting::$kind(value) => builder.$method(value),
@@ -34,11 +34,11 @@ macro_rules! key {
 }
 
 /// A key with keys of its own, which are assembled apart.
-const fn nested<B>(name: &'static str, kind: Kind) -> Key<B> {
-    Key { field: Field { name, kind }, set: |builder, _| builder }
+const fn nested<B>(name: &'static str, kind: Kind) -> PolicyKey<B> {
+    PolicyKey { field: Field { name, kind }, set: |builder, _| builder }
 }
 
-impl<B> Key<B> {
+impl<B> PolicyKey<B> {
     /// Gives every value that `get` knows to the builder.
     pub(super) fn apply(keys: &[Self], builder: B, get: impl Fn(&str) -> Option<Setting>) -> B {
         keys.iter().fold(builder, |builder, key| match get(key.field.name) {
@@ -49,7 +49,7 @@ impl<B> Key<B> {
 }
 
 /// The keys as the decoder needs them.
-const fn fields<B, const N: usize>(keys: &[Key<B>; N]) -> [Field; N] {
+const fn fields<B, const N: usize>(keys: &[PolicyKey<B>; N]) -> [Field; N] {
     let mut fields = [keys[0].field; N];
     let mut at = 1;
     while at < N {
@@ -60,7 +60,7 @@ const fn fields<B, const N: usize>(keys: &[Key<B>; N]) -> [Field; N] {
 }
 
 /// `[name]`.
-pub(super) const SECTION_KEYS: [Key<Builder>; 10] = [
+pub(super) const SECTION_KEYS: [PolicyKey<Builder>; 10] = [
     key!(deadline: Duration),
     key!(timeout: Duration),
     key!(fallback_timeout: Duration),
@@ -76,7 +76,7 @@ pub(super) const SECTION: &[Field] = &fields(&SECTION_KEYS);
 /// `[defaults]`: a section without the last key, because methods are a dependency's own.
 pub(super) const DEFAULTS: &[Field] = SECTION.split_at(SECTION.len() - 1).0;
 
-const FAILURES: Key<breaker::Builder> = Key {
+const FAILURES: PolicyKey<breaker::Builder> = PolicyKey {
     field: Field { name: "failures", kind: Kind::CountOrOff },
     set: |builder, setting| match setting {
         Setting::Count(failures) => builder.failures(failures),
@@ -84,7 +84,7 @@ const FAILURES: Key<breaker::Builder> = Key {
     },
 };
 
-pub(super) const BREAKER_KEYS: [Key<breaker::Builder>; 24] = [
+pub(super) const BREAKER_KEYS: [PolicyKey<breaker::Builder>; 24] = [
     FAILURES,
     key!(failures_within: Duration),
     key!(max_failures: Count),
@@ -112,13 +112,13 @@ pub(super) const BREAKER_KEYS: [Key<breaker::Builder>; 24] = [
 ];
 pub(super) const BREAKER: &[Field] = &fields(&BREAKER_KEYS);
 
-pub(super) const KEYED_KEYS: [Key<breaker::KeysBuilder>; 3] = [
+pub(super) const KEYED_KEYS: [PolicyKey<breaker::KeysBuilder>; 3] = [
     key!(max_keys: Count => max_keys_u32),
     key!(idle_after: Duration),
     key!(count_for_dependency: Flag),
 ];
 
-pub(super) const ADAPTIVE_KEYS: [Key<adaptive::Builder>; 8] = [
+pub(super) const ADAPTIVE_KEYS: [PolicyKey<adaptive::Builder>; 8] = [
     key!(min: Number),
     key!(max: Number),
     key!(spreads: Number),
@@ -129,7 +129,7 @@ pub(super) const ADAPTIVE_KEYS: [Key<adaptive::Builder>; 8] = [
     key!(utc_offset: UtcOffset),
 ];
 
-pub(super) const RETRY_KEYS: [Key<retry::Builder>; 8] = [
+pub(super) const RETRY_KEYS: [PolicyKey<retry::Builder>; 8] = [
     key!(max_attempts: Count),
     key!(base_delay: Duration),
     key!(max_delay: Duration),
@@ -140,13 +140,13 @@ pub(super) const RETRY_KEYS: [Key<retry::Builder>; 8] = [
     key!(retry_rejections: Flag),
 ];
 
-pub(super) const BUDGET_KEYS: [Key<retry::BudgetBuilder>; 3] =
+pub(super) const BUDGET_KEYS: [PolicyKey<retry::BudgetBuilder>; 3] =
     [key!(ratio: Number), key!(min_per_second: Number), key!(window: Duration)];
 
-pub(super) const BULKHEAD_KEYS: [Key<bulkhead::Builder>; 2] =
+pub(super) const BULKHEAD_KEYS: [PolicyKey<bulkhead::Builder>; 2] =
     [key!(max_concurrent: Count), key!(max_wait: Duration)];
 
-pub(super) const MAILBOX_KEYS: [Key<backpressure::Builder>; 2] =
+pub(super) const MAILBOX_KEYS: [PolicyKey<backpressure::Builder>; 2] =
     [key!(capacity: Count), key!(on_full: OnFull)];
 
 /// One of the tables, and how long an attempt may wait for a token. Assembled by hand, because a limit has no defaults.
@@ -175,12 +175,12 @@ const LEAKY_BUCKET: &[Field] = &[
 ];
 
 /// How attempts are paced by the dependency's own quota.
-pub(super) const PACER_KEYS: [Key<PacerBuilder>; 3] =
+pub(super) const PACER_KEYS: [PolicyKey<PacerBuilder>; 3] =
     [key!(slow_below: Number), key!(max_wait: Duration), key!(horizon: Duration)];
 pub(super) const PACER: &[Field] = &fields(&PACER_KEYS);
 
 /// `[name.methods.method]`.
-pub(super) const METHOD_KEYS: [Key<MethodPolicy>; 4] = [
+pub(super) const METHOD_KEYS: [PolicyKey<MethodPolicy>; 4] = [
     key!(timeout: Duration => with_timeout),
     key!(deadline: Duration => with_deadline),
     key!(slow_call: Duration => with_slow_call),

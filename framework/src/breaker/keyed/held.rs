@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::hash::Hash;
 
-use crate::breaker::{Admission, CircuitBreaker, Refusal};
+use crate::breaker::{Admission, CircuitBreaker, NotAdmitted};
 use crate::clock::Moment;
 use crate::event::{State, Transition};
 use crate::outcome::AttemptEnd;
@@ -68,9 +68,9 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
     /// Whether an attempt would be admitted now. Begins every attempt, so it counts those that overflow.
     ///
     /// # Errors
-    /// [`Refusal`] if it would not.
+    /// [`NotAdmitted`] if it would not.
     #[inline]
-    pub(crate) fn check(&self, held: &Held<K>, now: Moment) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, held: &Held<K>, now: Moment) -> Result<(), NotAdmitted> {
         match &held.0 {
             Some(entry) => entry.touch(now),
             None => drop(self.overflowed.fetch_add(1, Ordering::Relaxed)),
@@ -81,23 +81,23 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
     /// The same for an attempt that has begun: not a use of the key.
     ///
     /// # Errors
-    /// [`Refusal`] if it would not.
+    /// [`NotAdmitted`] if it would not.
     #[inline]
-    pub(crate) fn check_held(&self, held: &Held<K>, now: Moment) -> Result<(), Refusal> {
+    pub(crate) fn check_held(&self, held: &Held<K>, now: Moment) -> Result<(), NotAdmitted> {
         self.breaker(held).check(now)
     }
 
     /// Admits an attempt. The move that this made, if any, is left in `moved`.
     ///
     /// # Errors
-    /// [`Refusal`]: the key's breaker is open or has all probes out.
+    /// [`NotAdmitted`]: the key's breaker is open or has all probes out.
     #[inline]
     pub(crate) fn admit_held(
         &self,
         held: &Held<K>,
         now: Moment,
         moved: &mut Option<Transition>,
-    ) -> Result<Admission, Refusal> {
+    ) -> Result<Admission, NotAdmitted> {
         self.breaker(held).admit(now, moved)
     }
 

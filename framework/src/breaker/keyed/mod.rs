@@ -12,7 +12,7 @@
 //! }
 //! assert_eq!(hosts.state("db-3"), Some(State::Open));
 //! assert!(hosts.admit("db-4", Moment::ZERO, &mut None).is_ok());
-//! # Ok::<(), seawall::breaker::Refusal>(())
+//! # Ok::<(), seawall::breaker::NotAdmitted>(())
 //! ```
 //!
 //! **Memory is bounded**, whatever keys come. At `max_keys` a new key takes the place of a closed one
@@ -47,7 +47,7 @@ use crate::outcome::AttemptEnd;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 
 use super::admission::Admission;
-use super::report::{BreakerReport, Refusal};
+use super::report::{BreakerReport, NotAdmitted};
 use super::shared_counters::SharedCounters;
 use super::state::CircuitBreaker;
 use map::Map;
@@ -145,14 +145,14 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
     /// made, if any, is left in `moved`.
     ///
     /// # Errors
-    /// [`Refusal`]: the key's breaker, or the overflow breaker, is open or has all probes out.
+    /// [`NotAdmitted`]: the key's breaker, or the overflow breaker, is open or has all probes out.
     #[inline]
     pub fn admit<Q>(
         &self,
         key: &Q,
         now: Moment,
         moved: &mut Option<Transition>,
-    ) -> Result<KeyedAdmission<K>, Refusal>
+    ) -> Result<KeyedAdmission<K>, NotAdmitted>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
@@ -169,7 +169,7 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         key: &Q,
         now: Moment,
         moved: &mut Option<Transition>,
-    ) -> Result<KeyedAdmission<K>, Refusal>
+    ) -> Result<KeyedAdmission<K>, NotAdmitted>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
@@ -367,7 +367,7 @@ fn admit_to<K>(
     entry: &Arc<Entry<K>>,
     now: Moment,
     moved: &mut Option<Transition>,
-) -> Result<KeyedAdmission<K>, Refusal> {
+) -> Result<KeyedAdmission<K>, NotAdmitted> {
     entry.touch(now);
     // Open to half-open is the only move this can make: the entry stays in its list.
     let admission = entry.breaker.admit(now, moved)?;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{at, millis, secs};
 use crate::breaker::{
-    Admission, CircuitBreaker, Config, Enforcement, HalfOpenMode, Mode, Refusal, Window as Over,
+    Admission, CircuitBreaker, Config, Enforcement, HalfOpenMode, Mode, NotAdmitted, Window as Over,
 };
 use crate::clock::Moment;
 use crate::event::{State, Transition};
@@ -211,13 +211,13 @@ impl Model {
         self.out.retain(|(_, since)| now.since(*since) < life);
     }
 
-    fn check(&self, now: Moment) -> Result<(), Refusal> {
+    fn check(&self, now: Moment) -> Result<(), NotAdmitted> {
         match self.is {
             Is::Closed | Is::ForcedClosed | Is::Disabled => Ok(()),
             Is::Open { until } if now >= until => Ok(()),
-            Is::Open { until } => Err(Refusal { retry_after: Some(until.since(now)) }),
+            Is::Open { until } => Err(NotAdmitted { retry_after: Some(until.since(now)) }),
             Is::HalfOpen { answers } if self.free(answers, now) => Ok(()),
-            Is::HalfOpen { .. } | Is::ForcedOpen => Err(Refusal { retry_after: None }),
+            Is::HalfOpen { .. } | Is::ForcedOpen => Err(NotAdmitted { retry_after: None }),
         }
     }
 
@@ -225,11 +225,11 @@ impl Model {
         self.observing && self.is != Is::ForcedOpen
     }
 
-    fn says(&self, now: Moment) -> Result<(), Refusal> {
+    fn says(&self, now: Moment) -> Result<(), NotAdmitted> {
         if self.withholds() { Ok(()) } else { self.check(now) }
     }
 
-    fn admit(&mut self, now: Moment) -> (Result<Lease, Refusal>, Option<Transition>) {
+    fn admit(&mut self, now: Moment) -> (Result<Lease, NotAdmitted>, Option<Transition>) {
         if let Err(refusal) = self.check(now) {
             if matches!(self.is, Is::HalfOpen { .. }) {
                 self.end_lives(now);
@@ -703,7 +703,7 @@ fn five_failures_open_it_thirty_seconds_pass_and_two_successes_close_it() {
         assert_eq!(opened.map(|opened| opened.to), (n == 5).then_some(State::Open));
     }
     let refused = breaker.admit(at(secs(15)), &mut moved);
-    assert_eq!(refused, Err(Refusal { retry_after: Some(secs(20)) }));
+    assert_eq!(refused, Err(NotAdmitted { retry_after: Some(secs(20)) }));
     assert_eq!(moved, None);
 
     let first = breaker.admit(at(secs(35)), &mut moved).unwrap();
@@ -742,7 +742,7 @@ fn half_of_twenty_failing_open_it_for_sixty_seconds_and_five_probes_find_out() {
         assert!(breaker.admit(at(secs(61)), &mut moved).unwrap().is_probe());
     }
     let sixth = breaker.admit(at(secs(61)), &mut moved);
-    assert_eq!(sixth, Err(Refusal { retry_after: None }));
+    assert_eq!(sixth, Err(NotAdmitted { retry_after: None }));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{at, millis, secs};
 use crate::breaker::{
-    Admission, Builder, CircuitBreaker, Config, HalfOpenMode, MAX_OPEN_FOR, Refusal,
+    Admission, Builder, CircuitBreaker, Config, HalfOpenMode, MAX_OPEN_FOR, NotAdmitted,
 };
 use crate::clock::Moment;
 use crate::event::State;
@@ -34,7 +34,7 @@ fn probe(breaker: &CircuitBreaker, second: u64) -> Admission {
 }
 
 fn is_full(breaker: &CircuitBreaker, now: Moment) -> bool {
-    let refused = Err(Refusal { retry_after: None });
+    let refused = Err(NotAdmitted { retry_after: None });
     let checked = breaker.check(now);
     assert!(checked.is_ok() || checked == refused);
     checked == refused
@@ -87,7 +87,7 @@ fn an_answer_past_its_life_changes_nothing_though_there_are_places_free() {
         // Nor does it decide for how long it is open next.
         breaker.record(probe(&breaker, 40), Outcome::Failure, at(secs(40)));
         let refused = breaker.check(at(secs(40)));
-        assert_eq!(refused, Err(Refusal { retry_after: Some(secs(30)) }));
+        assert_eq!(refused, Err(NotAdmitted { retry_after: Some(secs(30)) }));
     }
     let breaker = half_open(places(5).success_threshold(1));
     let in_time = probe(&breaker, 30);
@@ -191,7 +191,7 @@ fn a_clock_that_is_a_little_behind_does_not_end_the_longest_opening() {
     breaker.record(call, AttemptEnd { retry_after, ..Outcome::Failure.into() }, opened);
     for behind in [millis(0), millis(3), millis(5), secs(60), secs(3_600)] {
         let now = at(secs(1_000_000) - behind);
-        let refused = Refusal { retry_after: Some(MAX_OPEN_FOR + behind) };
+        let refused = NotAdmitted { retry_after: Some(MAX_OPEN_FOR + behind) };
         assert_eq!(breaker.admit(now, &mut None), Err(refused));
     }
     assert_eq!(breaker.state(), State::Open);

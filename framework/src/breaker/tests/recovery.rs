@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{at, millis, secs};
 use crate::breaker::{
-    Builder, CircuitBreaker, Config, Enforcement, HalfOpenMode, Mode, Refusal, Window as Over,
+    Builder, CircuitBreaker, Config, Enforcement, HalfOpenMode, Mode, NotAdmitted, Window as Over,
 };
 use crate::clock::Moment;
 use crate::entropy::Entropy;
@@ -18,7 +18,7 @@ fn breaker(builder: Builder) -> CircuitBreaker {
 }
 
 /// One call from beginning to end, if it is admitted.
-fn call(breaker: &CircuitBreaker, outcome: Outcome, now: Moment) -> Result<(), Refusal> {
+fn call(breaker: &CircuitBreaker, outcome: Outcome, now: Moment) -> Result<(), NotAdmitted> {
     let admission = breaker.admit(now, &mut None)?;
     breaker.record(admission, outcome, now);
     Ok(())
@@ -315,7 +315,7 @@ fn one_probe_decides_alone_as_in_polly() {
     call(&breaker, Outcome::Failure, at(secs(1))).unwrap();
     let now = at(secs(31));
     let probe = breaker.admit(now, &mut None).unwrap();
-    assert_eq!(breaker.admit(now, &mut None), Err(Refusal { retry_after: None }));
+    assert_eq!(breaker.admit(now, &mut None), Err(NotAdmitted { retry_after: None }));
     breaker.record(probe, Outcome::Success, now);
     assert_eq!(breaker.state(), State::Closed);
 }

@@ -26,7 +26,7 @@ use crate::policy::Policy;
 use crate::swappable::Swappable;
 use crate::sync::{AtomicU64, CachePadded, Ordering};
 
-use super::keys::{Key, KeyBreakers};
+use super::keys::{HeldKey, KeyBreakers};
 use super::quota::Quota;
 use super::refusals::Refused;
 use super::start_by::StartBy;
@@ -137,7 +137,7 @@ impl Gate {
     #[inline]
     pub(crate) fn take_token(
         &self,
-        key: Option<&Key>,
+        key: Option<&HeldKey>,
         now: Moment,
         latest: impl FnOnce() -> Moment,
     ) -> Result<Token, Refused> {
@@ -227,7 +227,7 @@ impl Gate {
     }
 
     /// The check of a call that waits: the breaker, and the key's.
-    pub(crate) fn check(&self, key: Option<&Key>, now: Moment) -> Result<(), Refused> {
+    pub(crate) fn check(&self, key: Option<&HeldKey>, now: Moment) -> Result<(), Refused> {
         self.breaker.check(now)?;
         key.map_or(Ok(()), |key| self.keys.check_again(key, &self.breaker, now))
     }
@@ -244,7 +244,7 @@ impl Gate {
     /// no time left to wait is told so at once.
     pub(crate) fn join(
         &self,
-        key: Option<&Key>,
+        key: Option<&HeldKey>,
         now: Moment,
         start_by: StartBy,
         shut_down: impl FnOnce() -> bool,
@@ -256,7 +256,7 @@ impl Gate {
         let give_up_at = now.plus_nanos(max_wait).min(start_by.latest);
         let blocked_until = now.plus_nanos(self.block_timeout.load(Ordering::Relaxed));
         let limits = WaitLimits { give_up_at, blocked_until, noticed_late: start_by.noticed_late };
-        self.written.0.waiting_room.join(key.map(Key::id), limits, || {
+        self.written.0.waiting_room.join(key.map(HeldKey::id), limits, || {
             if shut_down() {
                 return Some(WaitError::ShutDown);
             }
@@ -301,7 +301,7 @@ impl Gate {
     /// Counts how an attempt on `key` ended, and says what [`Gate::record`] is to count of it.
     pub(crate) fn record_by_key(
         &self,
-        key: &Key,
+        key: &HeldKey,
         admissions: (Admission, Admission),
         attempt_end: AttemptEnd,
         now: Moment,

@@ -75,7 +75,7 @@ fn a_refusal_takes_nothing_from_any_layer() {
     let global = Arc::new(limiter(1_000, 1.0));
     let users =
         Arc::new(KeyedLimiter::<KeyValue, _>::new(bucket(100, 1.0), KeyedConfig::default(), now));
-    let named = |name| Policy::new(name).unwrap();
+    let named = |name| QuotaPolicy::new(name).unwrap();
     let layers = Layers::builder(now)
         .layer(named("global"), Arc::clone(&global))
         .keyed(named("user"), Arc::clone(&users), header("x-user"))
@@ -177,7 +177,7 @@ fn a_panic_in_a_keys_function_or_a_refusal_for_want_of_a_key_takes_nothing() {
         path => Some(path.into()),
     });
     let layers = Layers::builder(Moment::ZERO)
-        .layer(Policy::default(), Arc::clone(&global))
+        .layer(QuotaPolicy::default(), Arc::clone(&global))
         .each("user", header("x-user"), &rate(1, 0.001))
         .each("path", bad, &rate(10, 1.0))
         .unkeyed(Unkeyed::Refuse)
@@ -212,6 +212,6 @@ fn mistakes_in_layers_are_told_all_at_once() {
         builder.each(name.as_str(), header("x-user"), &one)
     });
     let most = most.build().unwrap();
-    assert_eq!(most.policies().iter().map(Policy::name).collect::<Vec<_>>(), names);
+    assert_eq!(most.policies().iter().map(QuotaPolicy::name).collect::<Vec<_>>(), names);
     assert!(format!("{most:?}").contains("header(x-user)"));
 }

@@ -108,7 +108,7 @@ fn line<'a>(response: &'a Response<String>, name: &str) -> Vec<&'a str> {
 fn every_answer_has_its_fields_and_a_refusal_says_when_to_come_back() {
     let (clock, crank) = clock();
     let inner = Inner::default();
-    let policy = Policy::new("api").unwrap().window(Duration::from_secs(20));
+    let policy = QuotaPolicy::new("api").unwrap().window(Duration::from_secs(20));
     let layer = RateLimitLayer::new(limiter(2, 0.1)).policy(policy).clock(clock);
     let mut service = layer.layer(inner.clone());
     let first = ask(&mut service, get("/"));
@@ -164,7 +164,7 @@ fn of_two_limits_both_are_listed_and_the_tighter_one_has_the_single_fields() {
     let nested = |outer, inner: u64| {
         let (clock, _) = clock();
         let named = |capacity, name| {
-            let policy = Policy::new(name).unwrap();
+            let policy = QuotaPolicy::new(name).unwrap();
             RateLimitLayer::new(limiter(capacity, 1.0)).policy(policy).clock(clock.clone())
         };
         ask(

@@ -68,14 +68,14 @@ pub enum ResetStyle {
 
 /// What a server says of a quota that does not change from answer to answer: its name, and over how long it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
+pub struct QuotaPolicy {
     name: String,
     /// The name as a structured field's string, quotes and all.
     quoted: String,
     window: Option<u64>,
 }
 
-impl Policy {
+impl QuotaPolicy {
     /// A policy with this name: 1 to 64 characters of printable ASCII.
     ///
     /// # Errors
@@ -97,7 +97,7 @@ impl Policy {
     /// A policy with this name for a limiter of these settings: over its window, or as long as its bucket takes to fill.
     ///
     /// # Errors
-    /// As [`Policy::new`].
+    /// As [`QuotaPolicy::new`].
     pub fn of(name: impl Into<String>, config: &Config) -> Result<Self, InvalidSettings> {
         let window = match config {
             Config::FixedWindow(quota)
@@ -150,14 +150,14 @@ impl Policy {
     }
 }
 
-impl Default for Policy {
+impl Default for QuotaPolicy {
     /// `"default"`, without a window.
     fn default() -> Self {
         Self { name: "default".to_owned(), quoted: "\"default\"".to_owned(), window: None }
     }
 }
 
-impl fmt::Display for Policy {
+impl fmt::Display for QuotaPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
     }
@@ -208,7 +208,7 @@ impl Fields {
     /// All of the fields as names and values, `Retry-After` last.
     pub fn lines(
         &self,
-        policy: &Policy,
+        policy: &QuotaPolicy,
         style: ResetStyle,
         since_epoch: Duration,
     ) -> impl Iterator<Item = (&'static str, String)> + use<> {

@@ -26,8 +26,8 @@ fn decision(allowed: bool, remaining: u64, reset: Duration, retry: Option<Durati
     Decision { allowed, limit: 100, remaining, reset_after: reset, retry_after: retry }
 }
 
-fn burst() -> Policy {
-    Policy::new("burst").unwrap().window(Duration::from_secs(60))
+fn burst() -> QuotaPolicy {
+    QuotaPolicy::new("burst").unwrap().window(Duration::from_secs(60))
 }
 
 #[test]
@@ -69,17 +69,20 @@ fn no_refusal_says_come_back_at_once_and_one_that_is_final_says_nothing() {
 
 #[test]
 fn a_policys_name_is_checked_and_escaped() {
-    assert_eq!(Policy::new(r#"a"b\"#).unwrap().describe(u64::MAX), r#""a\"b\\";q=999999999999999"#);
+    assert_eq!(
+        QuotaPolicy::new(r#"a"b\"#).unwrap().describe(u64::MAX),
+        r#""a\"b\\";q=999999999999999"#
+    );
     let split = "a\r\nSet-Cookie: x";
     for bad in ["", "zürich", split, &"x".repeat(65)] {
-        assert_eq!(Policy::new(bad).unwrap_err().as_slice().len(), 1, "{bad}");
+        assert_eq!(QuotaPolicy::new(bad).unwrap_err().as_slice().len(), 1, "{bad}");
     }
     assert_eq!(burst().window(Duration::from_millis(1)).describe(5), "\"burst\";q=5;w=1");
 }
 
 #[test]
 fn a_policy_is_over_what_its_limiter_is_over() {
-    let describe = |config: Config| Policy::of("a", &config).unwrap().describe(7);
+    let describe = |config: Config| QuotaPolicy::of("a", &config).unwrap().describe(7);
     let hour = Duration::from_secs(3600);
     for config in [
         Config::fixed_window(7, hour),
@@ -95,7 +98,7 @@ fn a_policy_is_over_what_its_limiter_is_over() {
         describe(Config::token_bucket(u64::MAX >> 1, 1e-7).unwrap()),
         "\"a\";q=7;w=31622400000"
     );
-    assert!(Policy::of("", &Config::default()).is_err());
+    assert!(QuotaPolicy::of("", &Config::default()).is_err());
 }
 
 #[test]
@@ -339,7 +342,7 @@ proptest! {
             reset_after: Duration::from_nanos(reset),
             retry_after: retry.map(Duration::from_nanos),
         };
-        let policy = Policy::new(name).unwrap().window(Duration::from_secs(window));
+        let policy = QuotaPolicy::new(name).unwrap().window(Duration::from_secs(window));
         let fields = Fields::of(&decision);
         let lines: Vec<_> = fields.lines(&policy, style, NOW).collect();
         let mut reader = Reader::new(ResetReading::Guess, NOW);

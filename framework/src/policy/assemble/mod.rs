@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::builder::Builder;
 use super::decode::{Entry, Layer, Setting};
 use super::diagnostic::{MAX_MISTAKES, Mistake};
-use super::keys::{self, Key};
+use super::keys::{self, PolicyKey};
 use super::mistakes::PolicyMistake;
 use super::settings::{MethodPolicy, Policy};
 use super::source::Source;
@@ -143,8 +143,8 @@ impl Merged {
     }
 
     /// Gives every value within `path` to a part's builder.
-    fn apply<B>(&self, path: &str, keys: &[Key<B>], builder: B) -> B {
-        Key::apply(keys, builder, |name| {
+    fn apply<B>(&self, path: &str, keys: &[PolicyKey<B>], builder: B) -> B {
+        PolicyKey::apply(keys, builder, |name| {
             if path.is_empty() { self.get(name) } else { self.get(&format!("{path}.{name}")) }
         })
     }
