@@ -93,8 +93,7 @@ impl Ours {
         before: Moment,
         after: impl FnOnce() -> Moment,
     ) -> bool {
-        let mut moved = None;
-        let Ok(admission) = self.breaker.admit(before, &mut moved) else { return false };
+        let (Ok(admission), _) = self.breaker.admit(before) else { return false };
         let outcome = outcome(black_box(work(i, fails)));
         self.breaker.record(admission, outcome, after());
         true
@@ -102,9 +101,8 @@ impl Ours {
 
     #[inline]
     async fn awaited(&self, (i, fails): (u32, bool)) -> bool {
-        let mut moved = None;
         let before = self.clock.now();
-        let Ok(admission) = self.breaker.admit(before, &mut moved) else { return false };
+        let (Ok(admission), _) = self.breaker.admit(before) else { return false };
         let outcome = outcome(black_box(ready(work(i, fails)).await));
         self.breaker.record(admission, outcome, self.clock.now());
         true

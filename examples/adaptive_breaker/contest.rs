@@ -124,7 +124,7 @@ impl Player {
 
     fn call(&mut self, call: Call, incident: Option<usize>) {
         let now = Moment::ZERO + call.at;
-        let Ok(admission) = self.breaker.admit(now, &mut None) else {
+        let Ok(admission) = self.breaker.admit(now).0 else {
             self.score.refused += u64::from(incident.is_none());
             return;
         };

@@ -100,7 +100,7 @@ impl Day {
     /// The next call, which fails with this chance. Whether it opened the breaker.
     fn call(&mut self, share: f64) -> bool {
         self.now = self.now + Duration::from_nanos(1_000_000_000 / PER_SECOND);
-        let Ok(admission) = self.breaker.admit(self.now, &mut None) else { return false };
+        let Ok(admission) = self.breaker.admit(self.now).0 else { return false };
         let outcome = if self.chance.unit() < share { Outcome::Failure } else { Outcome::Success };
         let moved = self.breaker.record(admission, outcome, self.now);
         moved.is_some_and(|moved| moved.from == State::Closed)

@@ -57,7 +57,7 @@ const fn millis(ms: u64) -> Duration {
 fn half_open() -> (CircuitBreaker, Moment) {
     let breaker = CircuitBreaker::new(Config::default(), Moment::ZERO);
     for _ in 0..5 {
-        let call = breaker.admit(Moment::ZERO, &mut None).unwrap();
+        let call = breaker.admit(Moment::ZERO).0.unwrap();
         breaker.record(call, Outcome::Failure, Moment::ZERO);
     }
     let now = at(secs(30));
@@ -68,30 +68,29 @@ fn half_open() -> (CircuitBreaker, Moment) {
 #[test]
 fn half_open_lets_no_more_probes_through_than_it_has_places() {
     let (breaker, now) = half_open();
-    let probes: Vec<_> = (0..5).map(|_| breaker.admit(now, &mut None).unwrap()).collect();
+    let mut probes: Vec<_> = (0..5).map(|_| breaker.admit(now).0.unwrap()).collect();
     for _ in 0..1000 {
-        assert_eq!(breaker.admit(now, &mut None).map_err(after), Err(None));
+        assert_eq!(breaker.admit(now).0.map_err(after), Err(None));
         assert!(breaker.check(now).is_err());
     }
-    breaker.record(probes[0], Outcome::Success, now);
-    assert!(breaker.admit(now, &mut None).is_ok(), "an answer makes room for one");
-    assert!(breaker.admit(now, &mut None).is_err());
+    breaker.record(probes.remove(0), Outcome::Success, now);
+    assert!(breaker.admit(now).0.is_ok(), "an answer makes room for one");
+    assert!(breaker.admit(now).0.is_err());
 }
 
 #[test]
 fn by_rate_half_open_bounds_the_probes_of_a_generation_in_total() {
     let config = Config::builder().failure_rate(0.5).half_open_calls(3).success_threshold(3);
     let breaker = CircuitBreaker::new(config.min_calls(1).build().unwrap(), Moment::ZERO);
-    let call = breaker.admit(Moment::ZERO, &mut None).unwrap();
+    let call = breaker.admit(Moment::ZERO).0.unwrap();
     breaker.record(call, Outcome::Failure, Moment::ZERO);
     let now = at(secs(60));
     for answered in 0..3 {
-        let probes: Vec<_> =
-            (answered..3).map(|_| breaker.admit(now, &mut None).unwrap()).collect();
-        assert!(breaker.admit(now, &mut None).is_err());
-        breaker.record(probes[0], Outcome::Success, now);
-        for probe in &probes[1..] {
-            breaker.record(*probe, Outcome::Ignored, now);
+        let probes: Vec<_> = (answered..3).map(|_| breaker.admit(now).0.unwrap()).collect();
+        assert!(breaker.admit(now).0.is_err());
+        for (at, probe) in probes.into_iter().enumerate() {
+            let outcome = if at == 0 { Outcome::Success } else { Outcome::Ignored };
+            breaker.record(probe, outcome, now);
         }
     }
     assert_eq!(breaker.state(), State::Closed);
@@ -102,12 +101,12 @@ fn a_cancelled_or_ignored_probe_does_not_leave_it_half_open_for_ever() {
     for outcome in [Outcome::Cancelled, Outcome::Ignored] {
         let (breaker, now) = half_open();
         for _ in 0..100 {
-            let probe = breaker.admit(now, &mut None).unwrap();
+            let probe = breaker.admit(now).0.unwrap();
             assert_eq!(breaker.record(probe, outcome, now), None);
             assert_eq!(breaker.report(Moment::ZERO).probes, 0);
         }
         for _ in 0..2 {
-            let probe = breaker.admit(now, &mut None).unwrap();
+            let probe = breaker.admit(now).0.unwrap();
             breaker.record(probe, Outcome::Success, now);
         }
         assert_eq!(breaker.state(), State::Closed);
@@ -118,7 +117,7 @@ fn a_cancelled_or_ignored_probe_does_not_leave_it_half_open_for_ever() {
 fn a_probe_that_panics_or_times_out_opens_it_again() {
     for outcome in [Outcome::Panicked, Outcome::TimedOut, Outcome::Failure] {
         let (breaker, now) = half_open();
-        let probe = breaker.admit(now, &mut None).unwrap();
+        let probe = breaker.admit(now).0.unwrap();
         let moved = breaker.record(probe, outcome, now).unwrap();
         assert_eq!((moved.from, moved.to), (State::HalfOpen, State::Open));
         assert_eq!(breaker.check(now).map_err(after), Err(Some(secs(2))), "and for twice the time");
@@ -128,33 +127,34 @@ fn a_probe_that_panics_or_times_out_opens_it_again() {
 #[test]
 fn hung_probes_give_their_places_back_and_their_answers_are_stale() {
     let (breaker, now) = half_open();
-    let hung: Vec<_> = (0..5).map(|_| breaker.admit(now, &mut None).unwrap()).collect();
+    let hung: Vec<_> = (0..5).map(|_| breaker.admit(now).0.unwrap()).collect();
     let just_before = at(secs(60) - millis(1));
-    assert!(breaker.admit(just_before, &mut None).is_err());
+    assert!(breaker.admit(just_before).0.is_err());
     let now = at(secs(60));
     assert_eq!(breaker.check(now), Ok(()));
-    let fresh = breaker.admit(now, &mut None).unwrap();
+    let fresh = breaker.admit(now).0.unwrap();
     assert_eq!(breaker.report(Moment::ZERO).probes, 1);
     // A late failure would open it, late successes would close it: neither may.
-    assert_eq!(breaker.record(hung[0], Outcome::Failure, now), None);
-    assert_eq!(breaker.record(hung[1], Outcome::Success, now), None);
-    assert_eq!(breaker.record(hung[2], Outcome::Success, now), None);
+    let late = [Outcome::Failure, Outcome::Success, Outcome::Success];
+    for (probe, outcome) in hung.into_iter().zip(late) {
+        assert_eq!(breaker.record(probe, outcome, now), None);
+    }
     let report = breaker.report(Moment::ZERO);
     assert_eq!((report.state, report.probes, report.stale_results), (State::HalfOpen, 1, 3));
     breaker.record(fresh, Outcome::Success, now);
-    let second = breaker.admit(now, &mut None).unwrap();
+    let second = breaker.admit(now).0.unwrap();
     assert!(breaker.record(second, Outcome::Success, now).is_some());
 }
 
 #[test]
 fn successes_before_the_others_hung_still_count() {
     let (breaker, now) = half_open();
-    let first = breaker.admit(now, &mut None).unwrap();
+    let first = breaker.admit(now).0.unwrap();
     breaker.record(first, Outcome::Success, now);
     for _ in 0..5 {
-        let _hung = breaker.admit(now, &mut None).unwrap();
+        let _hung = breaker.admit(now).0.unwrap();
     }
-    let second = breaker.admit(at(secs(90)), &mut None).unwrap();
+    let second = breaker.admit(at(secs(90))).0.unwrap();
     assert!(breaker.record(second, Outcome::Success, at(secs(90))).is_some());
 }
 
@@ -162,7 +162,7 @@ fn successes_before_the_others_hung_still_count() {
 fn an_open_breaker_moves_on_when_nobody_calls() {
     let config = Config::builder().failures(1).first_open_for(secs(30)).build().unwrap();
     let breaker = CircuitBreaker::new(config, Moment::ZERO);
-    let call = breaker.admit(Moment::ZERO, &mut None).unwrap();
+    let call = breaker.admit(Moment::ZERO).0.unwrap();
     breaker.record(call, Outcome::Failure, Moment::ZERO);
     let (moved, next) = breaker.poll(at(secs(1)));
     assert_eq!((moved, next), (None, Some(at(secs(30)))));
@@ -174,18 +174,17 @@ fn an_open_breaker_moves_on_when_nobody_calls() {
 #[test]
 fn a_call_admitted_while_closed_neither_closes_nor_opens_a_later_half_open() {
     let breaker = CircuitBreaker::new(Config::default(), Moment::ZERO);
-    let slow: Vec<_> = (0..4).map(|_| breaker.admit(Moment::ZERO, &mut None).unwrap()).collect();
+    let mut slow: Vec<_> = (0..4).map(|_| breaker.admit(Moment::ZERO).0.unwrap()).collect();
     for _ in 0..5 {
-        let call = breaker.admit(Moment::ZERO, &mut None).unwrap();
+        let call = breaker.admit(Moment::ZERO).0.unwrap();
         breaker.record(call, Outcome::Failure, Moment::ZERO);
     }
-    assert_eq!(breaker.record(slow[0], Outcome::Success, at(secs(1))), None);
+    assert_eq!(breaker.record(slow.remove(0), Outcome::Success, at(secs(1))), None);
     let now = at(secs(30));
-    let probe = breaker.admit(now, &mut None).unwrap();
-    for (late, outcome) in
-        slow[1..].iter().zip([Outcome::Success, Outcome::Success, Outcome::Failure])
-    {
-        assert_eq!(breaker.record(*late, outcome, now), None);
+    let probe = breaker.admit(now).0.unwrap();
+    let late = [Outcome::Success, Outcome::Success, Outcome::Failure];
+    for (call, outcome) in slow.into_iter().zip(late) {
+        assert_eq!(breaker.record(call, outcome, now), None);
     }
     let report = breaker.report(Moment::ZERO);
     assert_eq!((report.state, report.probes), (State::HalfOpen, 1));
@@ -261,7 +260,7 @@ fn keys_without_end_do_not_fill_the_memory() {
     let keyed: Keyed<u32> = Keyed::new(config, Moment::ZERO);
     for key in 0..100_000 {
         let now = at(millis(u64::from(key)));
-        let call = keyed.admit(&key, now, &mut None).unwrap();
+        let call = keyed.admit(&key, now).0.unwrap();
         keyed.record(call, Outcome::Failure, now);
         assert!(keyed.len() <= 100);
     }
@@ -492,7 +491,7 @@ fn an_outage_without_end_neither_overflows_nor_stops_the_probes() {
     let breaker = CircuitBreaker::new(config, Moment::ZERO);
     let mut now = Moment::ZERO;
     for _ in 0..3_000 {
-        let probe = breaker.admit(now, &mut None).unwrap();
+        let probe = breaker.admit(now).0.unwrap();
         let wish = seawall::outcome::AttemptEnd {
             retry_after: Some(Duration::MAX),
             ..Outcome::Failure.into()
@@ -544,9 +543,9 @@ fn nor_do_keys_of_one_dependency() {
     let keyed: Keyed<u32> = Keyed::new(config.build().unwrap(), Moment::ZERO);
     let times = (0..50)
         .map(|key| {
-            let call = keyed.admit(&key, Moment::ZERO, &mut None).unwrap();
+            let call = keyed.admit(&key, Moment::ZERO).0.unwrap();
             keyed.record(call, Outcome::Failure, Moment::ZERO);
-            keyed.admit(&key, Moment::ZERO, &mut None).unwrap_err().retry_after
+            keyed.admit(&key, Moment::ZERO).0.unwrap_err().retry_after
         })
         .collect();
     assert!(different(times) > 40);
@@ -563,7 +562,7 @@ fn in_a_window_of_a_million_no_call_allocates_not_even_the_first_that_fails() {
         let ended = measure(|| {
             for n in 0..1_500_000_u64 {
                 let now = at(millis(n));
-                let call = breaker.admit(now, &mut None).unwrap();
+                let call = breaker.admit(now).0.unwrap();
                 let outcome = if n % 2 == 0 { Outcome::Success } else { Outcome::Failure };
                 assert_eq!(breaker.record(call, outcome, now), None);
             }
@@ -592,11 +591,11 @@ fn after_a_million_successes_it_trips_when_the_list_does() {
     for window in [Over::Calls(100), Over::Calls(10_000), Over::Time(secs(10))] {
         let config = Config::builder().without_failures().failure_rate(0.5).window(window);
         let breaker = CircuitBreaker::new(config.build().unwrap(), Moment::ZERO);
-        let call = breaker.admit(Moment::ZERO, &mut None).unwrap();
         // A call every millisecond.
         let mut ms = 0;
         let mut end = |outcome| {
             ms += 1;
+            let call = breaker.admit(at(millis(ms))).0.unwrap();
             breaker.record(call, outcome, at(millis(ms))).is_some()
         };
         for _ in 0..1_000_000 {
@@ -624,31 +623,31 @@ fn a_quiet_dependency_is_not_judged_by_last_hours_failures() {
     let config = Config::builder().without_failures().failure_rate(0.5).min_calls(10);
     let config = config.window(Over::Time(secs(10)));
     let breaker = CircuitBreaker::new(config.build().unwrap(), Moment::ZERO);
-    let call = breaker.admit(Moment::ZERO, &mut None).unwrap();
+    let call = || breaker.admit(Moment::ZERO).0.unwrap();
     for _ in 0..9 {
-        assert_eq!(breaker.record(call, Outcome::Failure, Moment::ZERO), None);
+        assert_eq!(breaker.record(call(), Outcome::Failure, Moment::ZERO), None);
     }
-    assert_eq!(breaker.record(call, Outcome::Failure, at(secs(3600))), None);
+    assert_eq!(breaker.record(call(), Outcome::Failure, at(secs(3600))), None);
     assert_eq!(breaker.report(Moment::ZERO).window_calls, 1);
 }
 
 #[test]
 fn forced_open_it_stays_open_and_reset_forgets_what_was_counted() {
     let breaker = CircuitBreaker::new(Config::default(), Moment::ZERO);
-    let call = breaker.admit(Moment::ZERO, &mut None).unwrap();
     for _ in 0..4 {
+        let call = breaker.admit(Moment::ZERO).0.unwrap();
         breaker.record(call, Outcome::Failure, Moment::ZERO);
     }
     assert!(breaker.force_open(Moment::ZERO).is_some());
     let later = at(secs(365 * 24 * 3600));
-    assert_eq!(breaker.admit(later, &mut None).map_err(after), Err(None));
+    assert_eq!(breaker.admit(later).0.map_err(after), Err(None));
     assert_eq!(breaker.poll(later), (None, None));
     assert!(breaker.reset(later).is_some());
-    let call = breaker.admit(later, &mut None).unwrap();
+    let call = breaker.admit(later).0.unwrap();
     assert_eq!(breaker.record(call, Outcome::Failure, later), None, "one, not five");
     assert_eq!(breaker.force_closed(later), None, "closed it already was");
     for _ in 0..10 {
-        let call = breaker.admit(later, &mut None).unwrap();
+        let call = breaker.admit(later).0.unwrap();
         assert_eq!(breaker.record(call, Outcome::Failure, later), None);
     }
 }
@@ -661,7 +660,7 @@ proptest! {
         let config = Config::builder().failures(1).first_open_for(open_for).open_for(open_for).build().unwrap();
         let now = Moment::from_nanos(start);
         let breaker = CircuitBreaker::new(config, now);
-        let call = breaker.admit(now, &mut None).unwrap();
+        let call = breaker.admit(now).0.unwrap();
         breaker.record(call, Outcome::Failure, now);
         let after = breaker.check(now).unwrap_err().retry_after.unwrap();
         prop_assert!(after >= open_for && after < open_for + millis(1));
@@ -681,7 +680,7 @@ fn keys_that_have_not_failed_take_no_memory_for_their_windows() {
         let counted = allocation_counter::measure(|| {
             let made = Keyed::<u64>::new(config.clone(), Moment::ZERO);
             for key in 0..100 {
-                let admission = made.admit(&key, Moment::ZERO, &mut None).unwrap();
+                let admission = made.admit(&key, Moment::ZERO).0.unwrap();
                 made.record(admission, outcome, Moment::ZERO);
             }
             keyed = Some(made);

@@ -4,13 +4,36 @@ use std::fmt;
 
 use super::word::Word;
 
-/// Leave for one attempt. Hand it back to [`CircuitBreaker::record`](super::CircuitBreaker::record) exactly once.
+/// Leave for one attempt. Hand it back to [`CircuitBreaker::record`](super::CircuitBreaker::record): a probe's place comes back
+/// with it, or else when the probe life is over.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "an admission that is never recorded holds its probe place until the probe life is over"]
+pub struct Admission(Leave);
+
+impl Admission {
+    pub(super) fn new(leave: Leave) -> Self {
+        Self(leave)
+    }
+
+    #[inline]
+    pub(super) fn into_leave(self) -> Leave {
+        self.0
+    }
+
+    /// Whether this attempt finds out if the dependency has recovered.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.0.is_probe()
+    }
+}
+
+/// The word of an admission, for those who see to it themselves that it is recorded once: a call's lease copies it in place.
 ///
 /// One word, so that it is written and read at once wherever it is moved to: generation (32 bits), whether an
 /// observing breaker would have refused it, and 0, 1 or a probe's ticket + 2.
 #[derive(Clone, Copy, PartialEq, Eq)]
-#[must_use = "an admission that is never recorded holds its probe place until the probe life is over"]
-pub struct Admission(u64);
+#[must_use = "it holds its probe place until it is recorded, or the probe life is over"]
+pub(crate) struct Leave(u64);
 
 /// What an attempt's outcome is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +55,8 @@ const FIRST_PROBE: u32 = 2;
 /// How many tickets there are: what there is room for beside the rest.
 pub(super) const TICKETS: u32 = WITHHELD - FIRST_PROBE;
 
-impl Admission {
-    /// Whether this attempt finds out if the dependency has recovered.
-    #[must_use]
-    pub fn is_probe(&self) -> bool {
+impl Leave {
+    pub(crate) fn is_probe(self) -> bool {
         matches!(self.kind(), Kind::Probe(_))
     }
 
@@ -98,9 +119,9 @@ impl Admission {
     }
 }
 
-impl fmt::Debug for Admission {
+impl fmt::Debug for Leave {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admission")
+        f.debug_struct("Leave")
             .field("generation", &self.generation())
             .field("kind", &self.kind())
             .finish()

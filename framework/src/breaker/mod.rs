@@ -27,6 +27,7 @@ mod window;
 mod word;
 
 pub use admission::Admission;
+pub(crate) use admission::Leave;
 pub use config::{
     Builder, Config, Enforcement, HalfOpenMode, MAX_HALF_OPEN_CALLS, MAX_OPEN_FOR, MAX_OPEN_GROWTH,
     MAX_TIMED_FAILURES, MAX_WINDOW_CALLS, Ramp, Rates, Trip, Window,

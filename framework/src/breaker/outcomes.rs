@@ -8,7 +8,7 @@ use crate::event::Transition;
 use crate::outcome::{AttemptEnd, Class, Outcome};
 use crate::sync::Ordering;
 
-use super::admission::{Admission, Kind};
+use super::admission::{Admission, Kind, Leave};
 use super::config::Config;
 use super::half_open::{self, Verdict};
 use super::state::{CircuitBreaker, Settings};
@@ -22,6 +22,17 @@ impl CircuitBreaker {
     pub fn record(
         &self,
         admission: Admission,
+        attempt_end: impl Into<AttemptEnd>,
+        now: Moment,
+    ) -> Option<Transition> {
+        self.note(admission.into_leave(), attempt_end, now)
+    }
+
+    /// The same by the admission's word.
+    #[inline]
+    pub(crate) fn note(
+        &self,
+        admission: Leave,
         attempt_end: impl Into<AttemptEnd>,
         now: Moment,
     ) -> Option<Transition> {
@@ -46,7 +57,7 @@ impl CircuitBreaker {
     /// Counts a success in good time: what [`CircuitBreaker::record`] does, in less code, for one that has a lot of their
     /// own around it.
     #[inline]
-    pub(crate) fn record_good(&self, admission: Admission, now: Moment) -> Option<Transition> {
+    pub(crate) fn record_good(&self, admission: Leave, now: Moment) -> Option<Transition> {
         match self.note_success(admission, now) {
             Noted::Quietly => None,
             noted => self.go_on(noted, admission, now),
@@ -58,7 +69,7 @@ impl CircuitBreaker {
     fn record_elsewhere(
         &self,
         settings: &Settings,
-        admission: Admission,
+        admission: Leave,
         now: Moment,
     ) -> Option<Transition> {
         match settings.note_good(admission.generation(), now) {
@@ -69,7 +80,7 @@ impl CircuitBreaker {
 
     /// Counts a good one, if that can be done at once. A leaf: whatever calls somebody needs a frame.
     #[inline(never)]
-    fn note_success(&self, admission: Admission, now: Moment) -> Noted {
+    fn note_success(&self, admission: Leave, now: Moment) -> Noted {
         let generation = admission.generation();
         if !admission.is_counted() || self.load() != Word::closed(generation) {
             return Noted::Not;
@@ -80,7 +91,7 @@ impl CircuitBreaker {
 
     /// The rest of it.
     #[inline(never)]
-    fn go_on(&self, noted: Noted, admission: Admission, now: Moment) -> Option<Transition> {
+    fn go_on(&self, noted: Noted, admission: Leave, now: Moment) -> Option<Transition> {
         let Noted::AmongBad(sequence) = noted else {
             return self.record_any(admission, Outcome::Success.into(), now);
         };
@@ -93,7 +104,7 @@ impl CircuitBreaker {
     #[inline(never)]
     fn record_any(
         &self,
-        admission: Admission,
+        admission: Leave,
         attempt_end: AttemptEnd,
         now: Moment,
     ) -> Option<Transition> {
@@ -138,7 +149,7 @@ impl CircuitBreaker {
     #[cold]
     fn record_probe(
         &self,
-        admission: Admission,
+        admission: Leave,
         ticket: u32,
         attempt_end: &AttemptEnd,
         now: Moment,

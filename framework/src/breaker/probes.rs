@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::sync::Ordering;
 
-use super::admission::Admission;
+use super::admission::Leave;
 use super::half_open;
 use super::history::History;
 use super::state::CircuitBreaker;
@@ -22,7 +22,7 @@ impl CircuitBreaker {
     ///
     /// # Errors
     /// What the breaker was like, if it has no place or is not half-open.
-    pub(super) fn take_place(&self, now: Moment) -> Result<Admission, Word> {
+    pub(super) fn take_place(&self, now: Moment) -> Result<Leave, Word> {
         let mut moves = self.transitions.lock();
         let word = self.load();
         if word.tag() != Tag::HalfOpen {
@@ -35,7 +35,7 @@ impl CircuitBreaker {
         }
         let ticket = moves.out.let_out(now);
         self.publish_probes(&moves, word.probes());
-        Ok(Admission::probe(word, ticket))
+        Ok(Leave::probe(word, ticket))
     }
 
     /// Whether to try for a place: there is one, or somebody's life is over. No lock: if not, and the word is still

@@ -1,6 +1,6 @@
 //! The breaker itself, and who is admitted.
 //!
-//! Admission is a load or a CAS on one word. What an outcome changes is in `outcomes`, and every move from state
+//! Leave is a load or a CAS on one word. What an outcome changes is in `outcomes`, and every move from state
 //! to state in `transitions`.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::swappable::Swappable;
 use crate::sync::{self, AtomicU64, Mutex, Ordering};
 
 use super::adaptive::Memory;
-use super::admission::Admission;
+use super::admission::{Admission, Leave};
 use super::config::{Config, Enforcement, Trip};
 use super::history::History;
 use super::ramp::{self, Thinner};
@@ -170,35 +170,42 @@ impl CircuitBreaker {
         }
     }
 
-    /// Admits an attempt, as a probe if the breaker is not closed. The move that this made, if any,
-    /// is left in `moved`.
+    /// Admits an attempt, as a probe if the breaker is not closed; and the transition that this made, if any: from open to
+    /// half-open.
     ///
     /// # Errors
     /// [`NotAdmitted`]: open, or all probes out.
     #[inline]
-    pub fn admit(
+    pub fn admit(&self, now: Moment) -> (Result<Admission, NotAdmitted>, Option<Transition>) {
+        let mut moved = None;
+        (self.let_in(now, &mut moved).map(Admission::new), moved)
+    }
+
+    /// The same, with the transition left in `moved`.
+    #[inline]
+    pub(crate) fn let_in(
         &self,
         now: Moment,
         moved: &mut Option<Transition>,
-    ) -> Result<Admission, NotAdmitted> {
+    ) -> Result<Leave, NotAdmitted> {
         let word = self.load();
         match word.tag() {
-            Tag::Closed => Ok(Admission::counted(word)),
-            _ => self.admit_slow(word, now, moved),
+            Tag::Closed => Ok(Leave::counted(word)),
+            _ => self.let_in_slow(word, now, moved),
         }
     }
 
     #[cold]
-    fn admit_slow(
+    fn let_in_slow(
         &self,
         mut word: Word,
         now: Moment,
         moved: &mut Option<Transition>,
-    ) -> Result<Admission, NotAdmitted> {
+    ) -> Result<Leave, NotAdmitted> {
         loop {
             match word.tag() {
-                Tag::Closed => return Ok(Admission::counted(word)),
-                Tag::ForcedClosed | Tag::Disabled => return Ok(Admission::uncounted(word)),
+                Tag::Closed => return Ok(Leave::counted(word)),
+                Tag::ForcedClosed | Tag::Disabled => return Ok(Leave::uncounted(word)),
                 Tag::Ramping => return self.admit_some(word, now),
                 Tag::ForcedOpen => return Err(NotAdmitted { retry_after: None }),
                 Tag::Open => {
@@ -225,25 +232,25 @@ impl CircuitBreaker {
         }
     }
 
-    fn refuse(&self, word: Word, retry_after: Option<Duration>) -> Result<Admission, NotAdmitted> {
+    fn refuse(&self, word: Word, retry_after: Option<Duration>) -> Result<Leave, NotAdmitted> {
         if self.is_observing() {
             self.note_withheld();
-            return Ok(Admission::uncounted(word).withheld());
+            return Ok(Leave::uncounted(word).withheld());
         }
         Err(NotAdmitted { retry_after })
     }
 
     /// The share of calls that a ramp has come to.
-    fn admit_some(&self, word: Word, now: Moment) -> Result<Admission, NotAdmitted> {
+    fn admit_some(&self, word: Word, now: Moment) -> Result<Leave, NotAdmitted> {
         match (self.config().ramp(), word.refused_for(now)) {
             (Some(ramp), Some(left)) if !self.thinner.admits(ramp::share(ramp, left)) => {
                 // If it is let through all the same, then by a closed breaker.
-                self.refuse(word, None).map(|_| Admission::counted(word).withheld())
+                self.refuse(word, None).map(|_| Leave::counted(word).withheld())
             }
-            (Some(_), Some(_)) => Ok(Admission::counted(word)),
+            (Some(_), Some(_)) => Ok(Leave::counted(word)),
             _ => {
                 self.end_ramp(word);
-                Ok(Admission::counted(word))
+                Ok(Leave::counted(word))
             }
         }
     }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::breaker::Admission;
+use crate::breaker::Leave;
 use crate::clock::Moment;
 use crate::dependency::{Dependency, HeldKey, Method, Position, Signal, WaitingRoom};
 use crate::outcome::{AttemptEnd, Outcome};
@@ -53,11 +53,11 @@ pub(super) struct Lease<'a> {
     taken_for: Moment,
     limiter: u64,
     /// The breaker's admission.
-    admission: Admission,
+    admission: Leave,
     /// When the attempt began.
     started: Moment,
     /// The admission by the key's breaker, if it has one. It ends with the lease.
-    pub(super) key: Option<(&'a HeldKey, Admission)>,
+    pub(super) key: Option<(&'a HeldKey, Leave)>,
 }
 
 const TOKEN: u64 = 1;
@@ -71,14 +71,14 @@ impl<'a> Lease<'a> {
     pub(super) fn resume(
         dependency: &'a Dependency,
         method: &'a Method,
-        admission: Admission,
+        admission: Leave,
         started: Moment,
     ) -> Self {
         Self { held: PERMIT | ADMITTED, admission, started, ..Self::new(dependency, method) }
     }
 
     /// Leaves what it holds to an open attempt, which goes on from here.
-    pub(super) fn hand_over(&mut self) -> Admission {
+    pub(super) fn hand_over(&mut self) -> Leave {
         self.held = 0;
         self.admission
     }
@@ -92,7 +92,7 @@ impl<'a> Lease<'a> {
             held: 0,
             taken_for: Moment::ZERO,
             limiter: 0,
-            admission: Admission::none(),
+            admission: Leave::none(),
             started: Moment::ZERO,
             key: None,
         }
@@ -138,7 +138,7 @@ impl<'a> Lease<'a> {
 
     /// Has been admitted by the breaker too: the attempt begins.
     #[inline]
-    pub(super) fn begin(&mut self, admission: Admission, now: Moment) {
+    pub(super) fn begin(&mut self, admission: Leave, now: Moment) {
         self.admission = admission;
         self.started = now;
         self.held |= ADMITTED;
@@ -152,7 +152,7 @@ impl<'a> Lease<'a> {
     }
 
     /// The admission by the dependency's breaker.
-    pub(super) fn admission(&self) -> Admission {
+    pub(super) fn admission(&self) -> Leave {
         self.admission
     }
 
@@ -336,8 +336,8 @@ mod tests {
     fn a_probe_that_another_guard_refused_frees_its_place_and_counts_nothing() {
         let (time, table) = table();
         let breaker = table.dependency().gate().breaker();
-        let first = breaker.admit(time.now(), &mut None).unwrap();
-        breaker.record(first, Outcome::Failure, time.now());
+        let first = breaker.let_in(time.now(), &mut None).unwrap();
+        breaker.note(first, Outcome::Failure, time.now());
         time.advance(SLOW * 2);
         let mut lease = begin(&table);
         assert_eq!((report(&table).state, report(&table).probes), (State::HalfOpen, 1));

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::breaker::Admission;
+use crate::breaker::Leave;
 use crate::clock::nanos;
 #[cfg(feature = "tower")]
 use crate::dependency::HeldPermit;
@@ -23,7 +23,7 @@ pub struct OpenAttempt {
 }
 
 struct Begun {
-    admission: Admission,
+    admission: Leave,
     /// From the beginning of the attempt, and of the call, to the answer's head: that is the latency.
     attempt_took: Duration,
     call_took: Duration,
@@ -36,7 +36,7 @@ impl OpenAttempt {
         Self { methods: Arc::clone(methods), method, begun: OnceLock::new() }
     }
 
-    pub(super) fn begin(&self, admission: Admission, attempt_took: Duration, call_took: Duration) {
+    pub(super) fn begin(&self, admission: Leave, attempt_took: Duration, call_took: Duration) {
         let begun = self.begun.set(Begun { admission, attempt_took, call_took });
         debug_assert!(begun.is_ok(), "a call ends once");
     }

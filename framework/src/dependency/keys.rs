@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use serde::Serialize;
 
-use crate::breaker::{Admission, CircuitBreaker, Config, Held, Keyed, Keys, NotAdmitted};
+use crate::breaker::{CircuitBreaker, Config, Held, Keyed, Keys, Leave, NotAdmitted};
 use crate::clock::Moment;
 use crate::event::{Sampler, State, Transition};
 use crate::outcome::{AttemptEnd, Outcome};
@@ -105,10 +105,10 @@ impl KeyBreakers {
     pub(crate) fn admit(
         &self,
         key: &HeldKey,
-        (whole, leave): (&CircuitBreaker, Admission),
+        (whole, leave): (&CircuitBreaker, Leave),
         now: Moment,
         moved: &mut Option<Transition>,
-    ) -> Result<Option<Admission>, NotAdmitted> {
+    ) -> Result<Option<Leave>, NotAdmitted> {
         let Some(breakers) = self.breakers.get() else { return Ok(None) };
         // Refused by the one, it would not have come before the other: it is not to count twice.
         if leave.is_withheld() {
@@ -129,7 +129,7 @@ impl KeyBreakers {
     pub(super) fn record(
         &self,
         key: &HeldKey,
-        (own, whole): (Admission, Admission),
+        (own, whole): (Leave, Leave),
         attempt_end: AttemptEnd,
         now: Moment,
     ) -> (AttemptEnd, Option<Transition>) {

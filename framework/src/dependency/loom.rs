@@ -28,7 +28,7 @@ use super::signals::{Signal, Signals};
 use super::start_by::StartBy;
 use super::waiting_room::{Join, Position, WaitError};
 use crate::backpressure::{self, Strategy};
-use crate::breaker::{self, Admission};
+use crate::breaker::{self, Leave};
 use crate::bulkhead;
 use crate::clock::Moment;
 use crate::entropy::Entropy;
@@ -98,7 +98,7 @@ impl Place {
         admitted.is_ok()
     }
 
-    fn end(&self, admission: Admission, outcome: Outcome) {
+    fn end(&self, admission: Leave, outcome: Outcome) {
         assert!(self.inside.fetch_add(1, Ordering::SeqCst) < self.limit, "one too many");
         thread::yield_now();
         self.inside.fetch_sub(1, Ordering::SeqCst);
@@ -131,12 +131,12 @@ impl Place {
     }
 
     /// Holds a permit and a lease.
-    fn hold(&self) -> Admission {
+    fn hold(&self) -> Leave {
         assert!(self.gate.waiting_room().try_enter());
         self.gate.admit(NOW, &mut None).unwrap()
     }
 
-    fn let_go(&self, admission: Admission, outcome: Outcome) {
+    fn let_go(&self, admission: Leave, outcome: Outcome) {
         self.gate.record(admission, outcome, NOW);
         self.gate.waiting_room().leave(|| NOW);
     }

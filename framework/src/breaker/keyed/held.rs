@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::hash::Hash;
 
-use crate::breaker::{Admission, CircuitBreaker, NotAdmitted};
+use crate::breaker::{CircuitBreaker, Leave, NotAdmitted};
 use crate::clock::Moment;
 use crate::event::{State, Transition};
 use crate::outcome::AttemptEnd;
@@ -97,8 +97,8 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         held: &Held<K>,
         now: Moment,
         moved: &mut Option<Transition>,
-    ) -> Result<Admission, NotAdmitted> {
-        self.breaker(held).admit(now, moved)
+    ) -> Result<Leave, NotAdmitted> {
+        self.breaker(held).let_in(now, moved)
     }
 
     /// Counts how an admitted attempt ended, and returns the move that this made, if any.
@@ -106,11 +106,11 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
     pub(crate) fn record_held(
         &self,
         held: &Held<K>,
-        admission: Admission,
+        admission: Leave,
         attempt_end: AttemptEnd,
         now: Moment,
     ) -> Option<Transition> {
-        let transition = self.breaker(held).record(admission, attempt_end, now)?;
+        let transition = self.breaker(held).note(admission, attempt_end, now)?;
         Some(match &held.0 {
             Some(entry) => self.settle(entry, transition),
             None => transition,

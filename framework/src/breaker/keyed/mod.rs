@@ -46,7 +46,7 @@ use crate::event::{State, Transition};
 use crate::outcome::AttemptEnd;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 
-use super::admission::Admission;
+use super::admission::Leave;
 use super::report::{BreakerReport, NotAdmitted};
 use super::shared_counters::SharedCounters;
 use super::state::CircuitBreaker;
@@ -73,7 +73,7 @@ mod tests;
 pub struct KeyedAdmission<K> {
     /// `None`: the overflow breaker's.
     entry: Option<Arc<Entry<K>>>,
-    admission: Admission,
+    admission: Leave,
 }
 
 impl<K> KeyedAdmission<K> {
@@ -141,13 +141,28 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
     }
 
     /// Admits an attempt on `key`, as a probe if its breaker is not closed. A key seen for the first
-    /// time gets a closed breaker, or the overflow breaker if there is no room. The move that this
-    /// made, if any, is left in `moved`.
+    /// time gets a closed breaker, or the overflow breaker if there is no room. And the transition that this
+    /// made, if any.
     ///
     /// # Errors
     /// [`NotAdmitted`]: the key's breaker, or the overflow breaker, is open or has all probes out.
     #[inline]
     pub fn admit<Q>(
+        &self,
+        key: &Q,
+        now: Moment,
+    ) -> (Result<KeyedAdmission<K>, NotAdmitted>, Option<Transition>)
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        let mut moved = None;
+        (self.let_in(key, now, &mut moved), moved)
+    }
+
+    /// The same, with the transition left in `moved`.
+    #[inline]
+    pub(in crate::breaker) fn let_in<Q>(
         &self,
         key: &Q,
         now: Moment,
@@ -178,7 +193,7 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
             Some(entry) => admit_to(&entry, now, moved),
             None => {
                 self.overflowed.fetch_add(1, Ordering::Relaxed);
-                let admission = self.overflow.admit(now, moved)?;
+                let admission = self.overflow.let_in(now, moved)?;
                 Ok(KeyedAdmission { entry: None, admission })
             }
         }
@@ -230,10 +245,10 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         now: Moment,
     ) -> Option<Transition> {
         let Some(entry) = &admission.entry else {
-            return self.overflow.record(admission.admission, attempt_end, now);
+            return self.overflow.note(admission.admission, attempt_end, now);
         };
         entry.touch(now);
-        let transition = entry.breaker.record(admission.admission, attempt_end, now)?;
+        let transition = entry.breaker.note(admission.admission, attempt_end, now)?;
         Some(self.settle(entry, transition))
     }
 
@@ -370,7 +385,7 @@ fn admit_to<K>(
 ) -> Result<KeyedAdmission<K>, NotAdmitted> {
     entry.touch(now);
     // Open to half-open is the only move this can make: the entry stays in its list.
-    let admission = entry.breaker.admit(now, moved)?;
+    let admission = entry.breaker.let_in(now, moved)?;
     Ok(KeyedAdmission { entry: Some(Arc::clone(entry)), admission })
 }
 

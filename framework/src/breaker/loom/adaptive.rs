@@ -23,7 +23,7 @@ const ADAPTIVE_WINDOW: Duration = Duration::from_millis(102);
 fn the_last_of_racing_failures_opens_it_by_what_is_normal() {
     model("open: 2 failures across a bucket's edge, adaptive", || {
         let breaker = follower();
-        let call = breaker.admit(NOW, &mut None).unwrap();
+        let call = breaker.let_in(NOW, &mut None).unwrap();
         let fail = |now| end(&breaker, call, Outcome::Failure, now);
         race!(fail(ms(19)), fail(ms(53)));
         assert_eq!(breaker.state(), State::Open);
@@ -34,7 +34,7 @@ fn the_last_of_racing_failures_opens_it_by_what_is_normal() {
 fn calls_that_leave_the_window_while_others_count_are_learned_once() {
     model("learn: a success and a failure across a window's edge, and the actor", || {
         let breaker = follower();
-        let call = breaker.admit(NOW, &mut None).unwrap();
+        let call = breaker.let_in(NOW, &mut None).unwrap();
         let tended = Arc::clone(&breaker);
         race!(
             end(&breaker, call, Outcome::Success, ms(1)),

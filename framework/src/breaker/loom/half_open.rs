@@ -20,8 +20,8 @@ fn due(places: u32, success_threshold: u32, life: Duration) -> Arc<CircuitBreake
         .open_for(Duration::from_millis(1))
         .probe_life(life);
     let breaker = breaker(config.build());
-    let call = breaker.admit(NOW, &mut None).unwrap();
-    breaker.record(call, Outcome::Failure, NOW);
+    let call = breaker.let_in(NOW, &mut None).unwrap();
+    breaker.note(call, Outcome::Failure, NOW);
     breaker
 }
 
@@ -34,12 +34,12 @@ fn probe(
 ) -> impl FnOnce() + Send + 'static {
     let (breaker, live) = (Arc::clone(breaker), Arc::clone(live));
     move || {
-        let Ok(admission) = breaker.admit(now, &mut None) else { return };
+        let Ok(admission) = breaker.let_in(now, &mut None) else { return };
         if admission.is_probe() {
             assert_eq!(live.fetch_add(1, Ordering::SeqCst), 0, "two probes for one place");
             live.fetch_sub(1, Ordering::SeqCst);
         }
-        breaker.record(admission, outcome, now);
+        breaker.note(admission, outcome, now);
     }
 }
 
@@ -77,10 +77,10 @@ fn two_answers_at_once_make_one_move_and_the_other_is_stale() {
     model("half-open: success and failure of two probes at once", || {
         let breaker = due(2, 1, Duration::from_secs(30));
         let answers = [Outcome::Success, Outcome::Failure].map(|outcome| {
-            let admission = breaker.admit(ms(1), &mut None).unwrap();
+            let admission = breaker.let_in(ms(1), &mut None).unwrap();
             let breaker = Arc::clone(&breaker);
             move || {
-                breaker.record(admission, outcome, ms(1));
+                breaker.note(admission, outcome, ms(1));
             }
         });
         let [first, second] = answers;
@@ -97,10 +97,10 @@ fn two_successes_at_once_are_both_counted() {
     model("half-open: two successes of two needed", || {
         let breaker = due(2, 2, Duration::from_secs(30));
         let answer = || {
-            let admission = breaker.admit(ms(1), &mut None).unwrap();
+            let admission = breaker.let_in(ms(1), &mut None).unwrap();
             let breaker = Arc::clone(&breaker);
             move || {
-                breaker.record(admission, Outcome::Success, ms(1));
+                breaker.note(admission, Outcome::Success, ms(1));
             }
         };
         let (first, second) = (answer(), answer());
@@ -114,19 +114,19 @@ fn two_successes_at_once_are_both_counted() {
 fn a_fresh_probe_is_not_written_off_with_a_lost_one() {
     model("half-open: a hung probe ends as two come for its place", || {
         let breaker = due(1, 1, Duration::from_millis(5));
-        let hung = breaker.admit(ms(1), &mut None).unwrap();
+        let hung = breaker.let_in(ms(1), &mut None).unwrap();
         let let_in = Arc::new(AtomicU32::new(0));
         let come = || {
             let (breaker, let_in) = (Arc::clone(&breaker), Arc::clone(&let_in));
             move || {
-                if breaker.admit(ms(6), &mut None).is_ok() {
+                if breaker.let_in(ms(6), &mut None).is_ok() {
                     let_in.fetch_add(1, Ordering::Relaxed);
                 }
             }
         };
         let ended = Arc::clone(&breaker);
         race!(come(), come(), move || {
-            ended.record(hung, Outcome::Cancelled, ms(6));
+            ended.note(hung, Outcome::Cancelled, ms(6));
         });
         assert_eq!(let_in.load(Ordering::Relaxed), 1, "one place, and it is taken");
         assert_eq!(breaker.report(Moment::ZERO).probes, 1);
@@ -140,13 +140,13 @@ fn a_place_whose_life_is_over_comes_back_once() {
     for (answered, name) in [(ms(6), "late"), (ms(5), "just in time")] {
         model(&format!("half-open: a life ends, its answer is {name}, a third comes"), move || {
             let breaker = due(2, 2, Duration::from_millis(5));
-            let hung = breaker.admit(ms(1), &mut None).unwrap();
-            let young = breaker.admit(ms(4), &mut None).unwrap();
+            let hung = breaker.let_in(ms(1), &mut None).unwrap();
+            let young = breaker.let_in(ms(4), &mut None).unwrap();
             let let_in = Arc::new(AtomicU32::new(0));
             let come = || {
                 let (breaker, let_in) = (Arc::clone(&breaker), Arc::clone(&let_in));
                 move || {
-                    if breaker.admit(ms(6), &mut None).is_ok() {
+                    if breaker.let_in(ms(6), &mut None).is_ok() {
                         let_in.fetch_add(1, Ordering::Relaxed);
                     }
                     breaker.poll(ms(6));
@@ -160,7 +160,7 @@ fn a_place_whose_life_is_over_comes_back_once() {
             let was_heard = report.stale_results == 0;
             assert!(was_heard || report.stale_results == 1);
             assert!(!was_heard || answered < ms(6));
-            let moved = breaker.record(young, Outcome::Success, ms(6));
+            let moved = breaker.note(young, Outcome::Success, ms(6));
             assert_eq!(moved.is_some(), was_heard);
         });
     }
@@ -171,7 +171,7 @@ fn a_place_whose_life_is_over_comes_back_once() {
 fn a_reload_gives_no_place_twice() {
     model("half-open: a reload, an answer and an admission for 1 place", || {
         let breaker = due(1, 2, Duration::from_secs(30));
-        let out = breaker.admit(ms(1), &mut None).unwrap();
+        let out = breaker.let_in(ms(1), &mut None).unwrap();
         let live = Arc::new(AtomicU32::new(1));
         let (ending, coming, reloading) = (live.clone(), live.clone(), Arc::clone(&breaker));
         let (first, second) = (Arc::clone(&breaker), Arc::clone(&breaker));
@@ -179,10 +179,10 @@ fn a_reload_gives_no_place_twice() {
         race!(
             move || {
                 ending.fetch_sub(1, Ordering::SeqCst);
-                first.record(out, Outcome::Success, ms(1));
+                first.note(out, Outcome::Success, ms(1));
             },
             move || {
-                if second.admit(ms(1), &mut None).is_ok() {
+                if second.let_in(ms(1), &mut None).is_ok() {
                     assert_eq!(coming.fetch_add(1, Ordering::SeqCst), 0, "one more than its place");
                 }
             },
@@ -196,21 +196,21 @@ fn a_reload_gives_no_place_twice() {
     });
 }
 
-/// Admission, answer, transition, expiry and cancellation at once: a hung probe has outlived its probe
+/// Leave, answer, transition, expiry and cancellation at once: a hung probe has outlived its probe
 /// life, the actor looks, one caller gives up, another is answered.
 #[test]
 fn whatever_happens_at_once_no_place_is_lost_none_is_given_twice_and_it_is_never_stuck() {
     for answer in [Outcome::Success, Outcome::Failure] {
         model(&format!("all at once: 3 threads, {answer:?}"), move || {
             let breaker = due(1, 1, Duration::from_millis(5));
-            let hung = breaker.admit(ms(1), &mut None).unwrap();
+            let hung = breaker.let_in(ms(1), &mut None).unwrap();
             let live = Arc::new(AtomicU32::new(0));
             let come = |outcome| probe(&breaker, &live, outcome, ms(6));
             let actor = Arc::clone(&breaker);
             race!(come(answer), come(Outcome::Cancelled), move || {
                 actor.poll(ms(6));
                 // The hung one's answer comes at last: it counts unless its place was given away.
-                actor.record(hung, Outcome::Ignored, ms(6));
+                actor.note(hung, Outcome::Ignored, ms(6));
             });
             assert_eq!(breaker.report(Moment::ZERO).probes, 0, "every place came back");
             for pair in breaker.report(Moment::ZERO).transitions.windows(2) {
@@ -218,8 +218,8 @@ fn whatever_happens_at_once_no_place_is_lost_none_is_given_twice_and_it_is_never
             }
             // Whatever has become of it, it can be brought to close.
             breaker.poll(ms(20));
-            let last = breaker.admit(ms(20), &mut None).expect("it is not stuck");
-            breaker.record(last, Outcome::Success, ms(20));
+            let last = breaker.let_in(ms(20), &mut None).expect("it is not stuck");
+            breaker.note(last, Outcome::Success, ms(20));
             assert_eq!(breaker.state(), State::Closed);
         });
     }

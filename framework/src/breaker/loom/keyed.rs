@@ -22,7 +22,7 @@ fn keyed(failures: u32, max_keys: usize) -> Arc<Keyed<u64>> {
 }
 
 fn admit(keyed: &Keyed<u64>, key: u64, now: Moment) -> KeyedAdmission<u64> {
-    keyed.admit(&key, now, &mut None).unwrap()
+    keyed.let_in(&key, now, &mut None).unwrap()
 }
 
 /// A call on `key`. Returns whether it had a breaker of its own.

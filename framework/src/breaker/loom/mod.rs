@@ -10,7 +10,7 @@ use std::time::Duration;
 use loom::thread;
 
 use super::window::{Mark, Window};
-use super::{Admission, CircuitBreaker, Config, Window as Over};
+use super::{CircuitBreaker, Config, Leave, Window as Over};
 use crate::clock::Moment;
 use crate::event::State;
 use crate::outcome::Outcome;
@@ -54,13 +54,13 @@ mod reload;
 /// Ends an admitted call.
 fn end(
     breaker: &Arc<CircuitBreaker>,
-    call: Admission,
+    call: Leave,
     outcome: Outcome,
     now: Moment,
 ) -> impl FnOnce() + Send + 'static {
     let breaker = Arc::clone(breaker);
     move || {
-        breaker.record(call, outcome, now);
+        breaker.note(call, outcome, now);
     }
 }
 
@@ -71,20 +71,20 @@ fn of_two_failures_and_an_admission_at_once_one_failure_opens_it() {
         let opened = Arc::new(AtomicU32::new(0));
         let fail = |breaker: &Arc<CircuitBreaker>| {
             let (breaker, opened) = (Arc::clone(breaker), Arc::clone(&opened));
-            let call = breaker.admit(NOW, &mut None).unwrap();
+            let call = breaker.let_in(NOW, &mut None).unwrap();
             move || {
-                let moved = breaker.record(call, Outcome::Failure, NOW);
+                let moved = breaker.note(call, Outcome::Failure, NOW);
                 opened.fetch_add(u32::from(moved.is_some()), Ordering::Relaxed);
             }
         };
         let third = Arc::clone(&breaker);
         race!(fail(&breaker), fail(&breaker), move || {
-            let admitted = third.admit(NOW, &mut None);
+            let admitted = third.let_in(NOW, &mut None);
             assert!(admitted.is_err() || admitted.is_ok_and(|call| !call.is_probe()));
         });
         assert_eq!(opened.load(Ordering::Relaxed), 1);
         assert_eq!(breaker.report(Moment::ZERO).transitions.len(), 1);
-        assert!(breaker.admit(NOW, &mut None).is_err());
+        assert!(breaker.let_in(NOW, &mut None).is_err());
     });
 }
 
@@ -97,8 +97,8 @@ fn the_last_of_racing_failures_opens_it_by_count() {
             .min_calls(3)
             .window(Over::Calls(3));
         let breaker = breaker(config.build());
-        let call = breaker.admit(NOW, &mut None).unwrap();
-        breaker.record(call, Outcome::Failure, NOW);
+        let call = breaker.let_in(NOW, &mut None).unwrap();
+        breaker.note(call, Outcome::Failure, NOW);
         let fail = || end(&breaker, call, Outcome::Failure, NOW);
         race!(fail(), fail());
         assert_eq!(breaker.state(), State::Open);
@@ -111,7 +111,7 @@ fn the_last_of_racing_failures_opens_it_by_time() {
         let config =
             Config::builder().without_failures().failure_rate(1.0).min_calls(2).window(TIME);
         let breaker = breaker(config.build());
-        let call = breaker.admit(NOW, &mut None).unwrap();
+        let call = breaker.let_in(NOW, &mut None).unwrap();
         let fail = |now| end(&breaker, call, Outcome::Failure, now);
         race!(fail(ms(9)), fail(ms(10)));
         assert_eq!(breaker.state(), State::Open);
@@ -158,13 +158,13 @@ fn no_list_of_the_calls_is_all_failures_so_it_stays_closed() {
             .min_calls(1)
             .window(Over::Calls(2));
         let breaker = breaker(config.build());
-        let call = breaker.admit(NOW, &mut None).unwrap();
+        let call = breaker.let_in(NOW, &mut None).unwrap();
         for outcome in [Outcome::Success, Outcome::Failure, Outcome::Success] {
-            breaker.record(call, outcome, NOW);
+            breaker.note(call, outcome, NOW);
         }
         let end = |outcome| {
             let breaker = Arc::clone(&breaker);
-            move || assert_eq!(breaker.record(call, outcome, NOW), None)
+            move || assert_eq!(breaker.note(call, outcome, NOW), None)
         };
         race!(end(Outcome::Success), end(Outcome::Failure));
     });
@@ -176,10 +176,10 @@ fn buckets_that_are_being_cleared_are_not_seen_by_halves() {
         let config =
             Config::builder().without_failures().failure_rate(0.5).min_calls(4).window(TIME);
         let breaker = breaker(config.build());
-        let call = breaker.admit(NOW, &mut None).unwrap();
+        let call = breaker.let_in(NOW, &mut None).unwrap();
         let end = |outcome, now| {
             let breaker = Arc::clone(&breaker);
-            move || assert_eq!(breaker.record(call, outcome, now), None)
+            move || assert_eq!(breaker.note(call, outcome, now), None)
         };
         // 2 of 5, 2 of 5, 0 of 3: with one more failure 5 of 14, and then fewer. Yet the failures of
         // a bucket without its calls would be 5 of 9, and again 3 of 5.
@@ -205,24 +205,24 @@ fn a_trip_an_admission_a_cancellation_and_the_actor_leave_it_whole() {
         let config = Config::builder().failures(2).half_open_calls(1).success_threshold(1);
         let breaker = breaker(config.open_for(Duration::from_millis(1)).build());
         let fail = || {
-            let call = breaker.admit(NOW, &mut None).unwrap();
+            let call = breaker.let_in(NOW, &mut None).unwrap();
             end(&breaker, call, Outcome::Failure, NOW)
         };
         let (first, second) = (fail(), fail());
         let actor = Arc::clone(&breaker);
         race!(first, second, move || {
             actor.poll(ms(2));
-            if let Ok(call) = actor.admit(ms(2), &mut None) {
-                actor.record(call, Outcome::Cancelled, ms(2));
+            if let Ok(call) = actor.let_in(ms(2), &mut None) {
+                actor.note(call, Outcome::Cancelled, ms(2));
             }
         });
         let report = breaker.report(Moment::ZERO);
         assert_ne!(report.state, State::Closed, "two failures have opened it");
         assert_eq!(report.probes, 0);
         breaker.poll(ms(20));
-        let probe = breaker.admit(ms(20), &mut None).expect("it is not stuck");
+        let probe = breaker.let_in(ms(20), &mut None).expect("it is not stuck");
         assert!(probe.is_probe());
-        breaker.record(probe, Outcome::Success, ms(20));
+        breaker.note(probe, Outcome::Success, ms(20));
         assert_eq!(breaker.state(), State::Closed);
     });
 }
@@ -239,13 +239,13 @@ fn what_was_admitted_before_a_reset_is_not_counted_after_it() {
         let config = config.build();
         model(&format!("stale: a failure against a reset, {name}"), move || {
             let breaker = breaker(config.clone());
-            let call = breaker.admit(NOW, &mut None).unwrap();
+            let call = breaker.let_in(NOW, &mut None).unwrap();
             // It is in the window that the reset forgets.
-            breaker.record(call, Outcome::Success, NOW);
+            breaker.note(call, Outcome::Success, NOW);
             let (late, by_hand) = (Arc::clone(&breaker), Arc::clone(&breaker));
             race!(
                 move || {
-                    late.record(call, Outcome::Failure, ms(10));
+                    late.note(call, Outcome::Failure, ms(10));
                 },
                 move || {
                     by_hand.reset(ms(10));
@@ -253,8 +253,8 @@ fn what_was_admitted_before_a_reset_is_not_counted_after_it() {
             );
             let report = breaker.report(Moment::ZERO);
             assert_eq!((report.state, report.window_calls), (State::Closed, 0));
-            let call = breaker.admit(ms(10), &mut None).unwrap();
-            assert!(breaker.record(call, Outcome::Failure, ms(10)).is_some(), "the new one counts");
+            let call = breaker.let_in(ms(10), &mut None).unwrap();
+            assert!(breaker.note(call, Outcome::Failure, ms(10)).is_some(), "the new one counts");
         });
     }
 }
@@ -265,8 +265,8 @@ fn a_success_and_failures_of_a_bounded_run_leave_no_failure_counted_twice() {
         let config = Config::builder().failures(3).failures_within(Duration::from_secs(60));
         let breaker = Arc::new(CircuitBreaker::new(config.build().unwrap(), NOW));
         let end = |breaker: &CircuitBreaker, outcome| {
-            let admission = breaker.admit(NOW, &mut None).unwrap();
-            breaker.record(admission, outcome, NOW);
+            let admission = breaker.let_in(NOW, &mut None).unwrap();
+            breaker.note(admission, outcome, NOW);
         };
         end(&breaker, Outcome::Failure);
         let other = Arc::clone(&breaker);

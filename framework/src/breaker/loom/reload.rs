@@ -25,11 +25,11 @@ fn reload(breaker: &Arc<CircuitBreaker>) -> impl FnOnce() + Send + 'static {
 fn a_failure_a_success_and_a_failure_do_not_open_it_in_the_middle_of_a_reload() {
     model("reload: failure, success, failure, and other settings", || {
         let breaker = breaker(Ok(row(30)));
-        let call = breaker.admit(NOW, &mut None).unwrap();
+        let call = breaker.let_in(NOW, &mut None).unwrap();
         let here = Arc::clone(&breaker);
         race!(reload(&breaker), move || {
             for outcome in [Outcome::Failure, Outcome::Success, Outcome::Failure] {
-                here.record(call, outcome, NOW);
+                here.note(call, outcome, NOW);
             }
         });
         assert_eq!(breaker.state(), State::Closed);
@@ -40,7 +40,7 @@ fn a_failure_a_success_and_a_failure_do_not_open_it_in_the_middle_of_a_reload() 
 fn two_failures_open_it_in_the_middle_of_a_reload() {
     model("reload: two failures, and other settings", || {
         let breaker = breaker(Ok(row(30)));
-        let call = breaker.admit(NOW, &mut None).unwrap();
+        let call = breaker.let_in(NOW, &mut None).unwrap();
         let fail = || end(&breaker, call, Outcome::Failure, NOW);
         race!(fail(), fail(), reload(&breaker));
         assert_eq!(breaker.state(), State::Open);

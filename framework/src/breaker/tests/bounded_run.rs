@@ -18,8 +18,8 @@ fn breaker(config: Builder) -> CircuitBreaker {
 }
 
 fn end(breaker: &CircuitBreaker, outcome: Outcome, now: Moment) -> State {
-    let admission = breaker.admit(now, &mut None).unwrap();
-    breaker.record(admission, outcome, now);
+    let admission = breaker.let_in(now, &mut None).unwrap();
+    breaker.note(admission, outcome, now);
     breaker.state()
 }
 

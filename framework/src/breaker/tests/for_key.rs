@@ -63,8 +63,8 @@ fn configs() -> impl Strategy<Value = Config> {
 /// How many failures, a millisecond apart, are let through before it opens.
 fn failures_until_open(breaker: &CircuitBreaker, now: &mut Moment) -> u32 {
     let mut failures = 0;
-    while let Ok(admission) = breaker.admit(*now, &mut None) {
-        breaker.record(admission, Outcome::Failure, *now);
+    while let Ok(admission) = breaker.let_in(*now, &mut None) {
+        breaker.note(admission, Outcome::Failure, *now);
         *now = *now + millis(1);
         failures += 1;
         assert!(failures <= 1_000, "{:?}", breaker.config());
@@ -86,9 +86,9 @@ proptest! {
             // One call at a time: nobody else's probe is in the way, and no life of a probe passes.
             let most = config.half_open_calls().max(config.success_threshold());
             for call in 1..=most {
-                let admission = breaker.admit(now, &mut None);
+                let admission = breaker.let_in(now, &mut None);
                 prop_assert!(admission.is_ok(), "call {} was refused, {:?}", call, config);
-                breaker.record(admission.unwrap(), Outcome::Success, now);
+                breaker.note(admission.unwrap(), Outcome::Success, now);
                 now = now + millis(1);
                 if breaker.state() == State::Closed {
                     break;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{at, millis, secs};
 use crate::breaker::{
-    Admission, CircuitBreaker, Config, Enforcement, HalfOpenMode, Mode, NotAdmitted, Window as Over,
+    CircuitBreaker, Config, Enforcement, HalfOpenMode, Leave, Mode, NotAdmitted, Window as Over,
 };
 use crate::clock::Moment;
 use crate::event::{State, Transition};
@@ -552,7 +552,7 @@ proptest! {
         let breaker = CircuitBreaker::new(config.clone(), now);
         let mut model = Model::new(config);
         model.bucket = model.bucket_of(now);
-        let mut out: Vec<(Admission, Lease)> = Vec::new();
+        let mut out: Vec<(Leave, Lease)> = Vec::new();
         let mut admitted_ever = 0;
         let mut most_places = breaker.config().half_open_calls();
         for step in steps {
@@ -560,7 +560,7 @@ proptest! {
                 Step::Admit => {
                     prop_assert_eq!(breaker.check(now), model.says(now));
                     let mut moved = None;
-                    let admitted = breaker.admit(now, &mut moved);
+                    let admitted = breaker.let_in(now, &mut moved);
                     let (expected, move_expected) = model.admit(now);
                     prop_assert_eq!(moved, move_expected);
                     match (admitted, expected) {
@@ -574,7 +574,7 @@ proptest! {
                 }
                 Step::Record(index, attempt_end) if !out.is_empty() => {
                     let (admission, lease) = out.swap_remove(index.index(out.len()));
-                    let moved = breaker.record(admission, attempt_end, now);
+                    let moved = breaker.note(admission, attempt_end, now);
                     prop_assert_eq!(moved, model.record(lease, attempt_end, now));
                 }
                 Step::Record(..) => {}
@@ -652,7 +652,7 @@ proptest! {
         for (admission, lease) in out {
             let outcome = if lease.probe.is_some() { Outcome::Cancelled } else { Outcome::Success };
             prop_assert_eq!(
-                breaker.record(admission, outcome, now),
+                breaker.note(admission, outcome, now),
                 model.record(lease, outcome.into(), now)
             );
         }
@@ -665,8 +665,8 @@ proptest! {
         let before = breaker.state();
         for _ in 0..200 {
             breaker.poll(now);
-            if let Ok(admission) = breaker.admit(now, &mut None) {
-                breaker.record(admission, Outcome::Success, now);
+            if let Ok(admission) = breaker.let_in(now, &mut None) {
+                breaker.note(admission, Outcome::Success, now);
             }
             now = now + millis(500);
         }
@@ -675,13 +675,13 @@ proptest! {
         prop_assert_eq!(report.state, if held { before } else { State::Closed });
         prop_assert_eq!(report.probes, 0);
         // The answers of those that hung are too late for anything.
-        let is_counted = |(_, lease): &(Admission, Lease)| {
+        let is_counted = |(_, lease): &(Leave, Lease)| {
             lease.counted && (lease.probe.is_some() || lease.generation != u64::from(report.generation))
         };
         let late = hung.iter().filter(|it| is_counted(it)).count() as u64;
         for (admission, lease) in hung {
             if lease.probe.is_some() || lease.generation != u64::from(report.generation) {
-                prop_assert_eq!(breaker.record(admission, Outcome::Failure, now), None);
+                prop_assert_eq!(breaker.note(admission, Outcome::Failure, now), None);
             }
         }
         let after = breaker.report(Moment::ZERO);
@@ -697,21 +697,21 @@ fn five_failures_open_it_thirty_seconds_pass_and_two_successes_close_it() {
     let breaker = CircuitBreaker::new(config, Moment::ZERO);
     let mut moved = None;
     for n in 1..=5 {
-        let call = breaker.admit(at(secs(n)), &mut moved).unwrap();
+        let call = breaker.let_in(at(secs(n)), &mut moved).unwrap();
         assert!(!call.is_probe());
-        let opened = breaker.record(call, Outcome::Failure, at(secs(n)));
+        let opened = breaker.note(call, Outcome::Failure, at(secs(n)));
         assert_eq!(opened.map(|opened| opened.to), (n == 5).then_some(State::Open));
     }
-    let refused = breaker.admit(at(secs(15)), &mut moved);
+    let refused = breaker.let_in(at(secs(15)), &mut moved);
     assert_eq!(refused, Err(NotAdmitted { retry_after: Some(secs(20)) }));
     assert_eq!(moved, None);
 
-    let first = breaker.admit(at(secs(35)), &mut moved).unwrap();
+    let first = breaker.let_in(at(secs(35)), &mut moved).unwrap();
     assert!(first.is_probe());
     assert_eq!(moved.map(|moved| moved.to), Some(State::HalfOpen));
-    let second = breaker.admit(at(secs(35)), &mut moved).unwrap();
-    assert_eq!(breaker.record(first, Outcome::Success, at(secs(36))), None);
-    let closed = breaker.record(second, Outcome::Success, at(secs(37)));
+    let second = breaker.let_in(at(secs(35)), &mut moved).unwrap();
+    assert_eq!(breaker.note(first, Outcome::Success, at(secs(36))), None);
+    let closed = breaker.note(second, Outcome::Success, at(secs(37)));
     assert_eq!(closed.map(|closed| closed.to), Some(State::Closed));
 
     let report = breaker.report(Moment::ZERO);
@@ -728,20 +728,20 @@ fn half_of_twenty_failing_open_it_for_sixty_seconds_and_five_probes_find_out() {
     let now = at(secs(1));
     let mut moved = None;
     for n in 1..=20 {
-        let call = breaker.admit(now, &mut moved).unwrap();
+        let call = breaker.let_in(now, &mut moved).unwrap();
         // Ten failures first: nine more calls are needed before they mean anything, then a success
         // completes the twenty.
         let outcome = if n <= 10 { Outcome::Failure } else { Outcome::Success };
-        assert_eq!(breaker.record(call, outcome, now).is_some(), n == 20);
+        assert_eq!(breaker.note(call, outcome, now).is_some(), n == 20);
     }
     assert_eq!(breaker.poll(now), (None, Some(at(secs(61)))));
     let (moved, next) = breaker.poll(at(secs(61)));
     assert_eq!((moved.map(|moved| moved.to), next), (Some(State::HalfOpen), None));
     let mut moved = None;
     for _ in 0..5 {
-        assert!(breaker.admit(at(secs(61)), &mut moved).unwrap().is_probe());
+        assert!(breaker.let_in(at(secs(61)), &mut moved).unwrap().is_probe());
     }
-    let sixth = breaker.admit(at(secs(61)), &mut moved);
+    let sixth = breaker.let_in(at(secs(61)), &mut moved);
     assert_eq!(sixth, Err(NotAdmitted { retry_after: None }));
 }
 
@@ -751,8 +751,8 @@ fn what_is_ignored_is_not_in_the_window() {
     let breaker = CircuitBreaker::new(config.build().unwrap(), Moment::ZERO);
     let mut moved = None;
     let mut end = |outcome| {
-        let call = breaker.admit(Moment::ZERO, &mut moved).unwrap();
-        breaker.record(call, outcome, Moment::ZERO).is_some()
+        let call = breaker.let_in(Moment::ZERO, &mut moved).unwrap();
+        breaker.note(call, outcome, Moment::ZERO).is_some()
     };
     assert!(!end(Outcome::Failure));
     for _ in 0..100 {
@@ -770,13 +770,13 @@ fn probes_are_not_in_the_closed_window() {
         let mut now =
             breaker.report(Moment::ZERO).transitions.last().map_or(Moment::ZERO, |last| last.at);
         for _ in 0..2 {
-            let call = breaker.admit(now, &mut moved).unwrap();
-            breaker.record(call, Outcome::Failure, now);
+            let call = breaker.let_in(now, &mut moved).unwrap();
+            breaker.note(call, Outcome::Failure, now);
         }
         now = now + secs(30);
-        let (lost, probe) = (breaker.admit(now, &mut moved), breaker.admit(now, &mut moved));
-        breaker.record(probe.unwrap(), Outcome::Success, now);
-        breaker.record(lost.unwrap(), Outcome::Failure, now);
+        let (lost, probe) = (breaker.let_in(now, &mut moved), breaker.let_in(now, &mut moved));
+        breaker.note(probe.unwrap(), Outcome::Success, now);
+        breaker.note(lost.unwrap(), Outcome::Failure, now);
         assert_eq!(breaker.state(), State::Closed);
         assert_eq!(
             breaker.report(Moment::ZERO).window_calls,

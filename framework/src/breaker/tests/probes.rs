@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{at, millis, secs};
 use crate::breaker::{
-    Admission, Builder, CircuitBreaker, Config, HalfOpenMode, MAX_OPEN_FOR, NotAdmitted,
+    Builder, CircuitBreaker, Config, HalfOpenMode, Leave, MAX_OPEN_FOR, NotAdmitted,
 };
 use crate::clock::Moment;
 use crate::event::State;
@@ -15,8 +15,8 @@ use crate::outcome::{AttemptEnd, Outcome};
 fn half_open(builder: Builder) -> CircuitBreaker {
     let breaker = CircuitBreaker::new(builder.build().unwrap(), Moment::ZERO);
     while breaker.state() == State::Closed {
-        let call = breaker.admit(Moment::ZERO, &mut None).unwrap();
-        breaker.record(call, Outcome::Failure, Moment::ZERO);
+        let call = breaker.let_in(Moment::ZERO, &mut None).unwrap();
+        breaker.note(call, Outcome::Failure, Moment::ZERO);
     }
     breaker
 }
@@ -27,8 +27,8 @@ fn places(calls: u32) -> Builder {
 }
 
 /// A probe that is let out at this second.
-fn probe(breaker: &CircuitBreaker, second: u64) -> Admission {
-    let probe = breaker.admit(at(secs(second)), &mut None).unwrap();
+fn probe(breaker: &CircuitBreaker, second: u64) -> Leave {
+    let probe = breaker.let_in(at(secs(second)), &mut None).unwrap();
     assert!(probe.is_probe());
     probe
 }
@@ -47,7 +47,7 @@ fn a_hung_probes_place_comes_back_while_others_come_and_go() {
     for second in 31..3_600 {
         let other = probe(&breaker, second);
         assert_eq!(is_full(&breaker, at(secs(second))), second < 40, "second {second}");
-        breaker.record(other, Outcome::Ignored, at(secs(second)));
+        breaker.note(other, Outcome::Ignored, at(secs(second)));
         assert_eq!(breaker.report(Moment::ZERO).probes, u32::from(second < 40));
     }
     assert_eq!(breaker.report(Moment::ZERO).stale_results, 0);
@@ -67,7 +67,7 @@ fn every_life_is_its_own() {
         assert_eq!(breaker.report(Moment::ZERO).probes, left);
     }
     for probe in probes {
-        assert_eq!(breaker.record(probe, Outcome::Failure, at(secs(48))), None);
+        assert_eq!(breaker.note(probe, Outcome::Failure, at(secs(48))), None);
     }
     let report = breaker.report(Moment::ZERO);
     assert_eq!((report.state, report.stale_results), (State::HalfOpen, 3));
@@ -80,18 +80,18 @@ fn an_answer_past_its_life_changes_nothing_though_there_are_places_free() {
         let late = probe(&breaker, 30);
         let generation = breaker.report(Moment::ZERO).generation;
         let attempt_end = AttemptEnd { outcome, slow: false, retry_after: Some(secs(9_999)) };
-        assert_eq!(breaker.record(late, attempt_end, at(secs(40))), None, "{outcome:?}");
+        assert_eq!(breaker.note(late, attempt_end, at(secs(40))), None, "{outcome:?}");
         let report = breaker.report(Moment::ZERO);
         assert_eq!((report.state, report.generation), (State::HalfOpen, generation));
         assert_eq!((report.probes, report.stale_results), (0, 1));
         // Nor does it decide for how long it is open next.
-        breaker.record(probe(&breaker, 40), Outcome::Failure, at(secs(40)));
+        breaker.note(probe(&breaker, 40), Outcome::Failure, at(secs(40)));
         let refused = breaker.check(at(secs(40)));
         assert_eq!(refused, Err(NotAdmitted { retry_after: Some(secs(30)) }));
     }
     let breaker = half_open(places(5).success_threshold(1));
     let in_time = probe(&breaker, 30);
-    assert!(breaker.record(in_time, Outcome::Success, at(secs(40) - millis(1))).is_some());
+    assert!(breaker.note(in_time, Outcome::Success, at(secs(40) - millis(1))).is_some());
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn an_admission_that_is_recorded_twice_counts_once() {
     let breaker = half_open(places(2));
     let (first, _second) = (probe(&breaker, 30), probe(&breaker, 30));
     for _ in 0..10 {
-        assert_eq!(breaker.record(first, Outcome::Success, at(secs(30))), None);
+        assert_eq!(breaker.note(first, Outcome::Success, at(secs(30))), None);
         assert_eq!(breaker.report(Moment::ZERO).probes, 1, "the other one has its place");
     }
     assert_eq!(breaker.report(Moment::ZERO).stale_results, 9);
@@ -109,13 +109,13 @@ fn an_admission_that_is_recorded_twice_counts_once() {
 #[test]
 fn a_late_answer_is_stale_even_if_it_says_nothing() {
     let breaker = CircuitBreaker::new(Config::default(), Moment::ZERO);
-    let calls = [(); 4].map(|()| breaker.admit(Moment::ZERO, &mut None).unwrap());
-    breaker.record(calls[3], Outcome::Ignored, Moment::ZERO);
+    let calls = [(); 4].map(|()| breaker.let_in(Moment::ZERO, &mut None).unwrap());
+    breaker.note(calls[3], Outcome::Ignored, Moment::ZERO);
     assert_eq!(breaker.report(Moment::ZERO).stale_results, 0);
     breaker.reset(Moment::ZERO);
     let late = [Outcome::Ignored, Outcome::Cancelled, Outcome::Success];
     for (call, outcome) in calls.into_iter().zip(late) {
-        breaker.record(call, outcome, Moment::ZERO);
+        breaker.note(call, outcome, Moment::ZERO);
     }
     assert_eq!(breaker.report(Moment::ZERO).stale_results, 3);
 }
@@ -123,7 +123,7 @@ fn a_late_answer_is_stale_even_if_it_says_nothing() {
 #[test]
 fn a_reload_leaves_probes_and_their_answers_alone() {
     let breaker = half_open(places(1));
-    breaker.record(probe(&breaker, 30), Outcome::Success, at(secs(30)));
+    breaker.note(probe(&breaker, 30), Outcome::Success, at(secs(30)));
     let out = probe(&breaker, 30);
     let generation = breaker.report(Moment::ZERO).generation;
     for open_for in 31..41 {
@@ -133,7 +133,7 @@ fn a_reload_leaves_probes_and_their_answers_alone() {
     }
     let report = breaker.report(Moment::ZERO);
     assert_eq!((report.probes, report.generation), (1, generation));
-    let moved = breaker.record(out, Outcome::Success, at(secs(32)));
+    let moved = breaker.note(out, Outcome::Success, at(secs(32)));
     assert_eq!(moved.map(|moved| moved.to), Some(State::Closed), "the second success of two");
 }
 
@@ -143,12 +143,12 @@ fn fewer_places_are_taken_first_by_those_that_are_out() {
     let now = at(secs(30));
     let out = [(); 3].map(|()| probe(&breaker, 30));
     breaker.reconfigure(places(2).build().unwrap(), now);
-    breaker.record(out[0], Outcome::Ignored, now);
+    breaker.note(out[0], Outcome::Ignored, now);
     assert!(is_full(&breaker, now), "two are out");
-    breaker.record(out[1], Outcome::Ignored, now);
+    breaker.note(out[1], Outcome::Ignored, now);
     assert!(!is_full(&breaker, now));
     breaker.reconfigure(places(500).build().unwrap(), now);
-    let more = (0..1_000).filter(|_| breaker.admit(now, &mut None).is_ok()).count();
+    let more = (0..1_000).filter(|_| breaker.let_in(now, &mut None).is_ok()).count();
     assert_eq!((more, breaker.report(Moment::ZERO).probes), (499, 500));
     // A shorter life is theirs too.
     breaker.reconfigure(places(500).probe_life(secs(1)).build().unwrap(), at(secs(31)));
@@ -166,17 +166,17 @@ fn judged_in_another_way_it_hears_other_probes_and_is_not_stuck() {
         let breaker = half_open(by_rate(9, from));
         let now = at(secs(30));
         let _hung = probe(&breaker, 30);
-        breaker.record(probe(&breaker, 30), Outcome::Success, now);
+        breaker.note(probe(&breaker, 30), Outcome::Success, now);
         if from != HalfOpenMode::FirstFailure {
-            breaker.record(probe(&breaker, 30), Outcome::Failure, now);
+            breaker.note(probe(&breaker, 30), Outcome::Failure, now);
         }
         breaker.reconfigure(by_rate(2, to).build().unwrap(), now);
         assert_eq!((breaker.state(), breaker.report(Moment::ZERO).probes), (State::HalfOpen, 1));
-        breaker.record(probe(&breaker, 30), Outcome::Success, now);
+        breaker.note(probe(&breaker, 30), Outcome::Success, now);
         assert_eq!(breaker.state(), State::HalfOpen, "one of two: {from:?} {to:?}");
         // By rate the hung one is the other of the two, until its life is over.
         let later = at(secs(60));
-        breaker.record(probe(&breaker, 60), Outcome::Success, later);
+        breaker.note(probe(&breaker, 60), Outcome::Success, later);
         assert_eq!(breaker.state(), State::Closed, "{from:?} {to:?}");
     }
 }
@@ -186,16 +186,16 @@ fn a_clock_that_is_a_little_behind_does_not_end_the_longest_opening() {
     let config = Config::builder().failures(1).max_open_for(MAX_OPEN_FOR);
     let breaker = CircuitBreaker::new(config.build().unwrap(), Moment::ZERO);
     let opened = at(secs(1_000_000));
-    let call = breaker.admit(opened, &mut None).unwrap();
+    let call = breaker.let_in(opened, &mut None).unwrap();
     let retry_after = Some(Duration::MAX);
-    breaker.record(call, AttemptEnd { retry_after, ..Outcome::Failure.into() }, opened);
+    breaker.note(call, AttemptEnd { retry_after, ..Outcome::Failure.into() }, opened);
     for behind in [millis(0), millis(3), millis(5), secs(60), secs(3_600)] {
         let now = at(secs(1_000_000) - behind);
         let refused = NotAdmitted { retry_after: Some(MAX_OPEN_FOR + behind) };
-        assert_eq!(breaker.admit(now, &mut None), Err(refused));
+        assert_eq!(breaker.let_in(now, &mut None), Err(refused));
     }
     assert_eq!(breaker.state(), State::Open);
-    assert!(breaker.admit(opened + MAX_OPEN_FOR, &mut None).is_ok());
+    assert!(breaker.let_in(opened + MAX_OPEN_FOR, &mut None).is_ok());
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn a_slow_start_shows() {
     let breaker = half_open(ramped);
     let says = |second| (breaker.report(Moment::ZERO).ramping, breaker.ramp(at(secs(second))));
     assert_eq!(says(0), (false, Some(1.0)));
-    breaker.record(probe(&breaker, 30), Outcome::Success, at(secs(30)));
+    breaker.note(probe(&breaker, 30), Outcome::Success, at(secs(30)));
     let share = |second| match says(second) {
         (true, Some(share)) => (share * 100.0).round() as u32,
         other => panic!("{other:?}"),

@@ -19,8 +19,8 @@ fn breaker(builder: Builder) -> CircuitBreaker {
 
 /// One call from beginning to end, if it is admitted.
 fn call(breaker: &CircuitBreaker, outcome: Outcome, now: Moment) -> Result<(), NotAdmitted> {
-    let admission = breaker.admit(now, &mut None)?;
-    breaker.record(admission, outcome, now);
+    let admission = breaker.let_in(now, &mut None)?;
+    breaker.note(admission, outcome, now);
     Ok(())
 }
 
@@ -117,9 +117,9 @@ fn fleet(builder: &Builder, asked: Option<Duration>, openings: u32) -> Vec<Durat
             let mut now = at(secs(1));
             let mut length = Duration::ZERO;
             for _ in 0..openings {
-                let admission = breaker.admit(now, &mut None).unwrap();
+                let admission = breaker.let_in(now, &mut None).unwrap();
                 let attempt_end = AttemptEnd { retry_after: asked, ..Outcome::Failure.into() };
-                breaker.record(admission, attempt_end, now);
+                breaker.note(admission, attempt_end, now);
                 length = open_for(&breaker, now);
                 now = now + length;
             }
@@ -253,10 +253,10 @@ fn a_failure_during_the_ramp_opens_it_again() {
     call(&breaker, Outcome::Failure, now).unwrap();
     call(&breaker, Outcome::Success, at(secs(2))).unwrap();
     // One begins in the ramp and ends after it: the same closed breaker.
-    let late = breaker.admit(at(secs(3)), &mut None);
-    let late = late.or_else(|_| breaker.admit(at(secs(3)), &mut None)).unwrap();
+    let late = breaker.let_in(at(secs(3)), &mut None);
+    let late = late.or_else(|_| breaker.let_in(at(secs(3)), &mut None)).unwrap();
     call(&breaker, Outcome::Failure, at(secs(12))).unwrap();
-    let moved = breaker.record(late, Outcome::Failure, at(secs(12)));
+    let moved = breaker.note(late, Outcome::Failure, at(secs(12)));
     assert_eq!(moved.map(|moved| moved.to), Some(State::Open));
     assert_eq!(breaker.report(Moment::ZERO).stale_results, 0);
 }
@@ -314,9 +314,9 @@ fn one_probe_decides_alone_as_in_polly() {
     let breaker = breaker(Config::builder().failures(1).half_open(HalfOpenMode::OneProbe));
     call(&breaker, Outcome::Failure, at(secs(1))).unwrap();
     let now = at(secs(31));
-    let probe = breaker.admit(now, &mut None).unwrap();
-    assert_eq!(breaker.admit(now, &mut None), Err(NotAdmitted { retry_after: None }));
-    breaker.record(probe, Outcome::Success, now);
+    let probe = breaker.let_in(now, &mut None).unwrap();
+    assert_eq!(breaker.let_in(now, &mut None), Err(NotAdmitted { retry_after: None }));
+    breaker.note(probe, Outcome::Success, now);
     assert_eq!(breaker.state(), State::Closed);
 }
 
@@ -333,11 +333,11 @@ fn an_observing_breaker_opens_and_closes_and_refuses_nothing() {
     assert_eq!(report.stale_results, 0);
     let now = at(secs(31));
     let (probe, other) =
-        (breaker.admit(now, &mut None).unwrap(), breaker.admit(now, &mut None).unwrap());
+        (breaker.let_in(now, &mut None).unwrap(), breaker.let_in(now, &mut None).unwrap());
     assert!(probe.is_probe() && !other.is_probe());
-    breaker.record(other, Outcome::Failure, now);
+    breaker.note(other, Outcome::Failure, now);
     assert_eq!(breaker.state(), State::HalfOpen, "only the probe has a say");
-    breaker.record(probe, Outcome::Success, now);
+    breaker.note(probe, Outcome::Success, now);
     assert_eq!(breaker.state(), State::Closed);
     breaker.force_open(now);
     assert!(breaker.check(now).is_err(), "by hand is by hand");
@@ -360,9 +360,9 @@ fn a_disabled_breaker_counts_nothing_and_a_reset_leaves_it_so() {
 
 /// A failure with which the server said when to come back.
 fn asked(breaker: &CircuitBreaker, after: Duration, now: Moment) {
-    let admission = breaker.admit(now, &mut None).unwrap();
+    let admission = breaker.let_in(now, &mut None).unwrap();
     let retry_after = Some(after);
-    breaker.record(admission, AttemptEnd { retry_after, ..Outcome::Failure.into() }, now);
+    breaker.note(admission, AttemptEnd { retry_after, ..Outcome::Failure.into() }, now);
 }
 
 #[test]
@@ -433,8 +433,8 @@ fn told_to_observe_it_judges_and_refuses_nothing_until_reset() {
 
 /// One call of a breaker that minds latency.
 fn take(breaker: &CircuitBreaker, slow: bool, now: Moment) -> State {
-    let admission = breaker.admit(now, &mut None).unwrap();
-    breaker.record(admission, AttemptEnd { slow, ..Outcome::Success.into() }, now);
+    let admission = breaker.let_in(now, &mut None).unwrap();
+    breaker.note(admission, AttemptEnd { slow, ..Outcome::Success.into() }, now);
     breaker.state()
 }
 

@@ -58,8 +58,8 @@ fn the_last_of_racing_failures_trips_it() {
         let breaker = CircuitBreaker::new(config, Moment::ZERO);
         let opened = AtomicU32::new(0);
         on_threads(|_| {
-            let call = breaker.admit(Moment::ZERO, &mut None).unwrap();
-            let moved = breaker.record(call, Outcome::Failure, Moment::ZERO);
+            let call = breaker.let_in(Moment::ZERO, &mut None).unwrap();
+            let moved = breaker.note(call, Outcome::Failure, Moment::ZERO);
             opened.fetch_add(u32::from(moved.is_some()), Ordering::Relaxed);
         });
         assert_eq!(opened.into_inner(), 1, "as many failures as it takes, and once");
@@ -76,9 +76,9 @@ fn a_healthy_breaker_is_not_tripped_by_a_race() {
             for n in 0..100_000 {
                 // 20 us a call: a bucket of the short window lives for 50 calls.
                 let now = Moment::from_nanos(clock.fetch_add(20_000, Ordering::Relaxed));
-                let call = breaker.admit(now, &mut None).expect("a healthy breaker is closed");
+                let call = breaker.let_in(now, &mut None).expect("a healthy breaker is closed");
                 let outcome = if n % 10 == 9 { Outcome::Failure } else { Outcome::Success };
-                assert_eq!(breaker.record(call, outcome, now), None, "{window:?}");
+                assert_eq!(breaker.note(call, outcome, now), None, "{window:?}");
             }
         });
         assert_eq!(breaker.report(Moment::ZERO).stale_results, 0);
@@ -96,8 +96,8 @@ fn without_failures_it_never_trips_though_it_is_reset_all_the_time() {
                 if thread == 0 && n % 10 == 0 {
                     assert_eq!(breaker.reset(now), None);
                 }
-                let call = breaker.admit(now, &mut None).unwrap();
-                assert_eq!(breaker.record(call, Outcome::Success, now), None);
+                let call = breaker.let_in(now, &mut None).unwrap();
+                assert_eq!(breaker.note(call, Outcome::Success, now), None);
             }
         });
         assert_eq!(breaker.state(), State::Closed);
@@ -108,8 +108,8 @@ fn without_failures_it_never_trips_though_it_is_reset_all_the_time() {
 fn half_open(places: u32) -> (CircuitBreaker, Moment) {
     let config = Config::builder().failures(1).half_open_calls(places).success_threshold(500);
     let breaker = CircuitBreaker::new(config.probe_life(millis(1)).build().unwrap(), Moment::ZERO);
-    let call = breaker.admit(Moment::ZERO, &mut None).unwrap();
-    breaker.record(call, Outcome::Failure, Moment::ZERO);
+    let call = breaker.let_in(Moment::ZERO, &mut None).unwrap();
+    breaker.note(call, Outcome::Failure, Moment::ZERO);
     (breaker, at(secs(30)))
 }
 
@@ -121,12 +121,12 @@ fn callers_at_once_are_never_more_probes_than_there_are_places() {
         let answered = AtomicU32::new(0);
         on_threads(|_| {
             for n in 0..50_000 {
-                let Ok(probe) = breaker.admit(now, &mut None) else { continue };
+                let Ok(probe) = breaker.let_in(now, &mut None) else { continue };
                 assert!(live.fetch_add(1, Ordering::SeqCst) < places);
                 live.fetch_sub(1, Ordering::SeqCst);
                 let answer = n % 100 == 0 && answered.fetch_add(1, Ordering::Relaxed) < 499;
                 let outcome = if answer { Outcome::Success } else { Outcome::Cancelled };
-                assert_eq!(breaker.record(probe, outcome, now), None);
+                assert_eq!(breaker.note(probe, outcome, now), None);
             }
         });
         let report = breaker.report(Moment::ZERO);
@@ -144,7 +144,7 @@ fn a_fresh_probe_is_not_written_off_with_the_lost_ones() {
     on_threads(|thread| {
         for n in 0..50_000u64 {
             let now = Moment::from_nanos(clock.load(Ordering::SeqCst));
-            let Ok(probe) = breaker.admit(now, &mut None) else {
+            let Ok(probe) = breaker.let_in(now, &mut None) else {
                 if thread == 0 {
                     clock.fetch_add(100_000, Ordering::SeqCst);
                 }
@@ -152,7 +152,7 @@ fn a_fresh_probe_is_not_written_off_with_the_lost_ones() {
             };
             assert!(probe.is_probe());
             if !n.is_multiple_of(7) {
-                breaker.record(probe, Outcome::Cancelled, now);
+                breaker.note(probe, Outcome::Cancelled, now);
             }
             assert!(breaker.report(Moment::ZERO).probes <= 1);
         }
@@ -205,9 +205,9 @@ fn reloads_do_not_trip_a_breaker_that_never_saw_two_failures_in_a_row() {
             }
         });
         for n in 0..200_000 {
-            let call = breaker.admit(Moment::ZERO, &mut None).unwrap();
+            let call = breaker.let_in(Moment::ZERO, &mut None).unwrap();
             let outcome = if n % 2 == 0 { Outcome::Failure } else { Outcome::Success };
-            if breaker.record(call, outcome, Moment::ZERO).is_some() {
+            if breaker.note(call, outcome, Moment::ZERO).is_some() {
                 break;
             }
         }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use crate::breaker::{Admission, CircuitBreaker};
+use crate::breaker::{CircuitBreaker, Leave};
 use crate::clock::{Moment, nanos};
 use crate::entropy::Entropy;
 use crate::error::RejectedBy;
@@ -264,19 +264,19 @@ impl Gate {
         })
     }
 
-    /// Admission by the breaker, with the permit in hand. This check decides.
+    /// Leave by the breaker, with the permit in hand. This check decides.
     #[inline]
     pub(crate) fn admit(
         &self,
         now: Moment,
         moved: &mut Option<Transition>,
-    ) -> Result<Admission, Refused> {
-        Ok(self.breaker.admit(now, moved)?)
+    ) -> Result<Leave, Refused> {
+        Ok(self.breaker.let_in(now, moved)?)
     }
 
     /// Counts an admitted attempt that ended well, and in good time.
     #[inline]
-    pub(crate) fn record_good(&self, admission: Admission, now: Moment) -> Option<Transition> {
+    pub(crate) fn record_good(&self, admission: Leave, now: Moment) -> Option<Transition> {
         let moved = self.breaker.record_good(admission, now);
         if let Some(transition) = moved {
             self.settle(transition);
@@ -287,11 +287,11 @@ impl Gate {
     /// Counts how an admitted attempt ended.
     pub(crate) fn record(
         &self,
-        admission: Admission,
+        admission: Leave,
         attempt_end: impl Into<AttemptEnd>,
         now: Moment,
     ) -> Option<Transition> {
-        let moved = self.breaker.record(admission, attempt_end, now);
+        let moved = self.breaker.note(admission, attempt_end, now);
         if let Some(transition) = moved {
             self.settle(transition);
         }
@@ -302,7 +302,7 @@ impl Gate {
     pub(crate) fn record_by_key(
         &self,
         key: &HeldKey,
-        admissions: (Admission, Admission),
+        admissions: (Leave, Leave),
         attempt_end: AttemptEnd,
         now: Moment,
     ) -> (AttemptEnd, Option<Transition>) {

@@ -34,8 +34,8 @@ fn adaptive() -> breaker::Config {
 fn hundred() -> Hundred {
     let breaker = CircuitBreaker::new(adaptive(), Moment::ZERO);
     for _ in 0..100 {
-        let call = breaker.admit(Moment::ZERO, &mut None).unwrap();
-        breaker.record(call, Outcome::Success, Moment::ZERO);
+        let call = breaker.let_in(Moment::ZERO, &mut None).unwrap();
+        breaker.note(call, Outcome::Success, Moment::ZERO);
     }
     let later = 2 * PERIOD;
     breaker.tend(Moment::ZERO + later, later);

@@ -31,8 +31,8 @@ fn breaker(adaptive: Config) -> CircuitBreaker {
 /// One call; the state after it.
 fn call(breaker: &CircuitBreaker, failed: bool, now: Moment) -> State {
     let outcome = if failed { Outcome::Failure } else { Outcome::Success };
-    if let Ok(admission) = breaker.admit(now, &mut None) {
-        breaker.record(admission, outcome, now);
+    if let Ok(admission) = breaker.let_in(now, &mut None) {
+        breaker.note(admission, outcome, now);
     }
     breaker.state()
 }

@@ -34,7 +34,7 @@ fn touchy(max_keys: usize) -> Keyed<u64> {
 }
 
 fn call(keyed: &Keyed<u64>, key: u64, outcome: Outcome, now: Moment) -> bool {
-    let Ok(admission) = keyed.admit(&key, now, &mut None) else { return false };
+    let Ok(admission) = keyed.let_in(&key, now, &mut None) else { return false };
     keyed.record(admission, outcome, now);
     true
 }
@@ -58,7 +58,7 @@ fn every_mistake_in_the_settings_is_named() {
 #[test]
 fn a_key_is_found_by_what_it_borrows_as() {
     let hosts: Keyed<String> = Keyed::new(Config::default(), Moment::ZERO);
-    let admission = hosts.admit("db-1", Moment::ZERO, &mut None).unwrap();
+    let admission = hosts.let_in("db-1", Moment::ZERO, &mut None).unwrap();
     assert_eq!(admission.key().map(String::as_str), Some("db-1"));
     assert!(!admission.is_probe());
     assert_eq!(hosts.record(admission, Outcome::Success, Moment::ZERO), None);
@@ -135,7 +135,7 @@ fn when_every_key_is_open_new_keys_share_one_breaker() {
     for key in 0..4 {
         call(&keyed, key, Outcome::Failure, at(0));
     }
-    let fifth = keyed.admit(&5, at(1), &mut None).unwrap();
+    let fifth = keyed.let_in(&5, at(1), &mut None).unwrap();
     assert_eq!(fifth.key(), None);
     assert!(keyed.record(fifth, Outcome::Failure, at(1)).is_some());
     assert!(!call(&keyed, 6, Outcome::Success, at(1)), "it shares the fate of the fifth");
@@ -159,8 +159,8 @@ fn when_every_key_is_open_new_keys_share_one_breaker() {
 fn a_key_with_a_call_in_flight_is_not_evicted_and_its_late_failure_counts() {
     let keyed = touchy(2);
     let slow: Vec<KeyedAdmission<u64>> =
-        (0..2).map(|key| keyed.admit(&key, at(0), &mut None).unwrap()).collect();
-    assert_eq!(keyed.admit(&9, at(1), &mut None).unwrap().key(), None, "all in use");
+        (0..2).map(|key| keyed.let_in(&key, at(0), &mut None).unwrap()).collect();
+    assert_eq!(keyed.let_in(&9, at(1), &mut None).unwrap().key(), None, "all in use");
     assert_eq!(keyed.poll(at(10_000)).evicted, 0, "idle or not");
     for admission in slow {
         assert!(keyed.record(admission, Outcome::TimedOut, at(10_000)).is_some());
@@ -173,7 +173,7 @@ fn a_key_with_a_call_in_flight_is_not_evicted_and_its_late_failure_counts() {
 #[test]
 fn a_call_that_is_dropped_lets_go_of_its_key() {
     let keyed = touchy(1);
-    drop(keyed.admit(&1, at(0), &mut None));
+    drop(keyed.let_in(&1, at(0), &mut None));
     assert!(call(&keyed, 2, Outcome::Success, at(1)));
     assert_eq!((keyed.state(&1), keyed.evicted_total()), (None, 1));
 }
@@ -226,7 +226,7 @@ fn a_key_that_refuses_for_longer_than_it_may_idle_is_not_forgotten() {
     call(&keyed, 1, Outcome::Failure, at(0));
     for now in [2, 60, 3_599] {
         assert_eq!(keyed.poll(at(now)).evicted, 0);
-        assert_eq!(keyed.admit(&2, at(now), &mut None).unwrap().key(), None);
+        assert_eq!(keyed.let_in(&2, at(now), &mut None).unwrap().key(), None);
         assert_eq!(keyed.state(&1), Some(State::Open));
     }
     assert_eq!(keyed.poll(at(3_600)).moved.len(), 1);
@@ -238,7 +238,7 @@ fn a_key_that_the_server_asked_more_time_for_is_idle_only_after_that() {
     let breaker = Config::builder().failures(1).open_for(secs(10)).build().unwrap();
     let config = KeyedConfig::builder(breaker).max_keys(1).idle_after(secs(60)).build().unwrap();
     let keyed = Keyed::new(config, Moment::ZERO);
-    let admission = keyed.admit(&1, at(1), &mut None).unwrap();
+    let admission = keyed.let_in(&1, at(1), &mut None).unwrap();
     let attempt_end =
         AttemptEnd { outcome: Outcome::Failure, slow: false, retry_after: Some(secs(500)) };
     assert!(keyed.record(admission, attempt_end, at(1)).is_some());
@@ -274,7 +274,7 @@ fn what_keys_have_counted_outlives_them() {
     let config = KeyedConfig::builder(breaker).max_keys(2).idle_after(secs(1)).build().unwrap();
     let keyed = Keyed::new(config, Moment::ZERO);
     for key in 0..10 {
-        let late = keyed.admit(&key, at(key * 100), &mut None).unwrap();
+        let late = keyed.let_in(&key, at(key * 100), &mut None).unwrap();
         for _ in 0..4 {
             assert!(call(&keyed, key, Outcome::Failure, at(key * 100)));
         }
@@ -301,7 +301,7 @@ fn a_reset_by_hand_closes_the_key() {
 fn an_admission_of_another_map_breaks_nothing() {
     let (ours, theirs) = (touchy(2), touchy(2));
     call(&ours, 1, Outcome::Success, at(0));
-    let foreign = theirs.admit(&1, at(0), &mut None).unwrap();
+    let foreign = theirs.let_in(&1, at(0), &mut None).unwrap();
     ours.record(foreign, Outcome::Failure, at(0));
     ours.assert_whole();
     assert_eq!((ours.state(&1), theirs.state(&1)), (Some(State::Closed), Some(State::Open)));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::secs;
-use crate::breaker::{Admission, CircuitBreaker, Config, Keyed, KeyedAdmission, KeyedConfig};
+use crate::breaker::{CircuitBreaker, Config, Keyed, KeyedAdmission, KeyedConfig, Leave};
 use crate::clock::Moment;
 use crate::event::{State, Transition};
 use crate::outcome::Outcome;
@@ -64,7 +64,7 @@ struct Model {
 }
 
 /// The slot's id, `None` for the overflow breaker.
-type Lease = (Option<u64>, Admission);
+type Lease = (Option<u64>, Leave);
 
 impl Model {
     fn new(config: KeyedConfig) -> Self {
@@ -91,7 +91,7 @@ impl Model {
             if self.slots.len() == self.config.max_keys() {
                 let Some(gone) = self.who_may_go(now) else {
                     self.overflowed += 1;
-                    return Some((None, self.overflow.admit(now, moved).ok()?));
+                    return Some((None, self.overflow.let_in(now, moved).ok()?));
                 };
                 self.slots.retain(|slot| slot.id != gone);
                 self.evicted += 1;
@@ -108,19 +108,19 @@ impl Model {
         }
         let slot = self.slots.iter_mut().find(|slot| slot.key == key).unwrap();
         slot.last_used = now;
-        let admission = slot.breaker.admit(now, moved).ok()?;
+        let admission = slot.breaker.let_in(now, moved).ok()?;
         slot.leases += 1;
         Some((Some(slot.id), admission))
     }
 
     fn end(&mut self, lease: Lease, outcome: Option<Outcome>, now: Moment) -> Option<Transition> {
         let Some(id) = lease.0 else {
-            return self.overflow.record(lease.1, outcome?, now);
+            return self.overflow.note(lease.1, outcome?, now);
         };
         let slot = self.slots.iter_mut().find(|slot| slot.id == id).expect("in use, so not gone");
         slot.leases -= 1;
         slot.last_used = if outcome.is_some() { now } else { slot.last_used };
-        let moved = slot.breaker.record(lease.1, outcome?, now)?;
+        let moved = slot.breaker.note(lease.1, outcome?, now)?;
         if moved.to == State::Open {
             slot.open_until = now + self.config.breaker().open_for();
         }
@@ -215,7 +215,7 @@ proptest! {
             match step {
                 Step::Admit(key) => {
                     let (mut ours, mut theirs) = (None, None);
-                    let admitted = keyed.admit(&key, now, &mut ours);
+                    let admitted = keyed.let_in(&key, now, &mut ours);
                     let lease = model.admit(key, now, &mut theirs);
                     prop_assert_eq!(ours, theirs);
                     prop_assert_eq!(admitted.is_ok(), lease.is_some());

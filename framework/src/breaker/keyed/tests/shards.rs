@@ -48,15 +48,15 @@ fn ten_minutes(mut try_call: impl FnMut(u64, Outcome, Moment) -> bool) -> Served
 fn with_one_for_all(config: &Config) -> Served {
     let breaker = CircuitBreaker::new(config.clone(), Moment::ZERO);
     ten_minutes(|_, outcome, now| {
-        let admission = breaker.admit(now, &mut None);
-        admission.map(|admission| breaker.record(admission, outcome, now)).is_ok()
+        let admission = breaker.let_in(now, &mut None);
+        admission.map(|admission| breaker.note(admission, outcome, now)).is_ok()
     })
 }
 
 fn with_one_for_each(config: &Config) -> Served {
     let shards = Keyed::new(config.clone(), Moment::ZERO);
     ten_minutes(|shard, outcome, now| {
-        let admission = shards.admit(&shard, now, &mut None);
+        let admission = shards.let_in(&shard, now, &mut None);
         admission.map(|admission| shards.record(admission, outcome, now)).is_ok()
     })
 }

@@ -33,7 +33,7 @@ fn threads_with_random_keys_never_exceed_the_bound() {
             // 10 ms a call: open times and idle times pass.
             let now = Moment::from_nanos(clock.fetch_add(10_000_000, Ordering::Relaxed));
             let key = random.u64(..if n % 2 == 0 { 20 } else { 1_000 });
-            calls.extend(keyed.admit(&key, now, &mut None));
+            calls.extend(keyed.let_in(&key, now, &mut None));
             if calls.len() > 8 || random.bool() {
                 let outcome = if random.u8(..) < 40 { Outcome::Failure } else { Outcome::Success };
                 if !calls.is_empty() {
@@ -83,7 +83,7 @@ fn a_failure_in_flight_opens_its_key_though_others_want_its_place() {
             }
             // Known first, so that the failing call finds it without taking the order's lock.
             call(&keyed, key, Outcome::Success, at(n * 1_000));
-            let Ok(admission) = keyed.admit(&key, at(n * 1_000), &mut None) else { continue };
+            let Ok(admission) = keyed.let_in(&key, at(n * 1_000), &mut None) else { continue };
             if admission.key().is_none() {
                 continue;
             }
@@ -100,7 +100,7 @@ fn threads_that_meet_on_a_new_key_share_its_breaker() {
         let keyed = touchy(2);
         let opened = AtomicU64::new(0);
         on_threads(|_| {
-            let Ok(admission) = keyed.admit(&round, at(0), &mut None) else { return };
+            let Ok(admission) = keyed.let_in(&round, at(0), &mut None) else { return };
             let moved = keyed.record(admission, Outcome::Failure, at(0));
             opened.fetch_add(u64::from(moved.is_some()), Ordering::Relaxed);
         });

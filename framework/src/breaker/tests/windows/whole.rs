@@ -3,7 +3,7 @@
 
 use super::super::secs;
 use super::*;
-use crate::breaker::{Admission, Builder, CircuitBreaker, adaptive};
+use crate::breaker::{Builder, CircuitBreaker, Leave, adaptive};
 use crate::event::{State, Transition};
 use crate::outcome::{AttemptEnd, Outcome};
 use crate::sync::Ordering;
@@ -60,7 +60,7 @@ struct Whole {
     breaker: CircuitBreaker,
     list: List,
     /// Of the generation before.
-    late: Option<Admission>,
+    late: Option<Leave>,
     stale: u64,
     reloads: u64,
 }
@@ -72,17 +72,17 @@ impl Whole {
         Self { builder, config, breaker, list, late: None, stale: 0, reloads: 0 }
     }
 
-    fn admit(&self) -> Admission {
-        self.breaker.admit(self.list.now, &mut None).unwrap()
+    fn admit(&self) -> Leave {
+        self.breaker.let_in(self.list.now, &mut None).unwrap()
     }
 
-    fn end(&self, call: Admission, mark: Mark, way: Way) -> Option<Transition> {
+    fn end(&self, call: Leave, mark: Mark, way: Way) -> Option<Transition> {
         let outcome = if mark.failed { Outcome::Failure } else { Outcome::Success };
         match way {
             Way::Client if mark == FINE => self.breaker.record_good(call, self.list.now),
             _ => {
                 let attempt_end = AttemptEnd { slow: mark.slow, ..outcome.into() };
-                self.breaker.record(call, attempt_end, self.list.now)
+                self.breaker.note(call, attempt_end, self.list.now)
             }
         }
     }

@@ -46,8 +46,8 @@ fn history(calls: u64) -> History {
     let config = breaker::Config::builder().adaptive(Config::default()).build().unwrap();
     let breaker = CircuitBreaker::new(config, Moment::ZERO);
     for _ in 0..calls {
-        let call = breaker.admit(Moment::ZERO, &mut None).unwrap();
-        breaker.record(call, Outcome::Success, Moment::ZERO);
+        let call = breaker.let_in(Moment::ZERO, &mut None).unwrap();
+        breaker.note(call, Outcome::Success, Moment::ZERO);
     }
     let later = Duration::from_secs(600);
     breaker.tend(Moment::ZERO + later, later);
