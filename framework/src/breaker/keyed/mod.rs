@@ -7,11 +7,11 @@
 //!
 //! let hosts: Keyed<String> = Keyed::new(Config::default(), Moment::ZERO);
 //! for _ in 0..5 {
-//!     let call = hosts.admit("db-3", Moment::ZERO, &mut None)?;
+//!     let call = hosts.admit("db-3", Moment::ZERO).0?;
 //!     hosts.record(call, Outcome::Failure, Moment::ZERO);
 //! }
 //! assert_eq!(hosts.state("db-3"), Some(State::Open));
-//! assert!(hosts.admit("db-4", Moment::ZERO, &mut None).is_ok());
+//! assert!(hosts.admit("db-4", Moment::ZERO).0.is_ok());
 //! # Ok::<(), seawall::breaker::NotAdmitted>(())
 //! ```
 //!
