@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use crate::clock::{Moment, nanos};
 use crate::dependency::{HeldKey, Join, Refused, Signal, StartBy, WaitError, had_its_chance};
-use crate::error::{Fallible, Fault, RejectedBy};
+use crate::error::{Fallible, RejectedBy};
 use crate::outcome::{Class, Outcome};
 use crate::time::TimeLimit;
 
-use super::call::{Call, Rules};
+use super::call::{Call, NoAnswer, Rules};
 use super::lease::{Lease, WaitGuard};
 use super::open_attempt::OpenAttempt;
 
@@ -107,16 +107,18 @@ impl<'a> Call<'a> {
     }
 
     /// Whether a wait that is over was over in time. Its end lies before the latest start, but a busy machine can be late.
-    /// `too_little_left` answers a call before its deadline whose attempt would have less than half of its fair share of
-    /// time.
-    pub(super) fn still_in_time(
-        &mut self,
-        too_little_left: impl FnOnce(&mut Self) -> Fault,
-    ) -> Result<(), Fault> {
+    /// If not, there is no answer; `too_little_left` says why, of a call before its deadline whose attempt would have less than
+    /// half of its fair share of time.
+    pub(super) fn still_in_time(&mut self, too_little_left: impl FnOnce(&mut Self)) -> bool {
         if self.now >= self.deadline {
-            return Err(self.deadline_exceeded());
+            self.no_answer = NoAnswer::DeadlineExceeded;
+            return false;
         }
-        if self.now > self.start_by().noticed_late { Err(too_little_left(self)) } else { Ok(()) }
+        if self.now > self.start_by().noticed_late {
+            too_little_left(self);
+            return false;
+        }
+        true
     }
 
     /// Notes which guard refused.
@@ -127,11 +129,19 @@ impl<'a> Call<'a> {
         Entry::Refused
     }
 
-    /// The answer to a call that a guard refused, counted.
+    /// There is no answer, because a guard refused: which one has been noted.
     #[cold]
-    pub(super) fn refusal(&self) -> Fault {
+    pub(super) fn count_refusal(&mut self) {
         let refused = Refused { by: self.refused_by, retry_after: self.retry_after };
-        self.dependency.refuse(refused, self.now)
+        self.dependency.count_refusal(refused, self.now);
+        self.no_answer = NoAnswer::Rejected;
+    }
+
+    /// There is no answer, because a guard refused.
+    #[cold]
+    pub(super) fn refuse(&mut self, refused: Refused) {
+        self.refused(refused);
+        self.count_refusal();
     }
 
     /// No permit is free: waits for one, unless it is known already that it may not.
@@ -146,45 +156,48 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Waits for what [`Call::enter`] did not get at once.
+    /// Waits for what [`Call::enter`] did not get at once. Whether it got all of it.
     #[cold]
-    pub(super) async fn enter_later(
-        &mut self,
-        entry: Entry,
-        lease: &mut Lease<'a>,
-    ) -> Result<(), Fault> {
+    pub(super) async fn enter_later(&mut self, entry: Entry, lease: &mut Lease<'a>) -> bool {
         let reservation = match entry {
-            Entry::Free => return Ok(()),
-            Entry::Refused => return Err(self.refusal()),
-            Entry::ShutDown => return Err(self.dependency.shut_down()),
-            Entry::TokenLater => {
-                self.wait_for_token(lease).await?;
-                self.pace().await?
+            Entry::Free => return true,
+            Entry::Refused => {
+                self.count_refusal();
+                return false;
             }
-            Entry::Paced => self.pace().await?,
+            Entry::ShutDown => {
+                self.no_answer = NoAnswer::ShutDown;
+                return false;
+            }
+            Entry::TokenLater if !self.wait_for_token(lease).await => return false,
+            Entry::TokenLater | Entry::Paced => self.pace().await,
             Entry::NoPermit => return self.wait_for_permit(lease).await,
         };
+        let Some(reservation) = reservation else { return false };
         if self.dependency.gate().waiting_room().try_enter() {
             lease.hold_permit();
-        } else {
-            self.wait_for_permit(lease).await?;
+        } else if !self.wait_for_permit(lease).await {
+            return false;
         }
         self.reservation = reservation.take();
-        Ok(())
+        true
     }
 
-    /// Waits in the mailbox for a permit, and puts it into the lease.
+    /// Waits in the mailbox for a permit, and puts it into the lease. Whether it got one.
     #[cold]
-    async fn wait_for_permit(&mut self, lease: &mut Lease<'a>) -> Result<(), Fault> {
+    async fn wait_for_permit(&mut self, lease: &mut Lease<'a>) -> bool {
         let dependency = self.dependency;
         let gate = dependency.gate();
         let joined = gate.join(self.key, self.now, self.start_by(), || dependency.is_cancelled());
         let position = match joined {
             Join::Acquired => {
                 lease.hold_permit();
-                return Ok(());
+                return true;
             }
-            Join::Refused(error) => return Err(self.wait_error(error)),
+            Join::Refused(error) => {
+                self.wait_error(error);
+                return false;
+            }
             Join::Waiting(position) => position,
         };
         if position.is_first {
@@ -212,19 +225,24 @@ impl<'a> Call<'a> {
         waiting.settled();
         self.now = dependency.now();
         if let Err(error) = waited {
-            return Err(self.wait_error(error));
+            self.wait_error(error);
+            return false;
         }
         lease.hold_permit();
         self.still_in_time(|call| call.wait_error(WaitError::Expired))
     }
 
-    /// The answer to a call whose wait ended without what it waited for.
+    /// There is no answer, because a wait ended without what it was for.
     #[cold]
-    pub(super) fn wait_error(&mut self, error: WaitError) -> Fault {
+    pub(super) fn wait_error(&mut self, error: WaitError) {
         let by = match error {
-            WaitError::ShutDown => return self.dependency.shut_down(),
+            WaitError::ShutDown => {
+                self.no_answer = NoAnswer::ShutDown;
+                return;
+            }
             WaitError::Expired | WaitError::ExpiredBlocked if self.now >= self.deadline => {
-                return self.deadline_exceeded();
+                self.no_answer = NoAnswer::DeadlineExceeded;
+                return;
             }
             WaitError::Expired => RejectedBy::Bulkhead,
             WaitError::ExpiredBlocked | WaitError::Full => RejectedBy::QueueFull,
@@ -239,7 +257,7 @@ impl<'a> Call<'a> {
             RejectedBy::Bulkhead => Some(self.until_queue_is_served()),
             _ => None,
         };
-        self.dependency.refuse(Refused { by, retry_after }, self.now)
+        self.refuse(Refused { by, retry_after });
     }
 
     /// About how long the calls that wait for a permit now will take to be served. While no good answers have told how
@@ -253,13 +271,9 @@ impl<'a> Call<'a> {
         all.unwrap_or(self.now.since(self.started)).max(Duration::from_millis(1))
     }
 
-    /// Asks the key's breaker for admission too.
+    /// Asks the key's breaker for admission too. Whether it was admitted.
     #[inline(never)]
-    pub(super) fn admit_by_key(
-        &mut self,
-        lease: &mut Lease<'a>,
-        key: &'a HeldKey,
-    ) -> Result<(), Fault> {
+    pub(super) fn admit_by_key(&mut self, lease: &mut Lease<'a>, key: &'a HeldKey) -> bool {
         let dependency = self.dependency;
         let gate = dependency.gate();
         let mut moved = None;
@@ -274,20 +288,19 @@ impl<'a> Call<'a> {
         if let Some(transition) = moved {
             dependency.key_moved(key, transition);
         }
-        match refused {
-            None => Ok(()),
-            Some(refusal) => {
-                lease.withdraw(self.now);
-                Err(self.refused_late(refusal.into()))
-            }
+        if let Some(refusal) = refused {
+            lease.withdraw(self.now);
+            self.refused_late(refusal.into());
+            return false;
         }
+        true
     }
 
     /// Refused by a breaker with a token and a permit in hand.
     #[cold]
-    pub(super) fn refused_late(&mut self, refused: Refused) -> Fault {
+    pub(super) fn refused_late(&mut self, refused: Refused) {
         self.return_reservation();
-        self.dependency.refuse(refused, self.now)
+        self.refuse(refused);
     }
 
     /// Whether an attempt that pends has run out of time.
@@ -320,28 +333,26 @@ impl<'a> Call<'a> {
 
     /// Ends an attempt that has no answer.
     #[cold]
-    pub(super) fn end_unanswered(
-        &mut self,
-        lease: &mut Lease<'_>,
-        unanswered: &Unanswered,
-    ) -> Fault {
+    pub(super) fn end_unanswered(&mut self, lease: &mut Lease<'_>, unanswered: &Unanswered) {
         // The dependency has seen the attempt, and may have counted it against its quota.
         self.reservation = None;
         let timeout = unanswered.timeout;
         if matches!(unanswered.ended, Ended::Cancelled) {
             lease.end(Outcome::Cancelled, Outcome::Cancelled, self.now);
-            return self.dependency.shut_down();
+            self.no_answer = NoAnswer::ShutDown;
+            return;
         }
         let given = self.deadline.since(lease.started());
         if given >= timeout {
             lease.end(Outcome::TimedOut, Outcome::TimedOut, self.now);
-            return self.dependency.timed_out(timeout);
+            (self.no_answer, self.timed_out_after) = (NoAnswer::TimedOut, timeout);
+            return;
         }
         // The deadline ended it. An attempt that began too late says nothing about the dependency.
         let observed = self.method.stats.high_latency(self.now);
         let had_its_chance = had_its_chance(given, timeout, observed);
         let recorded = if had_its_chance { Outcome::TimedOut } else { Outcome::Cancelled };
         lease.end(Outcome::TimedOut, recorded, self.now);
-        self.deadline_exceeded()
+        self.no_answer = NoAnswer::DeadlineExceeded;
     }
 }

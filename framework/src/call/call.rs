@@ -52,6 +52,18 @@ impl<R: Fallible> Rules<R> {
     };
 }
 
+/// Why a call has no answer. Its [`Fault`] is made at the end, from this and the call's other fields: it is large, and would
+/// have to be moved through every step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoAnswer {
+    /// By [`Call::refused_by`].
+    Rejected,
+    /// After [`Call::timed_out_after`].
+    TimedOut,
+    DeadlineExceeded,
+    ShutDown,
+}
+
 /// A call under way. Dropped before [`Call::finish`], it counts as cancelled.
 #[derive(Debug)]
 pub struct Call<'a> {
@@ -72,6 +84,10 @@ pub struct Call<'a> {
     pub(super) retry_after: Option<Duration>,
     /// Which guard refused last.
     pub(super) refused_by: RejectedBy,
+    /// Why the last attempt has no answer, if it has none.
+    pub(super) no_answer: NoAnswer,
+    /// The timeout of the last attempt that ran into it.
+    pub(super) timed_out_after: Duration,
     /// The attempt's turn by the dependency's own quota, until its answer is there.
     pub(super) reservation: Option<Reservation>,
     /// The call has had to wait, and is counted among those that have.
@@ -91,44 +107,39 @@ impl<'a> Call<'a> {
         self.key = key.as_ref();
     }
 
-    /// Makes the only attempt.
-    ///
-    /// # Errors
-    /// The dependency's own error, or Seawall's fault.
+    /// Makes the only attempt. `None`: it has no answer, and [`Call::finish`] says why.
     #[inline]
     pub async fn once<R: Fallible, Fut: Future<Output = R>>(
         &mut self,
         make: impl FnOnce() -> Fut,
         rules: &Rules<R>,
-    ) -> Result<R::Ok, CallError<R::Err>> {
-        flatten(self.attempt(make, rules).await)
+    ) -> Option<R> {
+        self.attempt(make, rules).await
     }
 
-    /// Makes attempts until one succeeds, is not worth repeating, or there is no time or budget left.
-    ///
-    /// # Errors
-    /// The dependency's own error, or Seawall's fault, of the last attempt.
+    /// Makes attempts until one succeeds, is not worth repeating, or there is no time or budget left. The answer of the
+    /// last one. `None`: it has none, and [`Call::finish`] says why.
     #[inline]
     pub async fn repeat<R: Fallible, Fut: Future<Output = R>>(
         &mut self,
         mut make: impl FnMut() -> Fut,
         rules: &Rules<R>,
-    ) -> Result<R::Ok, CallError<R::Err>> {
+    ) -> Option<R> {
         let mut made: u32 = 0;
         let mut previous = Duration::ZERO;
         loop {
             let answer = self.attempt(&mut make, rules).await;
             if self.class == Class::Success {
-                return flatten(answer);
+                return answer;
             }
             made = made.saturating_add(1);
-            let Some(delay) = self.next_delay(&answer, rules, made, &mut previous) else {
-                return flatten(answer);
+            let Some(delay) = self.next_delay(answer.as_ref(), rules, made, &mut previous) else {
+                return answer;
             };
             // What an answer holds (a connection, say) does not wait too.
             drop(answer);
-            if let Err(fault) = self.pause(delay).await {
-                return Err(CallError::Fault(fault));
+            if !self.pause(delay).await {
+                return None;
             }
         }
     }
@@ -139,10 +150,31 @@ impl<'a> Call<'a> {
         self.deadline
     }
 
-    /// Whether a fallback may answer in place of this error: not for errors that say nothing.
+    /// The error in whose place a fallback may answer: a fault, or the dependency's own, but not one that says nothing.
+    ///
+    /// # Errors
+    /// That error.
+    pub fn failed<R: Fallible>(
+        &mut self,
+        answer: Option<R>,
+    ) -> Result<Option<R>, CallError<R::Err>> {
+        match answer {
+            None => Err(CallError::Fault(self.fault())),
+            Some(answer) if self.class == Class::Failure => match answer.into_result() {
+                Ok(answer) => Ok(Some(R::from_result(Ok(answer)))),
+                Err(error) => Err(CallError::Inner(error)),
+            },
+            answered => Ok(answered),
+        }
+    }
+
+    /// Back from [`Call::failed`], where no fallback has answered.
     #[must_use]
-    pub fn may_fall_back<E>(&self, error: &CallError<E>) -> bool {
-        matches!(error, CallError::Fault(_)) || self.class == Class::Failure
+    pub fn no_fallback<R: Fallible>(error: CallError<R::Err>) -> Option<R> {
+        match error {
+            CallError::Inner(error) => Some(R::from_result(Err(error))),
+            CallError::Fault(_) => None,
+        }
     }
 
     /// Runs a fallback in what is left of the whole deadline; one that answers without waiting is
@@ -177,30 +209,37 @@ impl<'a> Call<'a> {
         answer
     }
 
+    /// Counts a call that was no plain success. `is_ok`: what its answer is, if it has one.
     #[cold]
-    pub(super) fn outcome<T, E>(
-        &self,
-        result: &Result<T, CallError<E>>,
-    ) -> (CallOutcome, Option<RejectedBy>) {
-        let fault = match result {
-            Ok(_) if self.fell_back => return (CallOutcome::Fallback, None),
+    pub(super) fn count_other(&self, is_ok: Option<bool>, took_nanos: u64) {
+        let (outcome, by) = match is_ok {
+            Some(true) if self.fell_back => (CallOutcome::Fallback, None),
             // The fallback's own error.
-            Err(CallError::Inner(_)) if self.fell_back => return (CallOutcome::Failure, None),
-            Ok(_) | Err(CallError::Inner(_)) => {
-                let outcome = match self.class {
-                    Class::Success => CallOutcome::Success,
-                    Class::Failure => CallOutcome::Failure,
-                    Class::Ignored => CallOutcome::Ignored,
-                };
-                return (outcome, None);
-            }
-            Err(CallError::Fault(fault)) => fault,
+            Some(false) if self.fell_back => (CallOutcome::Failure, None),
+            Some(_) => match self.class {
+                Class::Success => (CallOutcome::Success, None),
+                Class::Failure => (CallOutcome::Failure, None),
+                Class::Ignored => (CallOutcome::Ignored, None),
+            },
+            None => match self.no_answer {
+                NoAnswer::Rejected => (CallOutcome::Rejected, Some(self.refused_by)),
+                NoAnswer::TimedOut => (CallOutcome::TimedOut, None),
+                NoAnswer::DeadlineExceeded => (CallOutcome::DeadlineExceeded, None),
+                NoAnswer::ShutDown => (CallOutcome::Unavailable, None),
+            },
         };
-        match fault {
-            Fault::Rejected { by, .. } => (CallOutcome::Rejected, Some(*by)),
-            Fault::TimedOut { .. } => (CallOutcome::TimedOut, None),
-            Fault::DeadlineExceeded { .. } => (CallOutcome::DeadlineExceeded, None),
-            Fault::Unavailable { .. } => (CallOutcome::Unavailable, None),
+        self.method.stats.other(outcome, by, took_nanos);
+    }
+
+    /// The answer to a call that has none.
+    #[cold]
+    pub(super) fn fault(&mut self) -> Fault {
+        let dependency = self.dependency;
+        match self.no_answer {
+            NoAnswer::Rejected => dependency.rejected(self.refused_by, self.retry_after),
+            NoAnswer::TimedOut => dependency.timed_out(self.timed_out_after),
+            NoAnswer::DeadlineExceeded => dependency.deadline_exceeded(self.whole_deadline()),
+            NoAnswer::ShutDown => dependency.shut_down(),
         }
     }
 
@@ -222,13 +261,6 @@ impl<'a> Call<'a> {
         }
         Duration::from_nanos(self.fixed_deadline)
     }
-
-    /// The answer to a call whose deadline has passed.
-    #[cold]
-    pub(super) fn deadline_exceeded(&mut self) -> Fault {
-        let after = self.whole_deadline();
-        self.dependency.deadline_exceeded(after)
-    }
 }
 
 impl Drop for Call<'_> {
@@ -243,12 +275,5 @@ impl Drop for Call<'_> {
         if self.pending {
             self.dependency.unpend();
         }
-    }
-}
-
-pub(super) fn flatten<R: Fallible>(answer: Result<R, Fault>) -> Result<R::Ok, CallError<R::Err>> {
-    match answer {
-        Ok(answer) => answer.into_result().map_err(CallError::Inner),
-        Err(fault) => Err(CallError::Fault(fault)),
     }
 }

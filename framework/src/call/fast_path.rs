@@ -16,13 +16,14 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use crate::dependency::{MethodTable, Token};
 use crate::error::{CallError, Fallible, Fault, RejectedBy};
 use crate::outcome::Class;
 
 use super::attempt::Entry;
-use super::call::{Call, Rules};
+use super::call::{Call, NoAnswer, Rules};
 use super::lease::Lease;
 
 impl<'a> Call<'a> {
@@ -49,6 +50,8 @@ impl<'a> Call<'a> {
             class: Class::Failure,
             retry_after: None,
             refused_by: RejectedBy::Breaker,
+            no_answer: NoAnswer::Rejected,
+            timed_out_after: Duration::ZERO,
             reservation: None,
             pending: false,
             fell_back: false,
@@ -58,20 +61,29 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// One attempt: admission, the user's future, and its end.
+    /// One attempt: admission, the user's future, and its end. `None`: there is no answer, and `no_answer` says why.
     #[inline]
     pub(super) async fn attempt<R: Fallible, Fut: Future<Output = R>>(
         &mut self,
         make: impl FnOnce() -> Fut,
         rules: &Rules<R>,
-    ) -> Result<R, Fault> {
+    ) -> Option<R> {
         let mut lease = Lease::new(self.dependency, self.method);
         match self.enter(&mut lease) {
             Entry::Free => {}
-            Entry::Refused => return Err(self.refusal()),
-            entry => self.enter_later(entry, &mut lease).await?,
+            Entry::Refused => {
+                self.count_refusal();
+                return None;
+            }
+            entry => {
+                if !self.enter_later(entry, &mut lease).await {
+                    return None;
+                }
+            }
         }
-        self.admit(&mut lease)?;
+        if !self.admit(&mut lease) {
+            return None;
+        }
         let ended = {
             self.dispatch(&mut lease);
             self.enter_user_code(&mut lease);
@@ -105,11 +117,12 @@ impl<'a> Call<'a> {
                 } else {
                     self.end_otherwise(&mut lease, rules, &answer);
                 }
-                Ok(answer)
+                Some(answer)
             }
             Err(ended) => {
                 self.leave_user_code(&mut lease);
-                Err(self.end_unanswered(&mut lease, &ended))
+                self.end_unanswered(&mut lease, &ended);
+                None
             }
         }
     }
@@ -141,15 +154,16 @@ impl<'a> Call<'a> {
         Entry::Free
     }
 
-    /// Asks the breaker for admission, with the permit in hand.
+    /// Asks the breaker for admission, with the permit in hand. Whether it was given.
     #[inline(always)]
-    fn admit(&mut self, lease: &mut Lease<'a>) -> Result<(), Fault> {
+    fn admit(&mut self, lease: &mut Lease<'a>) -> bool {
         let dependency = self.dependency;
         // Looked at again: a shutdown waits for every call that holds a permit. Either it has seen this call's, or
         // this call sees the shutdown here.
         if !self.is_served() {
             self.return_reservation();
-            return Err(dependency.shut_down());
+            self.no_answer = NoAnswer::ShutDown;
+            return false;
         }
         let mut moved = None;
         let admitted = dependency.gate().admit(self.now, &mut moved);
@@ -161,10 +175,11 @@ impl<'a> Call<'a> {
             dependency.moved(transition);
         }
         if let Err(refused) = admitted {
-            return Err(self.refused_late(refused));
+            self.refused_late(refused);
+            return false;
         }
         match self.key {
-            None => Ok(()),
+            None => true,
             Some(key) => self.admit_by_key(lease, key),
         }
     }
@@ -198,22 +213,46 @@ impl<'a> Call<'a> {
         self.dispatched = true;
     }
 
-    /// Counts the call and returns its result. The last thing to do with a call; it is lent because moving it costs
-    /// more than counting.
+    /// Counts the call and returns its answer; of a fault, `fault_with` makes one. The last thing to do with a call; it is
+    /// lent because moving it costs more than counting.
+    #[inline]
+    pub fn finish<R: Fallible>(
+        &mut self,
+        answer: Option<R>,
+        fault_with: impl FnOnce(Fault) -> R::Err,
+    ) -> R {
+        self.count(&answer);
+        match answer {
+            Some(answer) => answer,
+            None => R::from_result(Err(fault_with(self.fault()))),
+        }
+    }
+
+    /// The same, with the fault kept apart from the dependency's own errors.
     ///
     /// # Errors
-    /// The one it is given.
+    /// The dependency's own error, or Seawall's fault, of the last attempt.
     #[inline]
-    pub fn finish<T, E>(&mut self, result: Result<T, CallError<E>>) -> Result<T, CallError<E>> {
+    pub fn finish_wrapped<R: Fallible>(
+        &mut self,
+        answer: Option<R>,
+    ) -> Result<R::Ok, CallError<R::Err>> {
+        self.count(&answer);
+        match answer {
+            Some(answer) => answer.into_result().map_err(CallError::Inner),
+            None => Err(CallError::Fault(self.fault())),
+        }
+    }
+
+    #[inline(always)]
+    fn count<R: Fallible>(&mut self, answer: &Option<R>) {
         self.over = true;
         let took = self.now.nanos_since(self.started);
         // Only an answer of the dependency itself has this class: faults and fallbacks follow failures.
         if self.class == Class::Success {
             self.method.stats.success(took);
         } else {
-            let (outcome, by) = self.outcome(&result);
-            self.method.stats.other(outcome, by, took);
+            self.count_other(answer.as_ref().map(|answer| answer.as_result().is_ok()), took);
         }
-        result
     }
 }

@@ -7,55 +7,61 @@ use std::task::Poll;
 use super::lease::Lease;
 use crate::clock::Moment;
 use crate::dependency::{Refused, Token, UnusedReservation, WaitError};
-use crate::error::{Fault, RejectedBy};
+use crate::error::RejectedBy;
 
 use super::call::Call;
 
 impl<'a> Call<'a> {
-    /// Waits until its token is valid. If the limit changes meanwhile, asks for another one.
+    /// Waits until its token is valid. If the limit changes meanwhile, asks for another one. Whether it has one.
     #[cold]
-    pub(super) async fn wait_for_token(&mut self, lease: &mut Lease<'a>) -> Result<(), Fault> {
+    pub(super) async fn wait_for_token(&mut self, lease: &mut Lease<'a>) -> bool {
         let gate = self.dependency.gate();
         loop {
             let is_replaced = || gate.is_replaced(lease.limiter());
-            self.sleep_until_start(lease.taken_for(), is_replaced).await?;
+            if !self.sleep_until_start(lease.taken_for(), is_replaced).await {
+                return false;
+            }
             if !is_replaced() {
-                return Ok(());
+                return true;
             }
             // The limit that gave this token is gone, so there is nothing to give it back to.
             lease.forget_token();
             match gate.take_token(self.key, self.now, || self.start_by().token_by) {
                 Ok(Token::Now(limiter) | Token::Paced(limiter)) => {
                     lease.hold_token(self.now, limiter);
-                    return Ok(());
+                    return true;
                 }
                 Ok(Token::At(start, limiter)) => lease.hold_token(start, limiter),
-                Err(refused) => return Err(self.dependency.refuse(refused, self.now)),
+                Err(refused) => {
+                    self.refuse(refused);
+                    return false;
+                }
             }
         }
     }
 
-    /// Waits for its reserved start by the dependency's own quota, if the policy has one.
+    /// Waits for its reserved start by the dependency's own quota, if the policy has one. `None`: refused.
     #[cold]
-    pub(super) async fn pace(&mut self) -> Result<UnusedReservation<'a>, Fault> {
+    pub(super) async fn pace(&mut self) -> Option<UnusedReservation<'a>> {
         let dependency = self.dependency;
         let quota = dependency.gate().quota();
         let reservation = match quota.pace(self.now, self.start_by().token_by) {
             Ok(reservation) => UnusedReservation::new(quota, reservation),
-            Err(refusal) => return Err(dependency.refuse(refusal.into(), self.now)),
+            Err(refusal) => {
+                self.refuse(refusal.into());
+                return None;
+            }
         };
-        if !reservation.wait().is_zero() {
-            self.sleep_until_start(self.now + reservation.wait(), || !quota.is_on()).await?;
+        if !reservation.wait().is_zero()
+            && !self.sleep_until_start(self.now + reservation.wait(), || !quota.is_on()).await
+        {
+            return None;
         }
-        Ok(reservation)
+        Some(reservation)
     }
 
-    /// Sleeps until `start`, or until `is_changed` says that there is no need to any more.
-    async fn sleep_until_start(
-        &mut self,
-        start: Moment,
-        is_changed: impl Fn() -> bool,
-    ) -> Result<(), Fault> {
+    /// Sleeps until `start`, or until `is_changed` says that there is no need to any more. Whether it goes on.
+    async fn sleep_until_start(&mut self, start: Moment, is_changed: impl Fn() -> bool) -> bool {
         let dependency = self.dependency;
         self.pend();
         let wait_error = {
@@ -86,10 +92,11 @@ impl<'a> Call<'a> {
         };
         self.now = dependency.now();
         if let Some(error) = wait_error {
-            return Err(self.wait_error(error));
+            self.wait_error(error);
+            return false;
         }
         let refused = Refused { by: RejectedBy::RateLimit, retry_after: None };
-        self.still_in_time(|call| dependency.refuse(refused, call.now))
+        self.still_in_time(|call| call.refuse(refused))
     }
 
     /// Gives back the reservation of an attempt that the dependency does not see after all.

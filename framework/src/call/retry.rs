@@ -5,17 +5,17 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::error::{Fallible, Fault};
+use crate::error::Fallible;
 use crate::outcome::Class;
 
-use super::call::{Call, Rules};
+use super::call::{Call, NoAnswer, Rules};
 
 impl Call<'_> {
     /// How long to wait before the next attempt; `None` if there is none to be made.
     #[cold]
     pub(super) fn next_delay<R: Fallible>(
         &mut self,
-        answer: &Result<R, Fault>,
+        answer: Option<&R>,
         rules: &Rules<R>,
         made: u32,
         previous: &mut Duration,
@@ -23,12 +23,16 @@ impl Call<'_> {
         if !self.is_worth_repeating(answer, rules, made) {
             return None;
         }
-        self.backoff(answer, made, previous)
+        let asked = match (answer, self.no_answer) {
+            (Some(_), _) | (None, NoAnswer::Rejected) => self.retry_after,
+            (None, _) => None,
+        };
+        self.backoff(asked, made, previous)
     }
 
     fn is_worth_repeating<R: Fallible>(
         &mut self,
-        answer: &Result<R, Fault>,
+        answer: Option<&R>,
         rules: &Rules<R>,
         made: u32,
     ) -> bool {
@@ -36,7 +40,7 @@ impl Call<'_> {
             return false;
         }
         match answer {
-            Ok(answer) => match answer.as_result() {
+            Some(answer) => match answer.as_result() {
                 // `classify` called this value a failure.
                 Ok(_) => true,
                 Err(error) => {
@@ -46,9 +50,11 @@ impl Call<'_> {
                     worth
                 }
             },
-            Err(Fault::TimedOut { .. }) => true,
-            Err(Fault::Rejected { .. }) => self.method.plan.retries_rejections(),
-            Err(Fault::DeadlineExceeded { .. } | Fault::Unavailable { .. }) => false,
+            None => match self.no_answer {
+                NoAnswer::TimedOut => true,
+                NoAnswer::Rejected => self.method.plan.retries_rejections(),
+                NoAnswer::DeadlineExceeded | NoAnswer::ShutDown => false,
+            },
         }
     }
 
@@ -59,19 +65,15 @@ impl Call<'_> {
     ///
     /// `previous` is the backoff before, and becomes this one. What others have asked for is no part of it: one long
     /// `Retry-After` would push every later backoff to its limit.
-    fn backoff<R>(
+    fn backoff(
         &self,
-        answer: &Result<R, Fault>,
+        asked: Option<Duration>,
         made: u32,
         previous: &mut Duration,
     ) -> Option<Duration> {
         let policy = self.dependency.policy();
         let retry = policy.retry();
         let unit = self.dependency.entropy().unit();
-        let asked = match answer {
-            Ok(_) => self.retry_after,
-            Err(fault) => fault.retry_after(),
-        };
         let (attempt, before) = (made - 1, *previous);
         *previous = retry.delay(attempt, before, unit);
         let delay = match asked {
@@ -87,20 +89,23 @@ impl Call<'_> {
         })
     }
 
-    /// Waits before the next attempt.
+    /// Waits before the next attempt. Whether there is to be one.
     #[cold]
-    pub(super) async fn pause(&mut self, delay: Duration) -> Result<(), Fault> {
+    pub(super) async fn pause(&mut self, delay: Duration) -> bool {
         self.pend();
         let mut sleep = self.dependency.time().sleep_until(self.now + delay);
         let dependency = self.dependency;
         let paused = poll_fn(|cx| match Pin::new(&mut sleep).poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Ok(())),
-            Poll::Pending if dependency.is_cancelled() => Poll::Ready(Err(dependency.shut_down())),
+            Poll::Ready(()) => Poll::Ready(true),
+            Poll::Pending if dependency.is_cancelled() => Poll::Ready(false),
             Poll::Pending => Poll::Pending,
         })
         .await;
         self.now = dependency.now();
-        paused?;
-        self.still_in_time(Self::deadline_exceeded)
+        if !paused {
+            self.no_answer = NoAnswer::ShutDown;
+            return false;
+        }
+        self.still_in_time(|call| call.no_answer = NoAnswer::DeadlineExceeded)
     }
 }

@@ -121,7 +121,7 @@ where
         first.map(St::Item::into_result).transpose()
     };
     let answer = call.once(attempt, rules).await;
-    let first = match call.finish(answer) {
+    let first = match call.finish_wrapped(answer) {
         Ok(first) => first.map(Ok),
         Err(CallError::Inner(error)) => Some(Err(error)),
         Err(CallError::Fault(fault)) => Some(Err(fault_with(fault))),
@@ -147,7 +147,7 @@ where
     let attempt =
         || async { Ok::<_, Infallible>(first(make, &mut rest, methods.dependency()).await) };
     let answer = call.once(attempt, &Rules::USUAL).await;
-    let first = match call.finish(answer) {
+    let first = match call.finish_wrapped(answer) {
         Ok(first) => first,
         Err(CallError::Fault(fault)) => Some(on_fault(fault)),
         Err(CallError::Inner(never)) => match never {},

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::fmt::Display;
 use std::future::Future;
 
+use crate::call::Call;
 use crate::dependency::{HeldKey, MethodTable};
 use crate::error::{CallError, Fallible, Fault};
 
@@ -77,25 +78,25 @@ pub fn cloned<T: Resend>(argument: &T) -> T {
     argument.another()
 }
 
-/// A call's result as the method's own return type, with a fault told as its error.
+/// A call's answer as the method's own return type, with a fault told as its error.
 #[must_use]
-pub fn answer<R: Fallible>(result: Result<R::Ok, CallError<R::Err>>) -> R
+#[inline]
+pub fn answer<R: Fallible>(call: &mut Call<'_>, answer: Option<R>) -> R
 where
     R::Err: TakesFault,
 {
-    answer_with(result, R::Err::take_fault)
+    call.finish(answer, R::Err::take_fault)
 }
 
-/// A call's result as the method's own return type, with a fault told by `fault_with`.
+/// A call's answer as the method's own return type, with a fault told by `fault_with`.
 #[must_use]
+#[inline]
 pub fn answer_with<R: Fallible>(
-    result: Result<R::Ok, CallError<R::Err>>,
+    call: &mut Call<'_>,
+    answer: Option<R>,
     fault_with: impl FnOnce(Fault) -> R::Err,
 ) -> R {
-    R::from_result(result.map_err(|error| match error {
-        CallError::Inner(error) => error,
-        CallError::Fault(fault) => fault_with(fault),
-    }))
+    call.finish(answer, fault_with)
 }
 
 /// The future of a method that answers with no `Result`, as one that never fails.
@@ -105,11 +106,13 @@ pub async fn certain<F: Future>(answer: F) -> Result<F::Output, Infallible> {
 
 /// The answer of such a method; of a fault, `on_fault` makes one.
 #[must_use]
+#[inline]
 pub fn answer_or<T>(
-    result: Result<T, CallError<Infallible>>,
+    call: &mut Call<'_>,
+    answer: Option<Result<T, Infallible>>,
     on_fault: impl FnOnce(Fault) -> T,
 ) -> T {
-    match result {
+    match call.finish_wrapped(answer) {
         Ok(answer) => answer,
         Err(CallError::Fault(fault)) => on_fault(fault),
         Err(CallError::Inner(never)) => match never {},

@@ -51,20 +51,24 @@ pub(super) struct Refusals {
 }
 
 impl Refusals {
-    /// Counts a refusal by this guard. The dependency's name, to answer with; and if the refusal is to be told of, how
-    /// many have gone untold since the last one.
+    /// Counts a refusal by this guard. If it is to be told of, how many have gone untold since the last one.
     #[inline]
-    pub(super) fn count(
-        &self,
-        name: &DependencyName,
-        by: RejectedBy,
-        now: Moment,
-    ) -> (&DependencyName, Option<u64>) {
+    pub(super) fn count(&self, name: &DependencyName, by: RejectedBy, now: Moment) -> Option<u64> {
+        self.stripe(name).counts[by.index()].fetch_add(1, Ordering::Relaxed);
+        self.samplers[by.index()].tell_of(|| self.total(by), now)
+    }
+
+    /// The dependency's name, to answer a refused call with.
+    #[inline]
+    pub(super) fn name(&self, name: &DependencyName) -> &DependencyName {
+        &self.stripe(name).name
+    }
+
+    #[inline]
+    fn stripe(&self, name: &DependencyName) -> &Stripe {
         let stripes = self.stripes.get_or_init(|| Self::stripes(name));
         // In bounds: the count is a power of two.
-        let stripe = &stripes[thread_number() & (stripes.len() - 1)];
-        stripe.counts[by.index()].fetch_add(1, Ordering::Relaxed);
-        (&stripe.name, self.samplers[by.index()].tell_of(|| self.total(by), now))
+        &stripes[thread_number() & (stripes.len() - 1)]
     }
 
     #[cold]

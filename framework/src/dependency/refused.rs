@@ -6,20 +6,24 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::dependency::method::Method;
 use crate::dependency::refusals::Refused;
-use crate::error::{Fault, UnavailableCause};
+use crate::error::{Fault, RejectedBy, UnavailableCause};
 use crate::event::Event;
 use crate::outcome::Outcome;
 
 use super::shared::Dependency;
 
 impl Dependency {
+    /// Counts an attempt that a guard refused, and tells of it now and then.
     #[cold]
-    pub(crate) fn refuse(&self, refused: Refused, now: Moment) -> Fault {
-        let Refused { by, retry_after } = refused;
-        let (name, told) = self.refusals.count(self.name(), by, now);
-        if let Some(unreported) = told {
+    pub(crate) fn count_refusal(&self, refused: Refused, now: Moment) {
+        if let Some(unreported) = self.refusals.count(self.name(), refused.by, now) {
             self.tell_refused(refused, unreported, now);
         }
+    }
+
+    #[cold]
+    pub(crate) fn rejected(&self, by: RejectedBy, retry_after: Option<Duration>) -> Fault {
+        let name = self.refusals.name(self.name());
         Fault::Rejected { dependency: Arc::clone(name), by, retry_after }
     }
 

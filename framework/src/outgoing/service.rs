@@ -137,8 +137,8 @@ where
         };
         let answer = match answer {
             // It is counted when its last word has come.
-            Ok(answered) if answered.goes_on() => return Ok(answered.into_response()),
-            answer => call.finish(answer),
+            Some(Ok(answered)) if answered.goes_on() => return Ok(answered.into_response()),
+            answer => call.finish_wrapped(answer),
         };
         match answer {
             Ok(answered) => Ok(answered.into_response()),

@@ -73,7 +73,7 @@ impl Calls {
     {
         let mut call = Call::begin(&self.methods, self.methods.index_or_last(method));
         let answer = call.once(make, &Rules::USUAL).await;
-        call.finish(answer)
+        call.finish_wrapped(answer)
     }
 
     /// The same for what does no harm when it is done twice: attempted again as the policy says.
@@ -91,7 +91,7 @@ impl Calls {
     {
         let mut call = Call::begin(&self.methods, self.methods.index_or_last(method));
         let answer = call.repeat(make, &Rules::USUAL).await;
-        call.finish(answer)
+        call.finish_wrapped(answer)
     }
 }
 

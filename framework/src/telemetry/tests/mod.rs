@@ -85,7 +85,7 @@ impl Driven {
             },
             &Rules::USUAL,
         ));
-        let _: Result<u32, CallError<()>> = call.finish(answer);
+        let _: Result<u32, CallError<()>> = call.finish_wrapped(answer);
     }
 
     #[cfg(feature = "prometheus")]
@@ -110,7 +110,7 @@ impl Driven {
                 }
             }
         };
-        let _: Result<i32, CallError<()>> = call.finish(answer);
+        let _: Result<i32, CallError<()>> = call.finish_wrapped(answer);
     }
 
     /// Fails until the breaker opens.

@@ -50,9 +50,7 @@ pub(super) fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> 
     let attempts = attempts(context, method, output, &locals);
     let fallback =
         method.call.fallback.as_ref().map(|path| fallback(context, method, path, output, &locals));
-    let here = context.support_at(output.span());
-    let finish = quote_spanned!(output.span()=> #here::Call::finish(&mut #call, #result));
-    let answer = answer(context, method, output, result);
+    let answer = answer(context, method, output, &locals);
     let (key, by_key) = key(context, method, &locals).unzip();
     quote! {
         let #link = &#held;
@@ -62,7 +60,6 @@ pub(super) fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> 
         #by_key
         let #result = #attempts;
         #fallback
-        let #result = #finish;
         #answer
     }
 }
@@ -297,38 +294,44 @@ fn fallback(
         #here::Call::fall_back::<#output, _>(&mut #call, || #path(#service, &#error, #args)).await
     };
     quote! {
-        let #result = match #result {
-            ::core::result::Result::Err(#error) if #call.may_fall_back(&#error) => {
+        let #result = match #support::Call::failed::<#output>(&mut #call, #result) {
+            ::core::result::Result::Err(#error) => {
                 let #answer = #asked;
                 match #answer {
-                    ::core::option::Option::Some(#answer) => {
-                        #support::Fallible::into_result(#answer).map_err(#support::CallError::Inner)
-                    }
-                    ::core::option::Option::None => ::core::result::Result::Err(#error),
+                    ::core::option::Option::None => #support::Call::no_fallback::<#output>(#error),
+                    #answer => #answer,
                 }
             }
-            #result => #result,
+            ::core::result::Result::Ok(#result) => #result,
         };
     }
 }
 
 /// From Seawall's result to what the caller was promised.
-fn answer(context: &Context<'_>, method: &Method, output: &Type, result: &Ident) -> TokenStream {
+fn answer(
+    context: &Context<'_>,
+    method: &Method,
+    output: &Type,
+    Locals { call, result, .. }: &Locals,
+) -> TokenStream {
     let options = &context.model.options;
     if options.wrapped.is_some() {
-        return quote!(#result);
+        let support = context.support_at(output.span());
+        return quote_spanned!(output.span()=> #support::Call::finish_wrapped(&mut #call, #result));
     }
     if let Some(path) = context.on_fault(method) {
         let support = context.support_at(path.span());
-        return quote_spanned!(path.span()=> #support::answer_or::<#output>(#result, #path));
+        return quote_spanned!(path.span()=> #support::answer_or::<#output>(&mut #call, #result, #path));
     }
     // Where the type is not a `Result`, or its error cannot be made of a `Fault`, the complaint
     // belongs at the type.
     let span = output.span();
     let support = context.support_at(span);
     match context.fault_with(method) {
-        Some(path) => quote_spanned!(span=> #support::answer_with::<#output>(#result, #path)),
-        None => quote_spanned!(span=> #support::answer::<#output>(#result)),
+        Some(path) => {
+            quote_spanned!(span=> #support::answer_with::<#output>(&mut #call, #result, #path))
+        }
+        None => quote_spanned!(span=> #support::answer::<#output>(&mut #call, #result)),
     }
 }
 
