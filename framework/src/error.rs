@@ -91,7 +91,6 @@ impl fmt::Display for Hint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-#[repr(u64)]
 pub enum RejectedBy {
     /// The circuit breaker is open, or half-open with all its probes out.
     Breaker,
@@ -146,7 +145,6 @@ impl fmt::Display for RejectedBy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-#[repr(u64)]
 pub enum UnavailableCause {
     /// Seawall is shutting down, or has.
     ShutDown,

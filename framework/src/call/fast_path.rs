@@ -8,7 +8,8 @@
 //!   does not wait has a small one.
 //! - **Nothing is moved after it was written.** A copy of several words reads them with one wide load, which has to
 //!   wait until the narrow stores before it have left the store buffer. So a [`Lease`] is filled in place, a
-//!   [`Call`] is lent and not moved, and enums on this path have no payload beside their tag.
+//!   [`Call`] is lent and not moved, and enums on this path have no payload beside their tag. Why a call has no answer is
+//!   noted in it, and becomes a [`Fault`] at its end.
 //! - **Whatever is rare is a function of its own**, marked `#[cold]` or `#[inline(never)]` and called last. Locked
 //!   instructions wait for every store before them, so a saved register more costs several nanoseconds.
 //! - **Counters are striped** by thread, and a success writes two of them: a latency bucket and the sum.
