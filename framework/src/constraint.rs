@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::error::debug_as_display;
+
 /// One setting with a value it cannot have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -22,8 +24,8 @@ impl fmt::Display for InvalidSetting {
     }
 }
 
-/// Everything that is wrong with a group of settings, all of it at once.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+/// Everything that is wrong with a group of settings, all of it at once. Its `Debug` is its message.
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct InvalidSettings(Vec<InvalidSetting>);
 
 impl InvalidSettings {
@@ -51,6 +53,12 @@ impl fmt::Display for InvalidSettings {
             setting.fmt(f)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for InvalidSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug_as_display(self, f)
     }
 }
 

@@ -75,6 +75,21 @@ impl Fault {
     }
 }
 
+/// The `Debug` of errors that `main` returns: `fn main() -> Result<(), StartError>` prints that, and its reader wants the
+/// message and its causes, and not the fields of a struct.
+pub(crate) fn debug_as_display(
+    error: &dyn std::error::Error,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    write!(f, "{error}")?;
+    let mut source = error.source();
+    while let Some(cause) = source {
+        write!(f, ": {cause}")?;
+        source = cause.source();
+    }
+    Ok(())
+}
+
 struct Hint(Option<Duration>);
 
 impl fmt::Display for Hint {

@@ -1,5 +1,7 @@
 //! Names, handles and threads: who keeps what alive, and what ends when they are gone.
 
+use std::io::{Read, Write};
+
 use seawall::actor::Control;
 use seawall::prelude::*;
 use seawall_tests::{Api, ApiClient, Scripted, block_on, eventually, ready};
@@ -160,4 +162,55 @@ fn threads_end_with_the_last_holder() {
     assert_eq!(supervision_threads(), 20);
     drop(many);
     eventually("all threads end", || supervision_threads() == 0);
+}
+
+#[test]
+fn a_page_for_the_applications_own_route_is_the_page_that_is_served() {
+    let alone = start();
+    assert!(alone.metrics_address().is_none());
+    let client = spawn(&alone, "api").unwrap();
+    let ok = |page: &str| {
+        let ok = r#"seawall_calls_total{dependency="api",method="write",outcome="success"}"#;
+        let line = page.lines().find_map(|line| line.strip_prefix(ok));
+        line.map(|count| count.trim().to_owned())
+    };
+    assert_eq!(ok(&alone.render_metrics()).as_deref(), Some("0"), "{}", alone.render_metrics());
+    ready(client.write("")).unwrap();
+    assert_eq!(ok(&alone.render_metrics()).as_deref(), Some("1"));
+
+    let seawall = Seawall::builder().time(Time::manual()).prometheus("127.0.0.1:0");
+    let served = seawall.start().unwrap();
+    let client = spawn(&served, "api").unwrap();
+    ready(client.write("")).unwrap();
+    let mut stream = std::net::TcpStream::connect(served.metrics_address().unwrap()).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert_eq!(body, served.render_metrics());
+}
+
+#[test]
+fn a_main_that_returns_our_errors_prints_messages_and_not_structs() {
+    let shown = |error: &dyn std::fmt::Debug| format!("Error: {error:?}");
+    let policy = "[pay]\ntimout = \"1s\"\n";
+    let error = Seawall::builder().policy_text("pay.toml", policy).start().unwrap_err();
+    let message = format!("Error: {error}");
+    assert_eq!(shown(&error), message);
+    assert!(message.contains("pay.toml:2:1") && message.contains("timeout"), "{message}");
+    let error = Seawall::builder().prometheus("here").start().unwrap_err();
+    let message = shown(&error);
+    assert!(message.starts_with("Error: cannot serve metrics on `here`: "), "with why: {message}");
+    let error = Policy::builder().timeout(secs(9)).deadline(secs(1)).build().unwrap_err();
+    assert_eq!(shown(&error), format!("Error: {error}"));
+    let error = seawall::limit::Config::token_bucket(0, 1.0).unwrap_err();
+    assert_eq!(shown(&error), format!("Error: {error}"));
+    let (seawall, name) = (start(), "x".repeat(200));
+    let error = spawn(&seawall, &name).unwrap_err();
+    assert_eq!(shown(&error), format!("Error: {error}"));
+    assert_eq!(
+        shown(&seawall.reload().unwrap_err()),
+        "Error: there is no policy file to read \
+         again: Seawall was started without `policy_file`"
+    );
 }

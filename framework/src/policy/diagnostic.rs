@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::error::debug_as_display;
+
 /// The most mistakes that are written out; the rest is counted.
 const MAX_SHOWN: usize = 100;
 /// The most mistakes that are gathered from each of syntax, keys and values, and contradictions: a
@@ -81,8 +83,8 @@ impl Mistake {
     }
 }
 
-/// A policy file that cannot be used.
-#[derive(Clone, Debug)]
+/// A policy file that cannot be used. Its `Debug` is its message.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum PolicyFileError {
     /// It cannot be read.
@@ -149,6 +151,12 @@ impl fmt::Display for PolicyFileError {
                 }
             }
         }
+    }
+}
+
+impl fmt::Debug for PolicyFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug_as_display(self, f)
     }
 }
 

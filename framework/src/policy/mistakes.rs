@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::parts::IntoConfig;
 use super::settings::{MAX_DURATION, MIN_DURATION, MethodPolicy, Policy};
 use crate::constraint::InvalidSetting;
+use crate::error::debug_as_display;
 use crate::{limit, retry};
 
 /// The most memory that the windows of all keys of a dependency may take: 1 GiB.
@@ -40,8 +41,8 @@ impl fmt::Display for PolicyMistake {
     }
 }
 
-/// Everything that is wrong with a policy, all of it at once. Never empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Everything that is wrong with a policy, all of it at once. Never empty. Its `Debug` is its message.
+#[derive(Clone, PartialEq, Eq)]
 pub struct InvalidPolicy(Vec<PolicyMistake>);
 
 impl InvalidPolicy {
@@ -61,6 +62,12 @@ impl fmt::Display for InvalidPolicy {
             mistake.fmt(f)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for InvalidPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug_as_display(self, f)
     }
 }
 

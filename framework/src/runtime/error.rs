@@ -1,14 +1,17 @@
 //! Why Seawall could not be started.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::actor::SupervisionError;
 use crate::constraint::InvalidSettings;
+use crate::error::debug_as_display;
 use crate::policy::PolicyFileError;
 
-/// Seawall could not be started. Nothing was.
-#[derive(Debug, thiserror::Error)]
+/// Seawall could not be started. Nothing was. Its `Debug` is its message with the causes, so that a `main` that returns it
+/// prints what is wrong.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// The policy file cannot be read, or something in it is wrong: everything that is, is listed.
@@ -38,6 +41,12 @@ pub enum StartError {
     /// Supervision could not be started.
     #[error(transparent)]
     Supervision(#[from] SupervisionError),
+}
+
+impl fmt::Debug for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug_as_display(self, f)
+    }
 }
 
 fn in_directory(directory: Option<&Path>) -> String {

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+#[cfg(feature = "prometheus")]
+use std::sync::OnceLock;
 
 use crate::actor::{ActorHandle, Job};
 #[cfg(feature = "prometheus")]
@@ -15,6 +17,9 @@ use super::registry::Registry;
 pub(super) struct Exporting {
     #[cfg(feature = "prometheus")]
     server: Option<Server>,
+    /// Made by the first page that is asked for; the server's pages are of the same.
+    #[cfg(feature = "prometheus")]
+    exporter: Arc<OnceLock<Exporter>>,
     /// Held so that it goes on; its thread is the supervision's.
     pub(super) publisher: Option<ActorHandle<Job>>,
 }
@@ -26,14 +31,18 @@ impl Exporting {
         registry: &Arc<Registry>,
     ) -> Result<Self, StartError> {
         let Some(address) = address else { return Ok(Self::default()) };
-        let exporter = Exporter::new();
-        let registry = Arc::clone(registry);
-        let render = move || exporter.render(registry.dependencies());
+        let exporter = Arc::<OnceLock<Exporter>>::default();
+        let (served, registry) = (Arc::clone(&exporter), Arc::clone(registry));
+        let render = move || served.get_or_init(Exporter::new).render(registry.dependencies());
         // The address is somebody's text: `bind` says what is wrong with it.
         match Server::bind(&*address, render) {
-            Ok(server) => Ok(Self { server: Some(server), ..Self::default() }),
+            Ok(server) => Ok(Self { server: Some(server), exporter, ..Self::default() }),
             Err(source) => Err(StartError::Metrics { address, source }),
         }
+    }
+
+    pub(super) fn render(&self, registry: &Registry) -> String {
+        self.exporter.get_or_init(Exporter::new).render(registry.dependencies())
     }
 
     pub(super) fn address(&self) -> Option<SocketAddr> {

@@ -1,8 +1,10 @@
 //! Other policies while calls go on.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::error::debug_as_display;
 use crate::policy::{Policy, PolicyFile, PolicyFileError};
 use crate::sync::Mutex;
 
@@ -21,8 +23,8 @@ pub struct Reloaded {
     pub unknown_methods: Vec<String>,
 }
 
-/// The policies could not be read again. Everything goes on by the ones that there were.
-#[derive(Clone, Debug, thiserror::Error)]
+/// The policies could not be read again. Everything goes on by the ones that there were. Its `Debug` is its message.
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReloadError {
     /// Seawall was not started with a policy file, so there is nothing to read again.
@@ -44,6 +46,12 @@ pub enum ReloadError {
         /// The sections of spawned dependencies; all that there were, if none is left.
         sections: Vec<String>,
     },
+}
+
+impl fmt::Debug for ReloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug_as_display(self, f)
+    }
 }
 
 fn listed(sections: &[String]) -> String {
