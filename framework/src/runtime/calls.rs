@@ -8,7 +8,8 @@ use crate::call::{Call, Rules};
 use crate::dependency::{MethodSpec, MethodTable};
 use crate::error::{CallError, Fallible};
 
-use super::seawall::{Seawall, SpawnError};
+use super::error::SpawnError;
+use super::seawall::Seawall;
 
 /// The method of names that were not declared.
 pub const OTHER: &str = "other";

@@ -1,4 +1,4 @@
-//! Why Seawall could not be started.
+//! Why Seawall could not be started, and why a dependency could not be spawned.
 
 use std::fmt;
 use std::io;
@@ -51,4 +51,44 @@ impl fmt::Debug for StartError {
 
 fn in_directory(directory: Option<&Path>) -> String {
     directory.map(|directory| format!(" in `{}`", directory.display())).unwrap_or_default()
+}
+
+/// A dependency could not be spawned. Its `Debug` is its message.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// There is a dependency of this name, and somebody still holds a client of it.
+    #[error(
+        "dependency `{name}` is already spawned; for a second trait on it use `Seawall::client`, for a second client clone the first"
+    )]
+    AlreadySpawned {
+        /// The name.
+        name: String,
+    },
+    /// There is no dependency of this name to make a second client of.
+    #[error("dependency `{name}` is not spawned: spawn it before asking for a second client of it")]
+    NotSpawned {
+        /// The name.
+        name: String,
+    },
+    /// The name cannot be a dependency's.
+    #[error(
+        "`{name}` cannot name a dependency: a name has 1 to 128 bytes and no control characters"
+    )]
+    BadName {
+        /// The name.
+        name: String,
+    },
+    /// Seawall is shutting down, or has.
+    #[error("dependency `{name}` cannot be spawned: seawall is shutting down")]
+    ShutDown {
+        /// The name.
+        name: String,
+    },
+}
+
+impl fmt::Debug for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug_as_display(self, f)
+    }
 }

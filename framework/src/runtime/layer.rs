@@ -10,7 +10,8 @@ use crate::outcome::Class;
 use crate::outgoing::{OutgoingLayer, RequestHead, ResponseStatus, SentOnce, Settings};
 
 use super::calls::OTHER;
-use super::seawall::{Seawall, SpawnError};
+use super::error::SpawnError;
+use super::seawall::Seawall;
 
 impl Seawall {
     /// Guards around a client that is a `tower::Service`: hyper's, reqwest's, a channel of tonic's. The page of

@@ -21,9 +21,9 @@ pub use builder::Builder;
 pub use calls::{Calls, OTHER};
 pub use dependency::DependencyHandle;
 pub use drained::{Drained, ShutdownReport};
-pub use error::StartError;
+pub use error::{SpawnError, StartError};
 pub use history::FileStore;
 #[cfg(feature = "tower")]
 pub use layer::LayerBuilder;
 pub use reload::{ReloadError, Reloaded};
-pub use seawall::{Seawall, SpawnError};
+pub use seawall::Seawall;

@@ -11,7 +11,7 @@ use crate::client::{Exclusive, Link, Proxy};
 use crate::clock::Moment;
 use crate::dependency::{Dependency, MethodTable, Snapshot};
 use crate::entropy::Entropy;
-use crate::error::{DependencyName, debug_as_display};
+use crate::error::DependencyName;
 use crate::event::Observer;
 use crate::policy::PolicyFile;
 use crate::telemetry::EventStream;
@@ -20,6 +20,7 @@ use crate::time::Time;
 use super::builder::Builder;
 use super::dependency::DependencyHandle;
 use super::drained::ShutdownReport;
+use super::error::SpawnError;
 use super::events::Broadcast;
 use super::exporting::Exporting;
 use super::history::Keeper;
@@ -30,46 +31,6 @@ use super::warnings::Warnings;
 
 /// Longest name a dependency may have, in bytes: names become metric labels.
 const MAX_NAME: usize = 128;
-
-/// A dependency could not be spawned. Its `Debug` is its message.
-#[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SpawnError {
-    /// There is a dependency of this name, and somebody still holds a client of it.
-    #[error(
-        "dependency `{name}` is already spawned; for a second trait on it use `Seawall::client`, for a second client clone the first"
-    )]
-    AlreadySpawned {
-        /// The name.
-        name: String,
-    },
-    /// There is no dependency of this name to make a second client of.
-    #[error("dependency `{name}` is not spawned: spawn it before asking for a second client of it")]
-    NotSpawned {
-        /// The name.
-        name: String,
-    },
-    /// The name cannot be a dependency's.
-    #[error(
-        "`{name}` cannot name a dependency: a name has 1 to 128 bytes and no control characters"
-    )]
-    BadName {
-        /// The name.
-        name: String,
-    },
-    /// Seawall is shutting down, or has.
-    #[error("dependency `{name}` cannot be spawned: seawall is shutting down")]
-    ShutDown {
-        /// The name.
-        name: String,
-    },
-}
-
-impl fmt::Debug for SpawnError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug_as_display(self, f)
-    }
-}
 
 /// A running Seawall: dependencies, their supervision, their metrics.
 ///
