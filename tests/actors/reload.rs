@@ -20,9 +20,11 @@ fn world(script: impl IntoIterator<Item = Step>) -> World {
 }
 
 fn put_under(world: &World, policy: seawall::policy::Builder) {
-    assert!(world.handle.set_policy(policy.build().unwrap()));
+    let policy = policy.build().unwrap();
+    let changes = world.handle.policy().changes(&policy).into();
+    assert!(world.handle.set_policy(policy));
     let (at, dependency) = (world.seawall.now(), "api".into());
-    assert_eq!(world.event(), Event::Reloaded { at, dependency });
+    assert_eq!(world.event(), Event::Reloaded { at, dependency, changes });
 }
 
 #[test]
@@ -397,4 +399,13 @@ fn names_misspelt_in_the_file_are_told_with_the_name_that_is_meant() {
     assert_eq!(reloaded.unknown_methods, ["pay.methods.wirte"]);
     time.advance(secs(300));
     assert!(events.try_recv().is_err(), "each is told once");
+}
+
+#[test]
+fn a_reload_says_what_has_changed_setting_by_setting() {
+    let world = world([]);
+    let more = base().timeout(secs(2)).bulkhead(permits(3));
+    assert!(world.handle.set_policy(more.build().unwrap()));
+    let Event::Reloaded { changes, .. } = world.event() else { unreachable!("nothing before it") };
+    assert_eq!(*changes, ["bulkhead.max_concurrent: 2 -> 3", "timeout: 1s -> 2s"]);
 }

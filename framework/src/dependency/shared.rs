@@ -210,10 +210,9 @@ impl Dependency {
         self.signals.raise(Signal::Moved);
     }
 
-    /// Goes by another policy from now on, in every client. Breaker state and counts, orders by hand,
-    /// permits that are out and everybody in line are kept; calls under way go on by what they began with,
-    /// but for a timeout that has not begun to run. Of a rate limit that changes, what was spent stays spent; a
-    /// retry budget that changes begins anew.
+    /// Goes by another policy from now on, in every client. Breaker state and counts, orders by hand, permits that are out and
+    /// calls that wait are kept. Calls under way go on by what they began with, but for a timeout that has not begun to run.
+    /// Of a rate limit that changes, what was spent stays spent; a retry budget that changes begins anew.
     ///
     /// False: it is the policy that it had.
     pub fn reload(&self, policy: Policy) -> bool {
@@ -238,7 +237,8 @@ impl Dependency {
         self.learn();
         wakers.wake();
         moved.into_iter().for_each(|transition| self.moved(transition));
-        self.tell(&Event::Reloaded { at: self.now(), dependency: Arc::clone(&self.name) });
+        let (dependency, changes) = (Arc::clone(&self.name), before.changes(&policy).into());
+        self.tell(&Event::Reloaded { at: self.now(), dependency, changes });
         // Its actor may have to look at another time.
         self.signals.raise(Signal::Moved);
         true

@@ -210,6 +210,8 @@ pub enum Event {
         at: Moment,
         /// Whose.
         dependency: DependencyName,
+        /// What is different, setting by setting: `Policy::changes`.
+        changes: Arc<[String]>,
     },
     /// The policy has settings for a method that no trait on the dependency has: a name misspelt, perhaps. Told once, when
     /// the dependency is spawned or its policy reloaded.

@@ -48,8 +48,9 @@ impl Observer for Tracing {
                 let (dependency, command) = (&**dependency, command.as_str());
                 tracing::info!(target: "seawall", dependency, command, "an operator command was executed");
             }
-            Event::Reloaded { dependency, .. } => {
-                tracing::info!(target: "seawall", dependency = &**dependency, "policy reloaded");
+            Event::Reloaded { dependency, changes, .. } => {
+                let (dependency, changes) = (&**dependency, changes.join(", "));
+                tracing::info!(target: "seawall", dependency, changes, "policy reloaded");
             }
             Event::UnknownMethod { dependency, method, nearest, .. } => {
                 let (dependency, nearest) = (&**dependency, nearest.as_deref());

@@ -15,7 +15,11 @@ use crate::telemetry::{EventStream, Events, TryRecvError};
 
 /// The event of this number.
 fn event(number: u64) -> Event {
-    Event::Reloaded { at: Moment::from_nanos(number), dependency: "payments".into() }
+    Event::Reloaded {
+        at: Moment::from_nanos(number),
+        dependency: "payments".into(),
+        changes: [].into(),
+    }
 }
 
 fn number(event: &Event) -> u64 {
