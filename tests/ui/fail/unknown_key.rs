@@ -8,6 +8,8 @@ trait Payments {
     async fn history(&self) -> io::Result<()>;
     #[call(some::path = 1)]
     async fn charge(&self) -> io::Result<()>;
+    #[call(deadline = "2s", max_concurrent = 5, client = Name, colour = "red")]
+    async fn refund(&self) -> io::Result<()>;
 }
 
 fn main() {}

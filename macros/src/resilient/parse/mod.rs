@@ -1,5 +1,6 @@
 //! Tokens into a [`Model`]. A mistake is noted and the rest read on.
 
+mod meant;
 mod options;
 mod values;
 
@@ -13,7 +14,7 @@ use syn::{
 };
 
 pub(crate) use options::options;
-use values::{Keys, attempts, duration, flag, list, metas, path, string};
+use values::{Keys, OF_CALL, OF_RESILIENT, attempts, duration, flag, list, metas, path, string};
 
 use super::boxing::Boxing;
 use super::errors::Errors;
@@ -183,22 +184,7 @@ fn passing(ty: &Type) -> Passing {
 /// Takes every `#[call(…)]` out of `attrs` and reads it.
 fn call(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> CallOptions {
     let mut call = CallOptions::default();
-    let known = &[
-        "idempotent",
-        "timeout",
-        "slow_call",
-        "retry",
-        "retry_after",
-        "quota",
-        "fallback",
-        "classify",
-        "key",
-        "skip",
-        "future",
-        "on_fault",
-        "fault_with",
-    ];
-    let mut keys = Keys::new("call", known);
+    let mut keys = Keys::new("call", OF_CALL).or_of("resilient", OF_RESILIENT);
     let (ours, theirs) = std::mem::take(attrs)
         .into_iter()
         .partition(|attr: &Attribute| attr.path().is_ident("call"));
@@ -218,7 +204,7 @@ fn call(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> CallOptions {
         let metas = match attr.meta {
             Meta::List(list) if !list.tokens.is_empty() => metas(list.tokens, errors),
             other => {
-                let known = list(known);
+                let known = list(OF_CALL);
                 errors.over(other, format!("`call` says nothing here; it takes {known}"));
                 continue;
             }

@@ -3,30 +3,10 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::{ExprPath, Ident, Meta, Path, parse_quote};
 
-use super::values::{Keys, flag, metas, path, paths, string};
+use super::values::{Keys, OF_CALL, OF_RESILIENT, flag, metas, path, paths, string};
 use super::{CLASSIFY, ON_FAULT, QUOTA, RETRY_AFTER};
 use crate::resilient::errors::Errors;
 use crate::resilient::model::{Options, Sharing};
-
-const KNOWN: &[&str] = &[
-    "errors",
-    "fault_with",
-    "on_fault",
-    "inherent",
-    "clone",
-    "exclusive",
-    "part",
-    "with",
-    "markers",
-    "remote",
-    "dyn",
-    "boxed_by",
-    "classify",
-    "retry_after",
-    "quota",
-    "client",
-    "crate",
-];
 
 /// Reads the attribute's arguments.
 pub(crate) fn options(args: TokenStream, errors: &mut Errors) -> Options {
@@ -48,7 +28,7 @@ pub(crate) fn options(args: TokenStream, errors: &mut Errors) -> Options {
         client: None,
         root: parse_quote!(::seawall),
     };
-    let mut keys = Keys::new("resilient", KNOWN);
+    let mut keys = Keys::new("resilient", OF_RESILIENT).or_of("call", OF_CALL);
     for meta in metas(readable(args), errors) {
         if let Some(key) = keys.admit(&meta, errors)
             && !answers(&mut options, &key, &meta, errors)

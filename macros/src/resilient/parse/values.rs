@@ -8,18 +8,63 @@ use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::{Expr, ExprLit, ExprPath, Ident, Lit, LitStr, Meta, Path, Token};
 
+use super::meant::meant;
 use crate::resilient::errors::Errors;
+
+/// The keys of `#[resilient]`.
+pub(super) const OF_RESILIENT: &[&str] = &[
+    "errors",
+    "fault_with",
+    "on_fault",
+    "inherent",
+    "clone",
+    "exclusive",
+    "part",
+    "with",
+    "markers",
+    "remote",
+    "dyn",
+    "boxed_by",
+    "classify",
+    "retry_after",
+    "quota",
+    "client",
+    "crate",
+];
+/// The keys of `#[call]`.
+pub(super) const OF_CALL: &[&str] = &[
+    "idempotent",
+    "timeout",
+    "slow_call",
+    "retry",
+    "retry_after",
+    "quota",
+    "fallback",
+    "classify",
+    "key",
+    "skip",
+    "future",
+    "on_fault",
+    "fault_with",
+];
 
 /// The keys of one attribute: each known, each given once.
 pub(super) struct Keys {
     place: &'static str,
     known: &'static [&'static str],
+    /// Another attribute, and its keys.
+    elsewhere: (&'static str, &'static [&'static str]),
     seen: Vec<Ident>,
 }
 
 impl Keys {
     pub(super) fn new(place: &'static str, known: &'static [&'static str]) -> Self {
-        Self { place, known, seen: Vec::new() }
+        Self { place, known, elsewhere: ("", &[]), seen: Vec::new() }
+    }
+
+    /// Says so, if a key belongs to that attribute.
+    pub(super) fn or_of(self, attribute: &'static str, known: &'static [&'static str]) -> Self {
+        Self { elsewhere: (attribute, known), ..self }
     }
 
     /// The key of `meta`, unless it is unknown or has been seen before.
@@ -27,7 +72,13 @@ impl Keys {
         let key = meta.path().get_ident().map(IdentExt::unraw);
         let Some(key) = key.filter(|key| self.known.iter().any(|known| key == known)) else {
             let (place, known) = (self.place, list(self.known));
-            errors.over(meta.path(), format!("unknown key; `{place}` takes {known}"));
+            let key = meta.path().get_ident().map(|key| key.unraw().to_string());
+            let meant = key.and_then(|key| meant(&key, self.known, self.elsewhere));
+            let message = match meant {
+                Some(meant) => format!("unknown key: {meant} (`{place}` takes {known})"),
+                None => format!("unknown key; `{place}` takes {known}"),
+            };
+            errors.over(meta.path(), message);
             return None;
         };
         if self.seen.contains(&key) {
