@@ -476,6 +476,21 @@ fn switched_off_in_the_policy_a_key_means_nothing() {
 }
 
 #[test]
+fn the_breaker_that_keys_share_moves_on_though_nobody_calls() {
+    let world = World::new(base().keyed(keys().max_keys(1)));
+    let _busy = {
+        world.fleet().set("a", Does::Hang);
+        Task::pending(world.client.get("a"))
+    };
+    world.trip("b");
+    let open = || (world.keys().open, world.keys().overflow);
+    assert_eq!(open(), (0, State::Open), "only the shared one: the other key is busy, and well");
+    // It opens for 5 s, and is looked at every second.
+    world.time.advance(secs(6));
+    eventually("it is looked at", || open() == (0, State::HalfOpen));
+}
+
+#[test]
 fn keys_beyond_the_bound_or_too_long_share_a_breaker() {
     let world = World::new(base().keyed(keys().max_keys(2)));
     world.trip("a");
