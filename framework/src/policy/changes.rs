@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use toml::{Table, Value};
+use serde_json::{Map, Value};
 
 use super::settings::Policy;
 
@@ -53,41 +53,40 @@ impl Policy {
 /// Every setting that has a value, by its name in the policy file.
 fn settings(policy: &Policy) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    // A policy is plain data, so it can be a table.
-    if let Ok(table) = Table::try_from(policy) {
-        flatten("", &table, &mut found);
+    // A policy is plain data under names, so it is an object.
+    if let Ok(Value::Object(object)) = serde_json::to_value(policy) {
+        flatten("", &object, &mut found);
     }
     found
 }
 
-fn flatten(within: &str, table: &Table, found: &mut BTreeMap<String, String>) {
-    for (key, value) in table {
+fn flatten(within: &str, object: &Map<String, Value>, found: &mut BTreeMap<String, String>) {
+    for (key, value) in object {
         let path = if within.is_empty() { key.clone() } else { format!("{within}.{key}") };
-        match value {
-            Value::Table(inner) => match duration(inner) {
-                Some(time) => drop(found.insert(name_of(&path), time)),
-                None => flatten(&path, inner, found),
+        let text = match value {
+            Value::Null => continue,
+            Value::Object(inner) => match duration(inner) {
+                Some(time) => time,
+                None => {
+                    flatten(&path, inner, found);
+                    continue;
+                }
             },
-            scalar => drop(found.insert(name_of(&path), shown(scalar))),
-        }
+            Value::String(text) => text.clone(),
+            // As people write them: `1`, and not `1.0` or `1e-7`.
+            Value::Number(number) if number.is_f64() => {
+                number.as_f64().unwrap_or_default().to_string()
+            }
+            other => other.to_string(),
+        };
+        found.insert(name_of(&path), text);
     }
 }
 
-fn shown(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Integer(number) => number.to_string(),
-        Value::Float(number) => number.to_string(),
-        Value::Boolean(is_so) => is_so.to_string(),
-        // None has these.
-        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => format!("{value:?}"),
-    }
-}
-
-fn duration(table: &Table) -> Option<String> {
-    let number = |key| table.get(key).and_then(Value::as_integer);
+fn duration(object: &Map<String, Value>) -> Option<String> {
+    let number = |key| object.get(key).and_then(Value::as_u64);
     let (secs, nanos) = (number("secs")?, number("nanos")?);
-    let time = Duration::new(secs.try_into().ok()?, nanos.try_into().ok()?);
+    let time = Duration::new(secs, nanos.try_into().ok()?);
     Some(humantime::format_duration(time).to_string())
 }
 
@@ -157,5 +156,19 @@ mod tests {
         ];
         told(&format!("rate_limit = {{ {limit}, max_wait = '1s' }}"), "", &limits);
         told("", "methods.balance.timeout = '1s'", &["methods.balance.timeout: none -> 1s"]);
+    }
+
+    #[test]
+    fn a_number_of_any_size_is_told_and_hides_no_other_change() {
+        let limit = crate::limit::Config::token_bucket(u64::MAX, 1.0);
+        let next = Policy::builder().deadline(std::time::Duration::from_secs(90)).rate_limit(limit);
+        assert_eq!(
+            Policy::default().changes(&next.build().unwrap()),
+            [
+                "deadline: 30s -> 1m 30s",
+                "rate_limit.token_bucket.capacity: none -> 18446744073709551615",
+                "rate_limit.token_bucket.per_second: none -> 1",
+            ]
+        );
     }
 }
