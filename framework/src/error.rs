@@ -82,12 +82,9 @@ pub(crate) fn debug_as_display(
     f: &mut fmt::Formatter<'_>,
 ) -> fmt::Result {
     write!(f, "{error}")?;
-    let mut source = error.source();
-    while let Some(cause) = source {
-        write!(f, ": {cause}")?;
-        source = cause.source();
-    }
-    Ok(())
+    // A chain that bites its own tail has no end.
+    let causes = std::iter::successors(error.source(), |cause| cause.source()).take(32);
+    causes.into_iter().try_for_each(|cause| write!(f, ": {cause}"))
 }
 
 struct Hint(Option<Duration>);

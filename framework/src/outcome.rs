@@ -104,6 +104,26 @@ pub enum Class {
     Ignored,
 }
 
+impl Class {
+    /// How an attempt with such an answer has ended.
+    pub(crate) const fn outcome(self) -> Outcome {
+        match self {
+            Self::Success => Outcome::Success,
+            Self::Failure => Outcome::Failure,
+            Self::Ignored => Outcome::Ignored,
+        }
+    }
+
+    /// How a call with such an answer has ended.
+    pub(crate) const fn call_outcome(self) -> CallOutcome {
+        match self {
+            Self::Success => CallOutcome::Success,
+            Self::Failure => CallOutcome::Failure,
+            Self::Ignored => CallOutcome::Ignored,
+        }
+    }
+}
+
 /// How a call, attempts and all, ended for the caller. Each call ends in exactly one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]

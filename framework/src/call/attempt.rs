@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use crate::clock::{Moment, nanos};
+use crate::clock::Moment;
 use crate::dependency::{HeldKey, Join, Refused, Signal, StartBy, WaitError, had_its_chance};
 use crate::error::{Fallible, RejectedBy};
 use crate::outcome::{Class, Outcome};
@@ -63,14 +63,16 @@ impl<'a> Call<'a> {
         rules: &Rules<R>,
         answer: &R,
     ) {
-        let (outcome, asked) = match self.class {
+        let asked = match self.class {
             Class::Success => {
-                self.note_wait(lease);
-                (Outcome::Success, None)
+                let attempt_took = self.now.since(lease.started());
+                self.method.stats.waited(self.now.since(self.started), attempt_took);
+                None
             }
-            Class::Ignored => (Outcome::Ignored, None),
-            Class::Failure => (Outcome::Failure, (rules.retry_after)(answer)),
+            Class::Ignored => None,
+            Class::Failure => (rules.retry_after)(answer),
         };
+        let outcome = self.class.outcome();
         let report = self.reservation.and_then(|_| (rules.quota)(answer));
         self.leave_user_code(lease);
         self.retry_after = asked;
@@ -89,14 +91,6 @@ impl<'a> Call<'a> {
         open.begin(lease.hand_over(), attempt_took, self.now.since(self.started));
         // It is counted when the open attempt ends.
         self.over = true;
-    }
-
-    /// Tells the counters how much of a successful call's latency was its attempt's.
-    fn note_wait(&self, lease: &Lease<'_>) {
-        let (call, attempt) = (self.now.since(self.started), self.now.since(lease.started()));
-        if attempt < call {
-            self.method.stats.waited(nanos(call), nanos(attempt));
-        }
     }
 
     /// By when an attempt of this call must begin.

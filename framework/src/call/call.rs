@@ -216,11 +216,7 @@ impl<'a> Call<'a> {
             Some(true) if self.fell_back => (CallOutcome::Fallback, None),
             // The fallback's own error.
             Some(false) if self.fell_back => (CallOutcome::Failure, None),
-            Some(_) => match self.class {
-                Class::Success => (CallOutcome::Success, None),
-                Class::Failure => (CallOutcome::Failure, None),
-                Class::Ignored => (CallOutcome::Ignored, None),
-            },
+            Some(_) => (self.class.call_outcome(), None),
             None => match self.no_answer {
                 NoAnswer::Rejected => (CallOutcome::Rejected, Some(self.refused_by)),
                 NoAnswer::TimedOut => (CallOutcome::TimedOut, None),

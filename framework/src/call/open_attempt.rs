@@ -49,12 +49,7 @@ impl OpenAttempt {
 
     /// Ends it, by the last word. Once; later ends do nothing.
     pub fn end(&mut self, class: Class, retry_after: Option<Duration>) {
-        let (outcome, of_call) = match class {
-            Class::Success => (Outcome::Success, CallOutcome::Success),
-            Class::Failure => (Outcome::Failure, CallOutcome::Failure),
-            Class::Ignored => (Outcome::Ignored, CallOutcome::Ignored),
-        };
-        self.end_as(outcome, of_call, retry_after);
+        self.end_as(class.outcome(), class.call_outcome(), retry_after);
     }
 
     /// Ends it as a success, and keeps a permit for what goes on.
@@ -74,14 +69,12 @@ impl OpenAttempt {
         let started = now.before(begun.attempt_took);
         let mut lease = Lease::resume(dependency, method, begun.admission, started);
         lease.end_with(outcome, retry_after, now);
-        let (call, attempt) = (nanos(begun.call_took), nanos(begun.attempt_took));
+        let took_nanos = nanos(begun.call_took);
         if outcome == Outcome::Success {
-            if attempt < call {
-                method.stats.waited(call, attempt);
-            }
-            method.stats.success(call);
+            method.stats.waited(begun.call_took, begun.attempt_took);
+            method.stats.success(took_nanos);
         } else {
-            method.stats.other(of_call, None, call);
+            method.stats.other(of_call, None, took_nanos);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::clock::Moment;
+use crate::clock::{Moment, nanos};
 use crate::error::RejectedBy;
 use crate::event::Sampler;
 use crate::outcome::{CallOutcome, Outcome};
@@ -106,12 +106,15 @@ impl MethodStats {
         add(&stripe.latency_sum_nanos, took_nanos);
     }
 
-    /// A call succeeds, with an attempt that did not begin when the call did.
-    pub(crate) fn waited(&self, call_took_nanos: u64, attempt_took_nanos: u64) {
+    /// A call succeeds: how much of its time was that of the attempt. Nothing, unless it waited before that.
+    pub(crate) fn waited(&self, call_took: Duration, attempt_took: Duration) {
+        if attempt_took >= call_took {
+            return;
+        }
         let waited =
             self.waited.get_or_init(|| Box::new(std::array::from_fn(|_| AtomicI64::new(0))));
-        waited[bucket(call_took_nanos)].fetch_sub(1, Ordering::Relaxed);
-        waited[bucket(attempt_took_nanos)].fetch_add(1, Ordering::Relaxed);
+        waited[bucket(nanos(call_took))].fetch_sub(1, Ordering::Relaxed);
+        waited[bucket(nanos(attempt_took))].fetch_add(1, Ordering::Relaxed);
     }
 
     /// What 99 of 100 attempts that succeeded of late did not exceed, if there were enough of them.

@@ -12,7 +12,7 @@ use super::resend::SentOnce;
 use super::service::Outgoing;
 
 /// Puts the guards of a dependency around a client: a `tower::Layer`, made by `Seawall::layer`. Cheap to clone; the
-/// dependency lives as long as any clone, any service made by one, or any response that is still being read.
+/// dependency lives as long as any clone, any service made by one, or any call under way.
 pub struct OutgoingLayer<F = SentOnce> {
     guards: Arc<Guards>,
     resend: F,

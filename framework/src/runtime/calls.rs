@@ -47,14 +47,23 @@ impl Seawall {
     /// # Errors
     /// As [`Seawall::spawn`].
     pub async fn calls(&self, name: &str, methods: &[&'static str]) -> Result<Calls, SpawnError> {
-        let tenancy = self.settle(name).await?;
-        let dependency = Arc::clone(tenancy.dependency());
         // Whether a call may be repeated is said where it is made.
         let spec = |name| MethodSpec { name, idempotent: true, ..MethodSpec::NONE };
         let specs: Vec<MethodSpec> = methods.iter().copied().chain([OTHER]).map(spec).collect();
-        let table = MethodTable::new(Arc::clone(&dependency), &specs, Box::new(tenancy));
+        Ok(Calls { methods: self.declare(name, &specs).await? })
+    }
+
+    /// Makes a dependency with these methods, which no trait has. The last one is for all others.
+    pub(super) async fn declare(
+        &self,
+        name: &str,
+        specs: &[MethodSpec],
+    ) -> Result<Arc<MethodTable>, SpawnError> {
+        let tenancy = self.settle(name).await?;
+        let dependency = Arc::clone(tenancy.dependency());
+        let table = MethodTable::new(Arc::clone(&dependency), specs, Box::new(tenancy));
         self.tell_unused(&dependency);
-        Ok(Calls { methods: Arc::new(table) })
+        Ok(Arc::new(table))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::HeaderName;
 
-use crate::dependency::{MethodSpec, MethodTable};
+use crate::dependency::MethodSpec;
 use crate::outcome::Class;
 use crate::outgoing::{OutgoingLayer, RequestHead, ResponseStatus, SentOnce, Settings};
 
@@ -115,12 +115,8 @@ impl<'a, F> LayerBuilder<'a, F> {
     /// As [`Seawall::spawn`].
     pub async fn spawn(self) -> Result<OutgoingLayer<F>, SpawnError> {
         let Self { seawall, name, mut methods, settings, resend } = self;
-        let tenancy = seawall.settle(name).await?;
-        let dependency = Arc::clone(tenancy.dependency());
         methods.push(MethodSpec { name: OTHER, ..MethodSpec::NONE });
-        let table = MethodTable::new(Arc::clone(&dependency), &methods, Box::new(tenancy));
-        seawall.tell_unused(&dependency);
-        Ok(OutgoingLayer::new(Arc::new(table), settings, resend))
+        Ok(OutgoingLayer::new(seawall.declare(name, &methods).await?, settings, resend))
     }
 
     /// The last declaration of a name counts.
