@@ -83,9 +83,9 @@ use proc_macro::TokenStream;
 ///         async move {
 ///             let link = &self.link;
 ///             let mut call = Call::begin(link.methods(), 1);
-///             let result = call.repeat(move || S::balance(link.service(), account), &RULES).await;
-///             let result = call.finish(result); // counted
-///             answer(result) // what the service said; of a fault, `PaymentError::from(fault)`
+///             let service = link.service();
+///             let result = call.repeat(move || S::balance(service, account), &RULES).await; // `None`: no answer
+///             answer(&mut call, result) // counted; what the service said, or of a fault `PaymentError::from(fault)`
 ///         }
 ///     }
 /// }
