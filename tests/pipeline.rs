@@ -23,5 +23,6 @@ mod pipeline {
     mod retry;
     mod shaping;
     mod storms;
+    mod unanswered;
     mod waiting;
 }

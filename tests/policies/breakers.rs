@@ -97,12 +97,16 @@ fn by_rate_half_open_bounds_the_probes_of_a_generation_in_total() {
 }
 
 #[test]
-fn a_cancelled_or_ignored_probe_does_not_leave_it_half_open_for_ever() {
-    for outcome in [Outcome::Cancelled, Outcome::Ignored] {
+fn an_ignored_or_withdrawn_probe_does_not_leave_it_half_open_for_ever() {
+    for is_withdrawn in [false, true] {
         let (breaker, now) = half_open();
         for _ in 0..100 {
             let probe = breaker.admit(now).0.unwrap();
-            assert_eq!(breaker.record(probe, outcome, now), None);
+            if is_withdrawn {
+                breaker.withdraw(probe);
+            } else {
+                assert_eq!(breaker.record(probe, Outcome::Ignored, now), None);
+            }
             assert_eq!(breaker.report(Moment::ZERO).probes, 0);
         }
         for _ in 0..2 {
@@ -111,6 +115,25 @@ fn a_cancelled_or_ignored_probe_does_not_leave_it_half_open_for_ever() {
         }
         assert_eq!(breaker.state(), State::Closed);
     }
+}
+
+#[test]
+fn probes_that_are_all_abandoned_open_it_again() {
+    let (breaker, now) = half_open();
+    let places = breaker.config().half_open_calls();
+    let abandon = || {
+        let probe = breaker.admit(now).0.unwrap();
+        breaker.record(probe, Outcome::Cancelled, now)
+    };
+    for _ in 1..places {
+        assert_eq!(abandon(), None);
+    }
+    let probe = breaker.admit(now).0.unwrap();
+    assert_eq!(breaker.record(probe, Outcome::Success, now), None, "one answer");
+    for _ in 1..places {
+        assert_eq!(abandon(), None, "and the count starts again");
+    }
+    assert_eq!(abandon().unwrap().to, State::Open);
 }
 
 #[test]

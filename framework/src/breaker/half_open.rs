@@ -52,6 +52,14 @@ fn by_count(config: &Config, probes: Probes) -> Verdict {
     }
 }
 
+/// With fewer probes than this, all of them abandoned by their callers, nothing is known.
+const MIN_ABANDONED: u32 = 3;
+
+/// Whether so many probes in a row, abandoned by their callers before there was an answer, say that there is none to be had.
+pub(super) fn are_abandoned(config: &Config, abandoned: u32) -> bool {
+    config.trip().unanswered.is_some() && abandoned >= config.half_open_calls().max(MIN_ABANDONED)
+}
+
 /// Whether one more probe may go out.
 pub(super) fn has_place(config: &Config, probes: Probes) -> bool {
     probes.live < config.half_open_calls() && probes.live + probes.answered() < most_in_all(config)

@@ -26,6 +26,8 @@ pub(super) struct History {
     pub(super) memory: Option<Arc<Memory>>,
     /// The probes of a half-open breaker: as many as its word says are live.
     pub(super) out: LiveProbes,
+    /// Probes in a row that their callers abandoned, since it is half-open.
+    pub(super) abandoned_probes: u32,
     pub(super) open_time: OpenTime,
 }
 

@@ -30,7 +30,7 @@ pub use admission::Admission;
 pub(crate) use admission::Leave;
 pub use config::{
     Builder, Config, Enforcement, HalfOpenMode, MAX_HALF_OPEN_CALLS, MAX_OPEN_FOR, MAX_OPEN_GROWTH,
-    MAX_TIMED_FAILURES, MAX_WINDOW_CALLS, Ramp, Rates, Trip, Window,
+    MAX_TIMED_FAILURES, MAX_UNANSWERED, MAX_WINDOW_CALLS, Ramp, Rates, Trip, Window,
 };
 pub(crate) use keyed::Held;
 pub use keyed::{

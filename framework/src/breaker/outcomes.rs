@@ -12,7 +12,7 @@ use super::admission::{Admission, Kind, Leave};
 use super::config::Config;
 use super::half_open::{self, Verdict};
 use super::state::{CircuitBreaker, Settings};
-use super::window::{Mark, Noted};
+use super::window::{Mark, Noted, RunEnd};
 use super::word::{Probes, Tag, Word};
 
 impl CircuitBreaker {
@@ -118,20 +118,74 @@ impl CircuitBreaker {
             self.note_stale();
             return None;
         }
-        let failed = match attempt_end.outcome.class() {
-            Class::Success => false,
-            Class::Failure => true,
-            Class::Ignored => return None,
-        };
         if !word.tag().counts() {
             return None;
         }
+        let failed = match attempt_end.outcome.class() {
+            Class::Success => false,
+            Class::Failure => true,
+            Class::Ignored => return self.record_neutral(word, attempt_end.outcome, 0, now),
+        };
         let suspicion = self.settings.with(|settings| {
             self.heed(&settings.config, &attempt_end, now);
-            let mark = Mark { failed, slow: settings.minds_slow && attempt_end.slow };
+            let mark = Mark {
+                failed,
+                slow: settings.minds_slow && attempt_end.slow,
+                timed_out: attempt_end.outcome == Outcome::TimedOut,
+            };
             settings.window.record(admission.generation(), mark, now)
         })?;
         self.trip(word, suspicion, now)
+    }
+
+    /// Counts what says nothing by itself: an answer of no meaning, or an attempt that its caller abandoned.
+    #[cold]
+    fn record_neutral(
+        &self,
+        seen: Word,
+        outcome: Outcome,
+        in_flight: u32,
+        now: Moment,
+    ) -> Option<Transition> {
+        let ended = if outcome == Outcome::Cancelled { RunEnd::Abandoned } else { RunEnd::Neutral };
+        let suspicion = self.settings.with(|settings| {
+            settings.window.record_run(seen.generation(), ended, in_flight, now)
+        })?;
+        self.trip(seen, suspicion, now)
+    }
+
+    /// Counts an attempt that its caller abandoned while this many others were in flight.
+    pub(crate) fn note_abandoned(
+        &self,
+        admission: Leave,
+        in_flight: u32,
+        now: Moment,
+    ) -> Option<Transition> {
+        let word = self.load();
+        let is_of_now = word.generation() == admission.generation() && word.tag().counts();
+        if admission.is_counted() && is_of_now {
+            return self.record_neutral(word, Outcome::Cancelled, in_flight, now);
+        }
+        self.note(admission, Outcome::Cancelled, now)
+    }
+
+    /// Takes an admission back: the attempt was not made after all, because another guard refused it, say. Nothing is
+    /// counted.
+    pub fn withdraw(&self, admission: Admission) {
+        self.take_back(admission.into_leave());
+    }
+
+    /// The same by the admission's word.
+    pub(crate) fn take_back(&self, admission: Leave) {
+        let Kind::Probe(ticket) = admission.kind() else { return };
+        let mut moves = self.transitions.lock();
+        let word = self.load();
+        if word.tag() == Tag::HalfOpen
+            && word.generation() == admission.generation()
+            && moves.out.take_back(ticket).is_some()
+        {
+            self.publish_probes(&moves, word.probes());
+        }
     }
 
     /// Remembers for how long the server wants to be left alone.
@@ -168,6 +222,14 @@ impl CircuitBreaker {
         }
         self.heed(&config, attempt_end, now);
         let class = attempt_end.outcome.class();
+        // Probes that are all abandoned never decide, so at some point their silence does.
+        moves.abandoned_probes = match attempt_end.outcome {
+            Outcome::Cancelled => moves.abandoned_probes + 1,
+            _ => 0,
+        };
+        if half_open::are_abandoned(&config, moves.abandoned_probes) {
+            return self.open(&mut moves, now);
+        }
         let slow = config.minds_slow_calls() && attempt_end.slow && class != Class::Ignored;
         let before = word.probes();
         let probes = Probes {

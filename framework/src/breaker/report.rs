@@ -58,6 +58,8 @@ pub struct BreakerReport {
     /// How many in a row open it now, if they count: more than `failures` says only where no policy says anything, see
     /// [`Trip::failures_grow`](super::Trip::failures_grow).
     pub failures_needed: Option<u32>,
+    /// Attempts in a row that ended without any answer, if those count.
+    pub unanswered: u32,
     /// Probes out; one that has outlived its life is out until somebody looks.
     pub probes: u32,
     /// Calls that an observing breaker would have refused.

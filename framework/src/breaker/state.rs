@@ -270,11 +270,12 @@ impl CircuitBreaker {
     #[must_use]
     pub fn report(&self, now: Moment) -> BreakerReport {
         let mut looks = 3;
-        let (moves, word, (tally, run, needed)) = loop {
+        let (moves, word, (tally, run, needed, unanswered)) = loop {
             let seen = self.load().generation();
             // Not under the lock, which trips and probes wait for: a large window takes its time.
             let counted = self.settings.with(|Settings { window, .. }| {
-                (window.tally(now), window.run(now), window.required_run(now))
+                let (run, needed) = (window.run(now), window.required_run(now));
+                (window.tally(now), run, needed, window.unanswered(now))
             });
             let moves = self.transitions.lock();
             let word = self.load();
@@ -299,6 +300,7 @@ impl CircuitBreaker {
             window_slow: tally.slow,
             failures_in_a_row: run,
             failures_needed: needed,
+            unanswered,
             probes: if word.tag() == Tag::HalfOpen { word.probes().live } else { 0 },
             refusals_withheld: self.withheld.load(Ordering::Relaxed),
             stale_results: self.stale.load(Ordering::Relaxed),

@@ -227,6 +227,7 @@ impl CircuitBreaker {
         }
         // Whatever they answer now belongs to an earlier generation.
         moves.out.take_back_all();
+        moves.abandoned_probes = 0;
         self.note_oldest(moves);
         let (from, to) = (word.tag().state(), next.tag().state());
         if from == to {

@@ -283,7 +283,7 @@ impl<'a> Call<'a> {
             dependency.key_moved(key, transition);
         }
         if let Some(refusal) = refused {
-            lease.withdraw(self.now);
+            lease.withdraw();
             self.refused_late(refusal.into());
             return false;
         }
@@ -332,7 +332,7 @@ impl<'a> Call<'a> {
         self.reservation = None;
         let timeout = unanswered.timeout;
         if matches!(unanswered.ended, Ended::Cancelled) {
-            lease.end(Outcome::Cancelled, Outcome::Cancelled, self.now);
+            lease.end(Outcome::Cancelled, Outcome::Ignored, self.now);
             self.no_answer = NoAnswer::ShutDown;
             return;
         }

@@ -63,6 +63,8 @@ pub(super) struct Lease<'a> {
 const TOKEN: u64 = 1;
 const PERMIT: u64 = 2;
 const ADMITTED: u64 = 4;
+/// An attempt that is dropped sooner says nothing at all: no dependency could have answered.
+const TOO_SHORT_NANOS: u64 = 1_000_000;
 /// The user's code runs: a drop meanwhile is an unwind.
 const IN_USER_CODE: u64 = 8;
 
@@ -193,11 +195,9 @@ impl<'a> Lease<'a> {
     }
 
     /// Ends it before the dependency has seen anything: another guard has refused the attempt.
-    pub(super) fn withdraw(&mut self, now: Moment) {
+    pub(super) fn withdraw(&mut self) {
         self.held &= !ADMITTED;
-        let nothing = AttemptEnd::from(Outcome::Cancelled);
-        let moved = self.dependency.gate().record(self.admission, nothing, now);
-        moved.into_iter().for_each(|transition| self.dependency.moved(transition));
+        self.dependency.gate().take_back(self.admission, None);
     }
 
     #[inline(never)]
@@ -252,16 +252,30 @@ impl<'a> Lease<'a> {
         }
     }
 
+    /// Whether a healthy dependency would have answered by now: the attempt is slow, or took twice as long as nearly all good
+    /// answers of late.
+    fn had_time_to_answer(&self, now: Moment) -> bool {
+        if now.nanos_since(self.started) >= self.method.plan.slow_nanos() {
+            return true;
+        }
+        let observed = self.method.stats.high_latency(now);
+        observed.is_some_and(|observed| now.since(self.started) >= observed.saturating_mul(2))
+    }
+
     fn abandoned(&mut self) {
         let now = self.dependency.now();
         if self.held & IN_USER_CODE != 0 {
             self.settle(Outcome::Panicked, Outcome::Panicked, None, now);
             self.dependency.signals().raise(Signal::Panicked);
-        } else if now.nanos_since(self.started) >= self.method.plan.slow_nanos() {
-            // A black hole behind an impatient caller must still trip the breaker.
-            self.settle(Outcome::Cancelled, Outcome::TimedOut, None, now);
+        } else if now.nanos_since(self.started) < TOO_SHORT_NANOS {
+            self.held &= !ADMITTED;
+            self.method.stats.attempt(Outcome::Cancelled);
+            self.dependency.gate().take_back(self.admission, self.key);
         } else {
-            self.settle(Outcome::Cancelled, Outcome::Cancelled, None, now);
+            // A dependency that hangs behind impatient callers must still trip the breaker.
+            let recorded =
+                if self.had_time_to_answer(now) { Outcome::TimedOut } else { Outcome::Cancelled };
+            self.settle(Outcome::Cancelled, recorded, None, now);
         }
     }
 }
@@ -341,7 +355,7 @@ mod tests {
         time.advance(SLOW * 2);
         let mut lease = begin(&table);
         assert_eq!((report(&table).state, report(&table).probes), (State::HalfOpen, 1));
-        lease.withdraw(time.now());
+        lease.withdraw();
         assert_eq!((report(&table).state, report(&table).probes), (State::HalfOpen, 0));
         drop(lease);
         let report = report(&table);

@@ -68,7 +68,11 @@ impl OpenAttempt {
         // As if it had begun so much later: what came after the head is no part of its latency.
         let started = now.before(begun.attempt_took);
         let mut lease = Lease::resume(dependency, method, begun.admission, started);
-        lease.end_with(outcome, retry_after, now);
+        match outcome {
+            // The head is an answer.
+            Outcome::Cancelled => lease.end(outcome, Outcome::Ignored, now),
+            _ => lease.end_with(outcome, retry_after, now),
+        }
         let took_nanos = nanos(begun.call_took);
         if outcome == Outcome::Success {
             method.stats.waited(begun.call_took, begun.attempt_took);

@@ -130,15 +130,24 @@ impl KeyBreakers {
         &self,
         key: &HeldKey,
         (own, whole): (Leave, Leave),
-        attempt_end: AttemptEnd,
+        (attempt_end, in_flight): (AttemptEnd, u32),
         now: Moment,
     ) -> (AttemptEnd, Option<Transition>) {
-        let moved =
-            self.breakers.get().and_then(|it| it.record_held(&key.0, own, attempt_end, now));
+        let moved = self
+            .breakers
+            .get()
+            .and_then(|it| it.record_held(&key.0, own, (attempt_end, in_flight), now));
         if whole.is_probe() || self.count_for_dependency.load(Ordering::Relaxed) {
             return (attempt_end, moved);
         }
         (AttemptEnd::from(Outcome::Ignored), moved)
+    }
+
+    /// Takes back the admission of an attempt on `key` that comes to nothing.
+    pub(super) fn take_back(&self, key: &HeldKey, own: Leave) {
+        if let Some(breakers) = self.breakers.get() {
+            breakers.take_back_held(&key.0, own);
+        }
     }
 
     /// A key of the gate under the model checker, which has no dependency around it.

@@ -84,9 +84,18 @@ const FAILURES: PolicyKey<breaker::Builder> = PolicyKey {
     },
 };
 
-pub(super) const BREAKER_KEYS: [PolicyKey<breaker::Builder>; 24] = [
+const UNANSWERED: PolicyKey<breaker::Builder> = PolicyKey {
+    field: Field { name: "unanswered", kind: Kind::CountOrOff },
+    set: |builder, setting| match setting {
+        Setting::Count(attempts) => builder.unanswered(attempts),
+        _ => builder.without_unanswered(),
+    },
+};
+
+pub(super) const BREAKER_KEYS: [PolicyKey<breaker::Builder>; 25] = [
     FAILURES,
     key!(failures_within: Duration),
+    UNANSWERED,
     key!(max_failures: Count),
     key!(failure_rate: Number),
     key!(slow_call_rate: Number),

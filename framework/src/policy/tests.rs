@@ -21,7 +21,7 @@ retry = { max_attempts = 2, budget = 0.1 }
 deadline = "2s"                       # the whole call
 timeout  = "800ms"
 fallback_timeout = "50ms"
-breaker   = { failures = 9, failures_within = "90s", max_failures = 40, failure_rate = 0.5, slow_call_rate = 0.8, min_calls = 20, window = ["30s", 50], use_retry_after = false, first_open_for = "3s", open_for = "60s", half_open_calls = 5, success_threshold = 2, slow_call = "500ms", adaptive = { min = 0.1, max = 0.7, spreads = 4, alpha = 1e-5, min_calls = 30, window = "20s", half_life = "14days", utc_offset = "+02:00" }, probe_life = "10s", open_growth = 2, max_open_for = "5m", open_jitter = 0.1, healthy_after = "2m", ramp_from = 0.2, ramp_for = "15s", mode = "observe", keyed = { max_keys = 1000, idle_after = "1h", count_for_dependency = true } }
+breaker   = { failures = 9, failures_within = "90s", unanswered = 12, max_failures = 40, failure_rate = 0.5, slow_call_rate = 0.8, min_calls = 20, window = ["30s", 50], use_retry_after = false, first_open_for = "3s", open_for = "60s", half_open_calls = 5, success_threshold = 2, slow_call = "500ms", adaptive = { min = 0.1, max = 0.7, spreads = 4, alpha = 1e-5, min_calls = 30, window = "20s", half_life = "14days", utc_offset = "+02:00" }, probe_life = "10s", open_growth = 2, max_open_for = "5m", open_jitter = 0.1, healthy_after = "2m", ramp_from = 0.2, ramp_for = "15s", mode = "observe", keyed = { max_keys = 1000, idle_after = "1h", count_for_dependency = true } }
 retry     = { max_attempts = 3, base_delay = "100ms", max_delay = "2s", factor = 1.5, backoff = "constant", jitter = "equal", retry_rejections = true }
 bulkhead  = { max_concurrent = 20, max_wait = "250ms" }
 mailbox   = { capacity = 50, on_full = { block = { timeout = "1s" } } }
@@ -214,6 +214,7 @@ fn every_key_of_a_file_arrives() {
             breaker::Config::builder()
                 .failures(9)
                 .failures_within(90 * SECOND)
+                .unanswered(12)
                 .max_failures(40)
                 .failure_rate(0.5)
                 .slow_call_rate(0.8)
@@ -298,6 +299,7 @@ fn every_key_of_a_file_arrives() {
             failures: Some(7),
             failures_grow: false,
             failures_within: None,
+            unanswered: Some(10),
             rates: None,
             adaptive: None
         }
@@ -351,6 +353,7 @@ fn a_section_goes_over_the_defaults_key_by_key() {
             failures: Some(3),
             failures_grow: false,
             failures_within: None,
+            unanswered: Some(10),
             rates: None,
             adaptive: None
         },

@@ -21,6 +21,12 @@ pub const MAX_HALF_OPEN_CALLS: u32 = 500;
 /// The most that an open time may grow by from one opening to the next.
 pub const MAX_OPEN_GROWTH: f64 = 100.0;
 
+/// The most attempts without an answer in a row that can be asked for.
+pub const MAX_UNANSWERED: u32 = 4_000;
+
+/// Fewer attempts in a row without an answer than this can be chance: where one caller in twenty gives up, ten in a row do
+/// once in 10^13.
+pub(super) const MIN_UNANSWERED: u32 = 10;
 /// How long the first opening lasts, unless told otherwise.
 const DEFAULT_FIRST_OPEN_FOR: Duration = Duration::from_secs(1);
 /// Where growing open times end, unless told otherwise.
@@ -48,6 +54,10 @@ pub struct Trip {
     pub failures_grow: bool,
     /// Only failures in a row that lie within this length of time count.
     pub failures_within: Option<Duration>,
+    /// This many attempts in a row that ended without any answer: timed out, or dropped by their callers. An answer of any
+    /// kind, a failure too, starts the count again. While more than four times as many attempts are out, a quarter of
+    /// those is needed.
+    pub unanswered: Option<u32>,
     /// Shares of bad calls among the latest.
     pub rates: Option<Rates>,
     /// A share of failures far above what is normal for the hour of the week.
@@ -302,6 +312,7 @@ impl Default for Config {
                 failures: Some(5),
                 failures_grow: true,
                 failures_within: None,
+                unanswered: Some(MIN_UNANSWERED),
                 rates: None,
                 adaptive: None,
             },

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use crate::breaker::{CircuitBreaker, Leave, NotAdmitted};
 use crate::clock::Moment;
 use crate::event::{State, Transition};
-use crate::outcome::AttemptEnd;
+use crate::outcome::{AttemptEnd, Outcome};
 use crate::sync::{Arc, Ordering};
 
 use super::order::Entry;
@@ -101,20 +101,31 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         self.breaker(held).let_in(now, moved)
     }
 
-    /// Counts how an admitted attempt ended, and returns the move that this made, if any.
+    /// Counts how an admitted attempt ended while so many others were in flight, and returns the move that this made, if
+    /// any.
     #[inline]
     pub(crate) fn record_held(
         &self,
         held: &Held<K>,
         admission: Leave,
-        attempt_end: AttemptEnd,
+        (attempt_end, in_flight): (AttemptEnd, u32),
         now: Moment,
     ) -> Option<Transition> {
-        let transition = self.breaker(held).note(admission, attempt_end, now)?;
+        let breaker = self.breaker(held);
+        let transition = if attempt_end.outcome == Outcome::Cancelled {
+            breaker.note_abandoned(admission, in_flight, now)?
+        } else {
+            breaker.note(admission, attempt_end, now)?
+        };
         Some(match &held.0 {
             Some(entry) => self.settle(entry, transition),
             None => transition,
         })
+    }
+
+    /// Takes back the admission of an attempt that comes to nothing.
+    pub(crate) fn take_back_held(&self, held: &Held<K>, admission: Leave) {
+        self.breaker(held).take_back(admission);
     }
 
     /// Goes by other settings from now on. Keys keep their states and what they have counted, as

@@ -93,6 +93,7 @@ fn the_last_of_racing_failures_opens_it_by_count() {
     model("open: 2 failures, window of calls", || {
         let config = Config::builder()
             .without_failures()
+            .without_unanswered()
             .failure_rate(1.0)
             .min_calls(3)
             .window(Over::Calls(3));
@@ -108,8 +109,12 @@ fn the_last_of_racing_failures_opens_it_by_count() {
 #[test]
 fn the_last_of_racing_failures_opens_it_by_time() {
     model("open: 2 failures across a bucket's edge, window of time", || {
-        let config =
-            Config::builder().without_failures().failure_rate(1.0).min_calls(2).window(TIME);
+        let config = Config::builder()
+            .without_failures()
+            .without_unanswered()
+            .failure_rate(1.0)
+            .min_calls(2)
+            .window(TIME);
         let breaker = breaker(config.build());
         let call = breaker.let_in(NOW, &mut None).unwrap();
         let fail = |now| end(&breaker, call, Outcome::Failure, now);
@@ -123,7 +128,8 @@ fn a_writer_that_is_lapped_does_not_corrupt_the_count() {
     // As many slots as calls, and one slot more.
     for (size, before) in [(2, &[true][..]), (3, &[true, true])] {
         model(&format!("window of {size} calls, 3 writers"), move || {
-            let config = Config::builder().without_failures().failure_rate(1.0);
+            let config =
+                Config::builder().without_failures().without_unanswered().failure_rate(1.0);
             let config = config
                 .slow_call(Duration::from_secs(1))
                 .slow_call_rate(1.0)
@@ -131,12 +137,12 @@ fn a_writer_that_is_lapped_does_not_corrupt_the_count() {
                 .window(Over::Calls(size));
             let window = Arc::new(Window::new(&config.build().unwrap().trip(), NOW));
             for failed in before {
-                window.record(0, Mark { failed: *failed, slow: true }, NOW);
+                window.record(0, Mark { failed: *failed, slow: true, timed_out: false }, NOW);
             }
             let write = |failed, slow| {
                 let window = Arc::clone(&window);
                 move || {
-                    window.record(0, Mark { failed, slow }, NOW);
+                    window.record(0, Mark { failed, slow, timed_out: false }, NOW);
                 }
             };
             race!(write(true, false), write(false, false), write(true, true));
@@ -154,6 +160,7 @@ fn no_list_of_the_calls_is_all_failures_so_it_stays_closed() {
         // counted while the S before it has not yet displaced the old one.
         let config = Config::builder()
             .without_failures()
+            .without_unanswered()
             .failure_rate(1.0)
             .min_calls(1)
             .window(Over::Calls(2));
@@ -173,8 +180,12 @@ fn no_list_of_the_calls_is_all_failures_so_it_stays_closed() {
 #[test]
 fn buckets_that_are_being_cleared_are_not_seen_by_halves() {
     model("spurious trip: window of time moves on twice", || {
-        let config =
-            Config::builder().without_failures().failure_rate(0.5).min_calls(4).window(TIME);
+        let config = Config::builder()
+            .without_failures()
+            .without_unanswered()
+            .failure_rate(0.5)
+            .min_calls(4)
+            .window(TIME);
         let breaker = breaker(config.build());
         let call = breaker.let_in(NOW, &mut None).unwrap();
         let end = |outcome, now| {

@@ -72,6 +72,9 @@ struct Model {
     /// Answers that a window or a half-open state has counted, and those that say nothing.
     heard: u64,
     withheld: u64,
+    /// Attempts without an answer in a row, and probes that were abandoned.
+    unanswered: u32,
+    abandoned_probes: u32,
     /// When it opened since it was last well for long enough.
     openings: Vec<Moment>,
     closed_at: Option<Moment>,
@@ -98,6 +101,8 @@ impl Model {
             stale: 0,
             heard: 0,
             withheld: 0,
+            unanswered: 0,
+            abandoned_probes: 0,
             openings: Vec::new(),
             closed_at: None,
             asked: Moment::ZERO,
@@ -113,9 +118,11 @@ impl Model {
         let from = self.is.state();
         self.is = to;
         self.out.clear();
+        self.abandoned_probes = 0;
         self.generation += 1;
         if to == Is::Closed {
             self.list.clear();
+            self.unanswered = 0;
             self.since = [0; 3];
             self.closed_at = Some(now);
             self.asked = Moment::ZERO;
@@ -291,8 +298,13 @@ impl Model {
             return None;
         }
         self.heard += 1;
-        if lease.probe.is_none() && class == Class::Ignored {
-            return None;
+        if lease.probe.is_none() {
+            let has_no_answer =
+                matches!(attempt_end.outcome, Outcome::TimedOut | Outcome::Cancelled);
+            self.unanswered = if has_no_answer { self.unanswered + 1 } else { 0 };
+            if class == Class::Ignored {
+                return if self.is_silent() { self.open(now) } else { None };
+            }
         }
         if self.config.use_retry_after() {
             self.asked = self.asked.max(now + attempt_end.retry_after.unwrap_or_default());
@@ -302,9 +314,15 @@ impl Model {
             (Is::Closed, _) => {
                 self.bucket = self.bucket.max(self.bucket_of(now));
                 self.list.push((self.bucket, class == Class::Failure, slow));
-                if self.is_too_much() { self.open(now) } else { None }
+                if self.is_too_much() || self.is_silent() { self.open(now) } else { None }
             }
             (Is::HalfOpen { mut answers }, class) => {
+                let is_abandoned = attempt_end.outcome == Outcome::Cancelled;
+                self.abandoned_probes = if is_abandoned { self.abandoned_probes + 1 } else { 0 };
+                let most = self.config.half_open_calls().max(3);
+                if self.config.trip().unanswered.is_some() && self.abandoned_probes >= most {
+                    return self.open(now);
+                }
                 answers.successes += u32::from(class == Class::Success);
                 answers.failures += u32::from(class == Class::Failure);
                 answers.slow += u32::from(slow && class != Class::Ignored);
@@ -319,6 +337,10 @@ impl Model {
             }
             (_, _) => unreachable!("what is admitted there is not counted"),
         }
+    }
+
+    fn is_silent(&self) -> bool {
+        self.config.trip().unanswered.is_some_and(|most| self.unanswered >= most)
     }
 
     fn run(&self) -> u64 {
@@ -349,7 +371,9 @@ impl Model {
             let trip = config.trip();
             let calls = trip.rates.and_then(|rates| rates.calls);
             let time = trip.rates.and_then(|rates| rates.time);
-            (calls, time.map(|time| time.as_nanos().div_ceil(10)), trip.failures.is_some())
+            // What is counted in a row: failures, anything.
+            let run = (trip.failures.is_some(), trip.failures.or(trip.unanswered).is_some());
+            (calls, time.map(|time| time.as_nanos().div_ceil(10)), run)
         };
         let (before, after) = (parts(&old), parts(&self.config));
         if before.0 != after.0 {
@@ -361,6 +385,7 @@ impl Model {
         }
         if before.2 != after.2 {
             self.since[2] = self.list.len();
+            self.unanswered = 0;
         }
         if let Is::HalfOpen { answers } = &mut self.is
             && judges(&old) != judges(&self.config)
@@ -434,6 +459,7 @@ fn lessons() -> impl Strategy<Value = AttemptEnd> {
         4 => Just(Outcome::Success),
         6 => Just(Outcome::Failure),
         1 => prop::sample::select(Outcome::ALL),
+        1 => prop::sample::select(&[Outcome::Cancelled, Outcome::TimedOut]),
     ];
     let asked = prop_oneof![
         9 => Just(None),
@@ -472,9 +498,14 @@ fn trips() -> impl Strategy<Value = (crate::breaker::Builder, bool, bool)> {
         time().prop_map(|time| (None, Some(time))),
         (calls(), time()).prop_map(|(calls, time)| (Some(calls), Some(time))),
     ];
-    (prop::option::of(1u32..6), rate(), rate(), windows, 1u32..10).prop_map(
-        |(failures, failure_rate, slow_rate, (calls, time), min_calls)| {
+    let runs = (prop::option::of(1u32..6), prop::option::of(1u32..6));
+    (runs, rate(), rate(), windows, 1u32..10).prop_map(
+        |((failures, unanswered), failure_rate, slow_rate, (calls, time), min_calls)| {
             let mut builder = Config::builder().slow_call(secs(1));
+            builder = match unanswered {
+                Some(attempts) => builder.unanswered(attempts),
+                None => builder.without_unanswered(),
+            };
             builder = match failures {
                 Some(failures) => builder.failures(failures),
                 None if failure_rate.or(slow_rate).is_some() => builder.without_failures(),

@@ -36,7 +36,8 @@ fn the_count_that_writers_keep_is_the_count_of_the_slots() {
             on_threads(|thread| {
                 let mut random = fastrand::Rng::with_seed(thread << 32 | u64::from(generation));
                 for _ in 0..2_000 {
-                    let mark = Mark { failed: random.bool(), slow: random.bool() };
+                    let mark =
+                        Mark { failed: random.bool(), slow: random.bool(), timed_out: false };
                     window.record(generation, mark, Moment::ZERO);
                 }
             });
@@ -125,7 +126,7 @@ fn callers_at_once_are_never_more_probes_than_there_are_places() {
                 assert!(live.fetch_add(1, Ordering::SeqCst) < places);
                 live.fetch_sub(1, Ordering::SeqCst);
                 let answer = n % 100 == 0 && answered.fetch_add(1, Ordering::Relaxed) < 499;
-                let outcome = if answer { Outcome::Success } else { Outcome::Cancelled };
+                let outcome = if answer { Outcome::Success } else { Outcome::Ignored };
                 assert_eq!(breaker.note(probe, outcome, now), None);
             }
         });
@@ -152,7 +153,7 @@ fn a_fresh_probe_is_not_written_off_with_the_lost_ones() {
             };
             assert!(probe.is_probe());
             if !n.is_multiple_of(7) {
-                breaker.note(probe, Outcome::Cancelled, now);
+                breaker.note(probe, Outcome::Ignored, now);
             }
             assert!(breaker.report(Moment::ZERO).probes <= 1);
         }

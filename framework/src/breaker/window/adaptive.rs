@@ -53,7 +53,7 @@ impl Adaptive {
     /// too: it may make the calls enough, be the first after older ones have left the window, or the
     /// first of an hour with a lower bar.
     pub(super) fn record(&self, generation: u32, failed: bool, now: Moment) -> bool {
-        let tally = self.timed.record(generation, Mark { failed, slow: false }, now);
+        let tally = self.timed.record(generation, Mark { failed, ..Mark::default() }, now);
         tally.is_some_and(|tally| self.is_exceeded(tally, now))
     }
 

@@ -298,7 +298,7 @@ mod tests {
     #[test]
     fn a_bad_call_that_has_left_the_window_before_it_is_counted_is_not_counted() {
         let window = Calls::new(2);
-        let (bad, good) = (Mark { failed: true, slow: false }, Mark::default());
+        let (bad, good) = (Mark { failed: true, ..Mark::default() }, Mark::default());
         let slow_writer = window.take_sequence(tag(0)).unwrap();
         // Two more calls pass by while its writer is held up.
         assert_eq!((window.record(0, good), window.record(0, good)), (None, None));

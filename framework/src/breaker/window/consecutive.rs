@@ -1,4 +1,8 @@
-//! Failures in a row: one word, generation (24 bits) and count (40).
+//! Failures in a row, and attempts without an answer in a row: one word.
+//!
+//! | bits | 40..64 | 28..40 | 0..28 |
+//! | --- | --- | --- | --- |
+//! | what | generation | attempts without an answer | failures |
 //!
 //! A run can be bounded by time: then only failures within that length of time before the last one count. The moments of
 //! the latest failures are kept under a lock that only failures take.
@@ -11,11 +15,72 @@ use crate::breaker::config::Trip;
 use crate::clock::Moment;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
-const COUNT_MASK: u64 = (1 << 40) - 1;
+const GENERATION_SHIFT: u32 = 40;
+const COUNTS_MASK: u64 = (1 << GENERATION_SHIFT) - 1;
+const UNANSWERED_SHIFT: u32 = 28;
+/// Holds `MAX_UNANSWERED`.
+const UNANSWERED_MASK: u64 = 0xFFF;
+const FAILURES_MASK: u64 = (1 << UNANSWERED_SHIFT) - 1;
+
+/// How long both runs are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Runs {
+    pub(super) failures: u32,
+    pub(super) unanswered: u32,
+}
+
+impl Runs {
+    fn of(word: u64) -> Self {
+        // Both are masked to fewer than 32 bits.
+        Self {
+            failures: (word & FAILURES_MASK) as u32,
+            unanswered: (word >> UNANSWERED_SHIFT & UNANSWERED_MASK) as u32,
+        }
+    }
+
+    fn bits(self) -> u64 {
+        u64::from(self.unanswered) << UNANSWERED_SHIFT | u64::from(self.failures)
+    }
+
+    /// After an attempt that ended like this.
+    fn after(self, ended: RunEnd) -> Self {
+        let failures = (self.failures + 1).min(FAILURES_MASK as u32);
+        let unanswered = (self.unanswered + 1).min(UNANSWERED_MASK as u32);
+        match ended {
+            RunEnd::Good => Self::default(),
+            RunEnd::Failed => Self { failures, unanswered: 0 },
+            RunEnd::TimedOut => Self { failures, unanswered },
+            RunEnd::Neutral => Self { unanswered: 0, ..self },
+            RunEnd::Abandoned => Self { unanswered, ..self },
+        }
+    }
+}
+
+/// What an attempt's end means to the two runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::breaker) enum RunEnd {
+    /// A good answer.
+    Good,
+    /// An answer that counts against the dependency.
+    Failed,
+    /// No answer, though there was time for one.
+    TimedOut,
+    /// An answer that says nothing of its health.
+    Neutral,
+    /// Its caller went away before there was an answer.
+    Abandoned,
+}
+
+impl RunEnd {
+    pub(super) fn is_failure(self) -> bool {
+        matches!(self, Self::Failed | Self::TimedOut)
+    }
+}
 
 #[derive(Debug)]
 pub(in crate::breaker) struct Consecutive {
     word: AtomicU64,
+    counts_failures: bool,
     recent: Option<Box<Recent>>,
     /// The length of run that opens the breaker grows with what is usual.
     usual: Option<UsualFailures>,
@@ -57,56 +122,70 @@ impl Recent {
 }
 
 impl Consecutive {
-    /// For a breaker that opens at `failures` in a row, by the rest of `trip`.
-    pub(super) fn new(failures: u32, trip: &Trip) -> Self {
-        let recent = trip.failures_within.map(|within| {
+    /// For a breaker that opens at `failures` in a row, if they count, by the rest of `trip`.
+    pub(super) fn new(failures: Option<u32>, trip: &Trip) -> Self {
+        let recent = failures.zip(trip.failures_within).map(|(failures, within)| {
             let longest = failures.max(1) as usize;
             let failures = Mutex::new(VecDeque::with_capacity(longest));
             Box::new(Recent { within, longest, failures })
         });
         let usual = trip.failures_grow.then(UsualFailures::default);
-        Self { word: AtomicU64::new(0), recent, usual }
+        Self { word: AtomicU64::new(0), counts_failures: failures.is_some(), recent, usual }
     }
 
     /// Whether a run counted by this goes on in the other.
     pub(super) fn counts_as(&self, other: &Self) -> bool {
         let settings = |it: &Self| {
             let recent = it.recent.as_ref().map(|recent| (recent.within, recent.longest));
-            (recent, it.usual.is_some())
+            (it.counts_failures, recent, it.usual.is_some())
         };
         settings(self) == settings(other)
     }
 
-    /// The length of the run that this outcome leaves, zero for another generation's.
+    /// The runs that an attempt which ended like this leaves; none for one of another generation.
     #[inline]
-    pub(super) fn record(&self, generation: u32, failed: bool, now: Moment) -> u32 {
-        let tag = u64::from(generation) << 40;
-        let mut word = self.word.load(Ordering::Acquire);
-        loop {
-            // On the healthy path this returns without a write: the line stays shared.
-            if word & !COUNT_MASK != tag || (!failed && word == tag) {
-                return 0;
+    pub(super) fn record(&self, generation: u32, ended: RunEnd, now: Moment) -> Runs {
+        let tag = u64::from(generation) << GENERATION_SHIFT;
+        let word = self.word.load(Ordering::Acquire);
+        // On the healthy path this returns without a write: the line stays shared.
+        if word & !COUNTS_MASK != tag || (ended == RunEnd::Good && word == tag) {
+            return Runs::default();
+        }
+        self.record_change(word, ended, now)
+    }
+
+    #[inline(never)]
+    fn record_change(&self, mut word: u64, ended: RunEnd, now: Moment) -> Runs {
+        let tag = word & !COUNTS_MASK;
+        let (before, mut runs) = loop {
+            let before = Runs::of(word);
+            let mut runs = before.after(ended);
+            if !self.counts_failures {
+                runs.failures = 0;
+            } else if self.recent.is_some() {
+                // Here the word only says whether there is a run. It is marked before the failure is added below: a
+                // success in between ends the run, and the next failure begins another.
+                runs.failures = runs.failures.min(1);
             }
-            let count = match (failed, &self.recent) {
-                (false, _) => 0,
-                (true, None) => (word & COUNT_MASK).saturating_add(1).min(COUNT_MASK),
-                (true, Some(recent)) => return self.record_recent(recent, tag, now),
-            };
-            match self.word.compare_exchange_weak(
-                word,
-                tag | count,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => {
-                    if let (true, Some(usual)) = (failed, &self.usual) {
-                        usual.note(count == 1, now);
-                    }
-                    return u32::try_from(count).unwrap_or(u32::MAX);
-                }
+            if runs == before {
+                break (before, runs);
+            }
+            let next = tag | runs.bits();
+            match self.word.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => break (before, runs),
+                Err(seen) if seen & !COUNTS_MASK != tag => return Runs::default(),
                 Err(seen) => word = seen,
             }
+        };
+        if self.counts_failures && ended.is_failure() {
+            let begins = before.failures == 0;
+            if let Some(recent) = &self.recent {
+                runs.failures = u32::try_from(recent.add(begins, now)).unwrap_or(u32::MAX);
+            } else if let Some(usual) = &self.usual {
+                usual.note(begins, now);
+            }
         }
+        runs
     }
 
     /// How long a run opens the breaker at `now`, if `failures` is the least.
@@ -114,50 +193,27 @@ impl Consecutive {
         self.usual.as_ref().map_or(failures, |usual| usual.required(failures, now))
     }
 
-    /// Counts a failure of a run that is bounded by time.
-    #[cold]
-    fn record_recent(&self, recent: &Recent, tag: u64, now: Moment) -> u32 {
-        // The word only says whether there is a run. Marked before the failure is added: a success in between ends the
-        // run, and the next failure begins another.
-        let mut word = self.word.load(Ordering::Acquire);
-        let begins = loop {
-            if word & !COUNT_MASK != tag {
-                return 0;
-            }
-            if word != tag {
-                break false;
-            }
-            match self.word.compare_exchange_weak(
-                word,
-                tag | 1,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => break true,
-                Err(seen) => word = seen,
-            }
-        };
-        u32::try_from(recent.add(begins, now)).unwrap_or(u32::MAX)
-    }
-
     /// Whether there is no run, in this generation.
     #[inline]
     pub(in crate::breaker) fn is_none(&self, generation: u32) -> bool {
-        self.word.load(Ordering::Acquire) == u64::from(generation) << 40
+        self.word.load(Ordering::Acquire) == u64::from(generation) << GENERATION_SHIFT
     }
 
     pub(super) fn start(&self, generation: u32) {
         // A swap, not a store, though the old value is not needed: it stands after every count that was added before it,
         // which the model checker does not know of a store.
-        self.word.swap(u64::from(generation) << 40, Ordering::AcqRel);
+        self.word.swap(u64::from(generation) << GENERATION_SHIFT, Ordering::AcqRel);
     }
 
-    /// The length of the run at `now`.
-    pub(super) fn count(&self, now: Moment) -> u64 {
-        match (self.word.load(Ordering::Acquire) & COUNT_MASK, &self.recent) {
-            (0, _) => 0,
-            (_, Some(recent)) => recent.count(now),
-            (count, None) => count,
+    /// The length of both runs at `now`.
+    pub(super) fn runs(&self, now: Moment) -> Runs {
+        let runs = Runs::of(self.word.load(Ordering::Acquire));
+        match (runs.failures, &self.recent) {
+            (0, _) | (_, None) => runs,
+            (_, Some(recent)) => {
+                let failures = u32::try_from(recent.count(now)).unwrap_or(u32::MAX);
+                Runs { failures, ..runs }
+            }
         }
     }
 }

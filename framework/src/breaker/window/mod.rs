@@ -20,6 +20,8 @@ use super::config::Trip;
 use adaptive::Adaptive;
 use calls::Calls;
 use consecutive::Consecutive;
+pub(super) use consecutive::RunEnd;
+use consecutive::Runs;
 use timed::Timed;
 
 #[cfg(all(test, not(seawall_loom)))]
@@ -31,7 +33,10 @@ pub(super) use tally::{Mark, Noted, Tally};
 /// Why a breaker may have to open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Suspicion {
+    /// So many failures in a row.
     Run,
+    /// So many attempts without an answer in a row.
+    Unanswered,
     Rates,
     Adaptive,
 }
@@ -48,7 +53,7 @@ pub(super) struct Start {
 pub(super) struct Window {
     // All shared with the window that takes this one's place, if its settings leave them as they are:
     // a writer of the old one writes to both.
-    run: Option<(Arc<Consecutive>, u32)>,
+    run: Option<Run>,
     calls: Option<Arc<Calls>>,
     timed: Option<Arc<Timed>>,
     thresholds: Thresholds,
@@ -56,6 +61,50 @@ pub(super) struct Window {
     is_small: bool,
     // Apart, because hardly any breaker has one.
     adaptive: Option<Box<Adaptive>>,
+}
+
+/// What is counted in a row, and how many are too much.
+#[derive(Debug)]
+struct Run {
+    counted: Arc<Consecutive>,
+    failures: Option<u32>,
+    unanswered: Option<u32>,
+}
+
+impl Run {
+    /// `None`: nothing that comes in a row opens the breaker.
+    fn new(trip: &Trip) -> Option<Self> {
+        let (failures, unanswered) = (trip.failures, trip.unanswered);
+        failures.or(unanswered)?;
+        let counted = Arc::new(Consecutive::new(failures, trip));
+        Some(Self { counted, failures, unanswered })
+    }
+
+    /// How many failures are needed at `now`, if they count.
+    fn required(&self, now: Moment) -> Option<u32> {
+        self.failures.map(|failures| self.counted.required(failures, now))
+    }
+
+    /// Whether an attempt that ended like this makes the runs too long. `in_flight`: how many attempts may still be answered.
+    #[inline]
+    fn record(
+        &self,
+        generation: u32,
+        ended: RunEnd,
+        in_flight: u32,
+        now: Moment,
+    ) -> Option<Suspicion> {
+        let runs = self.counted.record(generation, ended, now);
+        if let Some(failures) = self.failures
+            && ended.is_failure()
+            && runs.failures >= failures
+            && runs.failures >= self.counted.required(failures, now)
+        {
+            return Some(Suspicion::Run);
+        }
+        let is_enough = |most: u32| runs.unanswered >= most.max(in_flight / 4);
+        self.unanswered.is_some_and(is_enough).then_some(Suspicion::Unanswered)
+    }
 }
 
 /// What a good call changes, where that can be written in a hurry: at most one window. A run of failures beside it is only
@@ -126,9 +175,7 @@ impl Window {
     fn around(calls: Option<Arc<Calls>>, trip: &Trip, is_small: bool, now: Moment) -> Self {
         let rates = trip.rates.as_ref();
         Self {
-            run: trip
-                .failures
-                .map(|failures| (Arc::new(Consecutive::new(failures, trip)), failures)),
+            run: Run::new(trip),
             calls,
             timed: rates.and_then(|rates| rates.time).map(|time| Arc::new(Timed::new(time, now))),
             thresholds: Thresholds::new(rates),
@@ -180,10 +227,10 @@ impl Window {
         let around = Self::around(calls, trip, self.is_small, now);
         let mut next = around.remembering(trip, memory, now);
         next.start(generation, now);
-        if let (Some((old, _)), Some((new, _))) = (&self.run, &mut next.run)
-            && old.counts_as(new)
+        if let (Some(old), Some(new)) = (&self.run, &mut next.run)
+            && old.counted.counts_as(&new.counted)
         {
-            *new = Arc::clone(old);
+            new.counted = Arc::clone(&old.counted);
         }
         if stays {
             next.calls = self.calls.clone();
@@ -208,7 +255,7 @@ impl Window {
             (None, None, None) => LoneWindow::Absent,
             _ => LoneWindow::Several,
         };
-        Lone { run: self.run.as_ref().map(|(run, _)| Arc::clone(run)), window }
+        Lone { run: self.run.as_ref().map(|run| Arc::clone(&run.counted)), window }
     }
 
     /// Counts an outcome. If the breaker of that generation may have to open, why: the caller then
@@ -218,14 +265,22 @@ impl Window {
         let timed = self.timed.as_ref().and_then(|window| window.record(generation, mark, now));
         let record = |window: &Adaptive| window.record(generation, mark.failed, now);
         let adaptive = self.adaptive.as_deref().is_some_and(record);
-        if let Some((window, failures)) = &self.run
-            && let run = window.record(generation, mark.failed, now)
-            && run >= *failures
-            && run >= window.required(*failures, now)
-        {
-            return Some(Suspicion::Run);
+        if let Some(suspicion) = self.record_run(generation, mark.run_end(), 0, now) {
+            return Some(suspicion);
         }
         self.suspect(calls, timed).or(adaptive.then_some(Suspicion::Adaptive))
+    }
+
+    /// Counts in a row what goes into no other window too: an attempt that its caller abandoned, or whose answer says
+    /// nothing.
+    pub(super) fn record_run(
+        &self,
+        generation: u32,
+        ended: RunEnd,
+        in_flight: u32,
+        now: Moment,
+    ) -> Option<Suspicion> {
+        self.run.as_ref()?.record(generation, ended, in_flight, now)
     }
 
     /// The rest of counting a good one that was noted among bad ones, by the lone window.
@@ -248,10 +303,10 @@ impl Window {
     }
 
     /// Counts again, slowly and exactly: a count that other writers are changing can be off by those
-    /// in flight. A run of failures needs no second count, its one word was right when it was written.
+    /// in flight. A run needs no second count, its one word was right when it was written.
     pub(super) fn confirms(&self, suspicion: Suspicion, now: Moment) -> bool {
         let reached = |tally| self.thresholds.are_reached(tally);
-        suspicion == Suspicion::Run
+        matches!(suspicion, Suspicion::Run | Suspicion::Unanswered)
             || self.tallies().into_iter().flatten().any(reached)
             || self.adaptive.as_ref().is_some_and(|window| window.confirms(now))
     }
@@ -263,8 +318,8 @@ impl Window {
 
     /// Forgets everything and belongs to `generation` from now on. Transitions are locked out.
     pub(super) fn start(&self, generation: u32, now: Moment) {
-        if let Some((window, _)) = &self.run {
-            window.start(generation);
+        if let Some(run) = &self.run {
+            run.counted.start(generation);
         }
         if let Some(window) = &self.calls {
             window.start(generation);
@@ -295,12 +350,21 @@ impl Window {
 
     /// How many failures in a row open the breaker at `now`, if they count.
     pub(super) fn required_run(&self, now: Moment) -> Option<u32> {
-        self.run.as_ref().map(|(window, failures)| window.required(*failures, now))
+        self.run.as_ref()?.required(now)
     }
 
     /// Failures in a row at `now`, if they count.
     pub(super) fn run(&self, now: Moment) -> u64 {
-        self.run.as_ref().map_or(0, |(window, _)| window.count(now))
+        u64::from(self.runs(now).failures)
+    }
+
+    /// Attempts without an answer in a row at `now`.
+    pub(super) fn unanswered(&self, now: Moment) -> u32 {
+        self.runs(now).unanswered
+    }
+
+    fn runs(&self, now: Moment) -> Runs {
+        self.run.as_ref().map_or_else(Runs::default, |run| run.counted.runs(now))
     }
 
     #[cfg(test)]

@@ -21,7 +21,7 @@ use crate::entropy::Entropy;
 use crate::error::RejectedBy;
 use crate::event::{State, Transition};
 use crate::limit::{self, AnyAlgorithm, RateLimiter};
-use crate::outcome::AttemptEnd;
+use crate::outcome::{AttemptEnd, Outcome};
 use crate::policy::Policy;
 use crate::swappable::Swappable;
 use crate::sync::{AtomicU64, CachePadded, Ordering};
@@ -291,11 +291,29 @@ impl Gate {
         attempt_end: impl Into<AttemptEnd>,
         now: Moment,
     ) -> Option<Transition> {
-        let moved = self.breaker.note(admission, attempt_end, now);
+        let attempt_end = attempt_end.into();
+        let moved = if attempt_end.outcome == Outcome::Cancelled {
+            self.breaker.note_abandoned(admission, self.in_flight(), now)
+        } else {
+            self.breaker.note(admission, attempt_end, now)
+        };
         if let Some(transition) = moved {
             self.settle(transition);
         }
         moved
+    }
+
+    /// Takes back the admission of an attempt that comes to nothing, and the one by its key's breaker.
+    pub(crate) fn take_back(&self, admission: Leave, key: Option<(&HeldKey, Leave)>) {
+        self.breaker.take_back(admission);
+        if let Some((key, own)) = key {
+            self.keys.take_back(key, own);
+        }
+    }
+
+    /// Attempts that the dependency may still answer.
+    fn in_flight(&self) -> u32 {
+        self.written.0.waiting_room.permits().active()
     }
 
     /// Counts how an attempt on `key` ended, and says what [`Gate::record`] is to count of it.
@@ -306,7 +324,8 @@ impl Gate {
         attempt_end: AttemptEnd,
         now: Moment,
     ) -> (AttemptEnd, Option<Transition>) {
-        let (for_all, moved) = self.keys.record(key, admissions, attempt_end, now);
+        let in_flight = self.in_flight();
+        let (for_all, moved) = self.keys.record(key, admissions, (attempt_end, in_flight), now);
         // A breaker that opened but refuses nothing only observes, or is overruled by hand.
         if moved.is_some_and(|moved| moved.to == State::Open)
             && self.keys.check_again(key, &self.breaker, now).is_err()

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::breaker::config::{
     Config, DEFAULT_FIRST_OPEN_FOR, HalfOpenMode, MAX_GROWN, MAX_HALF_OPEN_CALLS, MAX_OPEN_FOR,
-    MAX_OPEN_GROWTH, MAX_TIMED_FAILURES, MAX_WINDOW_CALLS, Ramp, Rates, Trip,
+    MAX_OPEN_GROWTH, MAX_TIMED_FAILURES, MAX_UNANSWERED, MAX_WINDOW_CALLS, MIN_UNANSWERED, Ramp,
+    Rates, Trip,
 };
 use crate::constraint::{Constraints, InvalidSettings};
 
@@ -192,7 +193,31 @@ impl Builder {
         let (failures_within, adaptive) = (self.failures_within, self.adaptive);
         // What was said is meant.
         let failures_grow = is_usual && self.failures.is_none() && failures_within.is_none();
-        Trip { failures, failures_grow, failures_within, rates: self.rates(check), adaptive }
+        let rates = self.rates(check);
+        let unanswered = self.most_unanswered(failures, rates.as_ref(), check);
+        Trip { failures, failures_grow, failures_within, unanswered, rates, adaptive }
+    }
+
+    /// How many attempts in a row without an answer open it.
+    fn most_unanswered(
+        &self,
+        failures: Option<u32>,
+        rates: Option<&Rates>,
+        check: &mut Constraints,
+    ) -> Option<u32> {
+        if let Some(unanswered) = self.unanswered {
+            check.require(
+                (1..=MAX_UNANSWERED).contains(&unanswered),
+                "unanswered",
+                unanswered,
+                format!("from 1 to {MAX_UNANSWERED}"),
+            );
+            return Some(unanswered);
+        }
+        let by_rates = || rates.map(|rates| rates.max_failures.unwrap_or(rates.min_calls));
+        let usual = failures.or_else(by_rates).or(self.adaptive.map(|it| it.min_calls()));
+        (!self.without_unanswered)
+            .then(|| usual.unwrap_or_default().clamp(MIN_UNANSWERED, MAX_UNANSWERED))
     }
 
     fn rates(&self, check: &mut Constraints) -> Option<Rates> {

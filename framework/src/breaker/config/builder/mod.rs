@@ -14,6 +14,8 @@ pub struct Builder {
     failures: Option<u32>,
     without_failures: bool,
     failures_within: Option<Duration>,
+    unanswered: Option<u32>,
+    without_unanswered: bool,
     max_failures: Option<u32>,
     failure_rate: Option<f64>,
     min_calls: Option<u32>,
@@ -60,6 +62,22 @@ impl Builder {
     #[must_use]
     pub fn failures_within(mut self, length: Duration) -> Self {
         self.failures_within = Some(length);
+        self
+    }
+    /// Opens after this many attempts in a row that ended without any answer: timed out, or dropped by their callers before
+    /// anything could be said of them; 1 to 4,000. So a dependency that hangs is noticed behind callers that are less patient
+    /// than its timeout. Default: as many as `failures`, or else `max_failures` or `min_calls`, but at least 10.
+    #[must_use]
+    pub fn unanswered(mut self, attempts: u32) -> Self {
+        self.unanswered = Some(attempts);
+        self.without_unanswered = false;
+        self
+    }
+    /// Attempts without an answer count only if they time out, or are dropped late.
+    #[must_use]
+    pub fn without_unanswered(mut self) -> Self {
+        self.unanswered = None;
+        self.without_unanswered = true;
         self
     }
     /// Opens at this many failures within the window, however many calls there were in it; at least 1. With

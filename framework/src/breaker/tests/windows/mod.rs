@@ -65,6 +65,7 @@ impl Rule {
         let trip = Trip {
             failures_grow: false,
             failures_within: None,
+            unanswered: None,
             failures: None,
             rates: Some(self.over(calls, time)),
             adaptive: None,
@@ -98,8 +99,8 @@ fn by_rate(share: Share, min_calls: u32, window: Over) -> Window {
     }
 }
 
-const FINE: Mark = Mark { failed: false, slow: false };
-const FAILED: Mark = Mark { failed: true, slow: false };
+const FINE: Mark = Mark { failed: false, slow: false, timed_out: false };
+const FAILED: Mark = Mark { failed: true, slow: false, timed_out: false };
 
 fn trips(window: &Window, generation: u32, mark: Mark, now: Moment) -> bool {
     window.record(generation, mark, now).is_some_and(|suspicion| window.confirms(suspicion, now))
@@ -116,7 +117,13 @@ enum Step {
 }
 
 fn steps(length: Duration, most: usize) -> impl Strategy<Value = Vec<Step>> {
-    let mark = || (any::<bool>(), any::<bool>()).prop_map(|(failed, slow)| Mark { failed, slow });
+    let mark = || {
+        (any::<bool>(), any::<bool>()).prop_map(|(failed, slow)| Mark {
+            failed,
+            slow,
+            timed_out: false,
+        })
+    };
     let step = prop_oneof![
         30 => mark().prop_map(Step::Record),
         2 => mark().prop_map(Step::RecordLate),
@@ -229,7 +236,7 @@ proptest! {
         failures in 1u32..8,
         steps in steps(millis(10), 100),
     ) {
-        let window = Window::new(&Trip { failures_within: None, failures_grow: false, failures: Some(failures), rates: None, adaptive: None }, Moment::ZERO);
+        let window = Window::new(&Trip { failures_within: None, unanswered: None, failures_grow: false, failures: Some(failures), rates: None, adaptive: None }, Moment::ZERO);
         let mut list = List::new(YEAR);
         for step in steps {
             let Some(mark) = list.step(step, &window) else { continue };
@@ -248,7 +255,7 @@ proptest! {
         steps in steps(millis(500), 100),
     ) {
         let rates = Some(rule.over(Some(size), Some(length)));
-        let window = Window::new(&Trip { failures_within: None, failures_grow: false, failures: Some(failures), rates, adaptive: None }, Moment::ZERO);
+        let window = Window::new(&Trip { failures_within: None, unanswered: None, failures_grow: false, failures: Some(failures), rates, adaptive: None }, Moment::ZERO);
         let mut list = List::new(length);
         for step in steps {
             let Some(mark) = list.step(step, &window) else { continue };
@@ -272,7 +279,7 @@ proptest! {
         let window = by_rate(share, calls, Over::Calls(calls));
         for n in 0..u64::from(calls) {
             let failed = n < of - 1;
-            let mark = Mark { failed, slow: false };
+            let mark = Mark { failed, slow: false, timed_out: false };
             prop_assert!(!trips(&window, 0, mark, Moment::ZERO));
         }
         // The oldest outcome, a failure, or a success if there is none, makes room for a failure.
@@ -290,7 +297,7 @@ fn three_of_thirty_are_ten_percent() {
     let window = Window::new(&config.build().unwrap().trip(), Moment::ZERO);
     for n in 0..30 {
         let failed = n < 3;
-        let trips = trips(&window, 0, Mark { failed, slow: false }, Moment::ZERO);
+        let trips = trips(&window, 0, Mark { failed, slow: false, timed_out: false }, Moment::ZERO);
         assert_eq!(trips, n == 29, "only the thirtieth makes it thirty");
     }
 }
@@ -320,10 +327,13 @@ fn the_largest_window_counts_to_its_end() {
     let window = rule.window(Some(size), None);
     assert_eq!(window.tally(Moment::ZERO), Tally::default());
     for n in 0..size - 1 {
-        let mark = Mark { failed: n != 0, slow: true };
+        let mark = Mark { failed: n != 0, slow: true, timed_out: false };
         assert!(!trips(&window, 0, mark, Moment::ZERO));
     }
-    assert!(trips(&window, 0, Mark { failed: true, slow: true }, Moment::ZERO), "all of them slow");
+    assert!(
+        trips(&window, 0, Mark { failed: true, slow: true, timed_out: false }, Moment::ZERO),
+        "all of them slow"
+    );
     let size = u64::from(size);
     assert_eq!(window.calls().unwrap().running(), (size - 1, size));
 }
@@ -338,7 +348,7 @@ fn a_call_looks_at_no_more_of_a_window_of_a_million_than_of_one_of_ten() {
         let mut most = 0;
         for n in 0..3 * u64::from(size) {
             let before = LOOKED_AT.get();
-            let mark = Mark { failed: n % 2 == 0, slow: false };
+            let mark = Mark { failed: n % 2 == 0, slow: false, timed_out: false };
             assert_eq!(window.record(0, mark, Moment::ZERO), None);
             most = most.max(LOOKED_AT.get() - before);
         }
@@ -353,6 +363,7 @@ fn a_call_looks_at_no_more_of_a_window_of_a_million_than_of_one_of_ten() {
 fn a_success_in_the_middle_of_a_reload_ends_a_run_of_failures() {
     let trip = Trip {
         failures_within: None,
+        unanswered: None,
         failures_grow: false,
         failures: Some(2),
         rates: None,
@@ -375,6 +386,7 @@ fn a_reload_makes_no_window_of_calls_if_there_is_one_of_the_size() {
     let trip = |calls: Option<u32>| Trip {
         failures_grow: false,
         failures_within: None,
+        unanswered: None,
         failures: None,
         rates: Some(Rule { failures: Some(share), slow: None, min_calls: 1 }.over(calls, None)),
         adaptive: None,

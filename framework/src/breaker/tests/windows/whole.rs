@@ -39,7 +39,7 @@ fn steps(length: Duration) -> impl Strategy<Value = Vec<Step>> {
 fn step(number: u64, length: u64) -> Step {
     // Two in three are fine anyway.
     let (any, mark) = (number & 0b11_0000 == 0, number >> 6);
-    let mark = Mark { failed: any && mark & 1 != 0, slow: any && mark & 2 != 0 };
+    let mark = Mark { failed: any && mark & 1 != 0, slow: any && mark & 2 != 0, timed_out: false };
     let mark = if number & 0b1100_0000_0000 == 0 { FAILED } else { mark };
     let way = if number & 0b1_0000_0000 == 0 { Way::Client } else { Way::Lone };
     let part = |most: u64| Duration::from_nanos((number >> 16) % most);
