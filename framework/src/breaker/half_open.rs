@@ -1,14 +1,18 @@
 //! How probes decide. Pure: the counts in, the verdict out.
 
+use crate::event::Cause;
+
 use super::config::{Config, HalfOpenMode, Rates};
 use super::window::RateThreshold;
 use super::word::Probes;
 
 /// What the probes so far say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Verdict {
-    Close,
-    Open,
+    /// For this cause.
+    Close(Cause),
+    /// For this cause.
+    Open(Cause),
     /// Nothing yet.
     Wait,
 }
@@ -33,9 +37,9 @@ fn by_rate(config: &Config, rates: &Rates, probes: Probes) -> Verdict {
         (probes.slow, RateThreshold::new(rates.slow_call_rate).fewest(total)),
     ];
     if bars.iter().any(|(bad, bar)| bad >= bar) {
-        Verdict::Open
+        open(probes)
     } else if bars.iter().all(|(bad, bar)| bad + left < *bar) {
-        Verdict::Close
+        close(probes)
     } else {
         Verdict::Wait
     }
@@ -44,12 +48,22 @@ fn by_rate(config: &Config, rates: &Rates, probes: Probes) -> Verdict {
 /// A probe that is as slow as those calls that open the breaker is no better than one that fails.
 fn by_count(config: &Config, probes: Probes) -> Verdict {
     if probes.failures > 0 || probes.slow > 0 {
-        Verdict::Open
+        open(probes)
     } else if probes.successes >= config.success_threshold() {
-        Verdict::Close
+        close(probes)
     } else {
         Verdict::Wait
     }
+}
+
+fn open(probes: Probes) -> Verdict {
+    let Probes { failures, slow, .. } = probes;
+    Verdict::Open(Cause::ProbesFailed { failures, slow, answered: probes.answered() })
+}
+
+fn close(probes: Probes) -> Verdict {
+    let (successes, answered) = (probes.successes, probes.answered());
+    Verdict::Close(Cause::ProbesSucceeded { successes, answered })
 }
 
 /// With fewer probes than this, all of them abandoned by their callers, nothing is known.

@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::event::{State, Transition};
+use crate::event::{Cause, State, Transition};
+use crate::outcome::Outcome;
 
 use super::adaptive::Memory;
 use super::live_probes::LiveProbes;
@@ -13,11 +15,22 @@ use super::open_time::OpenTime;
 /// How many moves a breaker remembers.
 const HISTORY: usize = 256;
 
+/// What there is to tell of a move, beside where it went.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Made {
+    pub(super) at: Moment,
+    pub(super) cause: Cause,
+    pub(super) open_for: Option<Duration>,
+    pub(super) last_failure: Option<Outcome>,
+}
+
 /// What a breaker remembers from transition to transition. Behind its lock.
 #[derive(Debug, Default)]
 pub(super) struct History {
     pub(super) transitions: VecDeque<Transition>,
     pub(super) counts: [[u64; 3]; 3],
+    /// Moves into open, by [`Cause::OPENING`].
+    pub(super) openings: [u64; Cause::OPENING.len()],
     /// How many there were.
     made: u64,
     /// An order by hand stands: settings have no say in whether it refuses.
@@ -36,9 +49,16 @@ impl History {
         Self { memory, ..Self::default() }
     }
 
-    pub(super) fn note(&mut self, at: Moment, from: State, to: State) -> Transition {
+    pub(super) fn note(&mut self, (from, to): (State, State), made: Made) -> Transition {
         self.made += 1;
-        let transition = Transition { at, from, to, sequence: self.made };
+        let Made { at, cause, open_for, last_failure } = made;
+        let sequence = self.made;
+        let transition = Transition { at, from, to, sequence, cause, open_for, last_failure };
+        let opening = Cause::OPENING.iter().position(|name| *name == cause.as_str());
+        if let (State::Open, Some(at)) = (to, opening) {
+            // In bounds: as many counts as names.
+            self.openings[at] += 1;
+        }
         self.counts[transition.from.index()][transition.to.index()] += 1;
         if self.transitions.len() == HISTORY {
             self.transitions.pop_front();

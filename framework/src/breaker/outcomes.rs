@@ -4,7 +4,7 @@
 //! instruction: that waits until all of them are. So what is rare is apart, where it can be reached without a frame.
 
 use crate::clock::Moment;
-use crate::event::Transition;
+use crate::event::{Cause, Transition};
 use crate::outcome::{AttemptEnd, Class, Outcome};
 use crate::sync::Ordering;
 
@@ -126,6 +126,9 @@ impl CircuitBreaker {
             Class::Failure => true,
             Class::Ignored => return self.record_neutral(word, attempt_end.outcome, 0, now),
         };
+        if failed {
+            self.note_failure(attempt_end.outcome);
+        }
         let suspicion = self.settings.with(|settings| {
             self.heed(&settings.config, &attempt_end, now);
             let mark = Mark {
@@ -147,7 +150,12 @@ impl CircuitBreaker {
         in_flight: u32,
         now: Moment,
     ) -> Option<Transition> {
-        let ended = if outcome == Outcome::Cancelled { RunEnd::Abandoned } else { RunEnd::Neutral };
+        let ended = if outcome == Outcome::Cancelled {
+            self.note_failure(outcome);
+            RunEnd::Abandoned
+        } else {
+            RunEnd::Neutral
+        };
         let suspicion = self.settings.with(|settings| {
             settings.window.record_run(seen.generation(), ended, in_flight, now)
         })?;
@@ -228,7 +236,11 @@ impl CircuitBreaker {
             _ => 0,
         };
         if half_open::are_abandoned(&config, moves.abandoned_probes) {
-            return self.open(&mut moves, now);
+            let probes = moves.abandoned_probes;
+            return self.open(&mut moves, Cause::ProbesAbandoned { probes }, now);
+        }
+        if class == Class::Failure {
+            self.note_failure(attempt_end.outcome);
         }
         let slow = config.minds_slow_calls() && attempt_end.slow && class != Class::Ignored;
         let before = word.probes();
@@ -239,8 +251,8 @@ impl CircuitBreaker {
             slow: before.slow + u32::from(slow),
         };
         match half_open::verdict(&config, probes) {
-            Verdict::Open => self.open(&mut moves, now),
-            Verdict::Close => self.close(&mut moves, now),
+            Verdict::Open(cause) => self.open(&mut moves, cause, now),
+            Verdict::Close(cause) => self.close(&mut moves, cause, now),
             Verdict::Wait => {
                 self.publish_probes(&moves, probes);
                 None

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::event::{State, Transition};
+use crate::event::{Cause, State, Transition};
 
 /// The breaker refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,17 @@ pub struct BreakerReport {
     /// How often each move was made: `[from][to]`, by [`State::index`].
     #[serde(serialize_with = "by_states")]
     pub transition_counts: [[u64; 3]; 3],
+    /// How often it opened, by cause: in the order of [`Cause::OPENING`].
+    #[serde(serialize_with = "by_causes")]
+    pub openings: [u64; Cause::OPENING.len()],
+}
+
+/// By the names of the causes: `{"failures": 1, …}`.
+fn by_causes<S: Serializer>(
+    openings: &[u64; Cause::OPENING.len()],
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    to.collect_map(Cause::OPENING.iter().zip(openings))
 }
 
 /// By the names of both states: `{"closed": {"open": 1, …}, …}`.

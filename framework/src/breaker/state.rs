@@ -4,11 +4,13 @@
 //! to state in `transitions`.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
 use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::entropy::Entropy;
 use crate::event::{State, Transition};
+use crate::outcome::Outcome;
 use crate::swappable::Swappable;
 use crate::sync::{self, AtomicU64, Mutex, Ordering};
 
@@ -62,6 +64,8 @@ pub struct CircuitBreaker {
     pub(super) stale: AtomicU64,
     /// Refusals that an observing breaker kept to itself.
     pub(super) withheld: AtomicU64,
+    /// How the last attempt ended that counted against the dependency, plus one; zero for none.
+    pub(super) last_failure: AtomicU8,
     /// Where it counts these two for all that it is one of.
     pub(super) shared_counters: Option<sync::Arc<SharedCounters>>,
     thinner: Thinner,
@@ -99,6 +103,7 @@ impl CircuitBreaker {
             oldest_probe: AtomicU64::new(u64::MAX),
             stale: AtomicU64::new(0),
             withheld: AtomicU64::new(0),
+            last_failure: AtomicU8::new(0),
             shared_counters: None,
             thinner: Thinner::default(),
         }
@@ -306,6 +311,7 @@ impl CircuitBreaker {
             stale_results: self.stale.load(Ordering::Relaxed),
             transitions: moves.transitions.iter().copied().collect(),
             transition_counts: moves.counts,
+            openings: moves.openings,
         }
     }
 
@@ -316,6 +322,17 @@ impl CircuitBreaker {
         if let Some(all) = &self.shared_counters {
             all.note_stale();
         }
+    }
+
+    /// Remembers an attempt that counted against the dependency.
+    pub(super) fn note_failure(&self, outcome: Outcome) {
+        // Fewer than 255 outcomes.
+        self.last_failure.store(outcome.index() as u8 + 1, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    pub(super) fn last_failure(&self) -> Option<Outcome> {
+        let last = usize::from(self.last_failure.load(std::sync::atomic::Ordering::Relaxed));
+        Outcome::ALL.get(last.checked_sub(1)?).copied()
     }
 
     /// A refusal was kept back.

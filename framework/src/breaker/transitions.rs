@@ -12,19 +12,33 @@
 //! then be cleared before anybody uses it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::event::Transition;
+use crate::event::{Cause, Command, Transition};
 use crate::sync::Ordering;
 
 use super::adaptive::Memory;
 use super::config::{Config, Enforcement};
 use super::half_open;
-use super::history::History;
+use super::history::{History, Made};
 use super::open_time::{OpenTime, Opening};
 use super::state::{CircuitBreaker, Settings};
 use super::window::{Start, Suspicion};
 use super::word::{Probes, Tag, Word};
+
+/// Why a move is made, and for how long calls are refused then.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Why {
+    cause: Cause,
+    open_for: Option<Duration>,
+}
+
+impl From<Cause> for Why {
+    fn from(cause: Cause) -> Self {
+        Self { cause, open_for: None }
+    }
+}
 
 impl CircuitBreaker {
     /// Opens, if the window of the breaker that was `seen` closed really says so.
@@ -33,26 +47,38 @@ impl CircuitBreaker {
         let mut moves = self.transitions.lock();
         let word = self.load();
         let is_same = word.tag().counts() && word.generation() == seen.generation();
-        let confirms = |settings: &Settings| settings.window.confirms(suspicion, now);
-        if !is_same || !self.settings.with(confirms) {
+        if !is_same {
             return None;
         }
-        self.open(&mut moves, now)
+        let confirm = |settings: &Settings| settings.window.confirm(suspicion, now);
+        let cause = self.settings.with(confirm)?;
+        self.open(&mut moves, cause, now)
     }
 
     /// Opens, for as long as it is the time for.
-    pub(super) fn open(&self, moves: &mut History, now: Moment) -> Option<Transition> {
+    pub(super) fn open(
+        &self,
+        moves: &mut History,
+        cause: Cause,
+        now: Moment,
+    ) -> Option<Transition> {
         let from_closed = self.load().tag().counts();
         let config = self.config();
         let asked = Moment::from_nanos(self.asked_until.load(Ordering::Acquire)).since(now);
         let opening = Opening { from_closed, asked, now, unit: self.entropy.unit() };
         let open_for = moves.open_time.next(&config, opening);
-        self.apply(moves, now, |word| Word::open(word.next_generation(), now, open_for))
+        let why = Why { cause, open_for: Some(open_for) };
+        self.apply(moves, why, now, |word| Word::open(word.next_generation(), now, open_for))
     }
 
     /// Closes, or begins to.
-    pub(super) fn close(&self, moves: &mut History, now: Moment) -> Option<Transition> {
-        self.apply(moves, now, |word| match self.config().ramp() {
+    pub(super) fn close(
+        &self,
+        moves: &mut History,
+        cause: Cause,
+        now: Moment,
+    ) -> Option<Transition> {
+        self.apply(moves, cause.into(), now, |word| match self.config().ramp() {
             Some(ramp) => Word::ramping(word.next_generation(), now, ramp.over),
             None => Word::closed(word.next_generation()),
         })
@@ -100,31 +126,33 @@ impl CircuitBreaker {
             return;
         }
         let fresh = |word: Word| Word::half_open(word.next_generation(), Probes::default());
-        if let Some(transition) = self.apply(&mut moves, now, fresh) {
+        if let Some(transition) = self.apply(&mut moves, Cause::OpenTimeOver.into(), now, fresh) {
             *moved = Some(transition);
         }
     }
 
     /// Refuses every call until [`CircuitBreaker::reset`] or another order by hand.
     pub fn force_open(&self, now: Moment) -> Option<Transition> {
-        self.hold(Tag::ForcedOpen, now)
+        self.hold(Tag::ForcedOpen, Command::ForceOpen, now)
     }
 
     /// Admits every call, counting nothing, until [`CircuitBreaker::reset`] or another order by hand.
     pub fn force_closed(&self, now: Moment) -> Option<Transition> {
-        self.hold(Tag::ForcedClosed, now)
+        self.hold(Tag::ForcedClosed, Command::ForceClosed, now)
     }
 
     /// Takes the breaker out of service: as [`CircuitBreaker::force_closed`], but reported as disabled,
     /// so that a reader sees why nothing is guarded.
     pub fn disable(&self, now: Moment) -> Option<Transition> {
-        self.hold(Tag::Disabled, now)
+        self.hold(Tag::Disabled, Command::Disable, now)
     }
 
-    fn hold(&self, tag: Tag, now: Moment) -> Option<Transition> {
+    fn hold(&self, tag: Tag, command: Command, now: Moment) -> Option<Transition> {
         let mut moves = self.transitions.lock();
         moves.is_by_hand = true;
-        self.apply(&mut moves, now, |word| Word::held(tag, word.next_generation()))
+        self.apply(&mut moves, Cause::ByHand { command }.into(), now, |word| {
+            Word::held(tag, word.next_generation())
+        })
     }
 
     /// Lets it decide for itself, and refuse nothing, until [`CircuitBreaker::reset`] or another order by
@@ -135,7 +163,8 @@ impl CircuitBreaker {
         self.observing.swap(1, Ordering::AcqRel);
         let is_held = self.load().tag().is_held();
         if is_held {
-            return self.apply(&mut moves, now, |word| Word::closed(word.next_generation()));
+            let why = Cause::ByHand { command: Command::Observe }.into();
+            return self.apply(&mut moves, why, now, |word| Word::closed(word.next_generation()));
         }
         None
     }
@@ -148,7 +177,8 @@ impl CircuitBreaker {
         moves.is_by_hand = false;
         let enforcement = self.config().enforcement();
         self.observing.swap(u64::from(enforcement == Enforcement::Observe), Ordering::AcqRel);
-        self.apply(&mut moves, now, |word| Word::free(enforcement, word.next_generation()))
+        let why = Cause::ByHand { command: Command::Reset }.into();
+        self.apply(&mut moves, why, now, |word| Word::free(enforcement, word.next_generation()))
     }
 
     /// Goes by other settings from now on, and loses nothing by that: an open breaker stays open for as
@@ -186,7 +216,8 @@ impl CircuitBreaker {
         if (word.tag() == Tag::Disabled) == (enforcement == Enforcement::Disabled) {
             return None;
         }
-        self.apply(&mut moves, now, |word| Word::free(enforcement, word.next_generation()))
+        let why = Cause::Settings.into();
+        self.apply(&mut moves, why, now, |word| Word::free(enforcement, word.next_generation()))
     }
 
     pub(super) fn replace(&self, old: Word, new: Word) -> Result<(), Word> {
@@ -206,6 +237,7 @@ impl CircuitBreaker {
     pub(super) fn apply(
         &self,
         moves: &mut History,
+        why: Why,
         now: Moment,
         to: impl Fn(Word) -> Word,
     ) -> Option<Transition> {
@@ -233,6 +265,8 @@ impl CircuitBreaker {
         if from == to {
             return None;
         }
-        Some(moves.note(now, from, to))
+        let Why { cause, open_for } = why;
+        let last_failure = self.last_failure();
+        Some(moves.note((from, to), Made { at: now, cause, open_for, last_failure }))
     }
 }

@@ -28,7 +28,7 @@ pub use latency::{BUCKETS, Latency, bucket};
 pub use method::{MethodSpec, MethodTable};
 pub use shared::Dependency;
 pub(crate) use signals::Signal;
-pub use snapshot::{MethodSnapshot, Snapshot};
+pub use snapshot::{ByHand, MethodSnapshot, Snapshot};
 
 pub(crate) use gate::Token;
 pub(crate) use held_permit::HeldPermit;

@@ -22,7 +22,7 @@ use super::gate::Gate;
 use super::method::Method;
 use super::refusals::Refusals;
 use super::signals::{Signal, Signals};
-use super::snapshot::{MethodSnapshot, Snapshot};
+use super::snapshot::{ByHand, MethodSnapshot, Snapshot};
 use super::stats::MethodStats;
 use super::waiting_room::WaitError;
 use crate::time::Time;
@@ -53,6 +53,8 @@ pub struct Dependency {
     retries: AtomicU64,
     restarts: AtomicU64,
     unattended: AtomicBool,
+    /// The order by hand that its breaker stands under.
+    by_hand: Mutex<Option<ByHand>>,
     /// By name. A handful, so a list: a tree's first node is larger than all of it.
     methods: Mutex<Vec<(&'static str, Arc<MethodStats>)>>,
     /// What each trait on it goes by; locked while the policy changes.
@@ -91,6 +93,7 @@ impl Dependency {
             retries: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
             unattended: AtomicBool::new(false),
+            by_hand: Mutex::default(),
             methods: Mutex::default(),
             planned: Mutex::default(),
         }
@@ -193,9 +196,11 @@ impl Dependency {
         breaker.tend(now, since_epoch)
     }
 
-    /// Executes an operator command on the breaker, at once. The actor hears of it afterwards.
-    pub fn execute(&self, command: Command) {
+    /// Executes an operator command on the breaker, at once, in the name of `author`. The actor hears of it afterwards.
+    pub fn execute(&self, command: Command, author: Option<Arc<str>>) {
         let at = self.now();
+        let order = ByHand { command, author: author.clone(), since: at };
+        *self.by_hand.lock() = (command != Command::Reset).then_some(order);
         let breaker = self.gate.breaker();
         let moved = match command {
             Command::ForceOpen => self.gate.force_open(at),
@@ -204,7 +209,8 @@ impl Dependency {
             Command::Observe => breaker.observe(at),
             Command::Reset => breaker.reset(at),
         };
-        self.tell(&Event::CommandExecuted { at, dependency: Arc::clone(&self.name), command });
+        let dependency = Arc::clone(&self.name);
+        self.tell(&Event::CommandExecuted { at, dependency, command, author });
         moved.into_iter().for_each(|transition| self.moved(transition));
         // Even without a transition: there may be another moment to look at.
         self.signals.raise(Signal::Moved);
@@ -369,6 +375,7 @@ impl Dependency {
         Snapshot {
             dependency: self.name.to_string(),
             breaker,
+            by_hand: self.by_hand.lock().clone(),
             keys,
             adaptive,
             ramp,

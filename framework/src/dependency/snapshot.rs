@@ -1,14 +1,16 @@
 //! A dependency at one instant, as data.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::backpressure::Counts;
 use crate::breaker::BreakerReport;
 use crate::breaker::adaptive::Reading;
+use crate::clock::Moment;
 use crate::error::RejectedBy;
-use crate::event::State;
+use crate::event::{Command, State};
 use crate::outcome::{CallOutcome, Outcome};
 
 use super::keys::KeysSnapshot;
@@ -24,6 +26,8 @@ pub struct Snapshot {
     pub dependency: String,
     /// Its breaker. `refusals_withheld` and `stale_results` are those of its keys' breakers, too.
     pub breaker: BreakerReport,
+    /// The order by hand that its breaker stands under, until a reset.
+    pub by_hand: Option<ByHand>,
     /// The breakers of its keys; `None` before the first call with a key.
     pub keys: Option<KeysSnapshot>,
     /// What its breaker goes by at this hour, if it is adaptive.
@@ -54,6 +58,24 @@ pub struct Snapshot {
     pub pending: u64,
     /// Its methods, by name.
     pub methods: Vec<MethodSnapshot>,
+}
+
+/// An order that somebody has given a breaker by hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ByHand {
+    /// The order.
+    pub command: Command,
+    /// Who gave it, if it was given in somebody's name.
+    #[serde(serialize_with = "as_text")]
+    pub author: Option<Arc<str>>,
+    /// When, on the clock that the breaker is driven by.
+    #[serde(serialize_with = "crate::event::seconds")]
+    pub since: Moment,
+}
+
+fn as_text<S: Serializer>(author: &Option<Arc<str>>, to: S) -> Result<S::Ok, S::Error> {
+    author.as_deref().serialize(to)
 }
 
 /// A method at one instant.

@@ -10,8 +10,10 @@ use crate::clock::Moment;
 use crate::error::{DependencyName, RejectedBy};
 use crate::outcome::Outcome;
 
+mod cause;
 mod sampler;
 
+pub use cause::Cause;
 pub use sampler::SAMPLE_EVERY;
 pub(crate) use sampler::Sampler;
 
@@ -77,7 +79,7 @@ impl fmt::Display for State {
 ///     }
 /// }
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Transition {
     /// When, on the clock that the breaker is driven by.
@@ -92,9 +94,15 @@ pub struct Transition {
     /// behind. A dependency that is spawned again, and a key that was forgotten, have another breaker, and it
     /// begins at 1.
     pub sequence: u64,
+    /// Why.
+    pub cause: Cause,
+    /// For how long calls are refused, if that was decided: of a move into open that was not made by hand.
+    pub open_for: Option<Duration>,
+    /// How the last attempt ended that counted against the dependency, if there was one since the start.
+    pub last_failure: Option<Outcome>,
 }
 
-fn seconds<S: serde::Serializer>(at: &Moment, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn seconds<S: serde::Serializer>(at: &Moment, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(at.as_nanos() as f64 / 1e9)
 }
 
@@ -143,7 +151,7 @@ impl fmt::Display for Command {
 /// Something that happened to a dependency. Calls are not events: they are counted. Of refusals and slow
 /// calls, which come by the thousand, some are told of as examples, at most one in [`SAMPLE_EVERY`] of
 /// each kind, with the number of those that were not.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
     /// The breaker moved. Moves may be told in another order than they were made: see
@@ -203,6 +211,8 @@ pub enum Event {
         dependency: DependencyName,
         /// What it was told.
         command: Command,
+        /// Who said so, if the order was given in somebody's name: `DependencyHandle::by`.
+        author: Option<Arc<str>>,
     },
     /// The dependency goes by another policy from now on.
     Reloaded {

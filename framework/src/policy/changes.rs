@@ -137,6 +137,7 @@ mod tests {
             "breaker.healthy_after: 30s -> 1m",
             "breaker.min_calls: none -> 20",
             "breaker.open_for: 30s -> 1m",
+            "breaker.unanswered: 10 -> 20",
             "breaker.window (calls): none -> 100",
         ];
         told("", "breaker = { failures = false, failure_rate = 0.5 }", &by_rate);

@@ -15,11 +15,19 @@ use super::registry::Registered;
 pub struct DependencyHandle {
     registered: Registered,
     time: Time,
+    author: Option<Arc<str>>,
 }
 
 impl DependencyHandle {
     pub(super) fn new(registered: Registered, time: Time) -> Self {
-        Self { registered, time }
+        Self { registered, time, author: None }
+    }
+
+    /// The same, for orders in somebody's name: `handle.by("alice").force_open()`. The name is in the log, in the event, and
+    /// in snapshots for as long as the order stands.
+    #[must_use]
+    pub fn by(&self, author: impl Into<Arc<str>>) -> Self {
+        Self { author: Some(author.into()), ..self.clone() }
     }
 
     /// Its name.
@@ -71,7 +79,7 @@ impl DependencyHandle {
         if dependency.is_cancelled() {
             return Err(ControlError::Dismissed);
         }
-        dependency.execute(command);
+        dependency.execute(command, self.author.clone());
         Ok(dependency.snapshot())
     }
 

@@ -22,6 +22,9 @@ pub const FROM: &str = "from";
 /// The label for the state that a breaker went into.
 pub const TO: &str = "to";
 
+/// The label for why a breaker opened, one of [`Cause::OPENING`](crate::event::Cause::OPENING).
+pub const CAUSE: &str = "cause";
+
 /// What a metric's values mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -97,6 +100,12 @@ pub const BREAKER_TRANSITIONS: Metric = counter(
     "seawall_breaker_transitions_total",
     &[DEPENDENCY, FROM, TO],
     "Moves of the circuit breaker from one state to another.",
+);
+/// Why the breaker opened; there is a series for each cause from the start.
+pub const BREAKER_OPENINGS: Metric = counter(
+    "seawall_breaker_openings_total",
+    &[DEPENDENCY, CAUSE],
+    "How often the circuit breaker opened, by cause.",
 );
 /// Refused attempts. A call that is retried after a refusal can be refused again, and then counts twice.
 pub const REJECTIONS: Metric = counter(
@@ -202,12 +211,13 @@ pub const ACTOR_UNATTENDED: Metric = flag(
 );
 
 /// Every metric there is.
-pub static ALL: [Metric; 24] = [
+pub static ALL: [Metric; 25] = [
     CALLS,
     ATTEMPTS,
     CALL_DURATION,
     BREAKER_STATE,
     BREAKER_TRANSITIONS,
+    BREAKER_OPENINGS,
     REJECTIONS,
     RETRIES,
     STALE_RESULTS,

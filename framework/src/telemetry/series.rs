@@ -6,7 +6,7 @@ use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, 
 
 use crate::dependency::{BUCKETS, Dependency, Latency, MethodSnapshot, Snapshot};
 use crate::error::RejectedBy;
-use crate::event::State;
+use crate::event::{Cause, State};
 use crate::outcome::{CallOutcome, Outcome};
 
 use super::names::{self, Metric};
@@ -79,6 +79,7 @@ pub(super) struct Series {
     of: Weak<Dependency>,
     rejections: [Count; RejectedBy::ALL.len()],
     transitions: [Count; names::LEGAL_MOVES.len()],
+    openings: [Count; Cause::OPENING.len()],
     retries: Count,
     stale_results: Count,
     refusals_withheld: Count,
@@ -113,6 +114,11 @@ impl Series {
             transitions: names::LEGAL_MOVES.map(|(from, to)| {
                 let from = registrar.with_static(names::FROM, from.as_str());
                 from.with_static(names::TO, to.as_str()).count(&names::BREAKER_TRANSITIONS)
+            }),
+            openings: std::array::from_fn(|at| {
+                // In bounds: one for each.
+                let cause = Cause::OPENING[at];
+                registrar.with_static(names::CAUSE, cause).count(&names::BREAKER_OPENINGS)
             }),
             retries: count(&names::RETRIES),
             stale_results: count(&names::STALE_RESULTS),
@@ -188,6 +194,9 @@ impl Series {
         }
         for ((from, to), count) in names::LEGAL_MOVES.iter().zip(&mut self.transitions) {
             count.raise_to(breaker.transition_counts[from.index()][to.index()]);
+        }
+        for (total, count) in breaker.openings.iter().zip(&mut self.openings) {
+            count.raise_to(*total);
         }
         self.retries.raise_to(snapshot.retries);
         self.stale_results.raise_to(breaker.stale_results);

@@ -1,9 +1,10 @@
 //! What is rare enough to be logged at once.
 
-use crate::event::{Event, Observer, State};
+use crate::event::{Event, Observer, State, Transition};
+use crate::outcome::Outcome;
 
 /// An observer that tells `tracing`, under the target `seawall`, with the fields `dependency`, `key`, `from`, `to`,
-/// `command`, `by`, `method`, `outcome`, `took_seconds`, `retry_after_seconds`, `unreported`, `restarts`, `trouble`.
+/// `cause`, `last_failure`, `open_for_seconds`, `command`, `author`, `by`, `method`, `outcome`, `took_seconds`, `retry_after_seconds`, `unreported`, `restarts`, `trouble`.
 ///
 /// A breaker that opens is a warning, any other move of it information, and so is an command by hand; a rebuilt
 /// actor and a history that cannot be read or kept are warnings, an actor that is left unattended an error.
@@ -11,28 +12,40 @@ use crate::event::{Event, Observer, State};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tracing;
 
+/// A move, with why it was made and what follows.
+fn told_of_transition(dependency: &str, transition: &Transition) {
+    let Transition { from, to, cause, open_for, last_failure, .. } = transition;
+    let (from, to, kind) = (from.as_str(), to.as_str(), cause.as_str());
+    let last_failure = last_failure.map(Outcome::as_str);
+    let open_for_seconds = open_for.map(|open_for| open_for.as_secs_f64());
+    match (transition.to, open_for) {
+        (State::Open, Some(open_for)) => {
+            let open_for = humantime::format_duration(*open_for);
+            tracing::warn!(target: "seawall", dependency, from, to, cause = kind, last_failure, open_for_seconds, "circuit breaker opened: {cause}; calls are refused for {open_for}, then probes are let through");
+        }
+        (State::Open, None) => {
+            tracing::warn!(target: "seawall", dependency, from, to, cause = kind, last_failure, "circuit breaker opened: {cause}; calls are refused until a reset");
+        }
+        (State::HalfOpen, _) => {
+            tracing::info!(target: "seawall", dependency, from, to, cause = kind, "circuit breaker half-open: {cause}; the next calls are probes");
+        }
+        (State::Closed, _) => {
+            tracing::info!(target: "seawall", dependency, from, to, cause = kind, "circuit breaker closed: {cause}; calls pass");
+        }
+    }
+}
+
 impl Observer for Tracing {
     fn on_event(&self, event: &Event) {
         match event {
             Event::Transition { dependency, transition } => {
-                let (from, to) = (transition.from.as_str(), transition.to.as_str());
-                let dependency = &**dependency;
-                match transition.to {
-                    State::Open => {
-                        tracing::warn!(target: "seawall", dependency, from, to, "circuit breaker opened: calls are refused");
-                    }
-                    State::HalfOpen => {
-                        tracing::info!(target: "seawall", dependency, from, to, "circuit breaker half-open: probing");
-                    }
-                    State::Closed => {
-                        tracing::info!(target: "seawall", dependency, from, to, "circuit breaker closed: calls pass");
-                    }
-                }
+                told_of_transition(dependency, transition);
             }
             Event::KeyMoved { dependency, key, transition, unreported } => {
-                let (from, to) = (transition.from.as_str(), transition.to.as_str());
+                let Transition { from, to, cause, .. } = transition;
+                let (from, to, kind) = (from.as_str(), to.as_str(), cause.as_str());
                 let (dependency, key) = (&**dependency, key.as_deref());
-                tracing::info!(target: "seawall", dependency, key, from, to, unreported, "circuit breaker of a key moved");
+                tracing::info!(target: "seawall", dependency, key, from, to, cause = kind, unreported, "circuit breaker of a key moved: {cause}");
             }
             Event::Refused { dependency, by, retry_after, unreported, .. } => {
                 let (dependency, by) = (&**dependency, by.as_str());
@@ -44,9 +57,9 @@ impl Observer for Tracing {
                 let took_seconds = took.as_secs_f64();
                 tracing::debug!(target: "seawall", dependency, method, outcome, took_seconds, unreported, "a call was slow");
             }
-            Event::CommandExecuted { dependency, command, .. } => {
+            Event::CommandExecuted { dependency, command, author, .. } => {
                 let (dependency, command) = (&**dependency, command.as_str());
-                tracing::info!(target: "seawall", dependency, command, "an operator command was executed");
+                tracing::info!(target: "seawall", dependency, command, author = author.as_deref(), "an operator command was executed");
             }
             Event::Reloaded { dependency, changes, .. } => {
                 let (dependency, changes) = (&**dependency, changes.join(", "));

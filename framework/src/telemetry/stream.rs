@@ -24,7 +24,7 @@ pub const MAX_CAPACITY: usize = 1_048_576;
 
 /// An event, and what was missed before it. All subscribers hear events in one order, which need not be that in
 /// which one breaker moved: see [`Transition::sequence`](crate::event::Transition::sequence).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Received {
     /// What happened.

@@ -58,6 +58,11 @@ impl Bar {
         self.0 >> (2 * UNIT_BITS)
     }
 
+    /// The share of failures that opens a breaker at that hour.
+    pub(in crate::breaker) fn threshold(self) -> f64 {
+        (self.0 >> UNIT_BITS & UNIT_MASK) as f64 / UNITS
+    }
+
     /// Whether this is above the threshold, and no chance.
     pub(in crate::breaker) fn is_exceeded(self, calls: u64, failures: u64, alpha: f64) -> bool {
         let threshold = self.0 >> UNIT_BITS & UNIT_MASK;

@@ -3,7 +3,7 @@
 use crate::event::Transition;
 
 /// A move that [`Keyed::poll`](super::Keyed::poll) made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Moved<K> {
     /// Whose; `None` for the overflow breaker.
@@ -13,7 +13,7 @@ pub struct Moved<K> {
 }
 
 /// What one [`Keyed::poll`](super::Keyed::poll) did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Polled<K> {
     /// The breakers that went on to half-open.

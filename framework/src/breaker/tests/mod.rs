@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 mod bounded_run;
+mod causes;
 mod for_key;
 mod machine;
 mod probes;

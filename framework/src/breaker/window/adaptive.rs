@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::breaker::adaptive::{Config, Memory, UtcOffset};
 use crate::clock::Moment;
+use crate::event::Cause;
 
 use super::rate_threshold::RateThreshold;
 use super::tally::{Mark, Tally};
@@ -62,9 +63,16 @@ impl Adaptive {
         self.is_exceeded(self.timed.among_bad(), now)
     }
 
-    /// With nobody moving the window on.
-    pub(super) fn confirms(&self, now: Moment) -> bool {
-        self.is_exceeded(self.timed.recount(), now)
+    /// The same with nobody moving the window on, in numbers.
+    pub(super) fn cause(&self, now: Moment) -> Option<Cause> {
+        let tally = self.timed.recount();
+        let threshold = || self.memory.bar(now, self.offset).threshold();
+        let Tally { calls, failures, .. } = tally;
+        self.is_exceeded(tally, now).then(|| Cause::Adaptive {
+            failures,
+            calls,
+            threshold: threshold(),
+        })
     }
 
     fn is_exceeded(&self, tally: Tally, now: Moment) -> bool {

@@ -14,6 +14,7 @@ mod usual_failures;
 use std::sync::Arc;
 
 use crate::clock::Moment;
+use crate::event::Cause;
 
 use super::adaptive::Memory;
 use super::config::Trip;
@@ -34,9 +35,15 @@ pub(super) use tally::{Mark, Noted, Tally};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Suspicion {
     /// So many failures in a row.
-    Run,
+    Run {
+        failures: u32,
+        needed: u32,
+    },
     /// So many attempts without an answer in a row.
-    Unanswered,
+    Unanswered {
+        attempts: u32,
+        needed: u32,
+    },
     Rates,
     Adaptive,
 }
@@ -95,15 +102,17 @@ impl Run {
         now: Moment,
     ) -> Option<Suspicion> {
         let runs = self.counted.record(generation, ended, now);
-        if let Some(failures) = self.failures
+        if let Some(least) = self.failures
             && ended.is_failure()
-            && runs.failures >= failures
-            && runs.failures >= self.counted.required(failures, now)
+            && runs.failures >= least
+            && let needed = self.counted.required(least, now)
+            && runs.failures >= needed
         {
-            return Some(Suspicion::Run);
+            return Some(Suspicion::Run { failures: runs.failures, needed });
         }
-        let is_enough = |most: u32| runs.unanswered >= most.max(in_flight / 4);
-        self.unanswered.is_some_and(is_enough).then_some(Suspicion::Unanswered)
+        let needed = self.unanswered?.max(in_flight / 4);
+        let attempts = runs.unanswered;
+        (attempts >= needed).then_some(Suspicion::Unanswered { attempts, needed })
     }
 }
 
@@ -259,7 +268,7 @@ impl Window {
     }
 
     /// Counts an outcome. If the breaker of that generation may have to open, why: the caller then
-    /// asks [`Window::confirms`] with every other transition locked out.
+    /// asks [`Window::confirm`] with every other transition locked out.
     pub(super) fn record(&self, generation: u32, mark: Mark, now: Moment) -> Option<Suspicion> {
         let calls = self.calls.as_ref().and_then(|window| window.record(generation, mark));
         let timed = self.timed.as_ref().and_then(|window| window.record(generation, mark, now));
@@ -304,11 +313,18 @@ impl Window {
 
     /// Counts again, slowly and exactly: a count that other writers are changing can be off by those
     /// in flight. A run needs no second count, its one word was right when it was written.
-    pub(super) fn confirms(&self, suspicion: Suspicion, now: Moment) -> bool {
-        let reached = |tally| self.thresholds.are_reached(tally);
-        matches!(suspicion, Suspicion::Run | Suspicion::Unanswered)
-            || self.tallies().into_iter().flatten().any(reached)
-            || self.adaptive.as_ref().is_some_and(|window| window.confirms(now))
+    pub(super) fn confirm(&self, suspicion: Suspicion, now: Moment) -> Option<Cause> {
+        match suspicion {
+            Suspicion::Run { failures, needed } => Some(Cause::Failures { failures, needed }),
+            Suspicion::Unanswered { attempts, needed } => {
+                Some(Cause::Unanswered { attempts, needed })
+            }
+            Suspicion::Rates | Suspicion::Adaptive => {
+                let mut tallies = self.tallies().into_iter().flatten();
+                let by_rate = tallies.find_map(|tally| self.thresholds.cause(tally));
+                by_rate.or_else(|| self.adaptive.as_ref()?.cause(now))
+            }
+        }
     }
 
     /// Transitions on what nobody's calls do.

@@ -1,6 +1,7 @@
 //! Which shares of bad calls are too much, in whole numbers.
 
 use crate::breaker::config::Rates;
+use crate::event::Cause;
 
 use super::tally::Tally;
 
@@ -24,6 +25,11 @@ impl RateThreshold {
     pub(in crate::breaker) fn fewest(self, calls: u32) -> u32 {
         let fewest = (u128::from(self.0) * u128::from(calls)).div_ceil(1_000_000_000);
         u32::try_from(fewest).unwrap_or(u32::MAX)
+    }
+
+    /// The share, in `(0, 1]`.
+    pub(super) fn share(self) -> f64 {
+        self.0 as f64 / BILLION
     }
 
     pub(super) fn is_reached(self, bad: u64, calls: u64) -> bool {
@@ -57,5 +63,21 @@ impl Thresholds {
             || tally.calls >= self.min_calls
                 && (self.failures.is_reached(tally.failures, tally.calls)
                     || self.slow.is_reached(tally.slow, tally.calls))
+    }
+
+    /// Which of them is reached.
+    pub(super) fn cause(self, tally: Tally) -> Option<Cause> {
+        let Tally { calls, failures, slow } = tally;
+        if !self.are_reached(tally) {
+            return None;
+        }
+        let has_enough = calls >= self.min_calls;
+        Some(if has_enough && self.failures.is_reached(failures, calls) {
+            Cause::FailureRate { failures, calls, threshold: self.failures.share() }
+        } else if has_enough && self.slow.is_reached(slow, calls) {
+            Cause::SlowCallRate { slow, calls, threshold: self.slow.share() }
+        } else {
+            Cause::MaxFailures { failures, calls, needed: self.max_failures }
+        })
     }
 }

@@ -180,9 +180,9 @@ fn no_counter_falls_and_states_add_up_while_threads_call_and_scrape() {
                     let one = &driven[round as usize % 2];
                     one.call(round as usize % 2, MS, if round % 3 == 0 { Err(()) } else { Ok(1) });
                     match round % 97 {
-                        0 => one.dependency().execute(Command::ForceOpen),
-                        1 => one.dependency().execute(Command::Reset),
-                        2 => one.dependency().execute(Command::ForceClosed),
+                        0 => one.dependency().execute(Command::ForceOpen, None),
+                        1 => one.dependency().execute(Command::Reset, None),
+                        2 => one.dependency().execute(Command::ForceClosed, None),
                         _ => {}
                     }
                 }
@@ -261,7 +261,7 @@ proptest! {
         }).collect();
         for nanos in &took {
             payments.call(0, Duration::from_nanos(*nanos), Err(()));
-            payments.dependency().execute(Command::Reset);
+            payments.dependency().execute(Command::Reset, None);
         }
         let page = page_of(&Exporter::new(), &[&payments]);
         for (name, labels, value) in &page.families["seawall_call_duration_seconds"].series {

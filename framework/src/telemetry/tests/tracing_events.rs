@@ -14,12 +14,17 @@ use crate::event::Command;
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 
-struct Line(String);
+struct Line {
+    fields: String,
+    message: String,
+}
 
 impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if field.name() != "message" {
-            write!(self.0, " {}={value:?}", field.name()).unwrap();
+        if field.name() == "message" {
+            self.message = format!("{value:?}");
+        } else {
+            write!(self.fields, " {}={value:?}", field.name()).unwrap();
         }
     }
 }
@@ -34,9 +39,10 @@ impl Subscriber for Log {
     fn record(&self, _: &Id, _: &Record<'_>) {}
     fn record_follows_from(&self, _: &Id, _: &Id) {}
     fn event(&self, event: &Event<'_>) {
-        let mut line = Line(event.metadata().level().to_string());
+        let fields = event.metadata().level().to_string();
+        let mut line = Line { fields, message: String::new() };
         event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
+        self.0.lock().unwrap().push(format!("{}: {}", line.fields, line.message));
     }
     fn enter(&self, _: &Id) {}
     fn exit(&self, _: &Id) {}
@@ -51,7 +57,7 @@ fn moves_restarts_and_neglect_are_logged_with_their_fields() {
         payments.call(0, Duration::ZERO, Ok(1));
         payments.time.advance(Duration::from_secs(31));
         payments.dependency().tick();
-        payments.dependency().execute(Command::Reset);
+        payments.dependency().execute(Command::Reset, Some("alice".into()));
         payments.dependency().note_restart();
         payments.dependency().note_unattended();
         payments.call(1, Duration::from_secs(11), Ok(1));
@@ -59,12 +65,12 @@ fn moves_restarts_and_neglect_are_logged_with_their_fields() {
     assert_eq!(
         *log.0.lock().unwrap(),
         [
-            r#"WARN dependency="payments" from="closed" to="open""#,
+            r#"WARN dependency="payments" from="closed" to="open" cause="failures" last_failure="failure" open_for_seconds=1.0: circuit breaker opened: 5 failures in a row, it opens at 5; calls are refused for 1s, then probes are let through"#,
             r#"DEBUG dependency="payments" by="breaker" retry_after_seconds=1.0 unreported=0"#,
-            r#"INFO dependency="payments" from="open" to="half_open""#,
-            r#"INFO dependency="payments" command="reset""#,
-            r#"INFO dependency="payments" from="half_open" to="closed""#,
-            r#"WARN dependency="payments" restarts=1"#,
+            r#"INFO dependency="payments" from="open" to="half_open" cause="open_time_over": circuit breaker half-open: its open time is over; the next calls are probes"#,
+            r#"INFO dependency="payments" command="reset" author="alice": an operator command was executed"#,
+            r#"INFO dependency="payments" from="half_open" to="closed" cause="by_hand": circuit breaker closed: told by hand: reset; calls pass"#,
+            r#"WARN dependency="payments" restarts=1: actor failed and was rebuilt"#,
             r#"ERROR dependency="payments""#,
             r#"DEBUG dependency="payments" method="balance" outcome="success" took_seconds=11.0 unreported=0"#,
         ]

@@ -103,7 +103,9 @@ const FINE: Mark = Mark { failed: false, slow: false, timed_out: false };
 const FAILED: Mark = Mark { failed: true, slow: false, timed_out: false };
 
 fn trips(window: &Window, generation: u32, mark: Mark, now: Moment) -> bool {
-    window.record(generation, mark, now).is_some_and(|suspicion| window.confirms(suspicion, now))
+    window
+        .record(generation, mark, now)
+        .is_some_and(|suspicion| window.confirm(suspicion, now).is_some())
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -287,7 +289,7 @@ proptest! {
             window.record(0, FAILED, Moment::ZERO);
         }
         prop_assert_eq!(window.tally(Moment::ZERO).failures, of);
-        prop_assert!(window.confirms(Suspicion::Rates, Moment::ZERO));
+        prop_assert!(window.confirm(Suspicion::Rates, Moment::ZERO).is_some());
     }
 }
 
