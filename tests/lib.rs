@@ -378,7 +378,11 @@ impl Observer for Tell {
     fn on_event(&self, event: &Event) {
         if matches!(
             event,
-            Event::Refused { .. } | Event::SlowCall { .. } | Event::CommandExecuted { .. }
+            Event::Refused { .. }
+                | Event::SlowCall { .. }
+                | Event::AttemptFailed { .. }
+                | Event::FellBack { .. }
+                | Event::CommandExecuted { .. }
         ) {
             return;
         }

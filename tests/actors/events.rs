@@ -7,7 +7,7 @@ use seawall::clock::Moment;
 use seawall::event::SAMPLE_EVERY;
 use seawall::prelude::*;
 use seawall::telemetry::{EventStream, Received, TryRecvError};
-use seawall_tests::{Api, Step, Task, Trouble, World, block_on, ready, refused};
+use seawall_tests::{Api, SPARE, Step, Task, Trouble, World, block_on, ready, refused};
 
 use crate::build::*;
 
@@ -26,11 +26,14 @@ fn trip(world: &World) {
     }
 }
 
+/// All but attempts that failed, which have tests of their own.
 fn everything(stream: &mut EventStream) -> Vec<Event> {
     let mut all = Vec::new();
     while let Ok(Received { event, lost, .. }) = stream.try_recv() {
         assert_eq!(lost, 0);
-        all.push(event);
+        if !matches!(event, Event::AttemptFailed { .. }) {
+            all.push(event);
+        }
     }
     all
 }
@@ -78,7 +81,7 @@ fn each_subscriber_hears_orders_moves_and_refusals_in_the_order_in_which_they_ca
 }
 
 #[test]
-fn a_million_refusals_tell_ten_a_second_and_leave_none_out() {
+fn a_million_refusals_tell_one_a_second_and_leave_none_out() {
     const REFUSALS: u64 = 1_000_000;
     let world = world([]);
     block_on(world.handle.force_open()).unwrap();
@@ -91,7 +94,7 @@ fn a_million_refusals_tell_ten_a_second_and_leave_none_out() {
         assert_eq!(refused(ready(world.client.write(""))), (RejectedBy::Breaker, None));
     }
     let told = everything(&mut stream);
-    assert_eq!(told.len(), 100);
+    assert_eq!(told.len(), 10);
     let mut accounted = 0;
     for pair in told.windows(2) {
         assert!(pair[1].at().since(pair[0].at()) >= SAMPLE_EVERY);
@@ -125,6 +128,71 @@ fn each_guard_is_sampled_by_itself() {
     let expected =
         ["to open", "refused by breaker", "told to reset", "to closed", "refused by rate_limit"];
     assert_eq!(told, expected);
+}
+
+#[test]
+fn attempts_that_fail_or_time_out_are_told_of_at_once_and_then_once_a_second_by_outcome() {
+    let policy = base().breaker(trips_after(1_000)).build().unwrap();
+    let mut steps = vec![broken(); 20];
+    steps.extend(vec![Step::Hang; 3]);
+    steps.extend(vec![broken(); 1]);
+    let world = World::new(policy, steps);
+    let mut stream = world.seawall.events();
+    for _ in 0..20 {
+        ready(world.client.write("")).unwrap_err();
+    }
+    for _ in 0..3 {
+        let mut hung = Task::pending(world.client.write(""));
+        world.time.advance(secs(1));
+        assert!(hung.poll().is_ready());
+    }
+    ready(world.client.write("")).unwrap_err();
+    let mut told = Vec::new();
+    while let Ok(Received { event, .. }) = stream.try_recv() {
+        if let Event::AttemptFailed { method, outcome, took, unreported, .. } = event {
+            told.push((method, outcome, took, unreported));
+        }
+    }
+    let [second, zero] = [secs(1), Duration::ZERO];
+    assert_eq!(
+        told,
+        [
+            ("write", Outcome::Failure, zero, 0),
+            ("write", Outcome::TimedOut, second, 0),
+            ("write", Outcome::TimedOut, second, 0),
+            ("write", Outcome::TimedOut, second, 0),
+            ("write", Outcome::Failure, zero, 19),
+        ]
+    );
+}
+
+#[test]
+fn fallbacks_are_told_of_with_why_they_answered() {
+    let policy = base().breaker(trips_after(2)).build().unwrap();
+    let world = World::new(policy, vec![broken(), Step::Hang]);
+    let mut stream = world.seawall.events();
+    assert_eq!(ready(world.client.cached("ready")), Ok(SPARE));
+    world.time.advance(SAMPLE_EVERY);
+    let mut hung = Task::pending(world.client.cached("ready"));
+    world.time.advance(secs(1));
+    assert_eq!(hung.poll(), Poll::Ready(Ok(SPARE)));
+    assert_eq!(ready(world.client.cached("ready")), Ok(SPARE), "not told of: in the same second");
+    world.time.advance(SAMPLE_EVERY);
+    assert_eq!(ready(world.client.cached("ready")), Ok(SPARE));
+    let mut told = Vec::new();
+    while let Ok(Received { event, .. }) = stream.try_recv() {
+        if let Event::FellBack { method, instead_of, refused_by, unreported, .. } = event {
+            told.push((method, instead_of, refused_by, unreported));
+        }
+    }
+    assert_eq!(
+        told,
+        [
+            ("cached", CallOutcome::Failure, None, 0),
+            ("cached", CallOutcome::TimedOut, None, 0),
+            ("cached", CallOutcome::Rejected, Some(RejectedBy::Breaker), 1),
+        ]
+    );
 }
 
 #[test]
@@ -205,6 +273,10 @@ fn a_stream_ends_after_the_last_event_of_a_shutdown() {
     ready(world.seawall.shutdown(secs(1)));
     assert_eq!(next.poll(), Poll::Ready(None));
     drop(next);
+    assert!(matches!(
+        block_on(stream.recv()),
+        Some(Received { event: Event::AttemptFailed { .. }, .. })
+    ));
     assert!(matches!(
         block_on(stream.recv()),
         Some(Received { event: Event::Transition { .. }, .. })

@@ -597,7 +597,7 @@ fn a_keys_moves_are_sampled_by_the_dependency() {
         world.fleet().set(&shard, Does::Fail);
         assert_eq!(world.get(&shard), Err(Trouble::Broken));
     }
-    world.time.advance(Duration::from_millis(100));
+    world.time.advance(seawall::event::SAMPLE_EVERY);
     world.fleet().set("last", Does::Fail);
     assert_eq!(world.get("last"), Err(Trouble::Broken));
     let mut told = Vec::new();

@@ -92,6 +92,8 @@ pub struct Call<'a> {
     pub(super) reservation: Option<Reservation>,
     /// The call has had to wait, and is counted among those that have.
     pub(super) pending: bool,
+    /// The dependency's own answer is what a fallback may stand in for.
+    pub(super) had_answer: bool,
     pub(super) fell_back: bool,
     /// The dependency has seen an attempt.
     pub(super) dispatched: bool,
@@ -158,6 +160,7 @@ impl<'a> Call<'a> {
         &mut self,
         answer: Option<R>,
     ) -> Result<Option<R>, CallError<R::Err>> {
+        self.had_answer = answer.is_some();
         match answer {
             None => Err(CallError::Fault(self.fault())),
             Some(answer) if self.class == Class::Failure => match answer.into_result() {
@@ -206,6 +209,11 @@ impl<'a> Call<'a> {
         self.in_user_code = false;
         self.now = self.dependency.now();
         self.fell_back = answer.is_some();
+        if self.fell_back {
+            let instead_of =
+                if self.had_answer { (CallOutcome::Failure, None) } else { self.unanswered() };
+            self.dependency.fell_back(self.method, instead_of, self.now);
+        }
         answer
     }
 
@@ -217,14 +225,19 @@ impl<'a> Call<'a> {
             // The fallback's own error.
             Some(false) if self.fell_back => (CallOutcome::Failure, None),
             Some(_) => (self.class.call_outcome(), None),
-            None => match self.no_answer {
-                NoAnswer::Rejected => (CallOutcome::Rejected, Some(self.refused_by)),
-                NoAnswer::TimedOut => (CallOutcome::TimedOut, None),
-                NoAnswer::DeadlineExceeded => (CallOutcome::DeadlineExceeded, None),
-                NoAnswer::ShutDown => (CallOutcome::Unavailable, None),
-            },
+            None => self.unanswered(),
         };
         self.method.stats.other(outcome, by, took_nanos);
+    }
+
+    /// How a call without an answer ends, and which guard refused it.
+    fn unanswered(&self) -> (CallOutcome, Option<RejectedBy>) {
+        match self.no_answer {
+            NoAnswer::Rejected => (CallOutcome::Rejected, Some(self.refused_by)),
+            NoAnswer::TimedOut => (CallOutcome::TimedOut, None),
+            NoAnswer::DeadlineExceeded => (CallOutcome::DeadlineExceeded, None),
+            NoAnswer::ShutDown => (CallOutcome::Unavailable, None),
+        }
     }
 
     /// The answer to a call that has none.

@@ -55,6 +55,7 @@ impl<'a> Call<'a> {
             timed_out_after: Duration::ZERO,
             reservation: None,
             pending: false,
+            had_answer: false,
             fell_back: false,
             dispatched: false,
             in_user_code: false,

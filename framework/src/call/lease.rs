@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::breaker::Leave;
 use crate::clock::Moment;
 use crate::dependency::{Dependency, HeldKey, Method, Position, Signal, WaitingRoom};
-use crate::outcome::{AttemptEnd, Outcome};
+use crate::outcome::{AttemptEnd, Class, Outcome};
 
 /// A place in the waiting room, given up when dropped.
 #[derive(Debug)]
@@ -214,6 +214,9 @@ impl<'a> Lease<'a> {
         let mut attempt_end = AttemptEnd { outcome: recorded, slow, retry_after };
         if outcome != Outcome::Success {
             self.method.stats.attempt(outcome);
+        }
+        if outcome.class() == Class::Failure {
+            dependency.attempt_failed(self.method, outcome, now.since(self.started), now);
         }
         if let Some((key, own)) = self.key {
             let gate = dependency.gate();

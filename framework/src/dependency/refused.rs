@@ -7,10 +7,24 @@ use crate::clock::Moment;
 use crate::dependency::method::Method;
 use crate::dependency::refusals::Refused;
 use crate::error::{Fault, RejectedBy, UnavailableCause};
-use crate::event::Event;
-use crate::outcome::Outcome;
+use crate::event::{Event, Sampler};
+use crate::outcome::{CallOutcome, Outcome};
 
 use super::shared::Dependency;
+
+/// Which attempts and fallbacks are told of, as examples of many.
+#[derive(Debug, Default)]
+pub(super) struct Examples {
+    failed: [Sampler; Outcome::ALL.len()],
+    fell_back: Sampler,
+}
+
+impl Examples {
+    fn failed(&self, outcome: Outcome, now: Moment) -> Option<u64> {
+        // In bounds: one for each.
+        self.failed[outcome.index()].count(now)
+    }
+}
 
 impl Dependency {
     /// Counts an attempt that a guard refused, and tells of it now and then.
@@ -40,6 +54,42 @@ impl Dependency {
         if let Some(unreported) = method.stats.slow(now) {
             let (at, dependency, method) = (now, Arc::clone(self.name()), method.name());
             self.tell(&Event::SlowCall { at, dependency, method, took, outcome, unreported });
+        }
+    }
+
+    /// An attempt ended in a way that counts against the dependency.
+    #[cold]
+    pub(crate) fn attempt_failed(
+        &self,
+        method: &Method,
+        outcome: Outcome,
+        took: Duration,
+        now: Moment,
+    ) {
+        if let Some(unreported) = self.examples.failed(outcome, now) {
+            let (at, dependency, method) = (now, Arc::clone(self.name()), method.name());
+            self.tell(&Event::AttemptFailed { at, dependency, method, outcome, took, unreported });
+        }
+    }
+
+    /// A fallback answered in place of this outcome.
+    #[cold]
+    pub(crate) fn fell_back(
+        &self,
+        method: &Method,
+        (instead_of, refused_by): (CallOutcome, Option<RejectedBy>),
+        now: Moment,
+    ) {
+        if let Some(unreported) = self.examples.fell_back.count(now) {
+            let (at, dependency, method) = (now, Arc::clone(self.name()), method.name());
+            self.tell(&Event::FellBack {
+                at,
+                dependency,
+                method,
+                instead_of,
+                refused_by,
+                unreported,
+            });
         }
     }
 

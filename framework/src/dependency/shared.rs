@@ -21,6 +21,7 @@ use crate::sync::Mutex;
 use super::gate::Gate;
 use super::method::Method;
 use super::refusals::Refusals;
+use super::refused::Examples;
 use super::signals::{Signal, Signals};
 use super::snapshot::{ByHand, MethodSnapshot, Snapshot};
 use super::stats::MethodStats;
@@ -50,6 +51,7 @@ pub struct Dependency {
     pending: AtomicU64,
     emptied: Notify,
     pub(super) refusals: Refusals,
+    pub(super) examples: Examples,
     retries: AtomicU64,
     restarts: AtomicU64,
     unattended: AtomicBool,
@@ -90,6 +92,7 @@ impl Dependency {
             pending: AtomicU64::new(0),
             emptied: Notify::new(),
             refusals: Refusals::default(),
+            examples: Examples::default(),
             retries: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
             unattended: AtomicBool::new(false),

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::clock::Moment;
 use crate::error::{DependencyName, RejectedBy};
-use crate::outcome::Outcome;
+use crate::outcome::{CallOutcome, Outcome};
 
 mod cause;
 mod sampler;
@@ -148,7 +148,7 @@ impl fmt::Display for Command {
     }
 }
 
-/// Something that happened to a dependency. Calls are not events: they are counted. Of refusals and slow
+/// Something that happened to a dependency. Calls are not events: they are counted. Of refusals, failures, fallbacks and slow
 /// calls, which come by the thousand, some are told of as examples, at most one in [`SAMPLE_EVERY`] of
 /// each kind, with the number of those that were not.
 #[derive(Clone, Debug, PartialEq)]
@@ -200,6 +200,36 @@ pub enum Event {
         /// How it ended.
         outcome: Outcome,
         /// Slow attempts of this method since the last one that was told of, this one not counted.
+        unreported: u64,
+    },
+    /// An attempt failed, timed out or panicked. Sampled, for each dependency and outcome.
+    AttemptFailed {
+        /// When.
+        at: Moment,
+        /// Who was called.
+        dependency: DependencyName,
+        /// The method.
+        method: &'static str,
+        /// How it ended.
+        outcome: Outcome,
+        /// How long it took.
+        took: Duration,
+        /// Attempts that ended so since the last one that was told of, this one not counted.
+        unreported: u64,
+    },
+    /// A fallback answered a call in the dependency's place. Sampled, for each dependency.
+    FellBack {
+        /// When.
+        at: Moment,
+        /// Who was called.
+        dependency: DependencyName,
+        /// The method.
+        method: &'static str,
+        /// How the call would have ended without it.
+        instead_of: CallOutcome,
+        /// Which guard had refused the last attempt, if one had.
+        refused_by: Option<RejectedBy>,
+        /// Fallbacks that answered since the last one that was told of, this one not counted.
         unreported: u64,
     },
     /// The breaker was told something by hand. What it does thereupon follows as a [`Event::Transition`],
@@ -293,6 +323,8 @@ impl Event {
             }
             Self::Refused { at, .. }
             | Self::SlowCall { at, .. }
+            | Self::AttemptFailed { at, .. }
+            | Self::FellBack { at, .. }
             | Self::CommandExecuted { at, .. }
             | Self::Reloaded { at, .. }
             | Self::UnknownMethod { at, .. }
@@ -312,6 +344,8 @@ impl Event {
             | Self::KeyMoved { dependency, .. }
             | Self::Refused { dependency, .. }
             | Self::SlowCall { dependency, .. }
+            | Self::AttemptFailed { dependency, .. }
+            | Self::FellBack { dependency, .. }
             | Self::CommandExecuted { dependency, .. }
             | Self::Reloaded { dependency, .. }
             | Self::UnknownMethod { dependency, .. }

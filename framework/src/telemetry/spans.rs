@@ -1,5 +1,6 @@
 //! What is rare enough to be logged at once.
 
+use crate::error::RejectedBy;
 use crate::event::{Event, Observer, State, Transition};
 use crate::outcome::Outcome;
 
@@ -8,7 +9,9 @@ use crate::outcome::Outcome;
 ///
 /// A breaker that opens is a warning, any other move of it information, and so is an command by hand; a rebuilt
 /// actor and a history that cannot be read or kept are warnings, an actor that is left unattended an error.
-/// Refusals and slow calls, of which a few are told, are for debugging. It costs nothing when nobody subscribes.
+/// Of what comes by the thousand the first is told at once and then at most one a second, with the number of those that
+/// were not: timeouts, panics, fallbacks, and refusals by every guard but the breaker are warnings; failures, refusals by the
+/// breaker and slow calls are for debugging. It costs nothing when nobody subscribes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tracing;
 
@@ -48,9 +51,29 @@ impl Observer for Tracing {
                 tracing::info!(target: "seawall", dependency, key, from, to, cause = kind, unreported, "circuit breaker of a key moved: {cause}");
             }
             Event::Refused { dependency, by, retry_after, unreported, .. } => {
-                let (dependency, by) = (&**dependency, by.as_str());
+                let (dependency, guard) = (&**dependency, by.as_str());
                 let retry_after_seconds = retry_after.map(|after| after.as_secs_f64());
-                tracing::debug!(target: "seawall", dependency, by, retry_after_seconds, unreported, "a call was refused");
+                if *by == RejectedBy::Breaker {
+                    // It has warned of its opening.
+                    tracing::debug!(target: "seawall", dependency, by = guard, retry_after_seconds, unreported, "a call was refused by {by}");
+                } else {
+                    tracing::warn!(target: "seawall", dependency, by = guard, retry_after_seconds, unreported, "a call was refused by {by}");
+                }
+            }
+            Event::AttemptFailed { dependency, method, outcome, took, unreported, .. } => {
+                let (dependency, ended) = (&**dependency, outcome.as_str());
+                let took_seconds = took.as_secs_f64();
+                if *outcome == Outcome::Failure {
+                    tracing::debug!(target: "seawall", dependency, method, outcome = ended, took_seconds, unreported, "an attempt failed");
+                } else {
+                    let what = if *outcome == Outcome::TimedOut { "timed out" } else { "panicked" };
+                    tracing::warn!(target: "seawall", dependency, method, outcome = ended, took_seconds, unreported, "an attempt {what}");
+                }
+            }
+            Event::FellBack { dependency, method, instead_of, refused_by, unreported, .. } => {
+                let (dependency, instead_of) = (&**dependency, instead_of.as_str());
+                let by = refused_by.map(RejectedBy::as_str);
+                tracing::warn!(target: "seawall", dependency, method, instead_of, by, unreported, "a fallback answered a call");
             }
             Event::SlowCall { dependency, method, took, outcome, unreported, .. } => {
                 let (dependency, outcome) = (&**dependency, outcome.as_str());

@@ -92,20 +92,23 @@ fn of_two_failures_and_an_admission_at_once_one_failure_opens_it() {
 fn of_abandoned_attempts_and_an_answer_at_once_none_is_lost() {
     for answered in [false, true] {
         let third = if answered { Outcome::Ignored } else { Outcome::Cancelled };
-        model(&format!("open: 3 abandoned in a row, the third of 3 at once {third:?}"), move || {
-            let config = Config::builder().without_failures().failure_rate(1.0);
-            let breaker = breaker(config.unanswered(3).build());
-            let call = breaker.let_in(NOW, &mut None).unwrap();
-            let end = |outcome| end(&breaker, call, outcome, NOW);
-            race!(end(Outcome::Cancelled), end(Outcome::Cancelled), end(third));
-            let report = breaker.report(NOW);
-            if answered {
-                assert_eq!(report.state, State::Closed);
-                assert!(report.unanswered <= 2);
-            } else {
-                assert_eq!((report.state, report.transitions.len()), (State::Open, 1));
-            }
-        });
+        model(
+            &format!("open: 3 abandoned in a row, the third of 3 at once {third:?}"),
+            move || {
+                let config = Config::builder().without_failures().failure_rate(1.0);
+                let breaker = breaker(config.unanswered(3).build());
+                let call = breaker.let_in(NOW, &mut None).unwrap();
+                let end = |outcome| end(&breaker, call, outcome, NOW);
+                race!(end(Outcome::Cancelled), end(Outcome::Cancelled), end(third));
+                let report = breaker.report(NOW);
+                if answered {
+                    assert_eq!(report.state, State::Closed);
+                    assert!(report.unanswered <= 2);
+                } else {
+                    assert_eq!((report.state, report.transitions.len()), (State::Open, 1));
+                }
+            },
+        );
     }
 }
 

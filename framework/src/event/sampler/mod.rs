@@ -10,9 +10,9 @@ mod loom;
 #[cfg(all(test, not(seawall_loom)))]
 mod tests;
 
-/// Of refusals by one guard, and of slow calls of one method, no two that are told of are nearer to each
-/// other: ten a second at most.
-pub const SAMPLE_EVERY: Duration = Duration::from_millis(100);
+/// Of what comes by the thousand (refusals by one guard, timeouts, fallbacks, …) no two that are told of are nearer to each
+/// other: the first one is told of at once, and then at most one a second.
+pub const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 
 /// A clock that is further behind than this has jumped back: waiting for it to catch up could take for ever.
 /// Nearer than this it is the moment of a thread that was held up on its way here.

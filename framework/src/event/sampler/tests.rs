@@ -54,13 +54,13 @@ proptest! {
 }
 
 #[test]
-fn ten_a_second_and_the_first_at_once() {
+fn one_a_second_and_the_first_at_once() {
     let sampler = Sampler::default();
     let millis = (0..10_000_u64).map(|at| Moment::from_nanos(7 + at * 1_000_000));
     let told: Vec<u64> = millis.filter_map(|at| sampler.count(at)).collect();
-    assert_eq!(told.len(), 100);
+    assert_eq!(told.len(), 10);
     assert_eq!(told[0], 0);
-    assert!(told[1..].iter().all(|&unreported| unreported == 99), "{told:?}");
+    assert!(told[1..].iter().all(|&unreported| unreported == 999), "{told:?}");
 }
 
 #[test]
@@ -88,13 +88,13 @@ fn threads_in_a_hurry_account_for_each_one() {
     let told: Vec<u64> = thread::scope(|scope| {
         let count = || {
             start.wait();
-            let moments = (0..EACH).map(|at| Moment::from_nanos(at * EVERY / 100));
+            let moments = (0..EACH).map(|at| Moment::from_nanos(at * EVERY / 1_000));
             moments.filter_map(|at| sampler.count(at)).collect::<Vec<_>>()
         };
         let counting: Vec<_> = (0..THREADS).map(|_| scope.spawn(count)).collect();
         counting.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
-    assert!(told.len() as u64 <= EACH / 100 + 1, "{}", told.len());
+    assert!(told.len() as u64 <= EACH / 1_000 + 1, "{}", told.len());
     // One more, later than all of them, tells of the rest.
     let rest = sampler.count(Moment::from_nanos(EACH * EVERY)).unwrap();
     let accounted: u64 = told.iter().map(|unreported| unreported + 1).sum();

@@ -65,14 +65,15 @@ fn moves_restarts_and_neglect_are_logged_with_their_fields() {
     assert_eq!(
         *log.0.lock().unwrap(),
         [
+            r#"DEBUG dependency="payments" method="charge" outcome="failure" took_seconds=0.0 unreported=0: an attempt failed"#,
             r#"WARN dependency="payments" from="closed" to="open" cause="failures" last_failure="failure" open_for_seconds=1.0: circuit breaker opened: 5 failures in a row, it opens at 5; calls are refused for 1s, then probes are let through"#,
-            r#"DEBUG dependency="payments" by="breaker" retry_after_seconds=1.0 unreported=0"#,
+            r#"DEBUG dependency="payments" by="breaker" retry_after_seconds=1.0 unreported=0: a call was refused by the circuit breaker (open)"#,
             r#"INFO dependency="payments" from="open" to="half_open" cause="open_time_over": circuit breaker half-open: its open time is over; the next calls are probes"#,
             r#"INFO dependency="payments" command="reset" author="alice": an operator command was executed"#,
             r#"INFO dependency="payments" from="half_open" to="closed" cause="by_hand": circuit breaker closed: told by hand: reset; calls pass"#,
             r#"WARN dependency="payments" restarts=1: actor failed and was rebuilt"#,
-            r#"ERROR dependency="payments""#,
-            r#"DEBUG dependency="payments" method="balance" outcome="success" took_seconds=11.0 unreported=0"#,
+            r#"ERROR dependency="payments": actor keeps failing and is left alone; calls go on under the last policy"#,
+            r#"DEBUG dependency="payments" method="balance" outcome="success" took_seconds=11.0 unreported=0: a call was slow"#,
         ]
     );
 }
