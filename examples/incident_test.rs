@@ -1,4 +1,4 @@
-//! Runs the incidents that take virtual time only, and holds them to what the guides say.
+//! Runs the incidents, the outages in part, and holds them to what the guides say.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -78,8 +78,28 @@ fn errors_that_are_usual_open_nothing_and_an_outage_does_within_a_second() {
 }
 
 #[test]
-fn without_an_incident_it_says_which_there_are() {
-    let output = run(&[]);
+fn an_outage_opens_the_breaker_within_two_seconds_and_slow_answers_do_not() {
+    let result = json(&["--outage", "--quick", "--json"]);
+    for policy in ["none", "readme"] {
+        for illness in ["hangs", "refuses", "answers_503", "fails_one_in_two"] {
+            let after = |figure: &str| result[figure][illness][policy]["1"].as_f64();
+            let opened = after("opened_after_s");
+            // A call that hangs says nothing before its caller gives up, after a second.
+            assert!(opened.is_some_and(|opened| opened <= 2.0), "{policy}, {illness}: {opened:?}");
+            let recovered = after("recovered_after_s");
+            assert!(
+                recovered.is_some_and(|recovered| recovered <= 30.0),
+                "{illness}: {recovered:?}"
+            );
+        }
+        assert!(result["opened_after_s"]["answers_slowly"][policy]["1"].is_null(), "{policy}");
+    }
+    assert_eq!(result["false_trips"], 0);
+}
+
+#[test]
+fn an_incident_that_there_is_not_is_told_with_those_that_there_are() {
+    let output = run(&["--outrage"]);
     let error = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && error.contains("--overload"), "{error}");
+    assert!(!output.status.success() && error.contains("--outage"), "{error}");
 }

@@ -12,6 +12,8 @@ use seawall::event::State;
 use seawall::prelude::*;
 use serde_json::{Map, Value, json};
 
+use crate::virtual_time::Chance;
+
 const PER_SECOND: u64 = 20;
 const CALLS_A_DAY: u64 = PER_SECOND * 24 * 3600;
 const SHARES: [f64; 4] = [0.01, 0.05, 0.1, 0.2];
@@ -104,20 +106,6 @@ impl Day {
         let outcome = if self.chance.unit() < share { Outcome::Failure } else { Outcome::Success };
         let moved = self.breaker.record(admission, outcome, self.now);
         moved.is_some_and(|moved| moved.from == State::Closed)
-    }
-}
-
-/// SplitMix64 (G. Steele, D. Lea, C. Flood, OOPSLA 2014): the same day every time.
-struct Chance(u64);
-
-impl Chance {
-    /// In `[0, 1)`.
-    fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 

@@ -10,24 +10,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::outage::README;
 use crate::virtual_time::{Bursts, Load, send};
 
-const POLICIES: &[(&str, &str)] = &[
-    ("built-in", ""),
-    (
-        "README's",
-        r#"
-        [service]
-        deadline   = "2s"
-        timeout    = "800ms"
-        breaker    = { failure_rate = 0.5, min_calls = 20, window = "30s", open_for = "60s", half_open_calls = 5, success_threshold = 2 }
-        retry      = { max_attempts = 3, base_delay = "100ms", max_delay = "2s", jitter = "full", budget = 0.2 }
-        bulkhead   = { max_concurrent = 20, max_wait = "250ms" }
-        mailbox    = { capacity = 100, on_full = "error" }
-        rate_limit = { token_bucket = { capacity = 200, refill_per_second = 100 } }
-        "#,
-    ),
-];
+const POLICIES: &[(&str, &str)] = &[("built-in", ""), ("README's", README)];
 const BURSTS_S: [u64; 4] = [1, 5, 15, 30];
 /// One burst every ten minutes, so often.
 const EVERY: Duration = Duration::from_secs(600);
@@ -50,7 +36,7 @@ pub(crate) fn run(as_json: bool) -> Result<String, Box<dyn Error>> {
                 eprintln!("{name}: bursts of {burst_s} s");
             }
             let bursts = Bursts { length: Duration::from_secs(burst_s), every: EVERY };
-            let load = Load { per_second: PER_SECOND, lasts: EVERY * TIMES };
+            let load = Load { per_second: PER_SECOND, lasts: EVERY * TIMES, impatient: 0.0 };
             let outcome = send(policy, load, Duration::from_millis(5), Some(bursts))?;
             let each = |refused: u64| refused as f64 / f64::from(TIMES);
             lines.push(Line {

@@ -83,7 +83,10 @@ pub(crate) fn run(minutes: u32, as_json: bool) -> Result<String, Box<dyn Error>>
                 eprintln!("{name}: {per_second} calls a second to a service of {ms} ms");
             }
             let answers_after = Duration::from_millis(overload.answers_after_ms);
-            let outcome = send(overload.policy, Load { per_second, lasts }, answers_after, None)?;
+            let outcome = {
+                let load = Load { per_second, lasts, impatient: 0.0 };
+                send(overload.policy, load, answers_after, None)?
+            };
             let capacity = PERMITS / answers_after.as_secs_f64();
             lines.push(Line {
                 overload,

@@ -55,6 +55,8 @@ impl Service for Simulated {
 pub(crate) struct Load {
     pub(crate) per_second: u32,
     pub(crate) lasts: Duration,
+    /// The share of callers that give up, at a random moment before a healthy service has answered.
+    pub(crate) impatient: f64,
 }
 
 /// What came of a load.
@@ -130,15 +132,21 @@ pub(crate) fn send(
             .start()?;
         let service = Simulated { answers_after, bursts, time: time.clone(), began };
         let client: ServiceClient<Simulated> = seawall.spawn("service", service).await?;
-        let mut last = None;
+        let (mut last, mut chance) = (None, Chance(3));
         for call in 0..calls {
             let at = Duration::from_nanos(call * 1_000_000_000 / u64::from(load.per_second));
             time.sleep_until(began + at).await;
             let (client, outcome) = (client.clone(), Arc::clone(&outcome));
             let is_ill = bursts.is_some_and(|bursts| bursts.is_ill(at));
+            let gives_up = chance.unit() < load.impatient;
+            let patience = answers_after.mul_f64(chance.unit());
             last = Some(tokio::task::spawn_local(async move {
-                let answer = client.work().await;
-                outcome.count(&answer, is_ill);
+                if !gives_up {
+                    let answer = client.work().await;
+                    outcome.count(&answer, is_ill);
+                } else if let Ok(answer) = tokio::time::timeout(patience, client.work()).await {
+                    outcome.count(&answer, is_ill);
+                }
             }));
         }
         if let Some(last) = last {
@@ -147,4 +155,18 @@ pub(crate) fn send(
         seawall.shutdown(Duration::from_secs(60)).await;
         Ok(outcome)
     })
+}
+
+/// SplitMix64 (G. Steele, D. Lea, C. Flood, OOPSLA 2014): the same day every time.
+pub(crate) struct Chance(pub(crate) u64);
+
+impl Chance {
+    /// In `[0, 1)`.
+    pub(crate) fn unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
 }

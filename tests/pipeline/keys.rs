@@ -3,7 +3,6 @@
 
 use std::future::pending;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use allocation_counter::measure;
 use seawall::backpressure::Strategy;

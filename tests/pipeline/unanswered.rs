@@ -98,7 +98,7 @@ fn a_call_dropped_after_twice_the_usual_latency_is_a_failure() {
         vec![Step::Later(1, Ok(7)); 40],
     );
     for _ in 0..40 {
-        let mut call = Task::pending(world.client.write(""));
+        let call = Task::pending(world.client.write(""));
         world.time.advance(ms(10));
         assert_eq!(call.ready(), Ok(7));
     }
