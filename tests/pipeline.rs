@@ -12,6 +12,7 @@ mod pipeline {
     mod classify;
     mod crowd;
     mod data;
+    mod deadline;
     mod fallback;
     mod guards;
     mod keys;

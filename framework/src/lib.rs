@@ -100,7 +100,8 @@ pub mod bulkhead;
 pub mod limit;
 pub mod retry;
 
-// Row 2: every setting above in one place; the present moment and sleeps.
+// Row 2: every setting above in one place; the present moment and sleeps; deadlines that calls inherit.
+pub mod deadline;
 pub mod policy;
 pub mod time;
 

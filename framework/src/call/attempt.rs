@@ -30,6 +30,8 @@ pub(super) enum Entry {
     Refused,
     /// Seawall is shutting down.
     ShutDown,
+    /// Its call has no time left.
+    NoTime,
 }
 
 /// Why an attempt, or a fallback, has no answer.
@@ -159,6 +161,7 @@ impl<'a> Call<'a> {
                 self.count_refusal();
                 return false;
             }
+            Entry::NoTime => return false,
             Entry::ShutDown => {
                 self.no_answer = NoAnswer::ShutDown;
                 return false;

@@ -90,6 +90,8 @@ pub struct Call<'a> {
     pub(super) timed_out_after: Duration,
     /// The attempt's turn by the dependency's own quota, until its answer is there.
     pub(super) reservation: Option<Reservation>,
+    /// What the service calls inherits the call's deadline.
+    pub(super) is_inherited: bool,
     /// The call has had to wait, and is counted among those that have.
     pub(super) pending: bool,
     /// The dependency's own answer is what a fallback may stand in for.
@@ -193,6 +195,7 @@ impl<'a> Call<'a> {
             let mut limit: Option<TimeLimit> = None;
             poll_fn(|cx| {
                 self.in_user_code = true;
+                let _entered = self.enter_deadline();
                 if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
                     return Poll::Ready(Some(answer));
                 }

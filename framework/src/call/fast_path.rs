@@ -19,6 +19,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use crate::deadline;
 use crate::dependency::{MethodTable, Token};
 use crate::error::{CallError, Fallible, Fault, RejectedBy};
 use crate::outcome::Class;
@@ -40,7 +41,7 @@ impl<'a> Call<'a> {
                 budget.call(started);
             }
         });
-        Self {
+        let mut call = Self {
             dependency,
             method,
             key: None,
@@ -54,13 +55,19 @@ impl<'a> Call<'a> {
             no_answer: NoAnswer::Rejected,
             timed_out_after: Duration::ZERO,
             reservation: None,
+            is_inherited: false,
             pending: false,
             had_answer: false,
             fell_back: false,
             dispatched: false,
             in_user_code: false,
             over: false,
+        };
+        // Both by one jump.
+        if deadline::is_used() | (table.limit_nanos() != u64::MAX) {
+            call.inherit_deadline(table.limit_nanos());
         }
+        call
     }
 
     /// One attempt: admission, the user's future, and its end. `None`: there is no answer, and `no_answer` says why.
@@ -95,6 +102,7 @@ impl<'a> Call<'a> {
                 self.enter_user_code(&mut lease);
                 // Whatever ends the attempt, the user's future is dropped next, and its destructor is the user's code
                 // too. So the flag stays set.
+                let _entered = self.enter_deadline();
                 if let Poll::Ready(answer) = future.as_mut().poll(cx) {
                     return Poll::Ready(Ok(answer));
                 }
@@ -133,8 +141,8 @@ impl<'a> Call<'a> {
     #[inline(always)]
     fn enter(&mut self, lease: &mut Lease<'a>) -> Entry {
         self.class = Class::Failure;
-        if !self.is_served() {
-            return Entry::ShutDown;
+        if !self.is_served() | (self.now >= self.deadline) {
+            return self.not_begun();
         }
         let gate = self.dependency.gate();
         match gate.take_token(self.key, self.now, || self.start_by().token_by) {
@@ -188,7 +196,7 @@ impl<'a> Call<'a> {
 
     /// During a drain, calls that wait or have begun go on. New ones are refused.
     #[inline]
-    fn is_served(&self) -> bool {
+    pub(super) fn is_served(&self) -> bool {
         let dependency = self.dependency;
         dependency.is_serving() || (self.pending && !dependency.is_cancelled())
     }

@@ -4,6 +4,7 @@ mod attempt;
 #[expect(clippy::module_inception, reason = "the call itself, among the parts of a call")]
 mod call;
 mod fast_path;
+mod inherited;
 mod lease;
 mod open_attempt;
 mod rate_limit_wait;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -39,6 +40,14 @@ impl<H> Link<H> {
     #[must_use]
     pub fn methods(&self) -> &MethodTable {
         &self.methods
+    }
+    /// The same, for calls that take no longer than this, whatever the policy says.
+    #[must_use]
+    pub fn within(&self, length: Duration) -> Self
+    where
+        H: Clone,
+    {
+        Self { methods: Arc::new(self.methods.within(length)), service: self.service.clone() }
     }
     /// The service, as clones share it.
     #[must_use]

@@ -138,6 +138,8 @@ impl Method {
 pub struct MethodTable {
     dependency: Arc<Dependency>,
     methods: Arc<[Method]>,
+    /// How long each call may take, whatever the policy says, in nanoseconds; the largest number for no limit.
+    within: u64,
     /// Whatever must live as long as somebody may call: dropped with the last client.
     _tenancy: Box<dyn Any + Send + Sync>,
 }
@@ -159,7 +161,24 @@ impl MethodTable {
             })
             .collect();
         dependency.plan(&methods);
-        Self { dependency, methods, _tenancy: tenancy }
+        Self { dependency, methods, within: u64::MAX, _tenancy: tenancy }
+    }
+
+    /// The same, for calls that take no longer than this, nor than the table allows that it is made of.
+    #[must_use]
+    pub(crate) fn within(self: &Arc<Self>, length: Duration) -> Self {
+        Self {
+            dependency: Arc::clone(&self.dependency),
+            methods: Arc::clone(&self.methods),
+            within: self.within.min(nanos(length)),
+            _tenancy: Box::new(Arc::clone(self)),
+        }
+    }
+
+    /// How long each call may take, in nanoseconds; the largest number for no limit.
+    #[inline]
+    pub(crate) fn limit_nanos(&self) -> u64 {
+        self.within
     }
 
     /// The dependency.

@@ -113,6 +113,7 @@
 
 mod address;
 mod body;
+mod deadline;
 mod error;
 mod future;
 mod headers;
@@ -129,6 +130,7 @@ mod tiers;
 
 pub use address::{Network, Proxies};
 pub use body::ResponseBody;
+pub use deadline::{DeadlineLayer, WithDeadline};
 pub use error::Problem;
 pub use future::ResponseFuture;
 pub use key::{Head, Key, KeyValue, MAX_KEY_BYTES, Peer};

@@ -31,7 +31,7 @@ impl Default for Settings {
         Self {
             label: Arc::new(|head| head.path),
             classify: Arc::new(|status| status.class()),
-            timeout_header: Some(HeaderName::from_static("x-envoy-expected-rq-timeout-ms")),
+            timeout_header: Some(crate::deadline::PLAIN_TIMEOUT),
         }
     }
 }

@@ -65,7 +65,6 @@ mod message;
 mod resend;
 mod service;
 mod status;
-mod timeout;
 
 pub use answered::BoxError;
 pub use body::HeldBody;

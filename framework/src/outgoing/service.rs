@@ -10,13 +10,13 @@ use tower_service::Service;
 
 use crate::call::Call;
 use crate::clock::Moment;
+use crate::deadline;
 use crate::error::{CallError, Fault};
 
 use super::answered::{Answered, BoxError};
 use super::guards::Guards;
 use super::message::{OutgoingRequest, OutgoingResponse};
 use super::resend::{Resend, SentOnce};
-use super::timeout;
 
 /// A client with the guards of its dependency around it. Made by [`OutgoingLayer`](super::OutgoingLayer).
 pub struct Outgoing<S, F = SentOnce> {
@@ -176,7 +176,7 @@ impl Attempt<'_> {
         poll_fn(|cx| inner.poll_ready(cx)).await.map_err(Into::into)?;
         let plain = self.guards.settings.timeout_header.as_ref();
         let left = until.since(self.guards.now());
-        timeout::write(request.headers_mut(), self.is_grpc, plain, left);
+        deadline::write(request.headers_mut(), self.is_grpc, plain, left);
         let response = inner.call(request).await.map_err(Into::into)?;
         Ok(Answered::read(response, self.guards, self.method, self.is_grpc.then_some(until)))
     }

@@ -249,7 +249,21 @@ fn own(context: &Context<'_>) -> TokenStream {
             }
         }
     });
-    quote!(#spawn #lend)
+    let within = is_free("within").then(|| {
+        quote! {
+            #[automatically_derived]
+            #[allow(dead_code)]
+            impl #any #client #arguments {
+                /// The same client, for calls that take no longer than this, fallback and all, whatever the policy says.
+                /// What its service calls in turn inherits it.
+                #[must_use]
+                #vis fn within(&self, length: ::core::time::Duration) -> Self {
+                    Self { link: self.link.within(length), __marker: ::core::marker::PhantomData }
+                }
+            }
+        }
+    });
+    quote!(#spawn #lend #within)
 }
 
 pub(super) fn trait_impl(context: &Context<'_>) -> TokenStream {

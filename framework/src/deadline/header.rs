@@ -1,16 +1,40 @@
-//! Tells the server how long an answer is waited for.
+//! How long an answer is waited for, in a field of a request.
 
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+/// The field of gRPC calls: a number of up to eight digits and a unit, `800m`.
+pub const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+/// The plain field, in whole milliseconds: the one that Envoy tells its upstreams.
+pub const PLAIN_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 /// gRPC's numbers have eight digits at most.
 const MAX_GRPC_NUMBER: u128 = 99_999_999;
 
+/// Writes what is left in the [`scope`](super::scope) that this is called in: into the plain field, or of a request of gRPC into
+/// [`GRPC_TIMEOUT`]. A field that is there and says less stays. Outside any scope it writes nothing.
+pub fn write_header(headers: &mut HeaderMap) {
+    if let Some(left) = super::left() {
+        write(headers, is_grpc(headers), Some(&PLAIN_TIMEOUT), left);
+    }
+}
+
+/// What a request says of how long its caller waits: in [`GRPC_TIMEOUT`], or else in `plain`. `None`: it says nothing that can
+/// be read.
+#[must_use]
+pub fn read_header(headers: &HeaderMap, plain: &HeaderName) -> Option<Duration> {
+    let grpc = headers.get(GRPC_TIMEOUT).and_then(|value| read(value, true));
+    grpc.or_else(|| headers.get(plain).and_then(|value| read(value, false)))
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let content = headers.get(http::header::CONTENT_TYPE);
+    content.is_some_and(|content| content.as_bytes().starts_with(b"application/grpc"))
+}
+
 /// Writes the time that is left: `grpc-timeout` into calls of gRPC, whole milliseconds into `plain` of others. A field of
 /// the caller's own that is shorter stays.
-pub(super) fn write(
+pub(crate) fn write(
     headers: &mut HeaderMap,
     is_grpc: bool,
     plain: Option<&HeaderName>,
@@ -92,6 +116,38 @@ mod tests {
         }
         assert_eq!(written(false, Some("500"), 800), "500");
         assert_eq!(written(false, Some("900"), 800), "801");
+    }
+
+    #[test]
+    fn what_a_request_says_is_read_in_either_field_and_in_that_of_grpc_first() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(read_header(&headers, &PLAIN), None);
+        headers.insert(PLAIN, "250".parse().unwrap());
+        assert_eq!(read_header(&headers, &PLAIN), Some(Duration::from_millis(250)));
+        headers.insert(GRPC_TIMEOUT, "100m".parse().unwrap());
+        assert_eq!(read_header(&headers, &PLAIN), Some(Duration::from_millis(100)));
+        headers.insert(GRPC_TIMEOUT, "soon".parse().unwrap());
+        assert_eq!(read_header(&headers, &PLAIN), Some(Duration::from_millis(250)));
+        for nonsense in ["", "-1", "1.5", "99999999999999999999", "é"] {
+            headers.insert(PLAIN, HeaderValue::from_bytes(nonsense.as_bytes()).unwrap());
+            assert_eq!(read_header(&headers, &PLAIN), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_in_the_scope_is_written_by_the_kind_of_the_request() {
+        let mut headers = HeaderMap::new();
+        write_header(&mut headers);
+        assert!(headers.is_empty(), "in no scope");
+        let time = crate::time::Time::from(crate::time::Time::manual());
+        let entered =
+            super::super::enter(super::super::Deadline::on(&time, Duration::from_secs(1)));
+        write_header(&mut headers);
+        assert_eq!(headers[PLAIN_TIMEOUT], "1000");
+        headers.insert("content-type", "application/grpc+proto".parse().unwrap());
+        write_header(&mut headers);
+        assert_eq!(headers[GRPC_TIMEOUT], "1000m");
+        drop(entered);
     }
 
     #[test]

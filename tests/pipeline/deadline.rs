@@ -1,0 +1,137 @@
+//! Deadlines that calls inherit: of a scope, and of a client.
+
+use std::time::Duration;
+
+use seawall::deadline::{self, Deadline};
+use seawall::prelude::*;
+use seawall_tests::{Answer, Api, ApiClient, Step, Task, Trouble, World, ready};
+
+use super::build::*;
+
+fn on(world: &World, length: Duration) -> Deadline {
+    Deadline::on(&Time::from(world.time.clone()), length)
+}
+
+fn exceeded(answer: Answer) -> Duration {
+    match answer {
+        Err(Trouble::Fault(Fault::DeadlineExceeded { after, .. })) => after,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn world(steps: impl IntoIterator<Item = Step>) -> World {
+    World::new(base().build().unwrap(), steps)
+}
+
+#[test]
+fn a_call_in_a_scope_ends_with_it_and_says_how_long_it_had() {
+    let world = world([Step::Hang]);
+    let mut call = Task::pending(deadline::scope(on(&world, ms(150)), world.client.write("")));
+    world.time.advance(ms(149));
+    assert!(call.poll().is_pending());
+    world.time.advance(ms(1));
+    assert_eq!(exceeded(call.ready()), ms(150));
+    world.assert_idle(1, "at the end");
+}
+
+#[test]
+fn a_call_that_comes_when_nothing_is_left_does_not_reach_the_service() {
+    let world = world([]);
+    let late = on(&world, ms(100));
+    world.time.advance(ms(100));
+    exceeded(ready(deadline::scope(late, world.client.write(""))));
+    assert_eq!((world.service().seen(), world.calls(CallOutcome::DeadlineExceeded)), (0, 1));
+    let snapshot = world.snapshot();
+    assert_eq!(snapshot.attempts(Outcome::TimedOut), 0);
+}
+
+#[test]
+fn a_scope_never_makes_a_call_longer() {
+    let world = world([Step::Hang]);
+    let mut call = Task::pending(deadline::scope(on(&world, secs(60)), world.client.write("")));
+    world.time.advance(secs(1));
+    let answer = call.poll();
+    assert!(
+        matches!(answer, std::task::Poll::Ready(Err(Trouble::Fault(Fault::TimedOut { .. })))),
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn the_fallback_answers_within_the_callers_budget() {
+    let world = world([Step::Hang]);
+    let client = world.client.within(ms(150));
+    let mut call = Task::pending(client.cached("ready"));
+    // Of 150 ms the fallback keeps half.
+    world.time.advance(ms(75));
+    assert_eq!(call.poll(), std::task::Poll::Ready(Ok(seawall_tests::SPARE)));
+    assert_eq!(world.calls(CallOutcome::Fallback), 1);
+}
+
+#[test]
+fn a_retry_that_cannot_finish_is_not_begun() {
+    // A backoff of 100 ms would leave 40.
+    let world = world([Step::Answer(Err(Trouble::Broken))]);
+    let answer = ready(deadline::scope(on(&world, ms(140)), world.client.read("")));
+    assert_eq!(answer, Err(Trouble::Broken));
+    assert_eq!(world.service().seen(), 1);
+}
+
+#[test]
+fn a_client_within_a_time_is_the_same_client() {
+    let world = world([Step::Hang, Step::Answer(Ok(1))]);
+    let client = world.client.within(ms(200)).within(ms(500));
+    let mut call = Task::pending(client.write(""));
+    world.time.advance(ms(200));
+    assert_eq!(exceeded(call.ready()), ms(200), "the shorter of the two");
+    assert_eq!(ready(world.client.write("")), Ok(1));
+    assert_eq!(world.service().seen(), 2);
+}
+
+/// Calls another client, and itself answers with what is left for that.
+struct Front(ApiClient<seawall_tests::Scripted>);
+
+#[resilient]
+trait Gateway {
+    async fn left(&self) -> std::io::Result<Option<Duration>>;
+    async fn pass(&self) -> std::io::Result<Option<Duration>>;
+}
+
+impl Gateway for Front {
+    async fn left(&self) -> std::io::Result<Option<Duration>> {
+        Ok(deadline::left())
+    }
+    async fn pass(&self) -> std::io::Result<Option<Duration>> {
+        match self.0.write("").await {
+            Err(Trouble::Fault(Fault::DeadlineExceeded { after, .. })) => Ok(Some(after)),
+            other => Err(std::io::Error::other(format!("{other:?}"))),
+        }
+    }
+}
+
+#[test]
+fn what_a_service_calls_inherits_the_deadline_of_the_call() {
+    let world = world([Step::Hang]);
+    let front =
+        ready(world.seawall.spawn::<GatewayClient<Front>>("front", Front(world.client.clone())));
+    let front = front.unwrap();
+    assert_eq!(ready(front.left()).unwrap(), None);
+    assert_eq!(ready(front.within(ms(300)).left()).unwrap(), Some(ms(300)));
+    assert_eq!(deadline::left(), None);
+    let within = front.within(ms(300));
+    let mut call = Task::pending(within.pass());
+    world.time.advance(ms(300));
+    // Both are over at the same moment; the outer one may be told first.
+    let answer = call.ready();
+    let told = answer.as_ref().map_or_else(ToString::to_string, |after| format!("{after:?}"));
+    assert!(told.contains("300ms"), "{told}");
+}
+
+#[test]
+fn an_attempt_that_a_short_budget_ended_says_nothing_by_itself() {
+    let world = World::new(base().breaker(trips_after(1)).build().unwrap(), [Step::Hang]);
+    let mut call = Task::pending(deadline::scope(on(&world, ms(150)), world.client.write("")));
+    world.time.advance(ms(150));
+    exceeded(call.ready());
+    assert_eq!(world.handle.state(), State::Closed);
+}
