@@ -26,6 +26,7 @@ use crate::outcome::Class;
 
 use super::attempt::Entry;
 use super::call::{Call, NoAnswer, Rules};
+use super::inherited::Inherited;
 use super::lease::Lease;
 
 impl<'a> Call<'a> {
@@ -41,33 +42,35 @@ impl<'a> Call<'a> {
                 budget.call(started);
             }
         });
-        let mut call = Self {
+        // Both by one jump, and before the call is written, which is not moved afterwards.
+        let limit_nanos = table.limit_nanos();
+        let inherited = if deadline::is_used() | (limit_nanos != u64::MAX) {
+            Inherited::new(method, limit_nanos)
+        } else {
+            Inherited::none(method)
+        };
+        Self {
             dependency,
             method,
             key: None,
             started,
             now: started,
-            deadline: started.plus_nanos(method.plan.attempts_nanos()),
-            fixed_deadline: 0,
+            deadline: started.plus_nanos(inherited.attempts_nanos),
+            fixed_deadline: inherited.whole_nanos,
             class: Class::Failure,
             retry_after: None,
             refused_by: RejectedBy::Breaker,
             no_answer: NoAnswer::Rejected,
             timed_out_after: Duration::ZERO,
             reservation: None,
-            is_inherited: false,
+            is_inherited: limit_nanos != u64::MAX,
             pending: false,
             had_answer: false,
             fell_back: false,
             dispatched: false,
             in_user_code: false,
             over: false,
-        };
-        // Both by one jump.
-        if deadline::is_used() | (table.limit_nanos() != u64::MAX) {
-            call.inherit_deadline(table.limit_nanos());
         }
-        call
     }
 
     /// One attempt: admission, the user's future, and its end. `None`: there is no answer, and `no_answer` says why.

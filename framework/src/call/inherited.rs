@@ -1,31 +1,43 @@
 //! A deadline from outside: of the scope that a call is made in, or of the client that makes it.
 
-use std::time::Duration;
-
 use crate::clock::nanos;
 use crate::deadline::{self, Deadline, Entered};
+use crate::dependency::Method;
 
 use super::attempt::Entry;
 use super::call::{Call, NoAnswer};
 
-impl Call<'_> {
-    /// Makes the call no longer than what is left in its scope, and than `limit_nanos`, the client's own.
-    #[cold]
-    pub(super) fn inherit_deadline(&mut self, limit_nanos: u64) {
-        let left = deadline::left().map_or(u64::MAX, nanos).min(limit_nanos);
-        self.is_inherited = limit_nanos != u64::MAX;
-        let whole = self.method.plan.deadline();
-        if left >= nanos(whole) {
-            return;
-        }
-        let left = Duration::from_nanos(left);
-        let reserve = Duration::from_nanos(nanos(whole) - self.method.plan.attempts_nanos());
-        // Never more than half: a call must have time to be a call.
-        self.deadline = self.started + (left - reserve.min(left / 2));
-        // Zero would say that nobody has asked for it yet.
-        self.fixed_deadline = nanos(left).max(1);
+/// How long a call may take.
+pub(super) struct Inherited {
+    /// Its attempts, waits and backoffs.
+    pub(super) attempts_nanos: u64,
+    /// All of it; zero if the policy says so.
+    pub(super) whole_nanos: u64,
+}
+
+impl Inherited {
+    /// As long as the policy allows.
+    #[inline]
+    pub(super) fn none(method: &Method) -> Self {
+        Self { attempts_nanos: method.plan.attempts_nanos(), whole_nanos: 0 }
     }
 
+    /// No longer than what is left in the scope, and than `limit_nanos`, the client's own.
+    #[cold]
+    pub(super) fn new(method: &Method, limit_nanos: u64) -> Self {
+        let left = deadline::left().map_or(u64::MAX, nanos).min(limit_nanos);
+        let (whole, attempts) = (nanos(method.plan.deadline()), method.plan.attempts_nanos());
+        if left >= whole {
+            return Self::none(method);
+        }
+        // Never more than half for the fallback: a call must have time to be a call.
+        let reserve = (whole - attempts).min(left / 2);
+        // Zero would say that nobody has asked for it yet.
+        Self { attempts_nanos: left - reserve, whole_nanos: left.max(1) }
+    }
+}
+
+impl Call<'_> {
     /// While the service, or a fallback, is polled: what it calls has this call's deadline.
     #[inline]
     pub(super) fn enter_deadline(&mut self) -> Option<Entered> {

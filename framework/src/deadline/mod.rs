@@ -56,8 +56,8 @@ pub use header::{GRPC_TIMEOUT, PLAIN_TIMEOUT, read_header, write_header};
 static IS_USED: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
-    /// The deadline of what is polled on this thread now.
-    static CURRENT: RefCell<Option<Deadline>> = const { RefCell::new(None) };
+    /// The deadlines of what is polled on this thread now, the innermost last. A list, so that who enters holds nothing.
+    static CURRENT: RefCell<Vec<Deadline>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A moment, on the clock that it was made with, by which work has to be done.
@@ -141,7 +141,7 @@ pub fn carry<F: Future>(work: F) -> Scope<F> {
 #[must_use]
 pub fn current() -> Option<Deadline> {
     // No thread-local is left while a thread ends.
-    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
+    CURRENT.try_with(|current| current.borrow().last().cloned()).ok().flatten()
 }
 
 /// How much is left in the scope that this is called in; `None`: there is none.
@@ -150,7 +150,7 @@ pub fn left() -> Option<Duration> {
     if !is_used() {
         return None;
     }
-    CURRENT.try_with(|current| current.borrow().as_ref().map(Deadline::left)).ok().flatten()
+    CURRENT.try_with(|current| current.borrow().last().map(Deadline::left)).ok().flatten()
 }
 
 /// Whether there may be a scope.
@@ -162,26 +162,26 @@ pub(crate) fn is_used() -> bool {
 /// What is polled while this is held has that deadline, or an earlier one that it had already.
 pub(crate) fn enter(deadline: Deadline) -> Entered {
     IS_USED.store(true, Ordering::Relaxed);
-    Entered::new(Some(deadline.or_earlier(current())))
+    Entered::new(deadline.or_earlier(current()))
 }
 
 /// Puts back the deadline from before when dropped.
-pub(crate) struct Entered {
-    before: Option<Deadline>,
-}
+pub(crate) struct Entered(());
 
 impl Entered {
-    fn new(deadline: Option<Deadline>) -> Self {
-        let before = CURRENT.try_with(|current| current.replace(deadline)).ok().flatten();
-        Self { before }
+    #[inline(never)]
+    fn new(deadline: Deadline) -> Self {
+        // While a thread ends there is no list any more, and then nothing to be put back.
+        let _ = CURRENT.try_with(|current| current.borrow_mut().push(deadline));
+        Self(())
     }
 }
 
 impl Drop for Entered {
+    #[inline(never)]
     fn drop(&mut self) {
-        let before = self.before.take();
-        // What was current is dropped outside the cell.
-        let _current = CURRENT.try_with(|current| current.replace(before));
+        // Dropped outside the cell.
+        let _current = CURRENT.try_with(|current| current.borrow_mut().pop());
     }
 }
 
@@ -200,7 +200,7 @@ impl<F: Future> Future for Scope<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let _entered = this.deadline.clone().map(|deadline| Entered::new(Some(deadline)));
+        let _entered = this.deadline.clone().map(Entered::new);
         this.work.poll(cx)
     }
 }
