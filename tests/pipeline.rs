@@ -13,6 +13,7 @@ mod pipeline {
     mod crowd;
     mod data;
     mod deadline;
+    mod earlier;
     mod fallback;
     mod guards;
     mod keys;

@@ -22,6 +22,9 @@ pub enum Fault {
         by: RejectedBy,
         /// When it is worth coming back, where that is known.
         retry_after: Option<Duration>,
+        /// Of a call whose retry was refused: how the attempt before that had ended.
+        #[source]
+        earlier: Option<EarlierError>,
     },
     /// The last attempt ran into its timeout.
     #[error("{dependency}: no answer within {after:?}")]
@@ -72,6 +75,54 @@ impl Fault {
             | Self::DeadlineExceeded { dependency, .. }
             | Self::Unavailable { dependency, .. } => dependency,
         }
+    }
+}
+
+/// The error of an attempt that was followed by a retry. Its text, its source and its `Debug` are those of that error.
+///
+/// Two are equal if they are clones of one.
+#[derive(Clone)]
+pub struct EarlierError(
+    // One word, because faults are moved about.
+    Arc<Box<dyn std::error::Error + Send + Sync>>,
+);
+
+impl EarlierError {
+    /// Keeps an error.
+    pub(crate) fn new(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(Arc::new(error.into()))
+    }
+
+    /// The error itself, to be downcast.
+    #[must_use]
+    pub fn get(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        &**self.0
+    }
+}
+
+impl PartialEq for EarlierError {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for EarlierError {}
+
+impl fmt::Debug for EarlierError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for EarlierError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for EarlierError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
     }
 }
 
@@ -209,11 +260,11 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
 }
 
 impl<E: std::error::Error + 'static> std::error::Error for CallError<E> {
-    /// What lies below: nothing below a fault, the source of the dependency's own error. Not that error itself, whose text
-    /// this one has already, so that a chain of errors says each text once.
+    /// What lies below: of a fault, the error of the attempt before a refused retry; of the dependency's own error, its source.
+    /// Not that error itself, whose text this one has already, so that a chain of errors says each text once.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Fault(_) => None,
+            Self::Fault(fault) => std::error::Error::source(fault),
             Self::Inner(error) => error.source(),
         }
     }
@@ -302,6 +353,15 @@ mod tests {
     fn a_chain_of_errors_says_each_text_once() {
         let inner = CallError::Inner(Outer(std::io::Error::other("no route")));
         assert_eq!(chain(&inner), "cannot pay: no route");
+        let refused = Fault::Rejected {
+            dependency: "bank".into(),
+            by: RejectedBy::Breaker,
+            retry_after: None,
+            earlier: Some(EarlierError::new(Outer(std::io::Error::other("no route")))),
+        };
+        let text = "bank: rejected by the circuit breaker (open): cannot pay: no route";
+        assert_eq!(chain(&CallError::<Outer>::Fault(refused.clone())), text);
+        assert_eq!(chain(&std::io::Error::from(refused)), text);
         let fault = Fault::TimedOut { dependency: "bank".into(), after: Duration::from_secs(1) };
         let text = "bank: no answer within 1s";
         assert_eq!(chain(&CallError::<Outer>::Fault(fault.clone())), text);

@@ -81,7 +81,7 @@ fn a_retry_that_cannot_finish_is_not_begun() {
 fn a_client_within_a_time_is_the_same_client() {
     let world = world([Step::Hang, Step::Answer(Ok(1))]);
     let client = world.client.within(ms(200)).within(ms(500));
-    let mut call = Task::pending(client.write(""));
+    let call = Task::pending(client.write(""));
     world.time.advance(ms(200));
     assert_eq!(exceeded(call.ready()), ms(200), "the shorter of the two");
     assert_eq!(ready(world.client.write("")), Ok(1));
@@ -119,7 +119,7 @@ fn what_a_service_calls_inherits_the_deadline_of_the_call() {
     assert_eq!(ready(front.within(ms(300)).left()).unwrap(), Some(ms(300)));
     assert_eq!(deadline::left(), None);
     let within = front.within(ms(300));
-    let mut call = Task::pending(within.pass());
+    let call = Task::pending(within.pass());
     world.time.advance(ms(300));
     // Both are over at the same moment; the outer one may be told first.
     let answer = call.ready();
@@ -130,7 +130,7 @@ fn what_a_service_calls_inherits_the_deadline_of_the_call() {
 #[test]
 fn an_attempt_that_a_short_budget_ended_says_nothing_by_itself() {
     let world = World::new(base().breaker(trips_after(1)).build().unwrap(), [Step::Hang]);
-    let mut call = Task::pending(deadline::scope(on(&world, ms(150)), world.client.write("")));
+    let call = Task::pending(deadline::scope(on(&world, ms(150)), world.client.write("")));
     world.time.advance(ms(150));
     exceeded(call.ready());
     assert_eq!(world.handle.state(), State::Closed);

@@ -162,7 +162,7 @@ impl Resolve for Guarded {
 fn a_fault_of_a_client_underneath_is_found_in_it() {
     run(async {
         let (dependency, by) = ("names".into(), RejectedBy::Breaker);
-        let refused = Fault::Rejected { dependency, by, retry_after: None };
+        let refused = Fault::Rejected { dependency, by, retry_after: None, earlier: None };
         let late = Fault::TimedOut { dependency: "names".into(), after: secs(1) };
         for (fault, class) in [(refused, Class::Ignored), (late, Class::Failure)] {
             let resolver = reqwest::Client::builder().no_proxy().dns_resolver(Guarded(fault));

@@ -42,6 +42,7 @@ impl PoolError {
     pub fn fault(&self) -> Option<Fault> {
         match self {
             Self::BulkheadFull { dependency, .. } => Some(Fault::Rejected {
+                earlier: None,
                 dependency: dependency.clone(),
                 by: RejectedBy::Bulkhead,
                 retry_after: None,

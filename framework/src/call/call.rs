@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::clock::{Moment, nanos};
 use crate::dependency::{Dependency, HeldKey, Method};
-use crate::error::{CallError, Fallible, Fault, RejectedBy};
+use crate::error::{CallError, EarlierError, Fallible, Fault, RejectedBy};
 use crate::limit::Reservation;
 use crate::limit::headers::Report;
 use crate::outcome::{CallOutcome, Class};
@@ -34,6 +34,8 @@ pub struct Rules<R: Fallible> {
     pub retry_after: fn(&R) -> Option<Duration>,
     /// What an answer says of the dependency's quota. Asked of every answer, if the policy has a `quota`.
     pub quota: fn(&R) -> Option<Report>,
+    /// The error as one that a fault can have as its source, if it can be one.
+    pub keep: fn(R::Err) -> Option<EarlierError>,
     /// The open attempt in an answer whose last word is still to come. Asked of answers that `classify` calls ignored.
     pub goes_on: fn(&R) -> Option<&OpenAttempt>,
 }
@@ -48,6 +50,7 @@ impl<R: Fallible> Rules<R> {
         retry_if: |_| true,
         retry_after: |_| None,
         quota: |_| None,
+        keep: |_| None,
         goes_on: |_| None,
     };
 }
@@ -90,8 +93,12 @@ pub struct Call<'a> {
     pub(super) timed_out_after: Duration,
     /// The attempt's turn by the dependency's own quota, until its answer is there.
     pub(super) reservation: Option<Reservation>,
+    /// How the attempt before this retry ended.
+    pub(super) earlier: Option<EarlierError>,
     /// What the service calls inherits the call's deadline.
-    pub(super) is_inherited: bool,
+    pub(super) passes_on: bool,
+    /// The thread has been told of it: it polls the service, or unwinds from there.
+    pub(super) has_entered: bool,
     /// The call has had to wait, and is counted among those that have.
     pub(super) pending: bool,
     /// The dependency's own answer is what a fallback may stand in for.
@@ -140,12 +147,23 @@ impl<'a> Call<'a> {
             let Some(delay) = self.next_delay(answer.as_ref(), rules, made, &mut previous) else {
                 return answer;
             };
-            // What an answer holds (a connection, say) does not wait too.
-            drop(answer);
+            // What a good part of an answer holds (a connection, say) does not wait too.
+            self.keep(answer, rules);
             if !self.pause(delay).await {
                 return None;
             }
         }
+    }
+
+    /// Keeps how an attempt ended, for a retry that is refused.
+    #[cold]
+    fn keep<R: Fallible>(&mut self, answer: Option<R>, rules: &Rules<R>) {
+        self.earlier = match answer {
+            Some(answer) => answer.into_result().err().and_then(rules.keep),
+            None if self.no_answer == NoAnswer::TimedOut => Some(EarlierError::new(self.fault())),
+            // Refused before, it keeps what was before that.
+            None => self.earlier.take(),
+        };
     }
 
     /// By when its attempts have to end.
@@ -195,8 +213,10 @@ impl<'a> Call<'a> {
             let mut limit: Option<TimeLimit> = None;
             poll_fn(|cx| {
                 self.in_user_code = true;
-                let _entered = self.enter_deadline();
-                if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                self.enter_deadline();
+                let polled = answer.as_mut().poll(cx);
+                self.leave_deadline();
+                if let Poll::Ready(answer) = polled {
                     return Poll::Ready(Some(answer));
                 }
                 let limit = limit.get_or_insert_with(|| {
@@ -248,7 +268,10 @@ impl<'a> Call<'a> {
     pub(super) fn fault(&mut self) -> Fault {
         let dependency = self.dependency;
         match self.no_answer {
-            NoAnswer::Rejected => dependency.rejected(self.refused_by, self.retry_after),
+            NoAnswer::Rejected => {
+                let earlier = self.earlier.take();
+                dependency.rejected(self.refused_by, self.retry_after, earlier)
+            }
             NoAnswer::TimedOut => dependency.timed_out(self.timed_out_after),
             NoAnswer::DeadlineExceeded => dependency.deadline_exceeded(self.whole_deadline()),
             NoAnswer::ShutDown => dependency.shut_down(),
@@ -279,6 +302,7 @@ impl Drop for Call<'_> {
     #[inline]
     fn drop(&mut self) {
         if !self.over {
+            self.leave_deadline();
             let outcome =
                 if self.in_user_code { CallOutcome::Panicked } else { CallOutcome::Cancelled };
             let took = self.dependency.now().nanos_since(self.started);

@@ -42,10 +42,9 @@ impl<'a> Call<'a> {
                 budget.call(started);
             }
         });
-        // Both by one jump, and before the call is written, which is not moved afterwards.
-        let limit_nanos = table.limit_nanos();
-        let inherited = if deadline::is_used() | (limit_nanos != u64::MAX) {
-            Inherited::new(method, limit_nanos)
+        // Before the call is written, which is not moved afterwards.
+        let inherited = if deadline::is_used() {
+            Inherited::new(method, table.limit_nanos())
         } else {
             Inherited::none(method)
         };
@@ -63,7 +62,9 @@ impl<'a> Call<'a> {
             no_answer: NoAnswer::Rejected,
             timed_out_after: Duration::ZERO,
             reservation: None,
-            is_inherited: limit_nanos != u64::MAX,
+            earlier: None,
+            passes_on: inherited.passes_on,
+            has_entered: false,
             pending: false,
             had_answer: false,
             fell_back: false,
@@ -105,8 +106,15 @@ impl<'a> Call<'a> {
                 self.enter_user_code(&mut lease);
                 // Whatever ends the attempt, the user's future is dropped next, and its destructor is the user's code
                 // too. So the flag stays set.
-                let _entered = self.enter_deadline();
-                if let Poll::Ready(answer) = future.as_mut().poll(cx) {
+                // A global, twice: a look at the call itself, or a guard to drop, costs more.
+                if deadline::is_used() {
+                    self.enter_deadline();
+                }
+                let polled = future.as_mut().poll(cx);
+                if deadline::is_used() {
+                    self.leave_deadline();
+                }
+                if let Poll::Ready(answer) = polled {
                     return Poll::Ready(Ok(answer));
                 }
                 let ended = self.poll_attempt_limit(&mut limit, lease.started(), cx);

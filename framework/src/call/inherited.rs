@@ -1,7 +1,7 @@
 //! A deadline from outside: of the scope that a call is made in, or of the client that makes it.
 
 use crate::clock::nanos;
-use crate::deadline::{self, Deadline, Entered};
+use crate::deadline::{self, Deadline};
 use crate::dependency::Method;
 
 use super::attempt::Entry;
@@ -13,41 +13,53 @@ pub(super) struct Inherited {
     pub(super) attempts_nanos: u64,
     /// All of it; zero if the policy says so.
     pub(super) whole_nanos: u64,
+    /// What the service calls has it too: it is not that of a scope around both.
+    pub(super) passes_on: bool,
 }
 
 impl Inherited {
     /// As long as the policy allows.
     #[inline]
     pub(super) fn none(method: &Method) -> Self {
-        Self { attempts_nanos: method.plan.attempts_nanos(), whole_nanos: 0 }
+        Self { attempts_nanos: method.plan.attempts_nanos(), whole_nanos: 0, passes_on: false }
     }
 
     /// No longer than what is left in the scope, and than `limit_nanos`, the client's own.
     #[cold]
     pub(super) fn new(method: &Method, limit_nanos: u64) -> Self {
+        let passes_on = limit_nanos != u64::MAX;
         let left = deadline::left().map_or(u64::MAX, nanos).min(limit_nanos);
         let (whole, attempts) = (nanos(method.plan.deadline()), method.plan.attempts_nanos());
         if left >= whole {
-            return Self::none(method);
+            return Self { passes_on, ..Self::none(method) };
         }
         // Never more than half for the fallback: a call must have time to be a call.
         let reserve = (whole - attempts).min(left / 2);
         // Zero would say that nobody has asked for it yet.
-        Self { attempts_nanos: left - reserve, whole_nanos: left.max(1) }
+        Self { attempts_nanos: left - reserve, whole_nanos: left.max(1), passes_on }
     }
 }
 
 impl Call<'_> {
-    /// While the service, or a fallback, is polled: what it calls has this call's deadline.
-    #[inline]
-    pub(super) fn enter_deadline(&mut self) -> Option<Entered> {
-        if self.is_inherited { Some(self.entered()) } else { None }
+    /// From here on what the service, or a fallback, calls has this call's deadline.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn enter_deadline(&mut self) {
+        if self.passes_on {
+            let end = self.started + self.whole_deadline();
+            deadline::enter(Deadline::at(self.dependency.time(), end));
+            self.has_entered = true;
+        }
     }
 
+    /// Up to here. An unwind leaves it when the call is dropped.
     #[cold]
-    fn entered(&mut self) -> Entered {
-        let end = self.started + self.whole_deadline();
-        deadline::enter(Deadline::at(self.dependency.time(), end))
+    #[inline(never)]
+    pub(super) fn leave_deadline(&mut self) {
+        if self.has_entered {
+            self.has_entered = false;
+            deadline::leave();
+        }
     }
 
     /// Why an attempt is not even begun: a shutdown, or no time is left.

@@ -82,7 +82,7 @@ mod tests {
     use crate::error::UnavailableCause;
 
     fn rejected(by: RejectedBy, retry_after: Option<Duration>) -> Status {
-        Fault::Rejected { dependency: "orders".into(), by, retry_after }.into()
+        Fault::Rejected { dependency: "orders".into(), by, retry_after, earlier: None }.into()
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::future::Future;
 
 use crate::call::Call;
 use crate::dependency::{HeldKey, MethodTable};
-use crate::error::{CallError, Fallible, Fault};
+use crate::error::{CallError, EarlierError, Fallible, Fault};
 
 /// An error type that a [`Fault`] can be told as. Implemented for everything that is `From<Fault>`.
 #[diagnostic::on_unimplemented(
@@ -63,6 +63,35 @@ pub trait CallKey {
 impl<T: Display + ?Sized> CallKey for T {
     fn key(&self, methods: &MethodTable) -> Option<HeldKey> {
         methods.key(self)
+    }
+}
+
+/// An error, if it has not been kept yet. What is asked is decided where its type is known: `(&mut Keep(Some(error))).keep()`
+/// is that of [`KeepsError`] if it can be, and else, by one more reference, that of [`KeepsNothing`].
+#[derive(Debug)]
+pub struct Keep<E>(pub Option<E>);
+
+/// Of errors that a fault can have as its source.
+pub trait KeepsError {
+    /// The error as such a source.
+    fn keep(&mut self) -> Option<EarlierError>;
+}
+
+impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> KeepsError for Keep<E> {
+    fn keep(&mut self) -> Option<EarlierError> {
+        self.0.take().map(EarlierError::new)
+    }
+}
+
+/// Of all others.
+pub trait KeepsNothing {
+    /// There is none.
+    fn keep(&mut self) -> Option<EarlierError>;
+}
+
+impl<E> KeepsNothing for &mut Keep<E> {
+    fn keep(&mut self) -> Option<EarlierError> {
+        None
     }
 }
 

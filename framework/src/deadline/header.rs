@@ -140,14 +140,13 @@ mod tests {
         write_header(&mut headers);
         assert!(headers.is_empty(), "in no scope");
         let time = crate::time::Time::from(crate::time::Time::manual());
-        let entered =
-            super::super::enter(super::super::Deadline::on(&time, Duration::from_secs(1)));
+        super::super::enter(super::super::Deadline::on(&time, Duration::from_secs(1)));
         write_header(&mut headers);
         assert_eq!(headers[PLAIN_TIMEOUT], "1000");
         headers.insert("content-type", "application/grpc+proto".parse().unwrap());
         write_header(&mut headers);
         assert_eq!(headers[GRPC_TIMEOUT], "1000m");
-        drop(entered);
+        super::super::leave();
     }
 
     #[test]

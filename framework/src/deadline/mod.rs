@@ -121,7 +121,7 @@ impl fmt::Debug for Deadline {
 /// # Cancellation
 /// Dropped, it drops `work`.
 pub fn scope<F: Future>(deadline: impl Into<Deadline>, work: F) -> Scope<F> {
-    IS_USED.store(true, Ordering::Relaxed);
+    is_used_from_now_on();
     Scope { deadline: Some(deadline.into().or_earlier(current())), work }
 }
 
@@ -159,29 +159,33 @@ pub(crate) fn is_used() -> bool {
     IS_USED.load(Ordering::Relaxed)
 }
 
-/// What is polled while this is held has that deadline, or an earlier one that it had already.
-pub(crate) fn enter(deadline: Deadline) -> Entered {
+/// What is polled on this thread until [`leave`] has that deadline, or an earlier one that it had already.
+pub(crate) fn enter(deadline: Deadline) {
+    push(deadline.or_earlier(current()));
+}
+
+fn push(deadline: Deadline) {
+    // While a thread ends there is no list any more, and then nothing to be put back.
+    let _ = CURRENT.try_with(|current| current.borrow_mut().push(deadline));
+}
+
+/// Puts back the deadline from before [`enter`].
+pub(crate) fn leave() {
+    // Dropped outside the cell.
+    let _current = CURRENT.try_with(|current| current.borrow_mut().pop());
+}
+
+/// Clients may have deadlines of their own from now on.
+pub(crate) fn is_used_from_now_on() {
     IS_USED.store(true, Ordering::Relaxed);
-    Entered::new(deadline.or_earlier(current()))
 }
 
-/// Puts back the deadline from before when dropped.
-pub(crate) struct Entered(());
-
-impl Entered {
-    #[inline(never)]
-    fn new(deadline: Deadline) -> Self {
-        // While a thread ends there is no list any more, and then nothing to be put back.
-        let _ = CURRENT.try_with(|current| current.borrow_mut().push(deadline));
-        Self(())
-    }
-}
+/// Leaves when dropped.
+struct Entered;
 
 impl Drop for Entered {
-    #[inline(never)]
     fn drop(&mut self) {
-        // Dropped outside the cell.
-        let _current = CURRENT.try_with(|current| current.borrow_mut().pop());
+        leave();
     }
 }
 
@@ -200,7 +204,9 @@ impl<F: Future> Future for Scope<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let _entered = this.deadline.clone().map(Entered::new);
+        let Some(deadline) = this.deadline else { return this.work.poll(cx) };
+        push(deadline.clone());
+        let _entered = Entered;
         this.work.poll(cx)
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::nanos;
+use crate::deadline;
 use crate::policy::Policy;
 
 use super::keys::HeldKey;
@@ -167,6 +168,7 @@ impl MethodTable {
     /// The same, for calls that take no longer than this, nor than the table allows that it is made of.
     #[must_use]
     pub(crate) fn within(self: &Arc<Self>, length: Duration) -> Self {
+        deadline::is_used_from_now_on();
         Self {
             dependency: Arc::clone(&self.dependency),
             methods: Arc::clone(&self.methods),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::dependency::method::Method;
 use crate::dependency::refusals::Refused;
-use crate::error::{Fault, RejectedBy, UnavailableCause};
+use crate::error::{EarlierError, Fault, RejectedBy, UnavailableCause};
 use crate::event::{Event, Sampler};
 use crate::outcome::{CallOutcome, Outcome};
 
@@ -36,9 +36,14 @@ impl Dependency {
     }
 
     #[cold]
-    pub(crate) fn rejected(&self, by: RejectedBy, retry_after: Option<Duration>) -> Fault {
+    pub(crate) fn rejected(
+        &self,
+        by: RejectedBy,
+        retry_after: Option<Duration>,
+        earlier: Option<EarlierError>,
+    ) -> Fault {
         let name = self.refusals.name(self.name());
-        Fault::Rejected { dependency: Arc::clone(name), by, retry_after }
+        Fault::Rejected { dependency: Arc::clone(name), by, retry_after, earlier }
     }
 
     #[inline(never)]

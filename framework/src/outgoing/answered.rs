@@ -8,6 +8,7 @@ use crate::call::{OpenAttempt, Rules};
 use crate::classify;
 use crate::clock::Moment;
 use crate::dependency::HeldPermit;
+use crate::error::EarlierError;
 use crate::limit::headers::header_report;
 use crate::outcome::Class;
 
@@ -29,6 +30,7 @@ pub(super) struct Answered<R> {
 
 impl<R: OutgoingResponse + 'static> Answered<R> {
     pub(super) const RULES: &'static Rules<Result<Self, BoxError>> = &Rules {
+        keep: |error| Some(EarlierError::new(error)),
         classify: |answer| match answer {
             Ok(answered) => answered.class,
             Err(error) => classify::fault_in(&**error).map_or(Class::Failure, classify::nested),

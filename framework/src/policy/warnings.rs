@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::settings::Policy;
-use crate::{backpressure, bulkhead, limit};
+use crate::{backpressure, breaker, bulkhead, limit};
 
 /// A setting that does not do what it says, beside the others of its policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,89 @@ impl Policy {
             let whose = format!("methods.{name}.");
             self.warn_of_waits(&whose, (deadline, timeout), &mut warnings);
         }
+        warnings.extend(self.warn_of_slow_opening());
+        warnings.extend(self.warn_of_short_probes());
+        warnings.extend(self.warn_of_long_queue());
         warnings
+    }
+
+    /// How long it takes the breaker to open once the dependency answers nothing any more, at the latest: if all permits are
+    /// in use, callers are patient, and the calls before went well. `None`: it does not open for that.
+    #[must_use]
+    pub fn time_to_open(&self) -> Option<Duration> {
+        let trip = self.breaker.trip();
+        if self.breaker.enforcement() != breaker::Enforcement::Enforce {
+            return None;
+        }
+        // Every timeout, as many attempts end as there are permits.
+        let rounds = |attempts: u32| {
+            let rounds = attempts.div_ceil(self.bulkhead.max_concurrent().max(1));
+            self.timeout.saturating_mul(rounds.max(1))
+        };
+        let runs = [trip.failures, trip.unanswered].into_iter().flatten().map(rounds);
+        let rates = trip.rates.iter().flat_map(|rates| {
+            let share = rates.failure_rate.unwrap_or(f64::INFINITY);
+            // Those of the window of calls that have to fail. Any number in f64 of fewer than 2^32 calls fits.
+            let by_calls = rates
+                .calls
+                .filter(|_| share <= 1.0)
+                .map(|calls| rounds((f64::from(calls) * share).ceil() as u32));
+            let by_count = rates.max_failures.map(rounds);
+            // What went well before has to leave the window.
+            let by_time =
+                rates.time.filter(|_| share <= 1.0).map(|time| self.timeout.saturating_add(time));
+            [by_calls, by_count, by_time].into_iter().flatten()
+        });
+        let adaptive = trip.adaptive.iter().map(|it| self.timeout.saturating_add(it.window()));
+        runs.chain(rates).chain(adaptive).min()
+    }
+
+    fn warn_of_slow_opening(&self) -> Option<PolicyWarning> {
+        if self.breaker.enforcement() != breaker::Enforcement::Enforce {
+            return None;
+        }
+        let limit = self.deadline.max(self.timeout.saturating_mul(2));
+        let text = match self.time_to_open() {
+            Some(time) if time <= limit => return None,
+            Some(time) => format!(
+                "opens {time:?} after the dependency has ceased to answer, with {} permits and a timeout of {:?}: let failures \
+                 in a row count (leave out `failures = false` and `unanswered = false`), ask for fewer of them, or shorten the timeout",
+                self.bulkhead.max_concurrent(),
+                self.timeout
+            ),
+            None => "does not open when the dependency ceases to answer: nothing in it counts failures; leave out \
+                     `failures = false` and `unanswered = false`"
+                .to_owned(),
+        };
+        Some(PolicyWarning { key: "breaker".to_owned(), text })
+    }
+
+    /// A probe that hangs should end by its timeout, and reopen the breaker, before its place is given away.
+    fn warn_of_short_probes(&self) -> Option<PolicyWarning> {
+        let (life, timeout) = (self.breaker.probe_life(), self.timeout);
+        (timeout > life).then(|| PolicyWarning {
+            key: "breaker.probe_life".to_owned(),
+            text: format!(
+                "= {life:?} is shorter than the timeout of {timeout:?}: a probe that hangs loses its place and never reopens the \
+                 breaker; set it to more than the timeout, or the timeout to less"
+            ),
+        })
+    }
+
+    /// A queue whose end cannot be served within the deadline, even if each call takes a tenth of its timeout only.
+    fn warn_of_long_queue(&self) -> Option<PolicyWarning> {
+        let (capacity, permits) = (self.mailbox.capacity(), self.bulkhead.max_concurrent().max(1));
+        let each = self.timeout / 10;
+        let wait = each.saturating_mul(capacity / permits);
+        let fits = self.deadline.as_nanos() * u128::from(permits) / each.as_nanos().max(1);
+        (wait > self.deadline).then(|| PolicyWarning {
+            key: "mailbox.capacity".to_owned(),
+            text: format!(
+                "= {capacity} is more than can be served: with {permits} permits, and calls that take a tenth of their timeout \
+                 of {:?}, the last one waits {wait:?}, longer than its deadline of {:?}; set it to at most {fits}",
+                self.timeout, self.deadline
+            ),
+        })
     }
 
     /// Waits that were asked for and leave an attempt less than its timeout: it would be cut off by the deadline. Default
@@ -127,6 +209,80 @@ mod tests {
         let warnings = warnings(text);
         assert_eq!(warnings.len(), 1);
         assert!(warnings[0].contains("methods.get.deadline is 1s"), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_breaker_that_opens_too_late_or_never_is_warned_of_with_the_time_that_it_takes() {
+        let of = |breaker: &str| {
+            warnings(&format!(
+                "[a]\ndeadline = '2s'\ntimeout = '800ms'\nbulkhead.max_concurrent = 20\nbreaker = {{ {breaker} }}"
+            ))
+        };
+        let late = "failures = false, unanswered = false, failure_rate = 0.5, window = '30s'";
+        let [late] = &of(late)[..] else { panic!("one warning") };
+        assert!(
+            late.starts_with(
+                "breaker opens 30.8s after the dependency has ceased to answer, with 20 permits"
+            ),
+            "{late}"
+        );
+        let many = of("failures = 1000, unanswered = 1000");
+        assert!(many[0].contains("opens 40s after"), "{many:?}");
+        let [never] =
+            &of("failures = false, unanswered = false, slow_call_rate = 0.5, slow_call = '100ms'")
+                [..]
+        else {
+            panic!("one warning")
+        };
+        assert!(never.contains("does not open"), "{never}");
+        for sane in [
+            "",
+            "failures = 20",
+            "failure_rate = 0.5",
+            "failures = false, failure_rate = 0.5",
+            "mode = 'observe', failures = 100000",
+        ] {
+            assert_eq!(of(sane), [""; 0], "{sane}");
+        }
+    }
+
+    #[test]
+    fn the_time_to_open_is_a_timeout_for_each_time_that_the_permits_turn_over() {
+        let of = |text: &str| {
+            let file = PolicyFile::parse(text, "test.toml").unwrap();
+            file.policy("a").time_to_open().map(|time| time.as_millis())
+        };
+        assert_eq!(of(""), Some(10_000));
+        assert_eq!(
+            of("[a]\ntimeout='1s'\nbulkhead.max_concurrent = 5\nbreaker.failures = 11"),
+            Some(3_000),
+            "three times five permits"
+        );
+        let off = "[a]\ntimeout='1s'\nbulkhead.max_concurrent = 5\nbreaker = { failures = false, unanswered = false, REST }";
+        let rest = |rest: &str| of(&off.replace("REST", rest));
+        assert_eq!(rest("failure_rate = 0.5, window = 100"), Some(10_000));
+        assert_eq!(rest("failure_rate = 0.5, window = '7s'"), Some(8_000));
+        assert_eq!(rest("max_failures = 12, window = '7s'"), Some(3_000));
+        assert_eq!(rest("adaptive = { window = '20s' }"), Some(21_000));
+        assert_eq!(of("[a]\nbreaker.mode = 'disabled'"), None);
+    }
+
+    #[test]
+    fn probes_that_lose_their_place_and_queues_without_end_are_warned_of() {
+        let probes = warnings("[a]\ntimeout = '2s'\nbreaker.probe_life = '1s'");
+        assert!(
+            probes.len() == 1 && probes[0].starts_with("breaker.probe_life = 1s is shorter"),
+            "{probes:?}"
+        );
+        assert_eq!(warnings("[a]\ntimeout = '2s'\nbreaker.probe_life = '2s'"), [""; 0]);
+        let queue = |capacity: u32| {
+            warnings(&format!(
+                "[a]\ndeadline = '2s'\ntimeout = '1s'\nbulkhead.max_concurrent = 10\nmailbox.capacity = {capacity}"
+            ))
+        };
+        assert_eq!(queue(200), [""; 0]);
+        let [long] = &queue(1_000)[..] else { panic!("one warning") };
+        assert!(long.contains("the last one waits 10s") && long.ends_with("at most 200"), "{long}");
     }
 
     #[test]

@@ -96,7 +96,12 @@ fn other_counts_as_what_it_wraps() {
 fn faults() -> [(Fault, Class); 4] {
     let dependency: crate::error::DependencyName = "below".into();
     let after = Duration::from_secs(1);
-    let rejected = |by| Fault::Rejected { dependency: dependency.clone(), by, retry_after: None };
+    let rejected = |by| Fault::Rejected {
+        dependency: dependency.clone(),
+        by,
+        retry_after: None,
+        earlier: None,
+    };
     let cause = UnavailableCause::ShutDown;
     [
         (rejected(RejectedBy::Breaker), Class::Ignored),

@@ -352,6 +352,7 @@ fn a_fault_becomes_an_answer_that_names_neither_dependency_nor_cause() {
         dependency: "ledger-db-3".into(),
         by,
         retry_after: Some(Duration::from_millis(1500)),
+        earlier: None,
     };
     let after = Duration::from_secs(1);
     let timed_out = Fault::TimedOut { dependency: "ledger-db-3".into(), after };
@@ -385,6 +386,7 @@ fn faults_are_axum_answers() {
         dependency: "ledger".into(),
         by: RejectedBy::Breaker,
         retry_after: Some(Duration::from_secs(7)),
+        earlier: None,
     };
     for answer in [fault().into_response(), CallError::<String>::Fault(fault()).into_response()] {
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -428,7 +430,7 @@ fn a_grpc_request_is_refused_in_grpc() {
     let after = Duration::from_secs(1);
     assert_eq!(fault(&Fault::TimedOut { dependency: Arc::clone(&dependency), after }), "4");
     let by = RejectedBy::Breaker;
-    assert_eq!(fault(&Fault::Rejected { dependency, by, retry_after: None }), "14");
+    assert_eq!(fault(&Fault::Rejected { dependency, by, retry_after: None, earlier: None }), "14");
     let forbidden: Response<String> = Problem::unidentified().grpc_response(false);
     assert_eq!(line(&forbidden, "grpc-status"), ["7"]);
     assert_eq!(line(&forbidden, "grpc-retry-pushback-ms"), ["-1"], "do not retry");

@@ -266,6 +266,13 @@ fn rules(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
         when.map(|path| quote!(retry_if: #path)),
         retry_after.map(|path| quote!(retry_after: #path)),
         quota.map(|path| quote!(quota: #path)),
+        // Only a retry has an attempt before it.
+        method.call.idempotent.then(|| {
+            quote!(keep: |error| {
+                use #support::{KeepsError as _, KeepsNothing as _};
+                (&mut #support::Keep(::core::option::Option::Some(error))).keep()
+            })
+        }),
     ]
     .into_iter()
     .flatten()
