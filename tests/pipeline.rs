@@ -17,6 +17,7 @@ mod pipeline {
     mod fallback;
     mod guards;
     mod keys;
+    mod last_good;
     mod late;
     mod outgoing;
     mod panics;

@@ -112,6 +112,7 @@ pub mod paced;
 
 // Row 4: one call.
 mod call;
+pub mod last_good;
 
 // Row 5: supervision.
 pub mod actor;

@@ -254,7 +254,7 @@ impl<'a> Call<'a> {
     }
 
     /// How a call without an answer ends, and which guard refused it.
-    fn unanswered(&self) -> (CallOutcome, Option<RejectedBy>) {
+    pub(super) fn unanswered(&self) -> (CallOutcome, Option<RejectedBy>) {
         match self.no_answer {
             NoAnswer::Rejected => (CallOutcome::Rejected, Some(self.refused_by)),
             NoAnswer::TimedOut => (CallOutcome::TimedOut, None),

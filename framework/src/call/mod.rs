@@ -5,11 +5,13 @@ mod attempt;
 mod call;
 mod fast_path;
 mod inherited;
+mod last_good;
 mod lease;
 mod open_attempt;
 mod rate_limit_wait;
 mod retry;
 
 pub use call::{Call, Rules};
+pub use last_good::{AnswerKey, AnswerKeyPart, KeepsAnswer, LastGood};
 #[cfg(feature = "tower")]
 pub(crate) use open_attempt::OpenAttempt;

@@ -8,7 +8,7 @@ mod support;
 #[cfg(feature = "macros")]
 pub use seawall_macros::resilient_part;
 
-pub use crate::call::{Call, Rules};
+pub use crate::call::{AnswerKey, AnswerKeyPart, Call, KeepsAnswer, LastGood, Rules};
 pub use crate::dependency::{HeldKey, MethodSpec, MethodTable};
 pub use crate::error::{CallError, Fallible, Fault};
 pub use crate::outcome::Class;

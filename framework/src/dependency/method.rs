@@ -2,8 +2,8 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::clock::nanos;
@@ -122,9 +122,19 @@ pub(crate) struct Method {
     spec: MethodSpec,
     pub(crate) plan: Plan,
     pub(crate) stats: Arc<MethodStats>,
+    /// Its last good answers, of a type that only the method itself knows.
+    kept: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 impl Method {
+    /// Its last good answers; made by the first call that asks for them.
+    pub(crate) fn kept(
+        &self,
+        make: impl FnOnce() -> Box<dyn Any + Send + Sync>,
+    ) -> &(dyn Any + Send + Sync) {
+        &**self.kept.get_or_init(make)
+    }
+
     pub(super) fn name(&self) -> &'static str {
         self.spec.name
     }
@@ -159,6 +169,7 @@ impl MethodTable {
                 spec: *spec,
                 plan: Plan::default(),
                 stats: dependency.method_stats(spec.name),
+                kept: OnceLock::new(),
             })
             .collect();
         dependency.plan(&methods);

@@ -5,6 +5,7 @@
 
 mod gate;
 mod held_permit;
+mod kept;
 mod keyed_calls;
 mod keys;
 mod latency;
@@ -32,6 +33,7 @@ pub use snapshot::{ByHand, MethodSnapshot, Snapshot};
 
 pub(crate) use gate::Token;
 pub(crate) use held_permit::HeldPermit;
+pub(crate) use kept::KeptAnswers;
 pub(crate) use method::Method;
 pub(crate) use quota::UnusedReservation;
 pub(crate) use refusals::Refused;

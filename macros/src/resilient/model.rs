@@ -176,6 +176,8 @@ pub(crate) struct CallOptions {
     pub(crate) slow_call: Option<(Span, Duration)>,
     pub(crate) retry: Option<Retry>,
     pub(crate) fallback: Option<ExprPath>,
+    /// `fallback = last_good(…)`.
+    pub(crate) last_good: Option<LastGood>,
     pub(crate) classify: Option<ExprPath>,
     /// `key = argument` or `key = path`: what a breaker is kept for.
     pub(crate) key: Option<ExprPath>,
@@ -188,6 +190,16 @@ pub(crate) struct CallOptions {
     pub(crate) on_fault: Option<ExprPath>,
     /// `fault_with = path`: over the trait's.
     pub(crate) fault_with: Option<ExprPath>,
+}
+
+/// `last_good(max_age = "5m", max_entries = 1000, key = path)`.
+pub(crate) struct LastGood {
+    /// The word itself.
+    pub(crate) span: Span,
+    pub(crate) max_age: Duration,
+    pub(crate) max_entries: u32,
+    /// An argument, or a function of all of them. `None`: all of them.
+    pub(crate) key: Option<ExprPath>,
 }
 
 /// `retry = 3` or `retry(max_attempts = 3, when = path)`.
@@ -240,8 +252,8 @@ impl Method {
     }
 
     /// The argument that `key` names; if it names none, it is a function's path.
-    pub(crate) fn key_argument(&self) -> Option<&Arg> {
-        let name = self.call.key.as_ref()?.path.get_ident()?;
+    pub(crate) fn argument(&self, key: &ExprPath) -> Option<&Arg> {
+        let name = key.path.get_ident()?;
         self.args.iter().find(|arg| arg.name == *name)
     }
 

@@ -7,6 +7,7 @@ use syn::visit_mut::VisitMut;
 use syn::{ExprPath, Ident, Type};
 
 use super::Context;
+use super::client::length;
 use super::method::{function, local, service, this};
 use crate::resilient::future;
 use crate::resilient::model::{Arg, Coming, Method, Passing, Receiver, Sharing};
@@ -50,16 +51,19 @@ pub(super) fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> 
     let attempts = attempts(context, method, output, &locals);
     let fallback =
         method.call.fallback.as_ref().map(|path| fallback(context, method, path, output, &locals));
+    let (kept_for, last_good) = last_good(context, method, output, &locals).unzip();
     let answer = answer(context, method, output, &locals);
     let (key, by_key) = key(context, method, &locals).unzip();
     quote! {
         let #link = &#held;
         #lend
         #key
+        #kept_for
         let mut #call = #support::Call::begin(#link.methods(), #first #indices::#name as usize);
         #by_key
         let #result = #attempts;
         #fallback
+        #last_good
         #answer
     }
 }
@@ -116,23 +120,75 @@ fn key(
     let Locals { link, call, key, .. } = locals;
     // Where it is not `Display`, or the function not what it should be, the complaint belongs at its name.
     let support = context.support_at(path.span());
-    let value = match method.key_argument() {
-        Some(_) => quote!(&#path),
-        None => {
-            let args = list(method, |arg| {
-                let name = &arg.name;
-                match arg.passing {
-                    Passing::Lent => quote!(#name),
-                    Passing::Exclusive => quote!(&*#name),
-                    Passing::Opaque | Passing::Owned => quote!(&#name),
-                }
-            });
-            quote_spanned!(path.span()=> &#path(#args))
-        }
-    };
+    let value = key_value(method, path);
     let found = quote_spanned!(path.span()=> let #key = #support::key(#link.methods(), #value););
     let support = &context.support;
     Some((found, quote!(#support::Call::by_key(&mut #call, &#key);)))
+}
+
+/// What `path` says of the arguments: one of them, or what a function makes of all. By reference.
+fn key_value(method: &Method, path: &ExprPath) -> TokenStream {
+    match method.argument(path) {
+        Some(_) => quote!(&#path),
+        None => {
+            let args = list(method, |arg| by_reference(arg));
+            quote_spanned!(path.span()=> &#path(#args))
+        }
+    }
+}
+
+fn by_reference(arg: &Arg) -> TokenStream {
+    let (name, span) = (&arg.name, arg.ty.span());
+    match arg.passing {
+        Passing::Lent => quote!(#name),
+        Passing::Exclusive => quote_spanned!(span=> &*#name),
+        Passing::Opaque | Passing::Owned => quote_spanned!(span=> &#name),
+    }
+}
+
+/// What the answer is kept for, before the arguments are taken; and having the last good one stand in.
+fn last_good(
+    context: &Context<'_>,
+    method: &Method,
+    output: &Type,
+    locals: &Locals,
+) -> Option<(TokenStream, TokenStream)> {
+    let kept = method.call.last_good.as_ref()?;
+    let (support, key) = (&context.support, local("__kept_for"));
+    let Locals { link, call, result, .. } = locals;
+    let add = |cfgs: &[&syn::Attribute], span, value: TokenStream| {
+        let here = context.support_at(span);
+        quote_spanned!(span=> #(#cfgs)* #here::AnswerKey::add(&mut #key, #value);)
+    };
+    let parts: Vec<_> = match &kept.key {
+        Some(path) => vec![add(&[], path.span(), key_value(method, path))],
+        None => method
+            .args
+            .iter()
+            .map(|arg| {
+                let cfgs: Vec<_> = arg.cfgs.iter().collect();
+                add(&cfgs, arg.ty.span(), by_reference(arg))
+            })
+            .collect(),
+    };
+    let (indices, name, first) = (&context.indices, &method.sig.ident, context.first());
+    let (max_age, max_entries) = (length(kept.max_age), kept.max_entries as usize);
+    let here = context.support_at(kept.span);
+    let given = quote_spanned! {kept.span=>
+        let #result = #here::Call::last_good::<#output>(
+            &mut #call,
+            (#link.methods(), #first #indices::#name as usize),
+            &#key,
+            #support::LastGood { max_age: #max_age, max_entries: #max_entries },
+            #result,
+        );
+    };
+    let found = quote! {
+        #[allow(unused_mut)]
+        let mut #key = #support::AnswerKey::new();
+        #(#parts)*
+    };
+    Some((found, given))
 }
 
 /// The service, borrowed once for all attempts and the fallback. An attempt that must own the service, or lock it, gets it

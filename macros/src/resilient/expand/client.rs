@@ -194,7 +194,7 @@ pub(super) fn spec(context: &Context<'_>, method: &Method) -> TokenStream {
     quote!(#(#cfgs)* #support::MethodSpec { name: #name, #(#said,)* #others })
 }
 
-fn length(time: Duration) -> TokenStream {
+pub(super) fn length(time: Duration) -> TokenStream {
     let (secs, nanos) = (time.as_secs(), time.subsec_nanos());
     quote!(::core::time::Duration::new(#secs, #nanos))
 }

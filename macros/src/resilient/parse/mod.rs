@@ -1,5 +1,6 @@
 //! Tokens into a [`Model`]. A mistake is noted and the rest read on.
 
+mod last_good;
 mod meant;
 mod options;
 mod values;
@@ -15,6 +16,8 @@ use syn::{
 
 pub(crate) use options::options;
 use values::{Keys, OF_CALL, OF_RESILIENT, attempts, duration, flag, list, metas, path, string};
+
+use last_good::last_good;
 
 use super::boxing::Boxing;
 use super::errors::Errors;
@@ -255,7 +258,10 @@ fn call_key(call: &mut CallOptions, key: &Ident, meta: &Meta, errors: &mut Error
         }
         "fallback" => {
             let wanted = "an async function `(&service, &CallError<E>, arguments…)` with the method's return type";
-            call.fallback = errors.take(path(meta, wanted));
+            match last_good(meta, errors) {
+                None => call.fallback = errors.take(path(meta, wanted)),
+                kept => call.last_good = kept,
+            }
         }
         "retry_after" => call.retry_after = errors.take(path(meta, RETRY_AFTER)),
         "quota" => call.quota = errors.take(path(meta, QUOTA)),

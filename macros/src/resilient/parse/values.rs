@@ -116,7 +116,7 @@ fn value<'a>(meta: &'a Meta, wanted: &str) -> syn::Result<&'a Expr> {
     Ok(ungrouped(&pair.value))
 }
 
-fn ungrouped(mut expr: &Expr) -> &Expr {
+pub(super) fn ungrouped(mut expr: &Expr) -> &Expr {
     while let Expr::Group(group) = expr {
         expr = &group.expr;
     }
@@ -147,18 +147,23 @@ pub(super) fn paths(meta: &Meta, example: &str) -> syn::Result<Vec<Path>> {
 }
 
 pub(super) fn attempts(value: &Expr) -> syn::Result<u32> {
+    let why_not =
+        "0 attempts would never call the dependency; 1 is a single attempt without a retry";
+    count(value, "attempts", why_not)
+}
+
+/// A number of something; `why_not` says what is wrong with none.
+pub(super) fn count(value: &Expr, of: &str, why_not: &str) -> syn::Result<u32> {
     let Expr::Lit(ExprLit { lit: Lit::Int(count), .. }) = ungrouped(value) else {
-        return Err(syn::Error::new_spanned(value, "a whole number of attempts is expected"));
+        let message = format!("a whole number of {of} is expected");
+        return Err(syn::Error::new_spanned(value, message));
     };
     match count.base10_parse() {
-        Ok(0) => Err(syn::Error::new(
-            count.span(),
-            "0 attempts would never call the dependency; 1 is a single attempt without a retry",
-        )),
+        Ok(0) => Err(syn::Error::new(count.span(), why_not)),
         Ok(count) => Ok(count),
         Err(_) => Err(syn::Error::new(
             count.span(),
-            format!("a number of attempts is a whole number from 1 to {}", u32::MAX),
+            format!("a number of {of} is a whole number from 1 to {}", u32::MAX),
         )),
     }
 }
