@@ -13,7 +13,8 @@ use seawall::clock::Moment;
 use seawall::event::{Event, Observer, State};
 use seawall::prelude::*;
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
 
 use crate::server::{Illness, Server};
 
@@ -89,23 +90,38 @@ struct Outcome {
 
 /// Every move of the breaker.
 #[derive(Clone, Default)]
-struct Moves(Arc<Mutex<Vec<Transition>>>);
+struct Moves(Arc<(Mutex<Vec<Transition>>, Notify)>);
 
 impl Moves {
     fn all(&self) -> Vec<Transition> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn first(&self, to: State, since: Moment) -> Option<Moment> {
         let mut moves = self.all().into_iter();
         moves.find(|moved| moved.to == to && moved.at >= since).map(|moved| moved.at)
     }
+
+    /// Looks after every move until there is something to be seen.
+    async fn within<T>(&self, limit: Duration, look: impl Fn() -> Option<T>) -> Option<T> {
+        let waits = async {
+            loop {
+                let moved = self.0.1.notified();
+                if let Some(seen) = look() {
+                    return seen;
+                }
+                moved.await;
+            }
+        };
+        tokio::time::timeout(limit, waits).await.ok()
+    }
 }
 
 impl Observer for Moves {
     fn on_event(&self, event: &Event) {
         if let Event::Transition { transition, .. } = event {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(*transition);
+            self.0.0.lock().unwrap_or_else(PoisonError::into_inner).push(*transition);
+            self.0.1.notify_waiters();
         }
     }
 }
@@ -149,13 +165,14 @@ async fn outage(run: Run) -> Result<Outcome, Box<dyn Error + Send + Sync>> {
     let client: ServiceClient<Http> = seawall.spawn("service", http).await?;
     let patience = Duration::from_secs_f64(run.patience.parse()?);
     let load = tokio::spawn(load(client, patience));
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let time = Time::system();
+    time.sleep(Duration::from_secs(2)).await;
 
     let fell_ill = seawall.now();
     tokio::task::block_in_place(|| server.fall_ill(run.illness.1));
     let limit = patience.min(LONGEST_WAIT) + GRACE;
-    let opened = within(limit, || moves.first(State::Open, fell_ill)).await;
-    tokio::time::sleep(GRACE).await;
+    let opened = moves.within(limit, || moves.first(State::Open, fell_ill)).await;
+    time.sleep(GRACE).await;
     let recovered = seawall.now();
     tokio::task::block_in_place(|| server.recover().map_err(text))?;
     let is_closed = || match seawall.dependency("service") {
@@ -164,7 +181,7 @@ async fn outage(run: Run) -> Result<Outcome, Box<dyn Error + Send + Sync>> {
         }
         _ => None,
     };
-    let closed = within(Duration::from_secs(60), is_closed).await;
+    let closed = moves.within(Duration::from_secs(60), is_closed).await;
     load.abort();
     seawall.shutdown(Duration::ZERO).await;
 
@@ -187,17 +204,6 @@ async fn load(client: ServiceClient<Http>, patience: Duration) {
         ticks.tick().await;
         let client = client.clone();
         tokio::spawn(async move { tokio::time::timeout(patience, client.ask()).await });
-    }
-}
-
-/// Looks until there is something to be seen.
-async fn within<T>(limit: Duration, look: impl Fn() -> Option<T>) -> Option<T> {
-    let end = Instant::now() + limit;
-    loop {
-        match look() {
-            None if Instant::now() < end => tokio::time::sleep(Duration::from_millis(10)).await,
-            seen => return seen,
-        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
+use seawall::Time;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -104,12 +105,12 @@ async fn answer(illness: watch::Receiver<Illness>, chance: Arc<AtomicU64>) -> St
         Illness::Hangs => std::future::pending().await,
         Illness::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Illness::Slow => {
-            tokio::time::sleep(SLOWLY).await;
+            Time::system().sleep(SLOWLY).await;
             StatusCode::OK
         }
         Illness::HalfFails if is_heads(&chance) => StatusCode::INTERNAL_SERVER_ERROR,
         Illness::None | Illness::Refuses | Illness::HalfFails => {
-            tokio::time::sleep(USUALLY).await;
+            Time::system().sleep(USUALLY).await;
             StatusCode::OK
         }
     }

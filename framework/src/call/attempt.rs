@@ -75,6 +75,7 @@ impl<'a> Call<'a> {
             Class::Failure => (rules.retry_after)(answer),
         };
         let outcome = self.class.outcome();
+        self.end_attempt_span(outcome);
         let report = self.reservation.and_then(|_| (rules.quota)(answer));
         self.leave_user_code(lease);
         self.retry_after = asked;
@@ -334,7 +335,9 @@ impl<'a> Call<'a> {
         // The dependency has seen the attempt, and may have counted it against its quota.
         self.reservation = None;
         let timeout = unanswered.timeout;
-        if matches!(unanswered.ended, Ended::Cancelled) {
+        let is_cancelled = matches!(unanswered.ended, Ended::Cancelled);
+        self.end_attempt_span(if is_cancelled { Outcome::Cancelled } else { Outcome::TimedOut });
+        if is_cancelled {
             lease.end(Outcome::Cancelled, Outcome::Ignored, self.now);
             self.no_answer = NoAnswer::ShutDown;
             return;

@@ -21,6 +21,7 @@ use crate::outcome::{CallOutcome, Class};
 use crate::time::TimeLimit;
 
 use super::open_attempt::OpenAttempt;
+use super::spans::Spans;
 
 /// How a method's answers are read.
 #[derive(Debug)]
@@ -97,6 +98,8 @@ pub struct Call<'a> {
     pub(super) earlier: Option<EarlierError>,
     /// What the service calls inherits the call's deadline.
     pub(super) passes_on: bool,
+    /// Its spans, if they are wanted.
+    pub(super) spans: Option<Box<Spans>>,
     /// The thread has been told of it: it polls the service, or unwinds from there.
     pub(super) has_entered: bool,
     /// The call has had to wait, and is counted among those that have.
@@ -242,7 +245,7 @@ impl<'a> Call<'a> {
 
     /// Counts a call that was no plain success. `is_ok`: what its answer is, if it has one.
     #[cold]
-    pub(super) fn count_other(&self, is_ok: Option<bool>, took_nanos: u64) {
+    pub(super) fn count_other(&mut self, is_ok: Option<bool>, took_nanos: u64) {
         let (outcome, by) = match is_ok {
             Some(true) if self.fell_back => (CallOutcome::Fallback, None),
             // The fallback's own error.
@@ -251,6 +254,7 @@ impl<'a> Call<'a> {
             None => self.unanswered(),
         };
         self.method.stats.other(outcome, by, took_nanos);
+        self.end_spans(outcome);
     }
 
     /// How a call without an answer ends, and which guard refused it.
@@ -307,6 +311,7 @@ impl Drop for Call<'_> {
                 if self.in_user_code { CallOutcome::Panicked } else { CallOutcome::Cancelled };
             let took = self.dependency.now().nanos_since(self.started);
             self.method.stats.other(outcome, None, took);
+            self.end_spans(outcome);
         }
         if self.pending {
             self.dependency.unpend();

@@ -22,7 +22,7 @@ use std::time::Duration;
 use crate::deadline;
 use crate::dependency::{MethodTable, Token};
 use crate::error::{CallError, Fallible, Fault, RejectedBy};
-use crate::outcome::Class;
+use crate::outcome::{CallOutcome, Class};
 
 use super::attempt::Entry;
 use super::call::{Call, NoAnswer, Rules};
@@ -44,7 +44,7 @@ impl<'a> Call<'a> {
         });
         // Before the call is written, which is not moved afterwards.
         let inherited = if deadline::is_used() {
-            Inherited::new(method, table.limit_nanos())
+            Inherited::new(dependency, method, table.limit_nanos())
         } else {
             Inherited::none(method)
         };
@@ -64,6 +64,7 @@ impl<'a> Call<'a> {
             reservation: None,
             earlier: None,
             passes_on: inherited.passes_on,
+            spans: inherited.spans,
             has_entered: false,
             pending: false,
             had_answer: false,
@@ -108,11 +109,11 @@ impl<'a> Call<'a> {
                 // too. So the flag stays set.
                 // A global, twice: a look at the call itself, or a guard to drop, costs more.
                 if deadline::is_used() {
-                    self.enter_deadline();
+                    self.enter_attempt();
                 }
                 let polled = future.as_mut().poll(cx);
                 if deadline::is_used() {
-                    self.leave_deadline();
+                    self.leave_attempt();
                 }
                 if let Poll::Ready(answer) = polled {
                     return Poll::Ready(Ok(answer));
@@ -272,6 +273,9 @@ impl<'a> Call<'a> {
         // Only an answer of the dependency itself has this class: faults and fallbacks follow failures.
         if self.class == Class::Success {
             self.method.stats.success(took);
+            if deadline::is_used() {
+                self.end_spans(CallOutcome::Success);
+            }
         } else {
             self.count_other(answer.as_ref().map(|answer| answer.as_result().is_ok()), took);
         }

@@ -2,10 +2,12 @@
 
 use crate::clock::nanos;
 use crate::deadline::{self, Deadline};
-use crate::dependency::Method;
+use crate::dependency::{Dependency, Method};
+use crate::outcome::{CallOutcome, Outcome};
 
 use super::attempt::Entry;
 use super::call::{Call, NoAnswer};
+use super::spans::Spans;
 
 /// How long a call may take.
 pub(super) struct Inherited {
@@ -15,18 +17,29 @@ pub(super) struct Inherited {
     pub(super) whole_nanos: u64,
     /// What the service calls has it too: it is not that of a scope around both.
     pub(super) passes_on: bool,
+    /// The spans of the call, if they are wanted.
+    pub(super) spans: Option<Box<Spans>>,
 }
 
 impl Inherited {
     /// As long as the policy allows.
     #[inline]
     pub(super) fn none(method: &Method) -> Self {
-        Self { attempts_nanos: method.plan.attempts_nanos(), whole_nanos: 0, passes_on: false }
+        Self {
+            attempts_nanos: method.plan.attempts_nanos(),
+            whole_nanos: 0,
+            passes_on: false,
+            spans: None,
+        }
     }
 
     /// No longer than what is left in the scope, and than `limit_nanos`, the client's own.
     #[cold]
-    pub(super) fn new(method: &Method, limit_nanos: u64) -> Self {
+    pub(super) fn new(dependency: &Dependency, method: &Method, limit_nanos: u64) -> Self {
+        Self { spans: Spans::begin(dependency, method), ..Self::limited(method, limit_nanos) }
+    }
+
+    fn limited(method: &Method, limit_nanos: u64) -> Self {
         let passes_on = limit_nanos != u64::MAX;
         let left = deadline::left().map_or(u64::MAX, nanos).min(limit_nanos);
         let (whole, attempts) = (nanos(method.plan.deadline()), method.plan.attempts_nanos());
@@ -36,7 +49,7 @@ impl Inherited {
         // Never more than half for the fallback: a call must have time to be a call.
         let reserve = (whole - attempts).min(left / 2);
         // Zero would say that nobody has asked for it yet.
-        Self { attempts_nanos: left - reserve, whole_nanos: left.max(1), passes_on }
+        Self { attempts_nanos: left - reserve, whole_nanos: left.max(1), passes_on, spans: None }
     }
 }
 
@@ -49,6 +62,42 @@ impl Call<'_> {
             let end = self.started + self.whole_deadline();
             deadline::enter(Deadline::at(self.dependency.time(), end));
             self.has_entered = true;
+        }
+    }
+
+    /// From here on the service is polled: with this call's deadline, and in a span of the attempt.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn enter_attempt(&mut self) {
+        self.enter_deadline();
+        if let Some(spans) = &mut self.spans {
+            spans.enter(self.dependency, || self.now.since(self.started));
+        }
+    }
+
+    /// Up to here.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn leave_attempt(&mut self) {
+        self.leave_deadline();
+        if let Some(spans) = &self.spans {
+            spans.leave();
+        }
+    }
+
+    /// The attempt's span ends.
+    pub(super) fn end_attempt_span(&mut self, outcome: Outcome) {
+        if let Some(spans) = &mut self.spans {
+            spans.end_attempt(outcome);
+        }
+    }
+
+    /// The call's span ends.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn end_spans(&mut self, outcome: CallOutcome) {
+        if let Some(mut spans) = self.spans.take() {
+            spans.end(outcome);
         }
     }
 

@@ -10,8 +10,10 @@ mod lease;
 mod open_attempt;
 mod rate_limit_wait;
 mod retry;
+mod spans;
 
 pub use call::{Call, Rules};
 pub use last_good::{AnswerKey, AnswerKeyPart, KeepsAnswer, LastGood};
 #[cfg(feature = "tower")]
 pub(crate) use open_attempt::OpenAttempt;
+pub(crate) use spans::want_spans;

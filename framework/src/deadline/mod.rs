@@ -281,7 +281,8 @@ mod tests {
 
     #[test]
     fn a_scope_can_be_carried_into_another_task() {
-        let carried = now(scope(ms(100), async { carry(async { left() }) }));
+        let carry_on = |_: &mut Context<'_>| Poll::Ready(carry(async { left() }));
+        let carried = now(scope(ms(100), std::future::poll_fn(carry_on)));
         assert!(now(carried).is_some_and(|left| left <= ms(100)));
         assert_eq!(now(carry(async { left() })), None);
     }

@@ -135,7 +135,7 @@ impl Method {
         &**self.kept.get_or_init(make)
     }
 
-    pub(super) fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         self.spec.name
     }
 

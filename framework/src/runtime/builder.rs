@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::actor::{ActorHandle, Job, RestartPolicy, Supervision};
 use crate::breaker::adaptive::HistoryStore;
+use crate::call::want_spans;
 use crate::entropy::Entropy;
 use crate::event::{Event, Observer};
 use crate::policy::{Policy, PolicyFile};
@@ -38,6 +39,7 @@ pub struct Builder {
     publishing: Option<Publishing>,
     history: Option<HistorySource>,
     on_this_runtime: bool,
+    spans: bool,
 }
 
 enum PolicySource {
@@ -80,6 +82,7 @@ impl Default for Builder {
             publishing: None,
             history: None,
             on_this_runtime: false,
+            spans: false,
         }
     }
 }
@@ -113,6 +116,13 @@ impl Builder {
     /// Fixes all chance, jitter above all, so that a run can be repeated. Default: the system's.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// Whether each call has a `tracing` span, and each of its attempts one below it; for all of the process. Default: no, and
+    /// then they cost nothing; nor do they where no subscriber wants them. [`guide::operating`](crate::guide) has their fields.
+    pub fn spans(mut self, are_wanted: bool) -> Self {
+        self.spans = are_wanted;
         self
     }
 
@@ -206,6 +216,9 @@ impl Builder {
         // Before any thread but its own: the one step that fails for reasons outside.
         let mut exporting = Exporting::start(self.metrics, &registry)?;
         let keeper = self.history.map(|history| history.start(&registry)).transpose()?;
+        if self.spans {
+            want_spans();
+        }
         let supervision = if self.on_this_runtime {
             Supervision::on_this_runtime(time.clone(), self.restart)?
         } else {

@@ -131,7 +131,7 @@ fn key_value(method: &Method, path: &ExprPath) -> TokenStream {
     match method.argument(path) {
         Some(_) => quote!(&#path),
         None => {
-            let args = list(method, |arg| by_reference(arg));
+            let args = list(method, by_reference);
             quote_spanned!(path.span()=> &#path(#args))
         }
     }
