@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use seawall::prelude::*;
 use seawall::runtime::Builder;
+use seawall::{CallOutcome, DependencyHandle, Event, Observer, Snapshot, State, Time};
 use seawall::{ManualTime, resilient};
 
 /// What the test service answers with when all is not well.

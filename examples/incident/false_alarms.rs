@@ -6,6 +6,7 @@ use std::error::Error;
 use std::fmt::Write;
 use std::time::Duration;
 
+use seawall::Outcome;
 use seawall::breaker::{CircuitBreaker, Config};
 use seawall::clock::Moment;
 use seawall::event::State;

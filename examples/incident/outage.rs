@@ -12,6 +12,7 @@ use std::time::Duration;
 use seawall::clock::Moment;
 use seawall::event::{Event, Observer, State};
 use seawall::prelude::*;
+use seawall::{Time, Transition};
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;

@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use seawall::CallOutcome;
 use seawall::prelude::*;
+use seawall::{Outcome, Snapshot};
 
 use crate::args::Args;
 use crate::dependencies::{Http, InventoryClient, NotificationClient, PaymentClient};

@@ -1,11 +1,9 @@
-//! What most programs need: `use seawall::prelude::*;`
+//! What a first program needs: `use seawall::prelude::*;`. Everything else is imported by name, from the crate's root, so that
+//! these names collide with nobody's.
 
-pub use crate::dependency::{MethodSnapshot, Snapshot};
 pub use crate::error::{CallError, Fault, RejectedBy};
-pub use crate::event::{Command, Event, Observer, State, Transition};
-pub use crate::outcome::{CallOutcome, Class, Outcome};
+pub use crate::outcome::Class;
 pub use crate::policy::Policy;
-pub use crate::runtime::{DependencyHandle, Seawall, ShutdownReport, SpawnError, StartError};
-pub use crate::time::Time;
+pub use crate::runtime::Seawall;
 #[cfg(feature = "macros")]
 pub use seawall_macros::resilient;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
+use seawall::Time;
 use seawall::actor::actix::{Actor, ActorContext, Context, Handler, Message};
 use seawall::actor::{ActorError, RestartPolicy};
 use seawall::prelude::*;

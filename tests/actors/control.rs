@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use seawall::Snapshot;
 use seawall::actor::{Control, ControlError, RestartPolicy};
 use seawall::breaker;
 use seawall::prelude::*;
+use seawall::{CallOutcome, Event, State};
 use seawall_tests::{Api, Step, Task, Trouble, World, block_on, eventually, ready, refused};
 
 use crate::build::*;

@@ -7,6 +7,7 @@ use seawall::clock::Moment;
 use seawall::event::SAMPLE_EVERY;
 use seawall::prelude::*;
 use seawall::telemetry::{EventStream, Received, TryRecvError};
+use seawall::{CallOutcome, Event, Outcome, StartError, State};
 use seawall_tests::{Api, SPARE, Step, Task, Trouble, World, block_on, ready, refused};
 
 use crate::build::*;

@@ -1,6 +1,7 @@
 //! Ten thousand dependencies, and nothing left of them.
 
 use allocation_counter::measure;
+use seawall::Time;
 use seawall::actor::Control;
 use seawall::prelude::*;
 use seawall_tests::Answer;

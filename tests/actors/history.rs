@@ -12,6 +12,7 @@ use seawall::actor::{Control, RestartPolicy};
 use seawall::breaker::adaptive::{Config, History, HistoryStore, Loaded, PERIOD, Reading};
 use seawall::prelude::*;
 use seawall::runtime::Builder;
+use seawall::{Event, Time};
 use seawall_tests::{Api, ApiClient, Scripted, Task, Tell, World, block_on, eventually, ready};
 
 use crate::build::*;

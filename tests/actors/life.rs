@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 
 use seawall::actor::Control;
 use seawall::prelude::*;
+use seawall::{CallOutcome, SpawnError, Time};
 use seawall_tests::{Api, ApiClient, Scripted, block_on, eventually, ready};
 
 use crate::build::*;

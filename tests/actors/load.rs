@@ -7,6 +7,7 @@ use std::time::Duration;
 use seawall::actor::{Control, RestartPolicy};
 use seawall::backpressure::Strategy;
 use seawall::prelude::*;
+use seawall::{CallOutcome, Event};
 use seawall_tests::{Tell, Trouble};
 
 use crate::build::*;

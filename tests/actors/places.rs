@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use seawall::actor::{Control, SupervisionError, actix};
 use seawall::prelude::*;
+use seawall::{Event, StartError, State, Time};
 use seawall_tests::{Api, ApiClient, Scripted, Step, Tell, Trouble, block_on};
 
 use crate::build::*;

@@ -8,6 +8,7 @@ use seawall::breaker::{Config, Mode, Window};
 use seawall::policy::{PolicyFile, PolicyFileError};
 use seawall::prelude::*;
 use seawall::runtime::ReloadError;
+use seawall::{Event, Outcome, State, Time};
 use seawall_tests::{
     Api, ApiClient, Scripted, Step, Task, Tell, Trouble, World, block_on, eventually, ready,
     refused,

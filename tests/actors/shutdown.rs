@@ -7,6 +7,7 @@ use std::task::Poll;
 use seawall::actor::ControlError;
 use seawall::error::UnavailableCause;
 use seawall::prelude::*;
+use seawall::{CallOutcome, Outcome, SpawnError, Time};
 use seawall_tests::{
     Answer, Api, ApiClient, Scripted, Step, Task, Trouble, World, block_on, ready,
 };

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::Poll;
 
+use seawall::State;
 use seawall::actor::actix::{Actor, Context, Handler, Message};
 use seawall::actor::{ActorHandle, Control, ControlError};
 use seawall::backpressure::Strategy;

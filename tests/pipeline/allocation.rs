@@ -5,6 +5,7 @@ use seawall::clock::Moment;
 use seawall::limit;
 use seawall::prelude::*;
 use seawall::retry::BudgetConfig;
+use seawall::{State, Time};
 use seawall_tests::{Answer, Api, ApiClient, Step, Trouble, World};
 use std::future::Future;
 use std::pin::pin;

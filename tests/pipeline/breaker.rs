@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use seawall::breaker;
 use seawall::prelude::*;
+use seawall::{CallOutcome, Outcome, State};
 use seawall_tests::{Answer, Api, Step, Task, Trouble, World, ready, refused};
 
 use super::build::*;

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::io;
 
+use seawall::CallOutcome;
 use seawall::prelude::*;
 use seawall::runtime::OTHER;
 

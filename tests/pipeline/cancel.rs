@@ -9,6 +9,7 @@ use std::task::Poll;
 use seawall::backpressure::Strategy;
 use seawall::limit::{self, Config};
 use seawall::prelude::*;
+use seawall::{CallOutcome, State};
 use seawall_tests::{Answer, Api, ApiClient, Scripted, Step, Task, Trouble, World, ready, refused};
 
 use super::build::*;

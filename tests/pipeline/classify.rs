@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use seawall::policy::MethodPolicy;
 use seawall::prelude::*;
+use seawall::{CallOutcome, DependencyHandle, Outcome, State, Time};
 use seawall::{ManualTime, breaker, classify, policy, resilient};
 use seawall_tests::{Task, ready, yield_times};
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use seawall::backpressure::Strategy;
 use seawall::entropy::Entropy;
 use seawall::prelude::*;
+use seawall::{CallOutcome, Snapshot, Time};
 use seawall_tests::Trouble;
 
 use super::build::*;

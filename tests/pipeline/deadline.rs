@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use seawall::deadline::{self, Deadline};
 use seawall::prelude::*;
+use seawall::{CallOutcome, Outcome, State, Time};
 use seawall_tests::{Answer, Api, ApiClient, Step, Task, Trouble, World, ready};
 
 use super::build::*;

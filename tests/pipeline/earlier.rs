@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use seawall::Time;
 use seawall::prelude::*;
 use seawall_tests::{Task, ready};
 

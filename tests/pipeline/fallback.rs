@@ -1,6 +1,7 @@
 //! The fallback: when it is asked, how long it may take, and how its answer counts.
 
 use seawall::prelude::*;
+use seawall::{CallOutcome, Outcome};
 use seawall_tests::{Answer, Api, SPARE, Step, Task, Trouble, World, ready, refused};
 
 use super::build::*;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use seawall::State;
 use seawall::backpressure::Strategy;
 use seawall::prelude::*;
 use seawall_tests::{Api, Step, Task, Trouble, World, ready, refused};

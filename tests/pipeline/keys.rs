@@ -8,6 +8,7 @@ use allocation_counter::measure;
 use seawall::backpressure::Strategy;
 use seawall::breaker::{self, Enforcement, Keys, KeysBuilder};
 use seawall::prelude::*;
+use seawall::{DependencyHandle, Event, State, Time};
 use seawall::{ManualTime, limit, policy, resilient};
 use seawall_tests::{Answer, Task, Trouble, block_on, eventually, ready, refused};
 

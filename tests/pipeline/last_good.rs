@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use seawall::last_good::aged;
 use seawall::prelude::*;
+use seawall::{CallOutcome, Event, Time};
 use seawall_tests::{Task, ready};
 
 use super::build::*;

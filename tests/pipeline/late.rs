@@ -8,6 +8,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use seawall::prelude::*;
+use seawall::{State, Time};
 use seawall::{backpressure, bulkhead, resilient};
 use seawall_tests::PATIENCE;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

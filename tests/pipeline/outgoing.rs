@@ -16,6 +16,7 @@ use seawall::classify::fault_in;
 use seawall::outgoing::{BoxError, HeldBody, Outgoing};
 use seawall::prelude::*;
 use seawall::runtime::LayerBuilder;
+use seawall::{CallOutcome, State, Time};
 use seawall::{ManualTime, MethodSnapshot, Outcome, policy};
 use seawall_tests::{Task, block_on, ready};
 use tower::{Layer, Service};

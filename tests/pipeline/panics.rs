@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
 use seawall::prelude::*;
+use seawall::{CallOutcome, DependencyHandle, Event, Observer, Outcome, Snapshot, State, Time};
 use seawall_tests::{
     Answer, Api, ApiClient, Scripted, Step, Task, Trouble, World, block_on, ready,
 };

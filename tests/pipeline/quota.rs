@@ -8,6 +8,7 @@ use std::time::Duration;
 use seawall::limit::headers::Report;
 use seawall::limit::{Config, PacerConfig};
 use seawall::prelude::*;
+use seawall::{DependencyHandle, State, Time};
 use seawall::{Fault, ManualTime, policy, resilient};
 use seawall_tests::{Task, block_on, ready, yield_times};
 

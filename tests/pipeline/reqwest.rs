@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reqwest::dns::{Name, Resolve, Resolving};
 use seawall::prelude::*;
+use seawall::{CallOutcome, Outcome, State, Time};
 use seawall::{classify, resilient};
 use seawall_tests::PATIENCE;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use seawall::prelude::*;
 use seawall::retry::{BudgetConfig, Jitter};
+use seawall::{CallOutcome, Outcome};
 use seawall_tests::{Answer, Api, Step, Task, Trouble, World, ready, refused};
 
 use super::build::*;

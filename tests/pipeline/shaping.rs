@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use seawall::State;
 use seawall::limit::Config;
 use seawall::prelude::*;
 use seawall::{Fault, policy};

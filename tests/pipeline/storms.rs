@@ -8,6 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use seawall::breaker::{Config, Enforcement, HalfOpenMode, Window, adaptive};
 use seawall::prelude::*;
+use seawall::{Command, State};
 use seawall_tests::{Answer, Api, Step, Task, Trouble, World, block_on, ready};
 
 use super::build::*;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use seawall::clock::Moment;
 use seawall::prelude::*;
+use seawall::{Outcome, State};
 use seawall_tests::{Api, Step, Task, World, ready};
 
 use super::build::*;

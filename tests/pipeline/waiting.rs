@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use seawall::CallOutcome;
 use seawall::backpressure::Strategy;
 use seawall::prelude::*;
 use seawall_tests::{Answer, Api, Step, Task, Trouble, World, ready, refused};

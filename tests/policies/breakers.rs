@@ -33,6 +33,7 @@ use seawall::breaker::{
 };
 use seawall::clock::Moment;
 use seawall::prelude::*;
+use seawall::{Event, Outcome, State, Time};
 use seawall_tests::{
     Answer, Api, ApiClient, Scripted, Step, Task, Trouble, World, block_on, ready, refused,
 };

@@ -265,6 +265,7 @@ impl Seawall {
     /// ```
     /// use std::time::Duration;
     /// use seawall::prelude::*;
+    /// use seawall::Event;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), seawall::StartError> {
