@@ -14,6 +14,7 @@ mod actors {
     mod history;
     mod life;
     mod load;
+    mod paused;
     mod places;
     mod reload;
     mod shutdown;

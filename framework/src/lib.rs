@@ -133,6 +133,32 @@ pub mod prelude;
 
 /// Pages for users.
 pub mod guide {
+    #[doc = include_str!("guide/getting_started.md")]
+    #[cfg(feature = "macros")]
+    pub mod getting_started {}
+
+    #[doc = include_str!("guide/choosing.md")]
+    pub mod choosing {}
+
+    #[doc = include_str!("guide/policy_reference.md")]
+    ///
+    /// # The whole of a file
+    ///
+    /// ```toml
+    #[doc = include_str!("guide/policy.toml")]
+    /// ```
+    pub mod policy_reference {}
+
+    #[doc = include_str!("guide/testing.md")]
+    #[cfg(feature = "macros")]
+    pub mod testing {}
+
+    #[doc = include_str!("guide/operating.md")]
+    pub mod operating {}
+
+    #[doc = include_str!("guide/coming_from.md")]
+    pub mod coming_from {}
+
     #[doc = include_str!("guide/your_trait.md")]
     #[cfg(feature = "macros")]
     pub mod your_trait {}

@@ -9,6 +9,8 @@ mod file;
 mod keys;
 mod mistakes;
 mod parts;
+#[cfg(test)]
+mod reference;
 mod schema;
 mod settings;
 mod source;

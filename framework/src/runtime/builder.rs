@@ -107,7 +107,8 @@ impl Builder {
         self
     }
 
-    /// Where the time comes from. Default [`Time::system`].
+    /// Where the time comes from. Default [`Time::system`], or [`Time::tokio`] where it is started on a runtime whose clock is
+    /// paused: calls just work in a `#[tokio::test(start_paused = true)]`.
     pub fn time(mut self, time: impl Into<Time>) -> Self {
         self.time = Some(time.into());
         self
@@ -211,7 +212,7 @@ impl Builder {
             PolicySource::Text { name, text } => (None, PolicyFile::parse(&text, &name)?),
         };
         let events = Arc::new(Events::new(self.event_capacity)?);
-        let time = self.time.unwrap_or_else(Time::system);
+        let time = self.time.unwrap_or_else(Time::usual);
         let registry = Arc::new(Registry::default());
         // Before any thread but its own: the one step that fails for reasons outside.
         let mut exporting = Exporting::start(self.metrics, &registry)?;

@@ -67,6 +67,12 @@ impl Time {
         Self(Source::Tokio(on_tokio::clock()))
     }
 
+    /// [`Time::system`]; or [`Time::tokio`] on a runtime whose clock a test has paused, as `#[tokio::test(start_paused = true)]`
+    /// does.
+    pub(crate) fn usual() -> Self {
+        if on_tokio::is_paused() { Self::tokio() } else { Self::system() }
+    }
+
     /// Time that stands still until it is advanced by hand; starts at [`Moment::ZERO`].
     #[must_use]
     pub fn manual() -> ManualTime {

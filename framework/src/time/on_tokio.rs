@@ -39,6 +39,22 @@ pub(super) fn now() -> Moment {
     }
 }
 
+/// Whether the clock of the current runtime stands still, as a test has told it to. Takes some microseconds.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tokio does not say so: the one clock has moved and the other has not"
+)]
+pub(super) fn is_paused() -> bool {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return false;
+    }
+    let (before, real) = (tokio::time::Instant::now(), Instant::now());
+    while real.elapsed() < Duration::from_micros(10) {
+        std::hint::spin_loop();
+    }
+    tokio::time::Instant::now() == before
+}
+
 /// Cuts short every wait, not the sleeps themselves: they find the time not up and wait again.
 static NUDGE: Notify = Notify::const_new();
 
