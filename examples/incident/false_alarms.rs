@@ -10,7 +10,6 @@ use seawall::Outcome;
 use seawall::breaker::{CircuitBreaker, Config};
 use seawall::clock::Moment;
 use seawall::event::State;
-use seawall::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::virtual_time::Chance;

@@ -100,19 +100,20 @@ pub mod bulkhead;
 pub mod limit;
 pub mod retry;
 
-// Row 2: every setting above in one place; the present moment and sleeps; deadlines that calls inherit.
-pub mod deadline;
+// Row 2: every setting above in one place; the present moment and sleeps.
 pub mod policy;
 pub mod time;
 
-// Row 3: what all calls of a dependency share; threads for blocking calls; limits that can be waited for.
+// Row 3: what all calls of a dependency share; threads for blocking calls; limits that can be waited for; what a
+// task tells the calls in it, and they it.
 pub mod blocking;
+pub mod deadline;
 pub mod dependency;
+pub mod last_good;
 pub mod paced;
 
 // Row 4: one call.
 mod call;
-pub mod last_good;
 
 // Row 5: supervision.
 pub mod actor;

@@ -20,7 +20,7 @@ const ROWS: [&[&str]; 8] = [
     ],
     &["backpressure", "breaker", "bulkhead", "limit", "retry"],
     &["policy", "time"],
-    &["blocking", "dependency", "paced"],
+    &["blocking", "deadline", "dependency", "last_good", "paced"],
     &["call"],
     &["actor"],
     &["client", "layer", "outgoing", "telemetry"],

@@ -89,11 +89,8 @@ impl<'a> Call<'a> {
                 self.count_refusal();
                 return None;
             }
-            entry => {
-                if !self.enter_later(entry, &mut lease).await {
-                    return None;
-                }
-            }
+            entry if !self.enter_later(entry, &mut lease).await => return None,
+            _ => {}
         }
         if !self.admit(&mut lease) {
             return None;

@@ -1,10 +1,12 @@
 //! The last good answer in place of none.
 
 use std::any::Any;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::dependency::{KeptAnswers, MethodTable};
+use crate::entropy::SecretHash;
 use crate::error::Fallible;
 use crate::last_good;
 use crate::outcome::{CallOutcome, Class};
@@ -61,16 +63,14 @@ impl<T: Hash + ?Sized> AnswerKeyPart for T {
 
 /// What a call's answer is kept under: 128 bits of its arguments, by a hash that is secret to the process.
 #[derive(Clone, Debug)]
-pub struct AnswerKey([std::hash::DefaultHasher; 2]);
+pub struct AnswerKey([DefaultHasher; 2]);
 
 impl AnswerKey {
     /// Of no argument.
     #[must_use]
     pub fn new() -> Self {
-        use std::hash::{BuildHasher, RandomState};
-        use std::sync::OnceLock;
-        static SECRET: OnceLock<[RandomState; 2]> = OnceLock::new();
-        let secret = SECRET.get_or_init(|| [RandomState::new(), RandomState::new()]);
+        static SECRET: OnceLock<[SecretHash; 2]> = OnceLock::new();
+        let secret = SECRET.get_or_init(Default::default);
         Self([secret[0].build_hasher(), secret[1].build_hasher()])
     }
 

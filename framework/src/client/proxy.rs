@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::deadline;
 use crate::dependency::{MethodSpec, MethodTable};
 
 /// A client that `#[resilient]` generated.
@@ -47,6 +48,7 @@ impl<H> Link<H> {
     where
         H: Clone,
     {
+        deadline::is_used_from_now_on();
         Self { methods: Arc::new(self.methods.within(length)), service: self.service.clone() }
     }
     /// The service, as clones share it.

@@ -7,7 +7,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::clock::nanos;
-use crate::deadline;
 use crate::policy::Policy;
 
 use super::keys::HeldKey;
@@ -179,7 +178,6 @@ impl MethodTable {
     /// The same, for calls that take no longer than this, nor than the table allows that it is made of.
     #[must_use]
     pub(crate) fn within(self: &Arc<Self>, length: Duration) -> Self {
-        deadline::is_used_from_now_on();
         Self {
             dependency: Arc::clone(&self.dependency),
             methods: Arc::clone(&self.methods),

@@ -3,6 +3,7 @@
 //! A [`Dependency`] is whole in itself. Calls are admitted on it in their own tasks, and the actor that looks after it
 //! can stop or be rebuilt without a call noticing.
 
+mod examples;
 mod gate;
 mod held_permit;
 mod kept;
@@ -14,6 +15,7 @@ mod loom;
 mod method;
 mod named;
 mod observed;
+mod orders;
 mod quota;
 mod refusals;
 mod refused;

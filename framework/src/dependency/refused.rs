@@ -7,24 +7,10 @@ use crate::clock::Moment;
 use crate::dependency::method::Method;
 use crate::dependency::refusals::Refused;
 use crate::error::{EarlierError, Fault, RejectedBy, UnavailableCause};
-use crate::event::{Event, Sampler};
+use crate::event::Event;
 use crate::outcome::{CallOutcome, Outcome};
 
 use super::shared::Dependency;
-
-/// Which attempts and fallbacks are told of, as examples of many.
-#[derive(Debug, Default)]
-pub(super) struct Examples {
-    failed: [Sampler; Outcome::ALL.len()],
-    fell_back: Sampler,
-}
-
-impl Examples {
-    fn failed(&self, outcome: Outcome, now: Moment) -> Option<u64> {
-        // In bounds: one for each.
-        self.failed[outcome.index()].count(now)
-    }
-}
 
 impl Dependency {
     /// Counts an attempt that a guard refused, and tells of it now and then.

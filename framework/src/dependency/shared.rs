@@ -12,16 +12,16 @@ use tokio::sync::futures::Notified;
 use crate::clock::Moment;
 use crate::entropy::Entropy;
 use crate::error::{DependencyName, RejectedBy};
-use crate::event::{Command, Event, Observer, Transition};
+use crate::event::{Event, Observer, Transition};
 use crate::policy::{Policy, nearest};
 use crate::retry::Budget;
 use crate::swappable::Swappable;
 use crate::sync::Mutex;
 
+use super::examples::Examples;
 use super::gate::Gate;
 use super::method::Method;
 use super::refusals::Refusals;
-use super::refused::Examples;
 use super::signals::{Signal, Signals};
 use super::snapshot::{ByHand, MethodSnapshot, Snapshot};
 use super::stats::MethodStats;
@@ -56,7 +56,7 @@ pub struct Dependency {
     restarts: AtomicU64,
     unattended: AtomicBool,
     /// The order by hand that its breaker stands under.
-    by_hand: Mutex<Option<ByHand>>,
+    pub(super) by_hand: Mutex<Option<ByHand>>,
     /// By name. A handful, so a list: a tree's first node is larger than all of it.
     methods: Mutex<Vec<(&'static str, Arc<MethodStats>)>>,
     /// What each trait on it goes by; locked while the policy changes.
@@ -197,26 +197,6 @@ impl Dependency {
         }
         let (now, since_epoch) = self.time.clock().both();
         breaker.tend(now, since_epoch)
-    }
-
-    /// Executes an operator command on the breaker, at once, in the name of `author`. The actor hears of it afterwards.
-    pub fn execute(&self, command: Command, author: Option<Arc<str>>) {
-        let at = self.now();
-        let order = ByHand { command, author: author.clone(), since: at };
-        *self.by_hand.lock() = (command != Command::Reset).then_some(order);
-        let breaker = self.gate.breaker();
-        let moved = match command {
-            Command::ForceOpen => self.gate.force_open(at),
-            Command::ForceClosed => breaker.force_closed(at),
-            Command::Disable => breaker.disable(at),
-            Command::Observe => breaker.observe(at),
-            Command::Reset => breaker.reset(at),
-        };
-        let dependency = Arc::clone(&self.name);
-        self.tell(&Event::CommandExecuted { at, dependency, command, author });
-        moved.into_iter().for_each(|transition| self.moved(transition));
-        // Even without a transition: there may be another moment to look at.
-        self.signals.raise(Signal::Moved);
     }
 
     /// Goes by another policy from now on, in every client. Breaker state and counts, orders by hand, permits that are out and

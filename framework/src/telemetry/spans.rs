@@ -16,7 +16,7 @@ use crate::outcome::Outcome;
 pub struct Tracing;
 
 /// A move, with why it was made and what follows.
-fn told_of_transition(dependency: &str, transition: &Transition) {
+fn tell_of_transition(dependency: &str, transition: &Transition) {
     let Transition { from, to, cause, open_for, last_failure, .. } = transition;
     let (from, to, kind) = (from.as_str(), to.as_str(), cause.as_str());
     let last_failure = last_failure.map(Outcome::as_str);
@@ -38,11 +38,26 @@ fn told_of_transition(dependency: &str, transition: &Transition) {
     }
 }
 
+/// An attempt that failed: one of many.
+fn tell_of_failure(event: &Event) {
+    let Event::AttemptFailed { dependency, method, outcome, took, unreported, .. } = event else {
+        return;
+    };
+    let (dependency, ended) = (&**dependency, outcome.as_str());
+    let took_seconds = took.as_secs_f64();
+    if *outcome == Outcome::Failure {
+        tracing::debug!(target: "seawall", dependency, method, outcome = ended, took_seconds, unreported, "an attempt failed");
+    } else {
+        let what = if *outcome == Outcome::TimedOut { "timed out" } else { "panicked" };
+        tracing::warn!(target: "seawall", dependency, method, outcome = ended, took_seconds, unreported, "an attempt {what}");
+    }
+}
+
 impl Observer for Tracing {
     fn on_event(&self, event: &Event) {
         match event {
             Event::Transition { dependency, transition } => {
-                told_of_transition(dependency, transition);
+                tell_of_transition(dependency, transition);
             }
             Event::KeyMoved { dependency, key, transition, unreported } => {
                 let Transition { from, to, cause, .. } = transition;
@@ -60,16 +75,7 @@ impl Observer for Tracing {
                     tracing::warn!(target: "seawall", dependency, by = guard, retry_after_seconds, unreported, "a call was refused by {by}");
                 }
             }
-            Event::AttemptFailed { dependency, method, outcome, took, unreported, .. } => {
-                let (dependency, ended) = (&**dependency, outcome.as_str());
-                let took_seconds = took.as_secs_f64();
-                if *outcome == Outcome::Failure {
-                    tracing::debug!(target: "seawall", dependency, method, outcome = ended, took_seconds, unreported, "an attempt failed");
-                } else {
-                    let what = if *outcome == Outcome::TimedOut { "timed out" } else { "panicked" };
-                    tracing::warn!(target: "seawall", dependency, method, outcome = ended, took_seconds, unreported, "an attempt {what}");
-                }
-            }
+            Event::AttemptFailed { .. } => tell_of_failure(event),
             Event::FellBack { dependency, method, instead_of, refused_by, unreported, .. } => {
                 let (dependency, instead_of) = (&**dependency, instead_of.as_str());
                 let by = refused_by.map(RejectedBy::as_str);

@@ -7,21 +7,21 @@ use syn::visit_mut::VisitMut;
 use syn::{ExprPath, Ident, Type};
 
 use super::Context;
-use super::client::length;
+use super::keys::{key, last_good};
 use super::method::{function, local, service, this};
 use crate::resilient::future;
 use crate::resilient::model::{Arg, Coming, Method, Passing, Receiver, Sharing};
 use crate::resilient::replace::SelfIs;
 
 /// The locals of a guarded body, out of reach of the user's names.
-struct Locals {
-    link: Ident,
-    service: Ident,
-    call: Ident,
-    key: Ident,
-    result: Ident,
-    error: Ident,
-    answer: Ident,
+pub(super) struct Locals {
+    pub(super) link: Ident,
+    pub(super) service: Ident,
+    pub(super) call: Ident,
+    pub(super) key: Ident,
+    pub(super) result: Ident,
+    pub(super) error: Ident,
+    pub(super) answer: Ident,
 }
 
 impl Locals {
@@ -108,87 +108,6 @@ fn held(method: &Method) -> TokenStream {
         let this = this(method);
         quote!(#this.link)
     }
-}
-
-/// Finding the key, before the call begins and takes the arguments; and having the call go by it.
-fn key(
-    context: &Context<'_>,
-    method: &Method,
-    locals: &Locals,
-) -> Option<(TokenStream, TokenStream)> {
-    let path = method.call.key.as_ref()?;
-    let Locals { link, call, key, .. } = locals;
-    // Where it is not `Display`, or the function not what it should be, the complaint belongs at its name.
-    let support = context.support_at(path.span());
-    let value = key_value(method, path);
-    let found = quote_spanned!(path.span()=> let #key = #support::key(#link.methods(), #value););
-    let support = &context.support;
-    Some((found, quote!(#support::Call::by_key(&mut #call, &#key);)))
-}
-
-/// What `path` says of the arguments: one of them, or what a function makes of all. By reference.
-fn key_value(method: &Method, path: &ExprPath) -> TokenStream {
-    match method.argument(path) {
-        Some(_) => quote!(&#path),
-        None => {
-            let args = list(method, by_reference);
-            quote_spanned!(path.span()=> &#path(#args))
-        }
-    }
-}
-
-fn by_reference(arg: &Arg) -> TokenStream {
-    let (name, span) = (&arg.name, arg.ty.span());
-    match arg.passing {
-        Passing::Lent => quote!(#name),
-        Passing::Exclusive => quote_spanned!(span=> &*#name),
-        Passing::Opaque | Passing::Owned => quote_spanned!(span=> &#name),
-    }
-}
-
-/// What the answer is kept for, before the arguments are taken; and having the last good one stand in.
-fn last_good(
-    context: &Context<'_>,
-    method: &Method,
-    output: &Type,
-    locals: &Locals,
-) -> Option<(TokenStream, TokenStream)> {
-    let kept = method.call.last_good.as_ref()?;
-    let (support, key) = (&context.support, local("__kept_for"));
-    let Locals { link, call, result, .. } = locals;
-    let add = |cfgs: &[&syn::Attribute], span, value: TokenStream| {
-        let here = context.support_at(span);
-        quote_spanned!(span=> #(#cfgs)* #here::AnswerKey::add(&mut #key, #value);)
-    };
-    let parts: Vec<_> = match &kept.key {
-        Some(path) => vec![add(&[], path.span(), key_value(method, path))],
-        None => method
-            .args
-            .iter()
-            .map(|arg| {
-                let cfgs: Vec<_> = arg.cfgs.iter().collect();
-                add(&cfgs, arg.ty.span(), by_reference(arg))
-            })
-            .collect(),
-    };
-    let (indices, name, first) = (&context.indices, &method.sig.ident, context.first());
-    let (max_age, max_entries) = (length(kept.max_age), kept.max_entries as usize);
-    let here = context.support_at(kept.span);
-    let given = quote_spanned! {kept.span=>
-        let #result = #here::Call::last_good::<#output>(
-            &mut #call,
-            (#link.methods(), #first #indices::#name as usize),
-            &#key,
-            #support::LastGood { max_age: #max_age, max_entries: #max_entries },
-            #result,
-        );
-    };
-    let found = quote! {
-        #[allow(unused_mut)]
-        let mut #key = #support::AnswerKey::new();
-        #(#parts)*
-    };
-    Some((found, given))
 }
 
 /// The service, borrowed once for all attempts and the fallback. An attempt that must own the service, or lock it, gets it
@@ -418,7 +337,7 @@ fn kept(context: &Context<'_>, arg: &Arg) -> TokenStream {
     }
 }
 
-fn list(method: &Method, passed: impl Fn(&Arg) -> TokenStream) -> TokenStream {
+pub(super) fn list(method: &Method, passed: impl Fn(&Arg) -> TokenStream) -> TokenStream {
     let args = method.args.iter().map(|arg| {
         let (cfgs, value) = (&arg.cfgs, passed(arg));
         quote!(#(#cfgs)* #value)

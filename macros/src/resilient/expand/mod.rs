@@ -6,6 +6,7 @@ mod bounds;
 mod client;
 mod definition;
 mod erased;
+mod keys;
 mod method;
 mod parts;
 mod supertraits;
