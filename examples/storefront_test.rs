@@ -221,6 +221,7 @@ fn breaker_states_sum_to_one_and_payment_is_seen_open() {
 
 #[test]
 fn histograms_are_cumulative_and_complete() {
+    let mut most = 0;
     for page in pages() {
         let mut histograms: BTreeMap<Labels, Vec<(f64, f64)>> = BTreeMap::new();
         for ((name, labels), value) in &page.values {
@@ -230,7 +231,8 @@ fn histograms_are_cumulative_and_complete() {
                 histograms.entry(labels).or_default().push((bound, *value));
             }
         }
-        assert_eq!(histograms.len(), 3, "one for each method");
+        assert!(histograms.len() <= 3, "one for each method that was called");
+        most = most.max(histograms.len());
         for (labels, mut buckets) in histograms {
             buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
             assert!(buckets.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1), "{labels:?}");
@@ -238,6 +240,7 @@ fn histograms_are_cumulative_and_complete() {
             assert_eq!(buckets.last(), Some(&(f64::INFINITY, count)));
         }
     }
+    assert_eq!(most, 3, "in the end all have been");
 }
 
 #[test]

@@ -9,4 +9,5 @@ mod edges {
     mod outgoing;
     mod pacing;
     mod server;
+    mod watched;
 }

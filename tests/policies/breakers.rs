@@ -230,6 +230,13 @@ fn due(places: u32, probe_life: Duration) -> World {
         .probe_life(probe_life);
     let policy = Policy::builder().breaker(breaker).timeout(secs(29)).build().unwrap();
     let world = World::new(policy, [Step::Answer(Err(Trouble::Broken))]);
+    if probe_life < secs(29) {
+        let warned = world.event();
+        assert!(
+            matches!(warned, Event::PolicyWarning { .. }),
+            "such a life is too short: {warned:?}"
+        );
+    }
     ready(world.client.write("")).unwrap_err();
     world.moves_to(State::Open);
     world.time.advance(secs(5));

@@ -140,6 +140,7 @@ mod tests {
         write_header(&mut headers);
         assert!(headers.is_empty(), "in no scope");
         let time = crate::time::Time::from(crate::time::Time::manual());
+        super::super::is_used_from_now_on();
         super::super::enter(super::super::Deadline::on(&time, Duration::from_secs(1)));
         write_header(&mut headers);
         assert_eq!(headers[PLAIN_TIMEOUT], "1000");

@@ -232,6 +232,17 @@ pub enum Event {
         /// Fallbacks that answered since the last one that was told of, this one not counted.
         unreported: u64,
     },
+    /// A limit in front of a server has refused a request. Sampled, for each limit and policy.
+    LimitRefused {
+        /// When.
+        at: Moment,
+        /// The limit, by the name that it was given to `Seawall::watch_limit` under.
+        limit: Arc<str>,
+        /// The policy that refused: a tier's, a layer's, the cap's.
+        policy: Arc<str>,
+        /// Refusals by this policy since the last one that was told of, this one not counted.
+        unreported: u64,
+    },
     /// The breaker was told something by hand. What it does thereupon follows as a [`Event::Transition`],
     /// if it moves.
     CommandExecuted {
@@ -325,6 +336,7 @@ impl Event {
             | Self::SlowCall { at, .. }
             | Self::AttemptFailed { at, .. }
             | Self::FellBack { at, .. }
+            | Self::LimitRefused { at, .. }
             | Self::CommandExecuted { at, .. }
             | Self::Reloaded { at, .. }
             | Self::UnknownMethod { at, .. }
@@ -336,7 +348,7 @@ impl Event {
         }
     }
 
-    /// Whom it happened to.
+    /// Whom it happened to: a dependency, or a limit.
     #[must_use]
     pub fn dependency(&self) -> &DependencyName {
         match self {
@@ -346,6 +358,7 @@ impl Event {
             | Self::SlowCall { dependency, .. }
             | Self::AttemptFailed { dependency, .. }
             | Self::FellBack { dependency, .. }
+            | Self::LimitRefused { limit: dependency, .. }
             | Self::CommandExecuted { dependency, .. }
             | Self::Reloaded { dependency, .. }
             | Self::UnknownMethod { dependency, .. }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use crate::clock::Clock;
+use crate::event::Observer;
 use crate::limit::headers::{QuotaPolicy, ResetStyle};
+use crate::limit::{LimitCounts, Metered};
 
 use super::key::Head;
 use super::limit::Limit;
@@ -33,6 +35,7 @@ impl<L: Limit> RateLimitLayer<L> {
             exempt: Vec::new(),
             cost: None,
             responder: None,
+            meter: Arc::default(),
         };
         Self { limit: Arc::new(limit), settings: Arc::new(settings) }
     }
@@ -105,6 +108,20 @@ impl<L: Limit> RateLimitLayer<L> {
     fn with(mut self, set: impl FnOnce(&mut Settings)) -> Self {
         set(Arc::make_mut(&mut self.settings));
         self
+    }
+}
+
+impl<L: Limit> Metered for RateLimitLayer<L> {
+    fn counts(&self) -> Vec<LimitCounts> {
+        self.settings.meter.counts()
+    }
+
+    fn key_count(&self) -> Option<usize> {
+        self.limit.key_count()
+    }
+
+    fn tell(&self, name: Arc<str>, observer: Arc<dyn Observer>) {
+        self.settings.meter.tell(name, observer);
     }
 }
 

@@ -51,6 +51,10 @@ impl From<Decision> for Answer<'_> {
 pub trait Limit: Send + Sync {
     /// Takes `cost` for a request, or refuses it.
     fn check(&self, head: &Head<'_>, now: Moment, cost: u64) -> Answer<'_>;
+    /// How many keys it holds now, for metrics. Default `None`: it has none.
+    fn key_count(&self) -> Option<usize> {
+        None
+    }
 }
 
 impl<A: Algorithm> Limit for RateLimiter<A> {
@@ -63,12 +67,19 @@ impl<L: Limit + ?Sized> Limit for Arc<L> {
     fn check(&self, head: &Head<'_>, now: Moment, cost: u64) -> Answer<'_> {
         L::check(self, head, now, cost)
     }
+    fn key_count(&self) -> Option<usize> {
+        L::key_count(self)
+    }
 }
 
 /// A limiter for each key. Bounding the number of keys is its business.
 pub trait KeyedCheck<K>: Send + Sync {
     /// Takes `cost` from `key`, or nothing, and tells how things are now.
     fn check_key(&self, key: &K, now: Moment, cost: u64) -> Decision;
+    /// How many keys it holds now, for metrics. Default `None`: it does not say.
+    fn key_count(&self) -> Option<usize> {
+        None
+    }
 }
 
 impl<K, A, S> KeyedCheck<K> for KeyedLimiter<K, A, S>
@@ -80,11 +91,17 @@ where
     fn check_key(&self, key: &K, now: Moment, cost: u64) -> Decision {
         self.check(key, now, cost)
     }
+    fn key_count(&self) -> Option<usize> {
+        Some(self.len())
+    }
 }
 
 impl<K, C: KeyedCheck<K> + ?Sized> KeyedCheck<K> for Arc<C> {
     fn check_key(&self, key: &K, now: Moment, cost: u64) -> Decision {
         C::check_key(self, key, now, cost)
+    }
+    fn key_count(&self) -> Option<usize> {
+        C::key_count(self)
     }
 }
 
@@ -131,6 +148,10 @@ impl<C: KeyedCheck<KeyValue>> Limit for PerKey<C> {
             (None, Unkeyed::Refuse) => Answer::Unidentified,
             (None, Unkeyed::Pass) => Answer::Free,
         }
+    }
+
+    fn key_count(&self) -> Option<usize> {
+        self.limiters.key_count()
     }
 }
 

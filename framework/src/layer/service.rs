@@ -55,10 +55,12 @@ where
         if settings.exempts(&head) {
             return ResponseFuture::inner(self.inner.call(request), None);
         }
-        let answer = self.limit.check(&head, settings.clock.now(), settings.cost_of(&head));
+        let now = settings.clock.now();
+        let answer = self.limit.check(&head, now, settings.cost_of(&head));
         let (decision, policy, all, refusing) = match &answer {
             Answer::Free => return ResponseFuture::inner(self.inner.call(request), None),
             Answer::Unidentified => {
+                settings.meter.count("unidentified", false, now);
                 return ResponseFuture::refused(settings.respond(&head, &Problem::unidentified()));
             }
             Answer::Decided { decision, policy } => {
@@ -69,6 +71,7 @@ where
                 (decision, policy, Some(&**policies), *refusing)
             }
         };
+        settings.meter.count(policy.name(), decision.allowed, now);
         let fields = AnswerFields::new(decision, policy, all, settings);
         if decision.allowed {
             return ResponseFuture::inner(self.inner.call(request), Some(fields));

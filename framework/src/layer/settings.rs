@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::Response;
 
 use crate::clock::Clock;
+use crate::limit::Meter;
 use crate::limit::headers::{QuotaPolicy, ResetStyle};
 
 use super::error::Problem;
@@ -23,6 +24,8 @@ pub(super) struct Settings {
     pub(super) exempt: Vec<Exempt>,
     pub(super) cost: Option<Arc<Cost>>,
     pub(super) responder: Option<Arc<dyn Responder>>,
+    /// What has been decided, by all clones.
+    pub(super) meter: Arc<Meter>,
 }
 
 pub(super) type Cost = dyn Fn(&Head<'_>) -> u64 + Send + Sync;

@@ -132,6 +132,10 @@ impl<S: BuildHasher + Send + Sync> Limit for PerTier<S> {
         let policies = Cow::Owned(self.policies(&decided));
         Answer::Among { decision: decided.decision, policies, at, refusing: 1 << at }
     }
+
+    fn key_count(&self) -> Option<usize> {
+        Some(self.tiers.len())
+    }
 }
 
 impl<S: BuildHasher> fmt::Debug for PerTier<S> {

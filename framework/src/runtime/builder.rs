@@ -170,7 +170,10 @@ impl Builder {
     where
         R: metrics::Recorder + Send + 'static,
     {
-        let publish = move |registry: &Registry| publisher.publish(registry.dependencies());
+        let publish = move |registry: &Registry| {
+            publisher.publish(registry.dependencies());
+            publisher.publish_limits(&registry.limits());
+        };
         self.publishing = Some(Publishing { publish: Box::new(publish), period });
         self
     }

@@ -25,6 +25,12 @@ pub(super) struct Exporting {
 }
 
 #[cfg(feature = "prometheus")]
+fn render(exporter: &OnceLock<Exporter>, registry: &Registry) -> String {
+    let exporter = exporter.get_or_init(Exporter::new);
+    exporter.render_with(registry.dependencies(), &registry.limits())
+}
+
+#[cfg(feature = "prometheus")]
 impl Exporting {
     pub(super) fn start(
         address: Option<String>,
@@ -33,16 +39,16 @@ impl Exporting {
         let Some(address) = address else { return Ok(Self::default()) };
         let exporter = Arc::<OnceLock<Exporter>>::default();
         let (served, registry) = (Arc::clone(&exporter), Arc::clone(registry));
-        let render = move || served.get_or_init(Exporter::new).render(registry.dependencies());
+        let page = move || render(&served, &registry);
         // The address is somebody's text: `bind` says what is wrong with it.
-        match Server::bind(&*address, render) {
+        match Server::bind(&*address, page) {
             Ok(server) => Ok(Self { server: Some(server), exporter, ..Self::default() }),
             Err(source) => Err(StartError::Metrics { address, source }),
         }
     }
 
     pub(super) fn render(&self, registry: &Registry) -> String {
-        self.exporter.get_or_init(Exporter::new).render(registry.dependencies())
+        render(&self.exporter, registry)
     }
 
     pub(super) fn address(&self) -> Option<SocketAddr> {

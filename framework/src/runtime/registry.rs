@@ -9,13 +9,18 @@ use dashmap::mapref::entry::Entry;
 use crate::actor::{DependencyActor, Supervised};
 use crate::dependency::Dependency;
 use crate::error::DependencyName;
+use crate::sync::Mutex;
+use crate::telemetry::WatchedLimit;
 
 use super::history::Keeper;
 
 /// Every dependency that somebody holds a client of. Read by every scrape, so it is shared with the
 /// exporter, which keeps nothing else of Seawall alive.
 #[derive(Default)]
-pub(super) struct Registry(DashMap<DependencyName, Place>);
+pub(super) struct Registry {
+    places: DashMap<DependencyName, Place>,
+    limits: Mutex<Vec<WatchedLimit>>,
+}
 
 /// A place in the registry, for as long as anybody holds a client.
 struct Place {
@@ -39,7 +44,7 @@ impl Registry {
         register: impl FnOnce(DependencyName) -> Registered,
         seawall: Box<dyn Any + Send + Sync>,
     ) -> Option<Arc<Tenancy>> {
-        match self.0.entry(Arc::clone(&name)) {
+        match self.places.entry(Arc::clone(&name)) {
             Entry::Occupied(taken) if taken.get().tenancy.strong_count() > 0 => None,
             // Vacant, or left by clients the last of which is being dropped just now.
             entry => {
@@ -56,27 +61,39 @@ impl Registry {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.places.len()
     }
 
     /// By name.
     pub(super) fn all(&self) -> Vec<Registered> {
-        let mut all: Vec<_> = self.0.iter().map(|entry| entry.value().registered.clone()).collect();
+        let mut all: Vec<_> =
+            self.places.iter().map(|entry| entry.value().registered.clone()).collect();
         all.sort_by(|a, b| a.dependency.name().cmp(b.dependency.name()));
         all
     }
 
+    /// Watches a limit from now on, in place of another of its name.
+    pub(super) fn watch(&self, limit: WatchedLimit) {
+        let mut limits = self.limits.lock();
+        limits.retain(|(name, _)| *name != limit.0);
+        limits.push(limit);
+    }
+
+    pub(super) fn limits(&self) -> Vec<WatchedLimit> {
+        self.limits.lock().clone()
+    }
+
     /// For the edges that read them.
     pub(super) fn dependencies(&self) -> Vec<Arc<Dependency>> {
-        self.0.iter().map(|entry| Arc::clone(&entry.value().registered.dependency)).collect()
+        self.places.iter().map(|entry| Arc::clone(&entry.value().registered.dependency)).collect()
     }
 
     pub(super) fn get(&self, name: &str) -> Option<Registered> {
-        self.0.get(name).map(|entry| entry.value().registered.clone())
+        self.places.get(name).map(|entry| entry.value().registered.clone())
     }
 
     pub(super) fn tenancy(&self, name: &str) -> Option<Arc<Tenancy>> {
-        self.0.get(name).and_then(|entry| entry.value().tenancy.upgrade())
+        self.places.get(name).and_then(|entry| entry.value().tenancy.upgrade())
     }
 }
 
@@ -98,7 +115,7 @@ impl Drop for Tenancy {
     fn drop(&mut self) {
         let mine = &self.registered.dependency;
         self.registry
-            .0
+            .places
             .remove_if(mine.name(), |_, other| Arc::ptr_eq(&other.registered.dependency, mine));
         mine.retire();
         self.registered.supervised.dismiss();

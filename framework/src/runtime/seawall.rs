@@ -13,6 +13,7 @@ use crate::dependency::{Dependency, MethodTable, Snapshot};
 use crate::entropy::Entropy;
 use crate::error::DependencyName;
 use crate::event::Observer;
+use crate::limit::Metered;
 use crate::policy::PolicyFile;
 use crate::telemetry::EventStream;
 use crate::time::Time;
@@ -340,6 +341,34 @@ impl Seawall {
     #[must_use]
     pub fn render_metrics(&self) -> String {
         self.0.exporting.render(&self.0.registry)
+    }
+
+    /// Has a limit in front of a server in the metrics, and its refusals among the events, under this name: what it allowed and
+    /// refused, by policy, and the keys that it holds. Clones of a `RateLimitLayer` share all that. Another of the same name takes its
+    /// place.
+    ///
+    /// ```
+    /// # #[cfg(feature = "tower")] {
+    /// use seawall::Seawall;
+    /// use seawall::clock::Clock;
+    /// use seawall::layer::RateLimitLayer;
+    /// use seawall::limit::{Rate, RateLimiter, TokenBucket};
+    ///
+    /// # fn f(seawall: &Seawall) -> Result<(), Box<dyn std::error::Error>> {
+    /// let bucket = TokenBucket::new(&Rate::new(200, 100.0)?);
+    /// let limiter = RateLimiter::new(bucket, Clock::system().now());
+    /// let layer = RateLimitLayer::new(limiter);
+    /// seawall.watch_limit("edge", layer.clone());
+    /// // `axum::Router::new().layer(layer)`, say.
+    /// # drop(layer);
+    /// # Ok(())
+    /// # }
+    /// # }
+    /// ```
+    pub fn watch_limit(&self, name: impl Into<Arc<str>>, limit: impl Metered + 'static) {
+        let name = name.into();
+        limit.tell(Arc::clone(&name), Arc::clone(&self.0.observer));
+        self.0.registry.watch((name, Arc::new(limit)));
     }
 
     /// Takes no new calls, waits for those in flight for up to `limit`, then ends the rest, and says

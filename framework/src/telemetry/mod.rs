@@ -10,6 +10,7 @@
 
 #[cfg(feature = "prometheus")]
 mod histogram_text;
+mod limits;
 pub mod names;
 #[cfg(feature = "prometheus")]
 mod prometheus;
@@ -20,6 +21,7 @@ mod server;
 mod spans;
 mod stream;
 
+pub use limits::WatchedLimit;
 #[cfg(feature = "prometheus")]
 pub use prometheus::Exporter;
 pub use publish::{GlobalRecorder, Publisher};

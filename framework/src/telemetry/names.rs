@@ -22,6 +22,12 @@ pub const FROM: &str = "from";
 /// The label for the state that a breaker went into.
 pub const TO: &str = "to";
 
+/// The label for a limit in front of a server, by the name that it is watched under.
+pub const LIMIT: &str = "limit";
+/// The label for a limit's policy: a tier's name, a layer's, the cap's.
+pub const POLICY: &str = "policy";
+/// The label for what a limit decided: `allowed` or `refused`.
+pub const DECISION: &str = "decision";
 /// The label for why a breaker opened, one of [`Cause::OPENING`](crate::event::Cause::OPENING).
 pub const CAUSE: &str = "cause";
 
@@ -210,7 +216,20 @@ pub const ACTOR_UNATTENDED: Metric = flag(
     "1 while the dependency's actor keeps failing and is left alone; calls go on under the last policy.",
 );
 
-/// Every metric there is.
+/// Requests that a limit in front of a server has decided about.
+pub const LIMIT_REQUESTS: Metric = counter(
+    "seawall_limit_requests_total",
+    &[LIMIT, POLICY, DECISION],
+    "Requests that a limit in front of a server allowed or refused, by the policy that decided.",
+);
+/// Keys that such a limit holds; limits without keys have no such series.
+pub const LIMIT_KEYS: Metric =
+    gauge("seawall_limit_keys", &[LIMIT], "Keys that a limit in front of a server keeps count of.");
+
+/// The metrics of limits that are watched. They have no label `dependency`.
+pub static OF_LIMITS: [Metric; 2] = [LIMIT_REQUESTS, LIMIT_KEYS];
+
+/// Every metric of a dependency.
 pub static ALL: [Metric; 25] = [
     CALLS,
     ATTEMPTS,
@@ -251,7 +270,7 @@ pub const LEGAL_MOVES: [(State, State); 5] = [
 
 /// Tells a recorder what every metric means.
 pub fn describe<R: Recorder + ?Sized>(recorder: &R) {
-    for metric in &ALL {
+    for metric in ALL.iter().chain(&OF_LIMITS) {
         let name = KeyName::from_const_str(metric.name);
         let help = SharedString::const_str(metric.help);
         match metric.kind {

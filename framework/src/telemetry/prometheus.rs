@@ -11,6 +11,7 @@ use crate::dependency::Dependency;
 use crate::sync::Mutex;
 
 use super::histogram_text::HistogramText;
+use super::limits::WatchedLimit;
 use super::publish::{Publisher, by_name};
 
 /// Renders dependencies as a page of Prometheus text (format 0.0.4).
@@ -62,6 +63,15 @@ impl Exporter {
         &self,
         dependencies: impl IntoIterator<Item = D>,
     ) -> String {
+        self.render_with(dependencies, &[])
+    }
+
+    /// The same, with these limits.
+    pub fn render_with<D: Borrow<Arc<Dependency>>>(
+        &self,
+        dependencies: impl IntoIterator<Item = D>,
+        limits: &[WatchedLimit],
+    ) -> String {
         // Outside the lock: the iterator is somebody else's code.
         let living = by_name(dependencies);
         let mut page = self.page.lock();
@@ -70,6 +80,7 @@ impl Exporter {
         }
         let mut histogram = HistogramText::default();
         page.publisher.publish_each(&living, |snapshot| histogram.add(snapshot));
+        page.publisher.publish_limits(limits);
         let rendered = page.handle.render();
         drop(page);
         let mut text = in_order(&rendered);

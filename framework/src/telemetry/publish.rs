@@ -12,6 +12,7 @@ use metrics::{
 use crate::dependency::{Dependency, Snapshot};
 use crate::error::DependencyName;
 
+use super::limits::{LimitSeries, WatchedLimit};
 use super::names;
 use super::series::{Registrar, Series};
 
@@ -49,6 +50,7 @@ pub struct Publisher<R> {
     latency: bool,
     label: fn(&str) -> SharedString,
     known: HashMap<DependencyName, Series>,
+    limits: LimitSeries,
 }
 
 fn verbatim(value: &str) -> SharedString {
@@ -61,7 +63,13 @@ impl<R: Recorder> Publisher<R> {
     #[must_use]
     pub fn new(recorder: R) -> Self {
         names::describe(&recorder);
-        Self { recorder, latency: false, label: verbatim, known: HashMap::new() }
+        Self {
+            recorder,
+            latency: false,
+            label: verbatim,
+            known: HashMap::new(),
+            limits: LimitSeries::default(),
+        }
     }
 
     /// Whether calls' latency goes into the recorder's own histogram `seawall_call_duration_seconds`.
@@ -101,7 +109,12 @@ impl<R: Recorder> Publisher<R> {
         self.publish_each(&by_name(dependencies), |_| ());
     }
 
-    /// The same, showing each snapshot on the way.
+    /// Brings the counts of these limits up to date. One that is not among them any more keeps its series.
+    pub fn publish_limits(&mut self, limits: &[WatchedLimit]) {
+        self.limits.update(&self.recorder, self.label, limits);
+    }
+
+    /// As [`Publisher::publish`], showing each snapshot on the way.
     ///
     /// Snapshots are taken here, one after the other, by the thread that has this publisher to itself: that is
     /// what keeps an older one from being published after a newer.

@@ -24,16 +24,21 @@ pub(super) struct Registrar<'a> {
 
 impl<'a> Registrar<'a> {
     pub(super) fn new(recorder: &'a dyn Recorder, dependency: SharedString) -> Self {
-        Self { recorder, labels: vec![Label::new(names::DEPENDENCY, dependency)] }
+        Self::of(recorder, names::DEPENDENCY, dependency)
     }
 
-    fn with(&self, label: &'static str, value: SharedString) -> Self {
+    /// For series of something else.
+    pub(super) fn of(recorder: &'a dyn Recorder, label: &'static str, name: SharedString) -> Self {
+        Self { recorder, labels: vec![Label::new(label, name)] }
+    }
+
+    pub(super) fn with(&self, label: &'static str, value: SharedString) -> Self {
         let mut labels = self.labels.clone();
         labels.push(Label::new(label, value));
         Self { recorder: self.recorder, labels }
     }
 
-    fn with_static(&self, label: &'static str, value: &'static str) -> Self {
+    pub(super) fn with_static(&self, label: &'static str, value: &'static str) -> Self {
         self.with(label, SharedString::const_str(value))
     }
 
@@ -41,7 +46,7 @@ impl<'a> Registrar<'a> {
         Key::from_parts(metric.name, self.labels.clone())
     }
 
-    fn count(&self, metric: &Metric) -> Count {
+    pub(super) fn count(&self, metric: &Metric) -> Count {
         let handle = self.recorder.register_counter(&self.key(metric), &METADATA);
         let count = Count { handle, seen: 0 };
         // It shows from the start: a rate over a series that begins with its first event misses that event.
@@ -49,13 +54,13 @@ impl<'a> Registrar<'a> {
         count
     }
 
-    fn gauge(&self, metric: &Metric) -> Gauge {
+    pub(super) fn gauge(&self, metric: &Metric) -> Gauge {
         self.recorder.register_gauge(&self.key(metric), &METADATA)
     }
 }
 
 /// A counter, and how far it has been brought.
-struct Count {
+pub(super) struct Count {
     handle: Counter,
     seen: u64,
 }
@@ -67,7 +72,7 @@ impl Count {
     /// dependency spawned again under an old name would not show before it had passed its former
     /// self, and two Seawalls in one recorder would hide each other instead of adding up.
     /// An increment of zero still tells a recorder that forgets idle series that this one is not.
-    fn raise_to(&mut self, total: u64) {
+    pub(super) fn raise_to(&mut self, total: u64) {
         self.handle.increment(total.saturating_sub(self.seen));
         self.seen = self.seen.max(total);
     }

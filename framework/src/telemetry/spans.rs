@@ -76,6 +76,9 @@ impl Observer for Tracing {
                 }
             }
             Event::AttemptFailed { .. } => tell_of_failure(event),
+            Event::LimitRefused { limit, policy, unreported, .. } => {
+                tracing::warn!(target: "seawall", limit = &**limit, policy = &**policy, unreported, "a request was refused by a limit");
+            }
             Event::FellBack { dependency, method, instead_of, refused_by, unreported, .. } => {
                 let (dependency, instead_of) = (&**dependency, instead_of.as_str());
                 let by = refused_by.map(RejectedBy::as_str);
