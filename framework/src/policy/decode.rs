@@ -132,7 +132,9 @@ impl<'a> Decoder<'a> {
                 | Kind::Switch(fields),
                 DeValue::Table(table),
             ) => {
-                if table.is_empty() && !matches!(kind, Kind::Table(_)) {
+                // A header whose keys are all commented out says nothing, and is no mistake.
+                let may_be_empty = matches!(kind, Kind::Table(_)) || path == "retry";
+                if table.is_empty() && !may_be_empty {
                     self.wrong(path, &value.span(), format!("must be {}", kind.expected()));
                 }
                 self.table(path, table, fields);

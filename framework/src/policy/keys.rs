@@ -65,7 +65,7 @@ pub(super) const SECTION_KEYS: [PolicyKey<Builder>; 10] = [
     key!(timeout: Duration),
     key!(fallback_timeout: Duration),
     nested("breaker", Kind::Table(BREAKER)),
-    nested("retry", Kind::Table(&fields(&RETRY_KEYS))),
+    nested("retry", Kind::Shorthand(&fields(&RETRY_KEYS))),
     nested("bulkhead", Kind::Table(&fields(&BULKHEAD_KEYS))),
     nested("mailbox", Kind::Table(&fields(&MAILBOX_KEYS))),
     nested("rate_limit", Kind::Optional(RATE_LIMIT)),

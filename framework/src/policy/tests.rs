@@ -311,6 +311,18 @@ fn every_key_of_a_file_arrives() {
 }
 
 #[test]
+fn retry_is_written_as_in_call_too() {
+    let attempts = |text: &str| parse(text).policy("a").retry().max_attempts();
+    assert_eq!(attempts("[a]\nretry = 5\n"), 5);
+    assert_eq!(attempts("[a]\nretry = false\n"), 1);
+    assert_eq!(attempts("[a.retry]\n"), 3, "a header without a key says nothing");
+    assert_eq!(attempts("[defaults]\nretry = false\n[a]\nretry = { max_attempts = 4 }\n"), 4);
+    assert_eq!(attempts("[defaults]\nretry.max_attempts = 4\n[a]\nretry = false\n"), 1);
+    let mistake = one("[a]\nretry = \"3\"\n");
+    assert!(mistake.message().contains("a number (its max_attempts)"), "{mistake:?}");
+}
+
+#[test]
 fn the_full_file_leaves_no_known_key_out() {
     let others = ["fixed_window", "sliding_log", "sliding_window", "leaky_bucket"];
     fn each(fields: &[schema::Field], others: &[&str]) {

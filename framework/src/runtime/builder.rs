@@ -155,8 +155,10 @@ impl Builder {
         self
     }
 
-    /// Publishes metrics into a recorder that the application already has, every `period`, from the
-    /// supervision thread: counters and gauges. For the one that is installed globally give
+    /// Publishes counters and gauges into a recorder that the application already has; latency only by
+    /// [`Publisher::forward_latency`], with [`Builder::publisher`].
+    ///
+    /// Every `period`, from the supervision thread. For the one that is installed globally give
     /// [`GlobalRecorder`](crate::telemetry::GlobalRecorder), once it is installed.
     pub fn recorder<R>(self, recorder: R, period: Duration) -> Self
     where

@@ -152,6 +152,11 @@ impl Merged {
     fn builder(&self, wrong: &mut Vec<PolicyMistake>) -> Builder {
         let breaker = breaker::Config::builder().adaptive(self.adaptive(wrong));
         let retry = retry::Config::builder().budget(self.budget(wrong));
+        // `retry = false`: a single attempt.
+        let retry = match self.get("retry") {
+            Some(Setting::Off) => retry.max_attempts(1),
+            _ => retry,
+        };
         let mut builder = Policy::builder()
             .breaker(self.apply("breaker", &keys::BREAKER_KEYS, breaker))
             .retry(self.apply("retry", &keys::RETRY_KEYS, retry))
