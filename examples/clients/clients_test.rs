@@ -8,7 +8,11 @@ fn lines(name: &str) -> Vec<String> {
     let profile = test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps/TEST");
     let path: PathBuf =
         profile.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-    let output = Command::new(&path).output().unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    let output = Command::new(&path)
+        // Its own collector, whatever the machine exports to.
+        .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
+        .output()
+        .unwrap_or_else(|error| panic!("{path:?}: {error}"));
     assert!(output.status.success(), "{output:?}");
     String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
 }
@@ -57,6 +61,19 @@ fn repository() {
             "GET /orders/1  refused by an operator: 503 Service Unavailable, Retry-After: false",
             "GET /orders/1  after a reset: 200 OK, Retry-After: false",
             "GET /orders/1  after the shutdown: 503 Service Unavailable, Retry-After: false",
+        ]
+    );
+}
+
+#[test]
+fn traces() {
+    assert_eq!(
+        lines("traces"),
+        [
+            "balance: 100",
+            "bank balance: attempts=2 outcome=success",
+            "attempt below bank balance: attempt=1 outcome=failure error.type=failure",
+            "attempt below bank balance: attempt=2 http.request.resend_count=1 outcome=success",
         ]
     );
 }

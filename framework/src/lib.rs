@@ -55,6 +55,10 @@
 //!
 //! | you want to | look at |
 //! | --- | --- |
+//! | begin, in five minutes | [`guide::getting_started`] |
+//! | know which guard helps against what | [`guide::choosing`] |
+//! | look a setting up | [`guide::policy_reference`] |
+//! | come from tower, Resilience4j or Polly | [`guide::coming_from`] |
 //! | see what the macro takes | [`macro@resilient`] |
 //! | start, reload and stop, and give orders by hand | [`Seawall`], [`DependencyHandle`] |
 //! | put a trait that you have behind guards | [`guide::your_trait`] |
@@ -64,8 +68,10 @@
 //! | choose a rate limit | [`limit::guide`] |
 //! | limit requests that come in to your server | `layer` (features `tower`, `axum`) |
 //! | guard blocking calls | [`blocking`] |
-//! | watch it | [`telemetry`], [`Event`], [`Snapshot`] |
-//! | test with time under control | [`Time`], [`ManualTime`] |
+//! | give all calls of a request one deadline | [`deadline`] |
+//! | answer with the last good answer | [`last_good`] |
+//! | watch it: alerts, log lines, traces, a runbook | [`guide::operating`], [`telemetry`], [`Event`], [`Snapshot`] |
+//! | test your code, with time under control | [`guide::testing`], [`Time`], [`ManualTime`] |
 //!
 //! # Features
 //!

@@ -1,4 +1,8 @@
-//! Backpressure: a bounded line for work that cannot start yet, and what happens when it is full.
+//! Backpressure holds short bursts, and tells callers in time when there is more than can be served.
+//!
+//! The mailbox of a dependency is a bounded line of calls that wait for a permit. When it is full, `on_full` decides: the
+//! newcomer waits (`block`), is refused (`error`, `drop_newest`), or takes the place of whoever has waited longest (`drop_oldest`).
+//! [`Queue`] is the same line for work of your own.
 
 mod config;
 mod queue;

@@ -1,4 +1,7 @@
-//! Every setting of a dependency in one place: as a value, and as a file.
+//! A policy says how one dependency is guarded: how long to wait, how often to try, how many at once, when to give up.
+//!
+//! [`Policy`] is the checked value; [`PolicyFile`] reads many from TOML and reports every mistake at once, with its line.
+//! [Every key](crate::guide::policy_reference) with its default and range is in the guide.
 
 mod assemble;
 mod builder;

@@ -1,4 +1,8 @@
-//! Retry: how often, after how long, and at whose expense a failed attempt is made again.
+//! Retry bridges failures that pass by themselves: a connection that was reset, a server that restarts.
+//!
+//! A method is retried only if its author marked it `#[call(idempotent)]`. How often, after how long and at whose expense is the
+//! policy's: `max_attempts`, exponential backoff with jitter, and a budget that bounds what retries may add to the load. A retry that
+//! would have no fair share of its timeout left is not begun, and one that the server asked to come later does.
 
 mod backoff;
 mod budget;
