@@ -2,6 +2,8 @@
 //!
 //! A collector on loopback stands in for yours: set `OTEL_EXPORTER_OTLP_ENDPOINT` to send the spans there instead.
 
+#![allow(clippy::print_stdout, reason = "it is what the example shows")]
+
 use std::error::Error;
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};

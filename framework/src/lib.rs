@@ -58,6 +58,7 @@
 //! | begin, in five minutes | [`guide::getting_started`] |
 //! | know which guard helps against what | [`guide::choosing`] |
 //! | look a setting up | [`guide::policy_reference`] |
+//! | guard reqwest, tonic, a database, Redis | [`guide::recipes`] |
 //! | come from tower, Resilience4j or Polly | [`guide::coming_from`] |
 //! | see what the macro takes | [`macro@resilient`] |
 //! | start, reload and stop, and give orders by hand | [`Seawall`], [`DependencyHandle`] |
@@ -162,6 +163,9 @@ pub mod guide {
 
     #[doc = include_str!("guide/operating.md")]
     pub mod operating {}
+
+    #[doc = include_str!("guide/recipes.md")]
+    pub mod recipes {}
 
     #[doc = include_str!("guide/coming_from.md")]
     pub mod coming_from {}

@@ -17,6 +17,7 @@
 //! | --- | --- | --- |
 //! | `Result<T, std::io::Error>` | [`io`], [`io_error`] | |
 //! | answers of another Seawall client, underneath | [`nested`], [`fault_in`] | |
+//! | codes of PostgreSQL and Redis, from whatever client | [`sqlstate`], [`redis_code`] | |
 #![cfg_attr(
     feature = "http",
     doc = "| HTTP | [`status`], [`response`], [`response_retry_after`], [`retry_after_header`] | `http` |"
@@ -50,6 +51,7 @@
 //! assert_eq!(over_a_socket::<()>(&Err(io::ErrorKind::InvalidInput.into())), Class::Ignored);
 //! ```
 
+mod codes;
 #[cfg(any(feature = "tonic", feature = "tower"))]
 mod grpc;
 mod io;
@@ -66,6 +68,7 @@ mod tests;
 #[cfg(feature = "tonic")]
 mod tonic;
 
+pub use self::codes::{redis_code, sqlstate};
 #[cfg(feature = "tower")]
 pub(crate) use self::grpc::{PUSHBACK, UNKNOWN, grpc_code, pushback};
 pub use self::io::{io, io_error};

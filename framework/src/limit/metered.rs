@@ -31,9 +31,10 @@ pub struct LimitCounts {
     pub refused: u64,
 }
 
-/// Counts by policy. Of policies there are few, and all are named by the program.
+/// Counts by policy, for a limit of your own: its [`Metered`] hands this out. Of policies there are few, and all are named by the
+/// program: each name is kept for ever.
 #[derive(Debug)]
-pub(crate) struct Meter {
+pub struct Meter {
     policies: Swappable<Vec<Arc<Counted>>>,
     listing: Mutex<()>,
     told: OnceLock<Told>,
@@ -70,7 +71,7 @@ impl Default for Meter {
 
 impl Meter {
     /// Counts a decision by the policy of this name.
-    pub(crate) fn count(&self, policy: &str, is_allowed: bool, now: Moment) {
+    pub fn count(&self, policy: &str, is_allowed: bool, now: Moment) {
         let find = |all: &Vec<Arc<Counted>>| {
             let found = all.iter().find(|it| &*it.policy == policy);
             found.map(|it| it.count(is_allowed, now))
@@ -102,7 +103,9 @@ impl Meter {
         counted
     }
 
-    pub(crate) fn counts(&self) -> Vec<LimitCounts> {
+    /// What has been counted, by policy.
+    #[must_use]
+    pub fn counts(&self) -> Vec<LimitCounts> {
         self.policies.with(|all| {
             let counts = all.iter().map(|it| LimitCounts {
                 policy: Arc::clone(&it.policy),
@@ -114,7 +117,7 @@ impl Meter {
     }
 
     /// Has refusals told under this name; the first one counts.
-    pub(crate) fn tell(&self, name: Arc<str>, observer: Arc<dyn Observer>) {
+    pub fn tell(&self, name: Arc<str>, observer: Arc<dyn Observer>) {
         let _ = self.told.set(Told { name, observer });
     }
 }

@@ -31,9 +31,7 @@ pub use keyed::{KeyedBuilder, KeyedConfig, KeyedLimiter, MAX_KEYS, OverflowGroup
 pub use layered::{LayerRefusal, Layered, LayeredBuilder, LayeredDecision, MAX_LAYERS};
 pub use leaky_bucket::{LeakyBucket, Level};
 pub use limiter::RateLimiter;
-#[cfg(feature = "tower")]
-pub(crate) use metered::Meter;
-pub use metered::{LimitCounts, Metered};
+pub use metered::{LimitCounts, Meter, Metered};
 pub use pacer::{MAX_HORIZON, Pacer, PacerBuilder, PacerConfig, Reservation};
 pub use quota::{
     Config, MAX_REFILL_PER_SECOND, MAX_WINDOW, MIN_REFILL_PER_SECOND, MIN_WINDOW, Quota, Rate,

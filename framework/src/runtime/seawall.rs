@@ -344,27 +344,8 @@ impl Seawall {
     }
 
     /// Has a limit in front of a server in the metrics, and its refusals among the events, under this name: what it allowed and
-    /// refused, by policy, and the keys that it holds. Clones of a `RateLimitLayer` share all that. Another of the same name takes its
-    /// place.
-    ///
-    /// ```
-    /// # #[cfg(feature = "tower")] {
-    /// use seawall::Seawall;
-    /// use seawall::clock::Clock;
-    /// use seawall::layer::RateLimitLayer;
-    /// use seawall::limit::{Rate, RateLimiter, TokenBucket};
-    ///
-    /// # fn f(seawall: &Seawall) -> Result<(), Box<dyn std::error::Error>> {
-    /// let bucket = TokenBucket::new(&Rate::new(200, 100.0)?);
-    /// let limiter = RateLimiter::new(bucket, Clock::system().now());
-    /// let layer = RateLimitLayer::new(limiter);
-    /// seawall.watch_limit("edge", layer.clone());
-    /// // `axum::Router::new().layer(layer)`, say.
-    /// # drop(layer);
-    /// # Ok(())
-    /// # }
-    /// # }
-    /// ```
+    /// refused, by policy, and the keys that it holds. A `RateLimitLayer` is one, and its clones share all that: `seawall.watch_limit("edge",
+    /// layer.clone())`. Another of the same name takes its place.
     pub fn watch_limit(&self, name: impl Into<Arc<str>>, limit: impl Metered + 'static) {
         let name = name.into();
         limit.tell(Arc::clone(&name), Arc::clone(&self.0.observer));
