@@ -2,7 +2,7 @@
 //!
 //! A collector on loopback stands in for yours: set `OTEL_EXPORTER_OTLP_ENDPOINT` to send the spans there instead.
 
-#![allow(clippy::print_stdout, reason = "it is what the example shows")]
+#![expect(clippy::print_stdout, reason = "that is what it is for")]
 
 use std::error::Error;
 use std::io;
