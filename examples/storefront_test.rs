@@ -37,8 +37,14 @@ static RUNS: LazyLock<Runs> = LazyLock::new(|| {
         }
         tries += 1;
     };
-    Runs { guarded, control, bare: perform(&["--bare"]) }
+    let svg = picture();
+    Runs { guarded, control, bare: perform(&["--bare", "--svg", svg.to_str().expect("text")]) }
 });
+
+/// Where the run without Seawall is drawn.
+fn picture() -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("storefront-{}.svg", std::process::id()))
+}
 
 struct Runs {
     guarded: Run,
@@ -217,6 +223,17 @@ fn breaker_states_sum_to_one_and_payment_is_seen_open() {
         }
     }
     assert!(pages.iter().any(|page| state(page, "payment", "open") == 1.0), "never seen open");
+}
+
+#[test]
+fn the_run_can_be_drawn() {
+    assert!(RUNS.bare.json["run"]["bare"].as_bool() == Some(true));
+    let svg = std::fs::read_to_string(picture()).expect("it is drawn");
+    assert!(svg.starts_with("<svg") && svg.contains("Without Seawall"));
+    assert!(DEPENDENCIES.iter().all(|name| svg.contains(name)));
+    // A bar for each cell of each strip, at least nearly.
+    assert!(svg.matches("<rect").count() > 3 * 50);
+    std::fs::remove_file(picture()).expect("it was there");
 }
 
 #[test]

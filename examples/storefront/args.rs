@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::Parser;
 
 /// A shop in front of three services that fail in turn: what Seawall does about it, live.
@@ -33,6 +35,10 @@ pub(crate) struct Args {
     /// Same customers, same faults, no Seawall: plain HTTP clients
     #[arg(long)]
     pub(crate) bare: bool,
+
+    /// Draw the run here, as SVG
+    #[arg(long, value_name = "PATH")]
+    pub(crate) svg: Option<PathBuf>,
 
     /// End with a line of JSON; all that is for people goes to stderr
     #[arg(long)]

@@ -16,7 +16,7 @@
 //! | `stage.rs` | the run's clock |
 //! | `reading.rs` | what is measured |
 //! | `display.rs`, `story.rs`, `strip.rs`, `paint.rs` | the live display |
-//! | `report.rs`, `table.rs`, `verdict.rs` | the end of it |
+//! | `report.rs`, `table.rs`, `verdict.rs`, `picture.rs` | the end of it |
 
 mod args;
 mod bare;
@@ -25,6 +25,7 @@ mod display;
 mod faults;
 mod guarded;
 mod paint;
+mod picture;
 mod policy;
 mod reading;
 mod report;
@@ -77,6 +78,9 @@ fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    if let Some(path) = &args.svg {
+        seawall_examples::chart::prepare(path)?;
+    }
     let stage = Arc::new(Stage::new(Duration::from_secs(args.seconds)));
     let script = Script::new(!args.no_outage);
     // The services live on a thread and runtime of their own: the shop cannot slow them down.
@@ -90,6 +94,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
             let shop = Arc::new(shop);
             let run = Run { args, stage: &stage, script: &script, metrics: None };
             let finale = perform(run, &shop, read, &mut out).await?;
+            draw(run, &finale)?;
             report::finish(run, &finale, &mut out)
         } else {
             let guarded = guarded::open(&services, &stage, args).await?;
@@ -103,13 +108,21 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
             let (shop, read) = (Arc::new(guarded.shop), guarded.read);
             let run = Run { args, stage: &stage, script: &script, metrics: url };
             let finale = perform(run, &shop, read, &mut out).await?;
-            let written = report::finish(run, &finale, &mut out);
+            let written = draw(run, &finale).and_then(|()| report::finish(run, &finale, &mut out));
             guarded.seawall.shutdown(DRAIN).await;
             written
         }
     });
     services.stop();
     result
+}
+
+/// Draws the run, if that is wanted.
+fn draw(run: Run<'_>, finale: &Finale) -> Result<(), Box<dyn Error>> {
+    match &run.args.svg {
+        Some(path) => picture::draw(path, &finale.strips, run.script, run.args),
+        None => Ok(()),
+    }
 }
 
 /// What is played, and for whom.

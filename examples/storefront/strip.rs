@@ -51,6 +51,11 @@ impl Strip {
         }
     }
 
+    /// Each cell so far: the share of calls answered, and the breaker's state if there is one.
+    pub(crate) fn bars(&self) -> impl Iterator<Item = (f64, Option<&'static str>)> + '_ {
+        self.cells.iter().map(|cell| (cell.share(), cell.state))
+    }
+
     /// The strip, its height the share of calls answered, its colour the breaker's state.
     pub(crate) fn draw(&self, out: &Out) -> String {
         let mut text: String = self.cells.iter().map(|cell| cell.draw(out)).collect();
@@ -84,10 +89,15 @@ pub(crate) fn scale(seconds: u64) -> String {
 }
 
 impl Cell {
-    fn draw(&self, out: &Out) -> String {
+    /// The share of calls answered.
+    fn share(&self) -> f64 {
         // Callers who wait all the while, and none is answered: as bad as it gets.
         let stuck = self.counts.calls() == 0 && self.looks > 1 && self.waiting == self.looks;
-        let ratio = if stuck { 0.0 } else { self.counts.success_ratio() };
+        if stuck { 0.0 } else { self.counts.success_ratio() }
+    }
+
+    fn draw(&self, out: &Out) -> String {
+        let ratio = self.share();
         let height = ((ratio * HEIGHTS.len() as f64).ceil() as usize).clamp(1, HEIGHTS.len()) - 1;
         let hue = match self.state {
             Some("closed") => Hue::Good,
