@@ -117,12 +117,17 @@ impl Seawall {
     ///
     /// # Errors
     /// [`SpawnError`]: the name is taken or cannot be one, or Seawall is shutting down.
-    pub async fn spawn<P: Proxy>(&self, name: &str, service: P::Service) -> Result<P, SpawnError>
+    // The parameter is called by what the compiler says of it, where nobody has written it.
+    pub async fn spawn<YourTraitClient: Proxy>(
+        &self,
+        name: &str,
+        service: YourTraitClient::Service,
+    ) -> Result<YourTraitClient, SpawnError>
     where
-        P::Service: Sized,
-        P::Shared: From<P::Service>,
+        YourTraitClient::Service: Sized,
+        YourTraitClient::Shared: From<YourTraitClient::Service>,
     {
-        self.spawn_shared(name, P::Shared::from(service)).await
+        self.spawn_shared(name, YourTraitClient::Shared::from(service)).await
     }
 
     /// The same for a service that is shared already, or known by its trait only:
@@ -130,9 +135,13 @@ impl Seawall {
     ///
     /// # Errors
     /// As [`Seawall::spawn`].
-    pub async fn spawn_arc<P>(&self, name: &str, service: Arc<P::Service>) -> Result<P, SpawnError>
+    pub async fn spawn_arc<YourTraitClient>(
+        &self,
+        name: &str,
+        service: Arc<YourTraitClient::Service>,
+    ) -> Result<YourTraitClient, SpawnError>
     where
-        P: Proxy<Shared = Arc<<P as Proxy>::Service>>,
+        YourTraitClient: Proxy<Shared = Arc<<YourTraitClient as Proxy>::Service>>,
     {
         self.spawn_shared(name, service).await
     }
@@ -142,9 +151,13 @@ impl Seawall {
     ///
     /// # Errors
     /// As [`Seawall::spawn`].
-    pub async fn spawn_box<P>(&self, name: &str, service: Box<P::Service>) -> Result<P, SpawnError>
+    pub async fn spawn_box<YourTraitClient>(
+        &self,
+        name: &str,
+        service: Box<YourTraitClient::Service>,
+    ) -> Result<YourTraitClient, SpawnError>
     where
-        P: Proxy<Shared = Exclusive<<P as Proxy>::Service>>,
+        YourTraitClient: Proxy<Shared = Exclusive<<YourTraitClient as Proxy>::Service>>,
     {
         self.spawn_shared(name, Exclusive::new(service)).await
     }
