@@ -129,6 +129,35 @@ fn what_a_service_calls_inherits_the_deadline_of_the_call() {
 }
 
 #[test]
+fn budgets_in_which_nobody_could_answer_open_nothing_however_many_there_are() {
+    let mut steps = vec![Step::Later(1, Ok(7)); 30];
+    steps.extend(vec![Step::Hang; 100]);
+    let world = World::new(base().breaker(trips_after(3)).build().unwrap(), steps);
+    let spend = |budget: Duration| {
+        let mut call = Task::pending(deadline::scope(on(&world, budget), world.client.write("")));
+        world.time.advance(budget);
+        if let std::task::Poll::Ready(answer) = call.poll() {
+            exceeded(answer);
+        }
+    };
+    for _ in 0..30 {
+        let call = Task::pending(world.client.write(""));
+        world.time.advance(ms(50));
+        assert_eq!(call.ready(), Ok(7));
+    }
+    world.time.advance(secs(2));
+    for _ in 0..20 {
+        spend(ms(20));
+    }
+    assert_eq!(world.handle.state(), State::Closed, "it is known to need 50 ms");
+    for _ in 0..20 {
+        spend(Duration::from_micros(500));
+    }
+    assert_eq!(world.handle.state(), State::Closed);
+    assert_eq!(world.snapshot().attempts(seawall::Outcome::TimedOut), 40);
+}
+
+#[test]
 fn an_attempt_that_a_short_budget_ended_says_nothing_by_itself() {
     let world = World::new(base().breaker(trips_after(1)).build().unwrap(), [Step::Hang]);
     let call = Task::pending(deadline::scope(on(&world, ms(150)), world.client.write("")));

@@ -12,7 +12,7 @@ use crate::outcome::{Class, Outcome};
 use crate::time::TimeLimit;
 
 use super::call::{Call, NoAnswer, Rules};
-use super::lease::{Lease, WaitGuard};
+use super::lease::{Lease, TOO_SHORT, WaitGuard};
 use super::open_attempt::OpenAttempt;
 
 /// How far an attempt got without waiting. Without payloads: what is written is not moved.
@@ -350,9 +350,15 @@ impl<'a> Call<'a> {
         }
         // The deadline ended it. An attempt that began too late says nothing about the dependency.
         let observed = self.method.stats.high_latency(self.now);
-        let had_its_chance = had_its_chance(given, timeout, observed);
-        let recorded = if had_its_chance { Outcome::TimedOut } else { Outcome::Cancelled };
-        lease.end(Outcome::TimedOut, recorded, self.now);
+        let usual = self.method.stats.typical_latency(self.now).unwrap_or_default();
+        if had_its_chance(given, timeout, observed) {
+            lease.end(Outcome::TimedOut, Outcome::TimedOut, self.now);
+        } else if given >= usual.max(TOO_SHORT) {
+            // By itself it says nothing; many in a row do.
+            lease.end(Outcome::TimedOut, Outcome::Cancelled, self.now);
+        } else {
+            lease.end_unjudged(Outcome::TimedOut);
+        }
         self.no_answer = NoAnswer::DeadlineExceeded;
     }
 }

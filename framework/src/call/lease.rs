@@ -63,8 +63,8 @@ pub(super) struct Lease<'a> {
 const TOKEN: u64 = 1;
 const PERMIT: u64 = 2;
 const ADMITTED: u64 = 4;
-/// An attempt that is dropped sooner says nothing at all: no dependency could have answered.
-const TOO_SHORT_NANOS: u64 = 1_000_000;
+/// An attempt that ends sooner without an answer says nothing at all: no dependency could have given one.
+pub(super) const TOO_SHORT: Duration = Duration::from_millis(1);
 /// The user's code runs: a drop meanwhile is an unwind.
 const IN_USER_CODE: u64 = 8;
 
@@ -200,6 +200,13 @@ impl<'a> Lease<'a> {
         self.dependency.gate().take_back(self.admission, None);
     }
 
+    /// Ends it with nothing for the breaker to learn: there was no time for an answer.
+    pub(super) fn end_unjudged(&mut self, outcome: Outcome) {
+        self.held &= !(ADMITTED | IN_USER_CODE);
+        self.method.stats.attempt(outcome);
+        self.dependency.gate().take_back(self.admission, self.key);
+    }
+
     #[inline(never)]
     fn settle(
         &mut self,
@@ -270,10 +277,8 @@ impl<'a> Lease<'a> {
         if self.held & IN_USER_CODE != 0 {
             self.settle(Outcome::Panicked, Outcome::Panicked, None, now);
             self.dependency.signals().raise(Signal::Panicked);
-        } else if now.nanos_since(self.started) < TOO_SHORT_NANOS {
-            self.held &= !ADMITTED;
-            self.method.stats.attempt(Outcome::Cancelled);
-            self.dependency.gate().take_back(self.admission, self.key);
+        } else if now.since(self.started) < TOO_SHORT {
+            self.end_unjudged(Outcome::Cancelled);
         } else {
             // A dependency that hangs behind impatient callers must still trip the breaker.
             let recorded =
