@@ -77,3 +77,41 @@ fn traces() {
         ]
     );
 }
+
+/// What an example with a server of its own says, if one is installed; with the time to come back left out.
+fn with_a_server(name: &str, expected: &[&str]) {
+    let said = lines(name);
+    if said[0].starts_with("skipped: ") {
+        return;
+    }
+    let said: Vec<_> =
+        said.iter().map(|line| line.split(", retry after").next().unwrap_or(line)).collect();
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn postgres() {
+    with_a_server(
+        "postgres",
+        &[
+            "ten orders refused by the server, SQLSTATE 23505: the breaker is closed",
+            "the server is killed: 5 failures in a row, it opens at 5",
+            "refused: orders: rejected by the circuit breaker (open)",
+            "it is back: 1 order",
+        ],
+    );
+}
+
+#[test]
+fn redis() {
+    with_a_server(
+        "redis",
+        &[
+            "rate: Some(\"1.08\")",
+            "ten commands refused by the server, WRONGTYPE: the breaker is closed",
+            "the server is killed: 5 failures in a row, it opens at 5",
+            "refused: cache: rejected by the circuit breaker (open)",
+            "it is back: rate: None",
+        ],
+    );
+}

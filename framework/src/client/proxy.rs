@@ -11,6 +11,11 @@ use crate::deadline;
 use crate::dependency::{MethodSpec, MethodTable};
 
 /// A client that `#[resilient]` generated.
+#[diagnostic::on_unimplemented(
+    message = "nothing says which client `spawn` is to make: `{Self}` is none that `#[resilient]` made",
+    label = "the type on the left picks it: `let payments: PaymentsClient<_> = seawall.spawn(…).await?`",
+    note = "a trait `Payments` under `#[resilient]` has the client `PaymentsClient`"
+)]
 pub trait Proxy: Sized {
     /// The user's implementation, which does the real work. It may be a `dyn Trait`.
     type Service: ?Sized + 'static;

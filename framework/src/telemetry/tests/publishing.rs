@@ -84,7 +84,10 @@ const CLOSED: &str = "seawall_breaker_state dependency=payments state=closed";
 fn each_series_is_registered_once_however_often_it_is_published() {
     let notebook = Arc::new(Notebook::default());
     let mut publisher = Publisher::new(Arc::clone(&notebook));
-    assert_eq!(notebook.described.load(Ordering::Relaxed), names::ALL.len() as u64);
+    assert_eq!(
+        notebook.described.load(Ordering::Relaxed),
+        (names::ALL.len() + names::OF_LIMITS.len()) as u64
+    );
     let payments = Driven::new("payments");
     for round in 1..=10 {
         payments.call(0, MS, Ok(1));
@@ -160,6 +163,9 @@ fn the_global_recorder_is_the_one_that_is_installed() {
         Publisher::new(GlobalRecorder).forward_latency(true).publish([payments.dependency()]);
     });
     assert_eq!(notebook.counter(CHARGED), 1);
-    assert_eq!(notebook.described.load(Ordering::Relaxed), names::ALL.len() as u64);
+    assert_eq!(
+        notebook.described.load(Ordering::Relaxed),
+        (names::ALL.len() + names::OF_LIMITS.len()) as u64
+    );
     assert_eq!(notebook.samples.0.lock().unwrap().len(), 1);
 }
