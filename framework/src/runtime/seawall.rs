@@ -117,17 +117,12 @@ impl Seawall {
     ///
     /// # Errors
     /// [`SpawnError`]: the name is taken or cannot be one, or Seawall is shutting down.
-    // The parameter is called by what the compiler says of it, where nobody has written it.
-    pub async fn spawn<YourTraitClient: Proxy>(
-        &self,
-        name: &str,
-        service: YourTraitClient::Service,
-    ) -> Result<YourTraitClient, SpawnError>
+    pub async fn spawn<P: Proxy>(&self, name: &str, service: P::Service) -> Result<P, SpawnError>
     where
-        YourTraitClient::Service: Sized,
-        YourTraitClient::Shared: From<YourTraitClient::Service>,
+        P::Service: Sized,
+        P::Shared: From<P::Service>,
     {
-        self.spawn_shared(name, YourTraitClient::Shared::from(service)).await
+        self.spawn_shared(name, P::Shared::from(service)).await
     }
 
     /// The same for a service that is shared already, or known by its trait only:
@@ -135,13 +130,9 @@ impl Seawall {
     ///
     /// # Errors
     /// As [`Seawall::spawn`].
-    pub async fn spawn_arc<YourTraitClient>(
-        &self,
-        name: &str,
-        service: Arc<YourTraitClient::Service>,
-    ) -> Result<YourTraitClient, SpawnError>
+    pub async fn spawn_arc<P>(&self, name: &str, service: Arc<P::Service>) -> Result<P, SpawnError>
     where
-        YourTraitClient: Proxy<Shared = Arc<<YourTraitClient as Proxy>::Service>>,
+        P: Proxy<Shared = Arc<<P as Proxy>::Service>>,
     {
         self.spawn_shared(name, service).await
     }
@@ -151,13 +142,9 @@ impl Seawall {
     ///
     /// # Errors
     /// As [`Seawall::spawn`].
-    pub async fn spawn_box<YourTraitClient>(
-        &self,
-        name: &str,
-        service: Box<YourTraitClient::Service>,
-    ) -> Result<YourTraitClient, SpawnError>
+    pub async fn spawn_box<P>(&self, name: &str, service: Box<P::Service>) -> Result<P, SpawnError>
     where
-        YourTraitClient: Proxy<Shared = Exclusive<<YourTraitClient as Proxy>::Service>>,
+        P: Proxy<Shared = Exclusive<<P as Proxy>::Service>>,
     {
         self.spawn_shared(name, Exclusive::new(service)).await
     }
