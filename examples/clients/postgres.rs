@@ -126,7 +126,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 fn start(server: &mut Server, program: &Path, data: &str) -> Result<(), Box<dyn Error>> {
     let port = server.port().to_string();
     let sockets = server.folder().display().to_string();
-    // Whoever was killed has left its mark, of a process that there is no more.
+    // A server that was killed has left its lock file: the next one sees that its process is gone.
     let args = ["-D", data, "-p", &port, "-h", "127.0.0.1", "-k", &sockets, "-F"];
     Ok(server.start(program, &args)?)
 }

@@ -90,7 +90,7 @@ async fn collector() -> Result<(String, mpsc::UnboundedReceiver<Span>), Box<dyn 
         let Ok(request) = ExportTraceServiceRequest::decode(body) else { return };
         let scopes = request.resource_spans.into_iter().flat_map(|spans| spans.scope_spans);
         for span in scopes.flat_map(|spans| spans.spans) {
-            // Whoever reads them may have gone.
+            // The example may have ended.
             let _ = sender.send(span);
         }
     };

@@ -16,8 +16,11 @@ use super::window::{Mark, Noted, RunEnd};
 use super::word::{Probes, Tag, Word};
 
 impl CircuitBreaker {
-    /// Counts how an admitted attempt ended, and returns the move that this made, if any. An
-    /// [`Outcome`](crate::outcome::Outcome) alone is a attempt_end too: one that came in good time.
+    /// Counts how an admitted attempt ended, and returns the transition that this made, if any. An
+    /// [`Outcome`](crate::outcome::Outcome) alone will do, for an attempt that ended in good time.
+    ///
+    /// [`Outcome::Cancelled`](crate::outcome::Outcome::Cancelled) is an attempt that its caller abandoned: by itself it says
+    /// nothing, many in a row do (`unanswered`). An attempt that was not made at all is [withdrawn](Self::withdraw).
     #[inline]
     pub fn record(
         &self,
@@ -162,7 +165,7 @@ impl CircuitBreaker {
         self.trip(seen, suspicion, now)
     }
 
-    /// Counts an attempt that its caller abandoned while this many others were in flight.
+    /// Counts an attempt that its caller abandoned while so many were in flight, itself included.
     pub(crate) fn note_abandoned(
         &self,
         admission: Leave,
@@ -237,6 +240,7 @@ impl CircuitBreaker {
         };
         if half_open::are_abandoned(&config, moves.abandoned_probes) {
             let probes = moves.abandoned_probes;
+            self.note_failure(attempt_end.outcome);
             return self.open(&mut moves, Cause::ProbesAbandoned { probes }, now);
         }
         if class == Class::Failure {

@@ -1,4 +1,4 @@
-//! A span for each call, and one below it for each attempt, for whoever collects traces.
+//! A span for each call, and one below it for each attempt, for subscribers that collect traces.
 //!
 //! Only where `Builder::spans` has asked for them, and only if a subscriber wants them: then a call allocates for them.
 

@@ -1,6 +1,6 @@
 //! A deadline that calls inherit: for the work of one task, whichever clients it calls.
 //!
-//! Whoever answers a request within 150 ms has 150 ms for all that is called on the way. `tokio::time::timeout` around a call
+//! A handler that has 150 ms for its request has 150 ms for all that it calls. `tokio::time::timeout` around a call
 //! drops the call when they are over, before its fallback can answer, and tells nobody further down how much is left.
 //! [`scope`] does: within it no call of any client lasts longer, time for its fallback is kept out of it, a retry that cannot
 //! finish is not begun, and the outgoing layer (`seawall::outgoing`) tells the next server.

@@ -101,6 +101,7 @@ fn probes_tell_what_they_said() {
     let (breaker, now) = open();
     let opened = moved(&breaker, times(9, Outcome::Cancelled), now);
     assert_eq!(opened.cause, Cause::ProbesAbandoned { probes: 5 });
+    assert_eq!(opened.last_failure, Some(Outcome::Cancelled));
 }
 
 #[test]
