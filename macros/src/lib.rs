@@ -73,7 +73,8 @@ use proc_macro::TokenStream;
 ///   another client too. It implements `seawall::client::Proxy`, so that
 ///   `seawall.spawn::<PaymentsClient<_>>(name, service)` can make it.
 /// - **`PaymentsClient::spawn(&seawall, name, service)`**, the same thing the other way round, and
-///   **`client.service()`**, the service without the guards.
+///   **`client.service()`**, the service without the guards; **`client.within(duration)`**, the same client for calls that take
+///   no longer than that. A trait with methods of these names keeps its own, and its client has none of ours.
 ///
 /// One method of the client, shortened; `cargo expand` shows all of it:
 ///
