@@ -73,17 +73,55 @@ impl Refusals {
 
     #[cold]
     fn stripes(name: &DependencyName) -> Box<[Stripe]> {
-        let stripe = || Stripe {
-            // A copy of its own, not a clone: what threads must not share is its reference count.
-            name: Arc::from(&**name),
-            counts: std::array::from_fn(|_| AtomicU64::new(0)),
-        };
-        (0..stripe_count()).map(|_| stripe()).collect()
+        let stripe = |name| Stripe { name, counts: std::array::from_fn(|_| AtomicU64::new(0)) };
+        apart(name, stripe_count()).into_iter().map(stripe).collect()
     }
 
     /// How many there have been.
     pub(super) fn total(&self, by: RejectedBy) -> u64 {
         let stripes = self.stripes.get().into_iter().flatten();
         stripes.map(|stripe| stripe.counts[by.index()].load(Ordering::Relaxed)).sum()
+    }
+}
+
+/// So many copies of a name, not clones: what threads must not share is a reference count. Nor may two of those lie in one line
+/// of the cache, where the allocator likes to put them: that cost twice the time of a refusal on two threads.
+fn apart(name: &str, count: usize) -> Vec<DependencyName> {
+    let line = |name: &DependencyName| Arc::as_ptr(name).cast::<u8>().addr() / LINE;
+    let (mut names, mut too_near) = (Vec::<DependencyName>::with_capacity(count), Vec::new());
+    while names.len() < count {
+        let next = Arc::from(name);
+        let is_near = names.iter().any(|other| line(other).abs_diff(line(&next)) <= 1);
+        // Kept until the end, so that the next one lies elsewhere.
+        if is_near && too_near.len() < count * TRIES {
+            too_near.push(next);
+        } else {
+            names.push(next);
+        }
+    }
+    names
+}
+
+/// Two lines of the cache: the processor fetches them in pairs.
+const LINE: usize = 128;
+/// How often a name is allocated anew at most, for each that is wanted.
+const TRIES: usize = 64;
+
+#[cfg(all(test, not(seawall_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_of_a_name_lie_in_lines_of_their_own() {
+        for length in [0, 1, 8, 40, 300] {
+            let name = "x".repeat(length);
+            let names = apart(&name, 16);
+            assert_eq!(names.len(), 16);
+            assert!(names.iter().all(|copy| **copy == *name));
+            let mut lines: Vec<_> =
+                names.iter().map(|copy| Arc::as_ptr(copy).cast::<u8>().addr() / LINE).collect();
+            lines.sort_unstable();
+            assert!(lines.windows(2).all(|pair| pair[1] - pair[0] > 1), "{lines:?}");
+        }
     }
 }
