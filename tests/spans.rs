@@ -158,3 +158,15 @@ fn without_a_subscriber_that_wants_them_there_are_none() {
     let world = world([Step::Answer(Ok(1))]);
     assert_eq!(ready(world.client.write("")), Ok(1));
 }
+
+#[test]
+fn a_service_that_panics_leaves_its_span() {
+    let world = world([Step::PanicAt(0)]);
+    let spans = seen(|| {
+        let call = std::panic::AssertUnwindSafe(|| ready(world.client.write("")));
+        assert!(std::panic::catch_unwind(call).is_err());
+    });
+    let [attempt] = &spans.of("attempt")[..] else { panic!("one attempt") };
+    assert_eq!((attempt.entered, attempt.exited), (1, 1));
+    assert_eq!(attempt.fields["outcome"], "panicked");
+}

@@ -306,7 +306,7 @@ impl Drop for Call<'_> {
     #[inline]
     fn drop(&mut self) {
         if !self.over {
-            self.leave_deadline();
+            self.leave_attempt();
             let outcome =
                 if self.in_user_code { CallOutcome::Panicked } else { CallOutcome::Cancelled };
             let took = self.dependency.now().nanos_since(self.started);

@@ -75,12 +75,12 @@ impl Call<'_> {
         }
     }
 
-    /// Up to here.
+    /// Up to here. An unwind leaves it when the call is dropped.
     #[cold]
     #[inline(never)]
     pub(super) fn leave_attempt(&mut self) {
         self.leave_deadline();
-        if let Some(spans) = &self.spans {
+        if let Some(spans) = &mut self.spans {
             spans.leave();
         }
     }

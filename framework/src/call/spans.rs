@@ -26,6 +26,8 @@ pub(super) struct Spans {
     call: Span,
     attempt: Option<Span>,
     attempts: u32,
+    /// The thread is in the attempt's span: the service is polled, or unwinds.
+    is_entered: bool,
 }
 
 impl Spans {
@@ -48,7 +50,8 @@ impl Spans {
             error.r#type = Empty,
             otel.status_code = Empty,
         );
-        (!call.is_disabled()).then(|| Box::new(Self { call, attempt: None, attempts: 0 }))
+        (!call.is_disabled())
+            .then(|| Box::new(Self { call, attempt: None, attempts: 0, is_entered: false }))
     }
 
     /// The service is polled from here on: in its attempt's span, which begins now unless it has.
@@ -75,11 +78,12 @@ impl Spans {
             span
         });
         attempt.with_subscriber(|(id, subscriber)| subscriber.enter(id));
+        self.is_entered = true;
     }
 
     /// It is not polled any more, for now.
-    pub(super) fn leave(&self) {
-        if let Some(attempt) = &self.attempt {
+    pub(super) fn leave(&mut self) {
+        if let (true, Some(attempt)) = (std::mem::take(&mut self.is_entered), &self.attempt) {
             attempt.with_subscriber(|(id, subscriber)| subscriber.exit(id));
         }
     }
