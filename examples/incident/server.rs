@@ -2,8 +2,7 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,6 +12,8 @@ use seawall::Time;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+
+use crate::virtual_time::Chance;
 
 /// How it answers while it is well.
 const USUALLY: Duration = Duration::from_millis(5);
@@ -59,7 +60,7 @@ impl Server {
         let listener = runtime.block_on(TcpListener::bind(self.address))?;
         self.address = listener.local_addr()?;
         let illness = self.illness.subscribe();
-        let chance = Arc::new(AtomicU64::new(1));
+        let chance = Arc::new(Mutex::new(Chance(1)));
         let answer = move || answer(illness.clone(), Arc::clone(&chance));
         let app = Router::new().route("/", get(answer));
         runtime.spawn(async { axum::serve(listener, app).await });
@@ -99,7 +100,7 @@ impl Drop for Server {
     }
 }
 
-async fn answer(illness: watch::Receiver<Illness>, chance: Arc<AtomicU64>) -> StatusCode {
+async fn answer(illness: watch::Receiver<Illness>, chance: Arc<Mutex<Chance>>) -> StatusCode {
     let illness = *illness.borrow();
     match illness {
         Illness::Hangs => std::future::pending().await,
@@ -116,14 +117,7 @@ async fn answer(illness: watch::Receiver<Illness>, chance: Arc<AtomicU64>) -> St
     }
 }
 
-/// A coin: the same tosses every time (D. Knuth's MMIX generator).
-fn is_heads(chance: &AtomicU64) -> bool {
-    let next = |state: u64| {
-        state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407)
-    };
-    let toss = |state| Some(next(state));
-    // Always `Ok`: `toss` always answers.
-    let (Ok(before) | Err(before)) =
-        chance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, toss);
-    next(before) >> 63 == 1
+/// The same tosses every time.
+fn is_heads(chance: &Mutex<Chance>) -> bool {
+    chance.lock().unwrap_or_else(PoisonError::into_inner).unit() < 0.5
 }

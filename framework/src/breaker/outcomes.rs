@@ -39,7 +39,18 @@ impl CircuitBreaker {
         attempt_end: impl Into<AttemptEnd>,
         now: Moment,
     ) -> Option<Transition> {
-        let attempt_end = attempt_end.into();
+        self.note_among(admission, attempt_end.into(), 0, now)
+    }
+
+    /// The same while so many attempts were in flight, this one included: that many may still be answered.
+    #[inline]
+    pub(crate) fn note_among(
+        &self,
+        admission: Leave,
+        attempt_end: AttemptEnd,
+        in_flight: u32,
+        now: Moment,
+    ) -> Option<Transition> {
         let generation = admission.generation();
         if attempt_end.is_plain_success()
             && admission.is_counted()
@@ -54,7 +65,7 @@ impl CircuitBreaker {
                 noted => self.go_on(noted, admission, now),
             };
         }
-        self.record_any(admission, attempt_end, now)
+        self.record_any(admission, attempt_end, in_flight, now)
     }
 
     /// Counts a success in good time: what [`CircuitBreaker::record`] does, in less code, for one that has a lot of their
@@ -96,7 +107,7 @@ impl CircuitBreaker {
     #[inline(never)]
     fn go_on(&self, noted: Noted, admission: Leave, now: Moment) -> Option<Transition> {
         let Noted::AmongBad(sequence) = noted else {
-            return self.record_any(admission, Outcome::Success.into(), now);
+            return self.record_any(admission, Outcome::Success.into(), 0, now);
         };
         // Where it was noted, though they may have been replaced since.
         let window = &self.settings.at_first().window;
@@ -109,6 +120,7 @@ impl CircuitBreaker {
         &self,
         admission: Leave,
         attempt_end: AttemptEnd,
+        in_flight: u32,
         now: Moment,
     ) -> Option<Transition> {
         match admission.kind() {
@@ -127,7 +139,9 @@ impl CircuitBreaker {
         let failed = match attempt_end.outcome.class() {
             Class::Success => false,
             Class::Failure => true,
-            Class::Ignored => return self.record_neutral(word, attempt_end.outcome, 0, now),
+            Class::Ignored => {
+                return self.record_neutral(word, attempt_end.outcome, in_flight, now);
+            }
         };
         if failed {
             self.note_failure(attempt_end.outcome);
@@ -163,21 +177,6 @@ impl CircuitBreaker {
             settings.window.record_run(seen.generation(), ended, in_flight, now)
         })?;
         self.trip(seen, suspicion, now)
-    }
-
-    /// Counts an attempt that its caller abandoned while so many were in flight, itself included.
-    pub(crate) fn note_abandoned(
-        &self,
-        admission: Leave,
-        in_flight: u32,
-        now: Moment,
-    ) -> Option<Transition> {
-        let word = self.load();
-        let is_of_now = word.generation() == admission.generation() && word.tag().counts();
-        if admission.is_counted() && is_of_now {
-            return self.record_neutral(word, Outcome::Cancelled, in_flight, now);
-        }
-        self.note(admission, Outcome::Cancelled, now)
     }
 
     /// Takes an admission back: the attempt was not made after all, because another guard refused it, say. Nothing is

@@ -27,9 +27,11 @@ pub fn read_header(headers: &HeaderMap, plain: &HeaderName) -> Option<Duration> 
     grpc.or_else(|| headers.get(plain).and_then(|value| read(value, false)))
 }
 
-fn is_grpc(headers: &HeaderMap) -> bool {
-    let content = headers.get(http::header::CONTENT_TYPE);
-    content.is_some_and(|content| content.as_bytes().starts_with(b"application/grpc"))
+/// Whether it is a call of gRPC (and not of gRPC-Web, whose trailers are in the body).
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    let value = headers.get(http::header::CONTENT_TYPE).map(|value| value.as_bytes());
+    let rest = value.and_then(|value| value.strip_prefix(b"application/grpc"));
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
 }
 
 /// Writes the time that is left: `grpc-timeout` into calls of gRPC, whole milliseconds into `plain` of others. A field of

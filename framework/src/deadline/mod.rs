@@ -48,9 +48,9 @@ use crate::clock::Moment;
 use crate::time::Time;
 
 #[cfg(feature = "tower")]
-pub(crate) use header::write;
-#[cfg(feature = "tower")]
 pub use header::{GRPC_TIMEOUT, PLAIN_TIMEOUT, read_header, write_header};
+#[cfg(feature = "tower")]
+pub(crate) use header::{is_grpc, write};
 
 /// There has been a scope in this process. While there has not, calls do not look for one.
 static IS_USED: AtomicBool = AtomicBool::new(false);

@@ -1,7 +1,6 @@
 //! A dependency: its name, its policy, its gate, and what has come of it all.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -12,7 +11,7 @@ use tokio::sync::futures::Notified;
 use crate::clock::Moment;
 use crate::entropy::Entropy;
 use crate::error::{DependencyName, RejectedBy};
-use crate::event::{Event, Observer, Transition};
+use crate::event::{self, Event, Observer, Transition};
 use crate::policy::{Policy, nearest};
 use crate::retry::Budget;
 use crate::swappable::Swappable;
@@ -171,10 +170,7 @@ impl Dependency {
 
     /// Tells the observer. Its panics are its own.
     pub(crate) fn tell(&self, event: &Event) {
-        let told = catch_unwind(AssertUnwindSafe(|| self.observer.on_event(event)));
-        if told.is_err() {
-            tracing::error!(dependency = &*self.name, "an observer panicked");
-        }
+        event::tell(&*self.observer, event);
     }
 
     // Control: what the actor and the root do to it.

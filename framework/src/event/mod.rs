@@ -1,6 +1,7 @@
 //! What happened, as data for observers.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -368,6 +369,13 @@ impl Event {
             | Self::HistoryTrouble { dependency, .. }
             | Self::ActorUnattended { dependency, .. } => dependency,
         }
+    }
+}
+
+/// Tells an observer. Its panics are its own.
+pub(crate) fn tell(observer: &dyn Observer, event: &Event) {
+    if catch_unwind(AssertUnwindSafe(|| observer.on_event(event))).is_err() {
+        tracing::error!(dependency = &**event.dependency(), "an observer panicked");
     }
 }
 

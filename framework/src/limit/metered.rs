@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::clock::Moment;
-use crate::event::{Event, Observer, Sampler};
+use crate::event::{self, Event, Observer, Sampler};
 use crate::swappable::Swappable;
 use crate::sync::Mutex;
 
@@ -139,11 +139,7 @@ impl Told {
     fn tell(&self, policy: &str, unreported: u64, at: Moment) {
         let (limit, policy) = (Arc::clone(&self.name), policy.into());
         let event = Event::LimitRefused { at, limit, policy, unreported };
-        // A panic in an observer is its own.
-        let told = std::panic::AssertUnwindSafe(|| self.observer.on_event(&event));
-        if std::panic::catch_unwind(told).is_err() {
-            tracing::error!(limit = &*self.name, "an observer panicked");
-        }
+        event::tell(&*self.observer, &event);
     }
 }
 

@@ -1,7 +1,8 @@
 //! What of a request says which method it is for.
 
-use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
+
+use crate::deadline;
 
 /// A request that is about to be sent, without its body.
 #[derive(Clone, Copy, Debug)]
@@ -18,14 +19,14 @@ impl RequestHead<'_> {
     /// Whether it is a call of gRPC (and not of gRPC-Web, whose trailers are in the body).
     #[must_use]
     pub fn is_grpc(&self) -> bool {
-        let value = self.headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
-        let rest = value.and_then(|value| value.strip_prefix(b"application/grpc"));
-        rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
+        deadline::is_grpc(self.headers)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header::CONTENT_TYPE;
+
     use super::*;
 
     #[test]

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use crate::breaker::{CircuitBreaker, Leave, NotAdmitted};
 use crate::clock::Moment;
 use crate::event::{State, Transition};
-use crate::outcome::{AttemptEnd, Outcome};
+use crate::outcome::AttemptEnd;
 use crate::sync::{Arc, Ordering};
 
 use super::order::Entry;
@@ -111,12 +111,7 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         (attempt_end, in_flight): (AttemptEnd, u32),
         now: Moment,
     ) -> Option<Transition> {
-        let breaker = self.breaker(held);
-        let transition = if attempt_end.outcome == Outcome::Cancelled {
-            breaker.note_abandoned(admission, in_flight, now)?
-        } else {
-            breaker.note(admission, attempt_end, now)?
-        };
+        let transition = self.breaker(held).note_among(admission, attempt_end, in_flight, now)?;
         Some(match &held.0 {
             Some(entry) => self.settle(entry, transition),
             None => transition,

@@ -21,7 +21,7 @@ use crate::entropy::Entropy;
 use crate::error::RejectedBy;
 use crate::event::{State, Transition};
 use crate::limit::{self, AnyAlgorithm, RateLimiter};
-use crate::outcome::{AttemptEnd, Outcome};
+use crate::outcome::AttemptEnd;
 use crate::policy::Policy;
 use crate::swappable::Swappable;
 use crate::sync::{AtomicU64, CachePadded, Ordering};
@@ -291,12 +291,7 @@ impl Gate {
         attempt_end: impl Into<AttemptEnd>,
         now: Moment,
     ) -> Option<Transition> {
-        let attempt_end = attempt_end.into();
-        let moved = if attempt_end.outcome == Outcome::Cancelled {
-            self.breaker.note_abandoned(admission, self.in_flight(), now)
-        } else {
-            self.breaker.note(admission, attempt_end, now)
-        };
+        let moved = self.breaker.note_among(admission, attempt_end.into(), self.in_flight(), now);
         if let Some(transition) = moved {
             self.settle(transition);
         }
