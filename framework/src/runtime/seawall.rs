@@ -327,7 +327,8 @@ impl Seawall {
     /// The metrics of every dependency as Prometheus text (`text/plain; version=0.0.4`), for a `/metrics` route that the
     /// application has already. It needs no [`Builder::prometheus`].
     ///
-    /// Blocks for about 0.3 ms a dependency: with hundreds of them, call it on a thread for blocking work.
+    /// Blocks for about 0.03 ms a dependency of five methods, and makes 3 to 17 KB of text of it: with hundreds of them, call it
+    /// on a thread for blocking work, behind a layer that compresses.
     ///
     /// ```
     /// use seawall::Seawall;

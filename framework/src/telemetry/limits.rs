@@ -13,6 +13,9 @@ use super::series::{Count, Registrar};
 /// A limit that is watched, under its name.
 pub type WatchedLimit = (Arc<str>, Arc<dyn Metered>);
 
+/// The values of the label [`names::DECISION`].
+pub(super) const DECISIONS: [&str; 2] = ["allowed", "refused"];
+
 /// Those of all limits, by name.
 #[derive(Default)]
 pub(super) struct LimitSeries {
@@ -22,14 +25,9 @@ pub(super) struct LimitSeries {
 
 impl LimitSeries {
     /// Brings them up to date.
-    pub(super) fn update(
-        &mut self,
-        recorder: &dyn Recorder,
-        label: fn(&str) -> SharedString,
-        limits: &[WatchedLimit],
-    ) {
+    pub(super) fn update(&mut self, recorder: &dyn Recorder, limits: &[WatchedLimit]) {
         for (name, limit) in limits {
-            let registrar = || Registrar::of(recorder, names::LIMIT, label(name));
+            let registrar = || Registrar::of(recorder, names::LIMIT, name);
             if let Some(keys) = limit.key_count() {
                 let gauge = self
                     .keys
@@ -40,9 +38,10 @@ impl LimitSeries {
             for counts in limit.counts() {
                 let of = (Arc::clone(name), Arc::clone(&counts.policy));
                 let [allowed, refused] = self.requests.entry(of).or_insert_with(|| {
-                    let registrar = registrar().with(names::POLICY, label(&counts.policy));
-                    ["allowed", "refused"].map(|decision| {
-                        let registrar = registrar.with_static(names::DECISION, decision);
+                    let policy = SharedString::from_shared(Arc::clone(&counts.policy));
+                    let registrar = registrar().with(names::POLICY, policy);
+                    DECISIONS.map(|decision| {
+                        let registrar = registrar.clone().with_static(names::DECISION, decision);
                         registrar.count(&names::LIMIT_REQUESTS)
                     })
                 });

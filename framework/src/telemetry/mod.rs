@@ -1,15 +1,16 @@
 //! What happened, in the words of metrics and traces.
 //!
 //! Calls pay for none of this: they add to counters of their dependency's own, and a reader that wants to know
-//! reads those. [`Publisher`] brings them into any recorder of the `metrics` facade; `Exporter` has a
-//! recorder of its own and makes Prometheus text of it; `Server` serves that text over HTTP;
+//! reads those. [`Publisher`] brings them into any recorder of the `metrics` facade; `Exporter` makes
+//! Prometheus text of them; `Server` serves that text over HTTP;
 //! [`Tracing`] logs what is rare enough to be told of at once; an [`EventStream`] hands it to its subscribers.
 //!
 //! [`names`] is the contract: every series, its kind, unit, labels and meaning. Labels hold what the
 //! configuration and the code name (dependencies, methods, states), never what comes in with a call.
 
+mod families;
 #[cfg(feature = "prometheus")]
-mod histogram_text;
+mod gzip;
 mod limits;
 pub mod names;
 #[cfg(feature = "prometheus")]
@@ -20,6 +21,8 @@ mod series;
 mod server;
 mod spans;
 mod stream;
+#[cfg(feature = "prometheus")]
+mod text;
 
 pub use limits::WatchedLimit;
 #[cfg(feature = "prometheus")]

@@ -9,12 +9,12 @@ use metrics::{
     Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit, with_recorder,
 };
 
-use crate::dependency::{Dependency, Snapshot};
+use crate::dependency::Dependency;
 use crate::error::DependencyName;
 
 use super::limits::{LimitSeries, WatchedLimit};
 use super::names;
-use super::series::{Registrar, Series};
+use super::series::Series;
 
 /// Dependencies by name, each name once.
 pub(super) type Living = BTreeMap<DependencyName, Arc<Dependency>>;
@@ -48,13 +48,8 @@ pub(super) fn by_name<D: Borrow<Arc<Dependency>>>(
 pub struct Publisher<R> {
     recorder: R,
     latency: bool,
-    label: fn(&str) -> SharedString,
     known: HashMap<DependencyName, Series>,
     limits: LimitSeries,
-}
-
-fn verbatim(value: &str) -> SharedString {
-    SharedString::from_shared(Arc::from(value))
 }
 
 impl<R: Recorder> Publisher<R> {
@@ -63,13 +58,7 @@ impl<R: Recorder> Publisher<R> {
     #[must_use]
     pub fn new(recorder: R) -> Self {
         names::describe(&recorder);
-        Self {
-            recorder,
-            latency: false,
-            label: verbatim,
-            known: HashMap::new(),
-            limits: LimitSeries::default(),
-        }
+        Self { recorder, latency: false, known: HashMap::new(), limits: LimitSeries::default() }
     }
 
     /// Whether calls' latency goes into the recorder's own histogram `seawall_call_duration_seconds`.
@@ -90,13 +79,6 @@ impl<R: Recorder> Publisher<R> {
         self
     }
 
-    /// How label values are written into the recorder; by default as they are.
-    #[cfg(feature = "prometheus")]
-    pub(super) fn labels_as(mut self, label: fn(&str) -> SharedString) -> Self {
-        self.label = label;
-        self
-    }
-
     /// Brings every one of these dependencies up to date, and retires those that are not among them.
     /// Of two with one name the first counts.
     ///
@@ -106,19 +88,7 @@ impl<R: Recorder> Publisher<R> {
         &mut self,
         dependencies: impl IntoIterator<Item = D>,
     ) {
-        self.publish_each(&by_name(dependencies), |_| ());
-    }
-
-    /// Brings the counts of these limits up to date. One that is not among them any more keeps its series.
-    pub fn publish_limits(&mut self, limits: &[WatchedLimit]) {
-        self.limits.update(&self.recorder, self.label, limits);
-    }
-
-    /// As [`Publisher::publish`], showing each snapshot on the way.
-    ///
-    /// Snapshots are taken here, one after the other, by the thread that has this publisher to itself: that is
-    /// what keeps an older one from being published after a newer.
-    pub(super) fn publish_each(&mut self, living: &Living, mut each: impl FnMut(&Snapshot)) {
+        let living = by_name(dependencies);
         self.known.retain(|name, series| {
             let listed = living.get(name).is_some_and(|dependency| series.is_of(dependency));
             if !listed {
@@ -127,35 +97,22 @@ impl<R: Recorder> Publisher<R> {
             // One that still exists may be listed again, and must not be counted again from zero.
             listed || (series.is_alive() && !living.contains_key(name))
         });
-        for dependency in living.values() {
-            let snapshot = dependency.snapshot();
-            self.update(dependency, &snapshot);
-            each(&snapshot);
+        // Snapshots are taken here, one after the other, by the thread that has this publisher to itself: that is
+        // what keeps an older one from being published after a newer.
+        for (name, dependency) in &living {
+            let series = match self.known.get_mut(name) {
+                Some(series) => series,
+                None => {
+                    self.known.entry(Arc::clone(name)).or_insert_with(|| Series::new(dependency))
+                }
+            };
+            series.update(&self.recorder, &dependency.snapshot(), self.latency);
         }
     }
 
-    fn update(&mut self, dependency: &Arc<Dependency>, snapshot: &Snapshot) {
-        let name = dependency.name();
-        let registrar = || Registrar::new(&self.recorder, (self.label)(name));
-        let series = match self.known.get_mut(name) {
-            Some(series) => series,
-            None => self
-                .known
-                .entry(Arc::clone(name))
-                .or_insert_with(|| Series::register(&registrar(), dependency)),
-        };
-        if series.lacks(snapshot) {
-            series.add(&registrar(), snapshot, self.label, self.latency);
-        }
-        series.update(snapshot);
-    }
-
-    /// Whether a dependency that it knows is not among these.
-    #[cfg(feature = "prometheus")]
-    pub(super) fn has_lost_any(&self, living: &Living) -> bool {
-        self.known.iter().any(|(name, series)| {
-            !living.get(name).is_some_and(|dependency| series.is_of(dependency))
-        })
+    /// Brings the counts of these limits up to date. One that is not among them any more keeps its series.
+    pub fn publish_limits(&mut self, limits: &[WatchedLimit]) {
+        self.limits.update(&self.recorder, limits);
     }
 
     /// The recorder.

@@ -4,11 +4,9 @@ use std::sync::{Arc, Weak};
 
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, SharedString};
 
-use crate::dependency::{BUCKETS, Dependency, Latency, MethodSnapshot, Snapshot};
-use crate::error::RejectedBy;
-use crate::event::{Cause, State};
-use crate::outcome::{CallOutcome, Outcome};
+use crate::dependency::{BUCKETS, Dependency, Latency, Snapshot};
 
+use super::families::{FAMILIES, Family, Labels, Read, Value};
 use super::names::{self, Metric};
 
 static METADATA: Metadata<'static> = Metadata::new("seawall", Level::INFO, Some(module_path!()));
@@ -17,45 +15,51 @@ static METADATA: Metadata<'static> = Metadata::new("seawall", Level::INFO, Some(
 const BEYOND_LAST_BOUND_S: f64 = 150.0;
 
 /// Registers series that share some labels.
+#[derive(Clone)]
 pub(super) struct Registrar<'a> {
     recorder: &'a dyn Recorder,
     labels: Vec<Label>,
 }
 
 impl<'a> Registrar<'a> {
-    pub(super) fn new(recorder: &'a dyn Recorder, dependency: SharedString) -> Self {
-        Self::of(recorder, names::DEPENDENCY, dependency)
+    /// For series that have this label.
+    pub(super) fn of(recorder: &'a dyn Recorder, label: &'static str, value: &str) -> Self {
+        Self { recorder, labels: Vec::new() }.with(label, SharedString::from(value.to_owned()))
     }
 
-    /// For series of something else.
-    pub(super) fn of(recorder: &'a dyn Recorder, label: &'static str, name: SharedString) -> Self {
-        Self { recorder, labels: vec![Label::new(label, name)] }
+    pub(super) fn with(mut self, label: &'static str, value: SharedString) -> Self {
+        self.labels.push(Label::new(label, value));
+        self
     }
 
-    pub(super) fn with(&self, label: &'static str, value: SharedString) -> Self {
-        let mut labels = self.labels.clone();
-        labels.push(Label::new(label, value));
-        Self { recorder: self.recorder, labels }
-    }
-
-    pub(super) fn with_static(&self, label: &'static str, value: &'static str) -> Self {
+    pub(super) fn with_static(self, label: &'static str, value: &'static str) -> Self {
         self.with(label, SharedString::const_str(value))
     }
 
-    fn key(&self, metric: &Metric) -> Key {
-        Key::from_parts(metric.name, self.labels.clone())
+    fn with_all(self, labels: &Labels) -> Self {
+        labels.iter().fold(self, |registrar, (label, value)| registrar.with_static(label, value))
     }
 
-    pub(super) fn count(&self, metric: &Metric) -> Count {
-        let handle = self.recorder.register_counter(&self.key(metric), &METADATA);
-        let count = Count { handle, seen: 0 };
+    fn key(self, metric: &Metric) -> (&'a dyn Recorder, Key) {
+        (self.recorder, Key::from_parts(metric.name, self.labels))
+    }
+
+    pub(super) fn count(self, metric: &Metric) -> Count {
+        let (recorder, key) = self.key(metric);
+        let count = Count { handle: recorder.register_counter(&key, &METADATA), seen: 0 };
         // It shows from the start: a rate over a series that begins with its first event misses that event.
         count.handle.increment(0);
         count
     }
 
-    pub(super) fn gauge(&self, metric: &Metric) -> Gauge {
-        self.recorder.register_gauge(&self.key(metric), &METADATA)
+    pub(super) fn gauge(self, metric: &Metric) -> Gauge {
+        let (recorder, key) = self.key(metric);
+        recorder.register_gauge(&key, &METADATA)
+    }
+
+    fn histogram(self, metric: &Metric) -> Histogram {
+        let (recorder, key) = self.key(metric);
+        recorder.register_histogram(&key, &METADATA)
     }
 }
 
@@ -78,74 +82,55 @@ impl Count {
     }
 }
 
+/// One series of a family.
+struct Handle {
+    method: Option<&'static str>,
+    labels: Box<Labels>,
+    to: Measure,
+}
+
+enum Measure {
+    Count(Count),
+    Gauge(Gauge),
+}
+
+impl Handle {
+    fn is_for(&self, method: Option<&'static str>, labels: &Labels) -> bool {
+        self.method == method && *self.labels == *labels
+    }
+
+    fn set(&mut self, value: Value) {
+        match (&mut self.to, value) {
+            (Measure::Count(count), Value::Total(total)) => count.raise_to(total),
+            (Measure::Gauge(gauge), Value::Level(level)) => gauge.set(level),
+            // A family's values are of one kind.
+            (Measure::Count(_), Value::Level(_)) | (Measure::Gauge(_), Value::Total(_)) => {}
+        }
+    }
+
+    /// A recorder cannot forget a series, and what this one stood for is gone.
+    fn clear(&self, to: f64) {
+        if let Measure::Gauge(gauge) = &self.to {
+            gauge.set(to);
+        }
+    }
+}
+
 /// The series of one dependency, this life of it.
 pub(super) struct Series {
     /// Keeps the address from being used again, so that it can stand for the dependency.
     of: Weak<Dependency>,
-    rejections: [Count; RejectedBy::ALL.len()],
-    transitions: [Count; names::LEGAL_MOVES.len()],
-    openings: [Count; Cause::OPENING.len()],
-    retries: Count,
-    stale_results: Count,
-    refusals_withheld: Count,
-    keys: Gauge,
-    keys_open: Gauge,
-    keys_evicted: Count,
-    keys_overflowed: Count,
-    dropped: Count,
-    blocked: Count,
-    restarts: Count,
-    state: [Gauge; State::ALL.len()],
-    active: Gauge,
-    limit: Gauge,
-    depth: Gauge,
-    fill_ratio: Gauge,
-    unattended: Gauge,
-    adaptive: Option<Adaptive>,
-    /// Of a breaker that has a slow start.
-    ramp: Option<Gauge>,
-    /// In the order of their names, as in a snapshot.
-    methods: Vec<Method>,
+    families: [Vec<Handle>; FAMILIES.len()],
+    /// By method, where latency is forwarded.
+    latency: Vec<(&'static str, Box<Forwarded>)>,
 }
 
 impl Series {
-    pub(super) fn register(registrar: &Registrar<'_>, of: &Arc<Dependency>) -> Self {
-        let count = |metric| registrar.count(metric);
-        let gauge = |metric| registrar.gauge(metric);
+    pub(super) fn new(of: &Arc<Dependency>) -> Self {
         Self {
             of: Arc::downgrade(of),
-            rejections: RejectedBy::EVERY
-                .map(|by| registrar.with_static(names::BY, by.as_str()).count(&names::REJECTIONS)),
-            transitions: names::LEGAL_MOVES.map(|(from, to)| {
-                let from = registrar.with_static(names::FROM, from.as_str());
-                from.with_static(names::TO, to.as_str()).count(&names::BREAKER_TRANSITIONS)
-            }),
-            openings: std::array::from_fn(|at| {
-                // In bounds: one for each.
-                let cause = Cause::OPENING[at];
-                registrar.with_static(names::CAUSE, cause).count(&names::BREAKER_OPENINGS)
-            }),
-            retries: count(&names::RETRIES),
-            stale_results: count(&names::STALE_RESULTS),
-            refusals_withheld: count(&names::REFUSALS_WITHHELD),
-            keys: gauge(&names::BREAKER_KEYS),
-            keys_open: gauge(&names::BREAKER_KEYS_OPEN),
-            keys_evicted: count(&names::BREAKER_KEYS_EVICTED),
-            keys_overflowed: count(&names::BREAKER_KEYS_OVERFLOWED),
-            dropped: count(&names::MAILBOX_DROPPED),
-            blocked: count(&names::MAILBOX_BLOCKED),
-            restarts: count(&names::ACTOR_RESTARTS),
-            state: State::EVERY.map(|state| {
-                registrar.with_static(names::STATE, state.as_str()).gauge(&names::BREAKER_STATE)
-            }),
-            active: gauge(&names::BULKHEAD_ACTIVE),
-            limit: gauge(&names::BULKHEAD_LIMIT),
-            depth: gauge(&names::MAILBOX_DEPTH),
-            fill_ratio: gauge(&names::MAILBOX_FILL_RATIO),
-            unattended: gauge(&names::ACTOR_UNATTENDED),
-            adaptive: None,
-            ramp: None,
-            methods: Vec::new(),
+            families: std::array::from_fn(|_| Vec::new()),
+            latency: Vec::new(),
         }
     }
 
@@ -159,141 +144,76 @@ impl Series {
         self.of.strong_count() > 0
     }
 
-    /// Whether anything has come since the series were last brought up to date: a method, a threshold or a slow start.
-    pub(super) fn lacks(&self, snapshot: &Snapshot) -> bool {
-        self.methods.len() < snapshot.methods.len()
-            || (self.adaptive.is_none() && snapshot.adaptive.is_some())
-            || (self.ramp.is_none() && snapshot.ramp.is_some())
+    /// Brings everything up to date, and registers what has come: a method, a threshold, a key.
+    pub(super) fn update(&mut self, recorder: &dyn Recorder, snapshot: &Snapshot, latency: bool) {
+        let registrar = || Registrar::of(recorder, names::DEPENDENCY, &snapshot.dependency);
+        for (family, handles) in FAMILIES.iter().zip(&mut self.families) {
+            update_family(family, handles, snapshot, registrar);
+        }
+        if !latency {
+            return;
+        }
+        for method in &snapshot.methods {
+            let at = match self.latency.binary_search_by_key(&method.name, |(name, _)| name) {
+                Ok(at) => at,
+                Err(at) => {
+                    let registrar = registrar().with_static(names::METHOD, method.name);
+                    let handle = registrar.histogram(&names::CALL_DURATION);
+                    let forwarded = Box::new(Forwarded { handle, seen: [0; BUCKETS] });
+                    self.latency.insert(at, (method.name, forwarded));
+                    at
+                }
+            };
+            // In bounds: found, or just put there.
+            self.latency[at].1.update(&method.latency);
+        }
     }
 
-    /// Registers what has come. A dependency never loses a method.
-    pub(super) fn add(
-        &mut self,
-        registrar: &Registrar<'_>,
-        snapshot: &Snapshot,
-        label: fn(&str) -> SharedString,
-        latency: bool,
-    ) {
-        if snapshot.adaptive.is_some() && self.adaptive.is_none() {
-            self.adaptive = Some(Adaptive {
-                threshold: registrar.gauge(&names::BREAKER_THRESHOLD),
-                baseline: registrar.gauge(&names::BREAKER_BASELINE),
-            });
+    /// Nothing is there any more.
+    pub(super) fn clear_gauges(&self) {
+        self.families.iter().flatten().for_each(|handle| handle.clear(0.0));
+    }
+}
+
+/// Handles are in the order in which their series are told of, so a series is nearly always at the next place.
+fn update_family<'a>(
+    family: &Family,
+    handles: &mut Vec<Handle>,
+    snapshot: &Snapshot,
+    registrar: impl Fn() -> Registrar<'a>,
+) {
+    let metric = family.metric;
+    // Without a slow start all calls are let through.
+    let gone = if metric.name == names::BREAKER_RAMP.name { 1.0 } else { 0.0 };
+    let mut at = 0;
+    let mut tell = |method: Option<&'static str>, labels: &Labels, value: Value| {
+        if let Some(skip) = handles[at..].iter().position(|handle| handle.is_for(method, labels)) {
+            handles[at..at + skip].iter().for_each(|handle| handle.clear(gone));
+            at += skip;
+        } else {
+            let registrar = method
+                .into_iter()
+                .fold(registrar(), |it, name| it.with_static(names::METHOD, name));
+            let registrar = registrar.with_all(labels);
+            let to = match value {
+                Value::Total(_) => Measure::Count(registrar.count(metric)),
+                Value::Level(_) => Measure::Gauge(registrar.gauge(metric)),
+            };
+            handles.insert(at, Handle { method, labels: labels.into(), to });
         }
-        if snapshot.ramp.is_some() && self.ramp.is_none() {
-            self.ramp = Some(registrar.gauge(&names::BREAKER_RAMP));
-        }
-        for (at, method) in snapshot.methods.iter().enumerate() {
-            if self.methods.get(at).is_none_or(|known| known.name != method.name) {
-                let registrar = registrar.with(names::METHOD, label(method.name));
-                self.methods.insert(at, Method::register(&registrar, method.name, latency));
+        handles[at].set(value);
+        at += 1;
+    };
+    match family.read {
+        Read::Dependency(read) => read(snapshot, &mut |labels, value| tell(None, labels, value)),
+        Read::Method(read) => {
+            for method in &snapshot.methods {
+                read(method, &mut |labels, value| tell(Some(method.name), labels, value));
             }
         }
+        Read::Latency => {}
     }
-
-    /// Brings everything up to date.
-    pub(super) fn update(&mut self, snapshot: &Snapshot) {
-        let breaker = &snapshot.breaker;
-        for (by, count) in RejectedBy::ALL.iter().zip(&mut self.rejections) {
-            count.raise_to(snapshot.rejections(*by));
-        }
-        for ((from, to), count) in names::LEGAL_MOVES.iter().zip(&mut self.transitions) {
-            count.raise_to(breaker.transition_counts[from.index()][to.index()]);
-        }
-        for (total, count) in breaker.openings.iter().zip(&mut self.openings) {
-            count.raise_to(*total);
-        }
-        self.retries.raise_to(snapshot.retries);
-        self.stale_results.raise_to(breaker.stale_results);
-        self.refusals_withheld.raise_to(breaker.refusals_withheld);
-        let keys = snapshot.keys.as_ref();
-        self.keys.set(keys.map_or(0.0, |keys| keys.keys as f64));
-        self.keys_open.set(keys.map_or(0.0, |keys| keys.open as f64));
-        self.keys_evicted.raise_to(keys.map_or(0, |keys| keys.evicted));
-        self.keys_overflowed.raise_to(keys.map_or(0, |keys| keys.overflowed));
-        self.dropped.raise_to(snapshot.mailbox.dropped);
-        self.blocked.raise_to(snapshot.mailbox.blocked);
-        self.restarts.raise_to(snapshot.restarts);
-        for (state, gauge) in State::ALL.iter().zip(&self.state) {
-            gauge.set(f64::from(u8::from(*state == snapshot.state())));
-        }
-        self.active.set(snapshot.active);
-        self.limit.set(snapshot.limit);
-        self.depth.set(snapshot.mailbox.waiting);
-        self.fill_ratio.set(snapshot.fill_ratio);
-        self.unattended.set(f64::from(u8::from(snapshot.unattended)));
-        if let Some(adaptive) = &self.adaptive {
-            adaptive.update(snapshot);
-        }
-        if let Some(ramp) = &self.ramp {
-            // Without a slow start, as it may be after a reload, all calls are let through.
-            ramp.set(snapshot.ramp.unwrap_or(1.0));
-        }
-        for (series, method) in self.methods.iter_mut().zip(&snapshot.methods) {
-            series.update(method);
-        }
-    }
-
-    /// For a recorder that cannot forget a series: nothing is there any more.
-    pub(super) fn clear_gauges(&self) {
-        let bulkhead = [&self.active, &self.limit, &self.depth, &self.fill_ratio];
-        let others = bulkhead.into_iter().chain([&self.unattended, &self.keys, &self.keys_open]);
-        let adaptive = self.adaptive.iter().flat_map(|it| [&it.threshold, &it.baseline]);
-        for gauge in self.state.iter().chain(others).chain(adaptive).chain(&self.ramp) {
-            gauge.set(0.0);
-        }
-    }
-}
-
-/// What only an adaptive breaker has.
-struct Adaptive {
-    threshold: Gauge,
-    baseline: Gauge,
-}
-
-impl Adaptive {
-    /// Zero, both of them, once it is no longer adaptive: a recorder cannot forget a series.
-    fn update(&self, snapshot: &Snapshot) {
-        let reading = snapshot.adaptive.map(|reading| (reading.threshold, reading.baseline));
-        let (threshold, baseline) = reading.unwrap_or_default();
-        self.threshold.set(threshold);
-        self.baseline.set(baseline);
-    }
-}
-
-struct Method {
-    name: &'static str,
-    calls: [Count; CallOutcome::ALL.len()],
-    attempts: [Count; Outcome::ALL.len()],
-    latency: Option<Box<Forwarded>>,
-}
-
-impl Method {
-    fn register(registrar: &Registrar<'_>, name: &'static str, latency: bool) -> Self {
-        let ended = |outcome| registrar.with_static(names::OUTCOME, outcome);
-        Self {
-            name,
-            calls: CallOutcome::EVERY.map(|outcome| ended(outcome.as_str()).count(&names::CALLS)),
-            attempts: Outcome::EVERY.map(|outcome| ended(outcome.as_str()).count(&names::ATTEMPTS)),
-            latency: latency.then(|| {
-                let key = registrar.key(&names::CALL_DURATION);
-                let handle = registrar.recorder.register_histogram(&key, &METADATA);
-                Box::new(Forwarded { handle, seen: [0; BUCKETS] })
-            }),
-        }
-    }
-
-    fn update(&mut self, method: &MethodSnapshot) {
-        for (count, total) in self.calls.iter_mut().zip(method.calls) {
-            count.raise_to(total);
-        }
-        for (count, total) in self.attempts.iter_mut().zip(method.attempts) {
-            count.raise_to(total);
-        }
-        if let Some(forwarded) = &mut self.latency {
-            forwarded.update(&method.latency);
-        }
-    }
+    handles[at..].iter().for_each(|handle| handle.clear(gone));
 }
 
 /// A histogram of the recorder's, and how many calls of each bucket it has been told of.

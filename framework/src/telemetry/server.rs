@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -29,6 +29,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use crate::clock::Moment;
 use crate::sync::Mutex;
 use crate::time::Time;
+
+use super::gzip;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -93,8 +95,7 @@ impl Desk {
 /// One request a connection, then it is closed: a scrape comes every few seconds. At most 64 connections at once, 5 s for
 /// a request's head of at most 16 KiB, 30 s for a connection in all. When all places are taken, the connection that has
 /// waited longest for its request's head, and at least 50 ms, is closed, so idle connections keep no scraper waiting. Request bodies are not
-/// read.
-/// Pages are made one at a time, on that thread.
+/// read. Pages are made one at a time, on that thread, and compressed with gzip for peers that accept it.
 ///
 /// **It does not authenticate.** The page names dependencies and methods and tells how they fare. Bind
 /// it to loopback, or to an address that only your scraper reaches; any other address is your choice.
@@ -316,7 +317,7 @@ fn respond<B>(request: &Request<B>, desk: &Desk) -> Response<Full<Bytes>> {
         "/" => page(StatusCode::OK, HTML, INDEX),
         "/metrics" => match desk.page() {
             None => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, "shutting down\n"),
-            Some(Ok(text)) => page(StatusCode::OK, METRICS, text),
+            Some(Ok(text)) => metrics(request, text),
             Some(Err(_)) => {
                 tracing::error!(target: "seawall", "making the page of metrics panicked");
                 page(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "the page could not be made\n")
@@ -324,6 +325,18 @@ fn respond<B>(request: &Request<B>, desk: &Desk) -> Response<Full<Bytes>> {
         },
         _ => page(StatusCode::NOT_FOUND, TEXT, "not found; the metrics are at /metrics\n"),
     }
+}
+
+fn metrics<B>(request: &Request<B>, text: String) -> Response<Full<Bytes>> {
+    let is_gzip = gzip::is_wanted(request.headers(), text.len());
+    let body = if is_gzip { gzip::compress(&text) } else { text.into_bytes() };
+    let mut answer = page(StatusCode::OK, METRICS, body);
+    let headers = answer.headers_mut();
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    if is_gzip {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    answer
 }
 
 fn page(

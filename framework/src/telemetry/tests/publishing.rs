@@ -10,6 +10,7 @@ use metrics::{
 };
 
 use super::Driven;
+use crate::policy::Policy;
 use crate::telemetry::names;
 use crate::telemetry::publish::{GlobalRecorder, Publisher};
 
@@ -168,4 +169,51 @@ fn the_global_recorder_is_the_one_that_is_installed() {
         (names::ALL.len() + names::OF_LIMITS.len()) as u64
     );
     assert_eq!(notebook.samples.0.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_recorder_that_cannot_forget_is_told_what_a_breaker_no_longer_has() {
+    let notebook = Arc::new(Notebook::default());
+    let mut publisher = Publisher::new(Arc::clone(&notebook));
+    let payments = Driven::adaptive("payments");
+    publisher.publish([payments.dependency()]);
+    let gauges = || {
+        ["threshold", "baseline", "ramp"]
+            .map(|name| notebook.gauge(&format!("seawall_breaker_{name} dependency=payments")))
+    };
+    assert_eq!(gauges(), [0.6, 0.05, 1.0]);
+    payments.dependency().reload(Policy::default());
+    publisher.publish([payments.dependency()]);
+    assert_eq!(gauges(), [0.0, 0.0, 1.0], "without a slow start all calls are let through");
+    let adaptive = Driven::adaptive("other").dependency().policy();
+    payments.dependency().reload((*adaptive).clone());
+    publisher.publish([payments.dependency()]);
+    assert_eq!(gauges(), [0.6, 0.05, 1.0]);
+    let asked = notebook.gauges.lock().unwrap().values().map(|(asked, _)| *asked).max();
+    assert_eq!(asked, Some(1), "its handles were kept");
+}
+
+#[test]
+fn methods_that_come_later_get_series_of_their_own() {
+    let notebook = Arc::new(Notebook::default());
+    let mut publisher = Publisher::new(Arc::clone(&notebook));
+    let payments = Driven::new("payments");
+    payments.call(1, MS, Ok(1));
+    publisher.publish([payments.dependency()]);
+    let more = [super::method("a_first"), super::method("bb"), super::method("zz_last")];
+    let second =
+        crate::dependency::MethodTable::new(Arc::clone(payments.dependency()), &more, Box::new(()));
+    let calls = |method: &str| {
+        notebook.counter(&format!(
+            "seawall_calls_total dependency=payments method={method} outcome=success"
+        ))
+    };
+    payments.call(0, MS, Ok(1));
+    drop(second);
+    publisher.publish([payments.dependency()]);
+    let all = ["a_first", "balance", "bb", "charge", "zz_last"];
+    assert_eq!(all.map(calls), [0, 1, 0, 1, 0]);
+    payments.call(1, MS, Ok(1));
+    publisher.publish([payments.dependency()]);
+    assert_eq!(all.map(calls), [0, 2, 0, 1, 0]);
 }

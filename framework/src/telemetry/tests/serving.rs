@@ -69,6 +69,31 @@ fn a_scraper_gets_the_page_as_prometheus_text() {
 }
 
 #[test]
+fn a_scraper_that_takes_gzip_gets_the_page_compressed() {
+    let page = "seawall_calls_total{dependency=\"payments\"} 0\n".repeat(1_000);
+    let served = page.clone();
+    let server = Server::bind(ANY_PORT, move || served.clone()).unwrap();
+    let mut stream = connect(server.local_addr());
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: deflate, gzip\r\n\r\n")
+        .unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    let (head, body) = answer.split_at(end);
+    let head = std::str::from_utf8(head).unwrap().to_ascii_lowercase();
+    assert!(head.contains("\r\ncontent-encoding: gzip\r\n"), "{head}");
+    assert!(head.contains("\r\nvary: accept-encoding\r\n"), "{head}");
+    assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", body.len())), "{head}");
+    assert!(body.len() * 20 < page.len(), "{} of {}", body.len(), page.len());
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(body).read_to_string(&mut text).unwrap();
+    assert_eq!(text, page);
+    let (head, body) = get(server.local_addr(), "/metrics");
+    assert!(!head.contains("content-encoding") && body == page, "{head}");
+}
+
+#[test]
 fn the_other_requests_of_a_well_meaning_peer() {
     let server = Server::bind(ANY_PORT, || "x 1\n".into()).unwrap();
     let addr = server.local_addr();
