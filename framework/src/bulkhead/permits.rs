@@ -56,6 +56,7 @@ impl Permits {
         Self(AtomicU64::new(u64::from(limit).min(MASK) << LIMIT_SHIFT))
     }
 
+    #[inline]
     fn load(&self) -> Word {
         Word(self.0.load(Ordering::Acquire))
     }

@@ -28,10 +28,8 @@ pub(super) enum Entry {
     NoPermit,
     /// A guard refused it: [`Call::refused_by`] and [`Call::retry_after`] say which, and for how long.
     Refused,
-    /// Seawall is shutting down.
-    ShutDown,
-    /// Its call has no time left.
-    NoTime,
+    /// Seawall is shutting down, or its call has no time left: [`Call::no_answer`] says which.
+    NotBegun,
 }
 
 /// Why an attempt, or a fallback, has no answer.
@@ -158,15 +156,8 @@ impl<'a> Call<'a> {
     pub(super) async fn enter_later(&mut self, entry: Entry, lease: &mut Lease<'a>) -> bool {
         let reservation = match entry {
             Entry::Free => return true,
-            Entry::Refused => {
-                self.count_refusal();
-                return false;
-            }
-            Entry::NoTime => return false,
-            Entry::ShutDown => {
-                self.no_answer = NoAnswer::ShutDown;
-                return false;
-            }
+            // The attempt has ended before it comes here.
+            Entry::Refused | Entry::NotBegun => return false,
             Entry::TokenLater if !self.wait_for_token(lease).await => return false,
             Entry::TokenLater | Entry::Paced => self.pace().await,
             Entry::NoPermit => return self.wait_for_permit(lease).await,

@@ -89,8 +89,13 @@ impl<'a> Call<'a> {
                 self.count_refusal();
                 return None;
             }
-            entry if !self.enter_later(entry, &mut lease).await => return None,
-            _ => {}
+            Entry::NotBegun => return None,
+            // In a box: waiting allocates anyway, and a call that does not wait is not made larger by it.
+            entry => {
+                if !Box::pin(self.enter_later(entry, &mut lease)).await {
+                    return None;
+                }
+            }
         }
         if !self.admit(&mut lease) {
             return None;

@@ -114,10 +114,8 @@ impl Call<'_> {
     /// Why an attempt is not even begun: a shutdown, or no time is left.
     #[cold]
     pub(super) fn not_begun(&mut self) -> Entry {
-        if !self.is_served() {
-            return Entry::ShutDown;
-        }
-        self.no_answer = NoAnswer::DeadlineExceeded;
-        Entry::NoTime
+        let is_over = !self.is_served();
+        self.no_answer = if is_over { NoAnswer::ShutDown } else { NoAnswer::DeadlineExceeded };
+        Entry::NotBegun
     }
 }

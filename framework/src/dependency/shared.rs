@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use crate::clock::Moment;
+use crate::clock::{Clock, Moment};
 use crate::entropy::Entropy;
 use crate::error::{DependencyName, RejectedBy};
 use crate::event::{self, Event, Observer, Transition};
@@ -39,6 +39,8 @@ const CANCELLED: u32 = 2;
 pub struct Dependency {
     name: DependencyName,
     time: Time,
+    /// Its clock, which every call reads.
+    clock: Clock,
     policy: ArcSwap<Policy>,
     gate: Gate,
     budget: Swappable<Option<Budget>>,
@@ -82,6 +84,7 @@ impl Dependency {
             gate,
             budget: Swappable::new(policy.retry().budget().map(Budget::new)),
             name,
+            clock: time.clock().clone(),
             time,
             policy: ArcSwap::from_pointee(policy),
             entropy,
@@ -128,7 +131,7 @@ impl Dependency {
     }
     #[inline]
     pub(crate) fn now(&self) -> Moment {
-        self.time.now()
+        self.clock.now()
     }
     #[inline]
     pub(crate) fn budget(&self) -> &Swappable<Option<Budget>> {

@@ -1,11 +1,10 @@
-//! What a method's calls came to: counters in stripes, one line of memory per thread at work.
+//! What a method's calls came to: counters in stripes, one for each thread at work.
 //!
 //! A successful call adds to two words: a latency bucket and the sum. That it succeeded, and with one
 //! successful attempt, is read off the buckets: there is no third counter to keep in step.
 
-use std::cell::Cell;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use crate::clock::{Moment, nanos};
@@ -15,33 +14,31 @@ use crate::outcome::{CallOutcome, Outcome};
 
 use super::latency::{BUCKETS, Latency, bucket};
 use super::observed::Observed;
+use super::striped::{Counter, Owner, Striped};
 
 const CALLS: usize = CallOutcome::ALL.len();
 const ATTEMPTS: usize = Outcome::ALL.len();
 const GUARDS: usize = RejectedBy::ALL.len();
 
-/// More stripes than this buy nothing that their memory is worth.
-const MAX_STRIPES: usize = 16;
-
 #[derive(Debug)]
 #[repr(align(128))]
 struct Stripe {
-    success_latency: [AtomicU64; BUCKETS],
-    latency_sum_nanos: AtomicU64,
-    other_latency: [AtomicU64; BUCKETS],
-    calls: [AtomicU64; CALLS],
-    attempts: [AtomicU64; ATTEMPTS],
-    rejected: [AtomicU64; GUARDS],
+    success_latency: [Counter; BUCKETS],
+    latency_sum_nanos: Counter,
+    other_latency: [Counter; BUCKETS],
+    calls: [Counter; CALLS],
+    attempts: [Counter; ATTEMPTS],
+    rejected: [Counter; GUARDS],
 }
 
 impl Stripe {
     fn new() -> Self {
-        fn zeros<const N: usize>() -> [AtomicU64; N] {
-            std::array::from_fn(|_| AtomicU64::new(0))
+        fn zeros<const N: usize>() -> [Counter; N] {
+            std::array::from_fn(|_| Counter::default())
         }
         Self {
             success_latency: zeros(),
-            latency_sum_nanos: AtomicU64::new(0),
+            latency_sum_nanos: Counter::default(),
             other_latency: zeros(),
             calls: zeros(),
             attempts: zeros(),
@@ -53,7 +50,7 @@ impl Stripe {
 /// One method's counters. Nothing is allocated before the first call ends.
 #[derive(Debug, Default)]
 pub(crate) struct MethodStats {
-    stripes: OnceLock<Box<[Stripe]>>,
+    stripes: Striped<Stripe>,
     /// The latency of a call has its waits in it. For calls that waited before the attempt that succeeded: one less in
     /// the bucket of the call, one more in that of the attempt.
     waited: OnceLock<Box<[AtomicI64; BUCKETS]>>,
@@ -61,49 +58,18 @@ pub(crate) struct MethodStats {
     slow: Sampler,
 }
 
-pub(super) fn stripe_count() -> usize {
-    static COUNT: OnceLock<usize> = OnceLock::new();
-    *COUNT.get_or_init(|| {
-        let threads = std::thread::available_parallelism().map_or(2, usize::from);
-        threads.next_power_of_two().min(MAX_STRIPES)
-    })
-}
-
-/// A number of this thread's own, the same for its whole life.
-#[inline]
-pub(super) fn thread_number() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static NUMBER: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    NUMBER.with(|number| {
-        if number.get() == usize::MAX {
-            number.set(NEXT.fetch_add(1, Ordering::Relaxed));
-        }
-        number.get()
-    })
-}
-
-#[inline]
-fn add(counter: &AtomicU64, by: u64) {
-    counter.fetch_add(by, Ordering::Relaxed);
-}
-
 impl MethodStats {
     #[inline]
-    fn stripe(&self) -> &Stripe {
-        let stripes =
-            self.stripes.get_or_init(|| (0..stripe_count()).map(|_| Stripe::new()).collect());
-        // In bounds: the count is a power of two.
-        &stripes[thread_number() & (stripes.len() - 1)]
+    fn stripe(&self) -> (&Stripe, Owner) {
+        self.stripes.mine(|_| Stripe::new())
     }
 
     /// A call succeeded, with its only or last attempt.
     #[inline]
     pub(crate) fn success(&self, took_nanos: u64) {
-        let stripe = self.stripe();
-        add(&stripe.success_latency[bucket(took_nanos)], 1);
-        add(&stripe.latency_sum_nanos, took_nanos);
+        let (stripe, owner) = self.stripe();
+        stripe.success_latency[bucket(took_nanos)].add(1, owner);
+        stripe.latency_sum_nanos.add(took_nanos, owner);
     }
 
     /// A call succeeds: how much of its time was that of the attempt. Nothing, unless it waited before that.
@@ -132,7 +98,7 @@ impl MethodStats {
     /// The attempts that succeeded, by bucket.
     fn good_attempts(&self) -> Box<[u64; BUCKETS]> {
         let mut buckets = Box::new([0; BUCKETS]);
-        for stripe in self.stripes.get().into_iter().flatten() {
+        for stripe in self.stripes.iter() {
             sum(&mut buckets, &stripe.success_latency);
         }
         if let Some(waited) = self.waited.get() {
@@ -146,22 +112,23 @@ impl MethodStats {
 
     /// A call ended in any other way. Refusals are counted, but are no measure of latency.
     pub(crate) fn other(&self, outcome: CallOutcome, by: Option<RejectedBy>, took_nanos: u64) {
-        let stripe = self.stripe();
+        let (stripe, owner) = self.stripe();
         if let Some(by) = by {
             // That the call was rejected is read off this.
-            add(&stripe.rejected[by.index()], 1);
+            stripe.rejected[by.index()].add(1, owner);
             return;
         }
-        add(&stripe.calls[outcome.index()], 1);
+        stripe.calls[outcome.index()].add(1, owner);
         if outcome != CallOutcome::Unavailable {
-            add(&stripe.other_latency[bucket(took_nanos)], 1);
-            add(&stripe.latency_sum_nanos, took_nanos);
+            stripe.other_latency[bucket(took_nanos)].add(1, owner);
+            stripe.latency_sum_nanos.add(took_nanos, owner);
         }
     }
 
     /// An attempt ended, other than by a success that ends its call.
     pub(crate) fn attempt(&self, outcome: Outcome) {
-        add(&self.stripe().attempts[outcome.index()], 1);
+        let (stripe, owner) = self.stripe();
+        stripe.attempts[outcome.index()].add(1, owner);
     }
 
     /// An attempt was slow. `Some`: it is to be told of, with the number of those that were not.
@@ -172,17 +139,16 @@ impl MethodStats {
     /// Everything summed up. Each figure only ever grows from one reading to the next.
     pub(crate) fn read(&self) -> MethodCounts {
         let mut counts = MethodCounts::default();
-        for stripe in self.stripes.get().into_iter().flatten() {
-            let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        for stripe in self.stripes.iter() {
             for (at, (ok, other)) in
                 stripe.success_latency.iter().zip(&stripe.other_latency).enumerate()
             {
-                let ok = read(ok);
+                let ok = ok.get();
                 counts.calls[CallOutcome::Success.index()] += ok;
                 counts.attempts[Outcome::Success.index()] += ok;
-                counts.latency.buckets[at] += ok + read(other);
+                counts.latency.buckets[at] += ok + other.get();
             }
-            counts.latency.sum_nanos += read(&stripe.latency_sum_nanos);
+            counts.latency.sum_nanos += stripe.latency_sum_nanos.get();
             sum(&mut counts.calls, &stripe.calls);
             sum(&mut counts.attempts, &stripe.attempts);
             sum(&mut counts.rejected, &stripe.rejected);
@@ -192,9 +158,9 @@ impl MethodStats {
     }
 }
 
-fn sum<const N: usize>(into: &mut [u64; N], from: &[AtomicU64; N]) {
+fn sum<const N: usize>(into: &mut [u64; N], from: &[Counter; N]) {
     for (total, counter) in into.iter_mut().zip(from) {
-        *total += counter.load(Ordering::Relaxed);
+        *total += counter.get();
     }
 }
 
