@@ -145,6 +145,12 @@ impl CircuitBreaker {
         self.is_observing() || matches!(self.load().tag(), Tag::ForcedClosed | Tag::Disabled)
     }
 
+    /// Whether it is closed, or held so, and lets every call through.
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self.load().tag(), Tag::Closed | Tag::ForcedClosed)
+    }
+
     /// Whether a call would be admitted now. Takes nothing, moves nothing. Of a breaker that lets its
     /// traffic back in slowly, whether any would be.
     ///

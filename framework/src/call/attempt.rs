@@ -22,11 +22,11 @@ pub(super) enum Entry {
     Free,
     /// It has a token for a later moment.
     TokenLater,
-    /// The dependency's own quota is asked first.
-    Paced,
+    /// It has a token, and has reserved a start by the dependency's own quota: for later, or no permit is free.
+    StartLater,
     /// It has a token, but no permit is free.
     NoPermit,
-    /// A guard refused it: [`Call::refused_by`] and [`Call::retry_after`] say which, and for how long.
+    /// A guard refused it, which has been noted and counted.
     Refused,
     /// Seawall is shutting down, or its call has no time left: [`Call::no_answer`] says which.
     NotBegun,
@@ -116,27 +116,30 @@ impl<'a> Call<'a> {
         true
     }
 
-    /// Notes which guard refused.
+    /// Whether the dependency's breaker and the key's would let it through. If not, it is refused.
     #[cold]
-    pub(super) fn refused(&mut self, refused: Refused) -> Entry {
-        self.refused_by = refused.by;
-        self.retry_after = refused.retry_after;
-        Entry::Refused
-    }
-
-    /// There is no answer, because a guard refused: which one has been noted.
-    #[cold]
-    pub(super) fn count_refusal(&mut self) {
-        let refused = Refused { by: self.refused_by, retry_after: self.retry_after };
-        self.dependency.count_refusal(refused, self.now);
-        self.no_answer = NoAnswer::Rejected;
+    pub(super) fn passes_breakers(&mut self) -> bool {
+        match self.dependency.gate().check_first(self.key, self.now) {
+            Ok(()) => true,
+            Err(refused) => {
+                self.note_refusal(refused);
+                false
+            }
+        }
     }
 
     /// There is no answer, because a guard refused.
     #[cold]
     pub(super) fn refuse(&mut self, refused: Refused) {
-        self.refused(refused);
-        self.count_refusal();
+        self.note_refusal(refused);
+    }
+
+    #[inline]
+    fn note_refusal(&mut self, refused: Refused) {
+        self.refused_by = refused.by;
+        self.retry_after = refused.retry_after;
+        self.no_answer = NoAnswer::Rejected;
+        self.dependency.count_refusal(self.method, refused, self.now);
     }
 
     /// No permit is free: waits for one, unless it is known already that it may not.
@@ -146,7 +149,8 @@ impl<'a> Call<'a> {
             None => Entry::NoPermit,
             Some(by) => {
                 lease.return_token(self.now);
-                self.refused(Refused { by, retry_after: None })
+                self.note_refusal(Refused { by, retry_after: None });
+                Entry::Refused
             }
         }
     }
@@ -159,7 +163,7 @@ impl<'a> Call<'a> {
             // The attempt has ended before it comes here.
             Entry::Refused | Entry::NotBegun => return false,
             Entry::TokenLater if !self.wait_for_token(lease).await => return false,
-            Entry::TokenLater | Entry::Paced => self.pace().await,
+            Entry::TokenLater | Entry::StartLater => self.pace().await,
             Entry::NoPermit => return self.wait_for_permit(lease).await,
         };
         let Some(reservation) = reservation else { return false };

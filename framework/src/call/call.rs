@@ -13,7 +13,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::clock::{Moment, nanos};
-use crate::dependency::{Dependency, HeldKey, Method};
+use crate::dependency::{Dependency, HeldKey, Method, Refused};
 use crate::error::{CallError, EarlierError, Fallible, Fault, RejectedBy};
 use crate::limit::Reservation;
 use crate::limit::headers::Report;
@@ -68,6 +68,15 @@ pub(super) enum NoAnswer {
     ShutDown,
 }
 
+/// What few calls have: together and in a box, so that the others are small, and quickly dropped.
+#[derive(Debug, Default)]
+pub(super) struct Rare {
+    /// Its spans, if they are wanted.
+    pub(super) spans: Option<Spans>,
+    /// How the attempt before this retry ended.
+    pub(super) earlier: Option<EarlierError>,
+}
+
 /// A call under way. Dropped before [`Call::finish`], it counts as cancelled.
 #[derive(Debug)]
 pub struct Call<'a> {
@@ -94,12 +103,10 @@ pub struct Call<'a> {
     pub(super) timed_out_after: Duration,
     /// The attempt's turn by the dependency's own quota, until its answer is there.
     pub(super) reservation: Option<Reservation>,
-    /// How the attempt before this retry ended.
-    pub(super) earlier: Option<EarlierError>,
     /// What the service calls inherits the call's deadline.
     pub(super) passes_on: bool,
-    /// Its spans, if they are wanted.
-    pub(super) spans: Option<Box<Spans>>,
+    /// What few calls have.
+    pub(super) rare: Option<Box<Rare>>,
     /// The thread has been told of it: it polls the service, or unwinds from there.
     pub(super) has_entered: bool,
     /// The call has had to wait, and is counted among those that have.
@@ -143,7 +150,7 @@ impl<'a> Call<'a> {
         let mut previous = Duration::ZERO;
         loop {
             let answer = self.attempt(&mut make, rules).await;
-            if self.class == Class::Success {
+            if self.class == Class::Success || self.is_refused_for_good(&answer) {
                 return answer;
             }
             made = made.saturating_add(1);
@@ -158,15 +165,25 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Whether a guard refused, and the policy does not retry that.
+    #[inline]
+    fn is_refused_for_good<R>(&self, answer: &Option<R>) -> bool {
+        let is_refused = answer.is_none() && self.no_answer == NoAnswer::Rejected;
+        is_refused && !self.method.plan.retries_rejections()
+    }
+
     /// Keeps how an attempt ended, for a retry that is refused.
     #[cold]
     fn keep<R: Fallible>(&mut self, answer: Option<R>, rules: &Rules<R>) {
-        self.earlier = match answer {
+        let earlier = match answer {
             Some(answer) => answer.into_result().err().and_then(rules.keep),
             None if self.no_answer == NoAnswer::TimedOut => Some(EarlierError::new(self.fault())),
             // Refused before, it keeps what was before that.
-            None => self.earlier.take(),
+            None => return,
         };
+        if earlier.is_some() || self.rare.is_some() {
+            self.rare.get_or_insert_default().earlier = earlier;
+        }
     }
 
     /// By when its attempts have to end.
@@ -243,18 +260,40 @@ impl<'a> Call<'a> {
         answer
     }
 
-    /// Counts a call that was no plain success. `is_ok`: what its answer is, if it has one.
+    /// Counts a call that has an answer and was no plain success. `is_ok`: what its answer is.
     #[cold]
-    pub(super) fn count_other(&mut self, is_ok: Option<bool>, took_nanos: u64) {
-        let (outcome, by) = match is_ok {
-            Some(true) if self.fell_back => (CallOutcome::Fallback, None),
+    pub(super) fn count_other(&mut self, is_ok: bool, took_nanos: u64) {
+        let outcome = match is_ok {
+            true if self.fell_back => CallOutcome::Fallback,
             // The fallback's own error.
-            Some(false) if self.fell_back => (CallOutcome::Failure, None),
-            Some(_) => (self.class.call_outcome(), None),
-            None => self.unanswered(),
+            false if self.fell_back => CallOutcome::Failure,
+            _ => self.class.call_outcome(),
         };
-        self.method.stats.other(outcome, by, took_nanos);
+        self.method.stats.other(outcome, took_nanos);
         self.end_spans(outcome);
+    }
+
+    /// Counts a call that has no answer, and makes its fault. One frame for all of it: refusing is what a process does most
+    /// when it is in trouble.
+    #[cold]
+    pub(super) fn finish_unanswered(&mut self) -> Fault {
+        self.over = true;
+        let (outcome, by) = self.unanswered();
+        if self.rare.is_some() {
+            self.end_spans(outcome);
+        }
+        if by.is_some() {
+            return self.rejected(true);
+        }
+        self.method.stats.other(outcome, self.now.nanos_since(self.started));
+        self.fault()
+    }
+
+    #[inline(always)]
+    fn rejected(&mut self, is_over: bool) -> Fault {
+        let refused = Refused { by: self.refused_by, retry_after: self.retry_after };
+        let earlier = self.rare.as_mut().and_then(|rare| rare.earlier.take());
+        self.dependency.rejected(self.method, refused, earlier, is_over)
     }
 
     /// How a call without an answer ends, and which guard refused it.
@@ -272,10 +311,7 @@ impl<'a> Call<'a> {
     pub(super) fn fault(&mut self) -> Fault {
         let dependency = self.dependency;
         match self.no_answer {
-            NoAnswer::Rejected => {
-                let earlier = self.earlier.take();
-                dependency.rejected(self.refused_by, self.retry_after, earlier)
-            }
+            NoAnswer::Rejected => self.rejected(false),
             NoAnswer::TimedOut => dependency.timed_out(self.timed_out_after),
             NoAnswer::DeadlineExceeded => dependency.deadline_exceeded(self.whole_deadline()),
             NoAnswer::ShutDown => dependency.shut_down(),
@@ -310,7 +346,7 @@ impl Drop for Call<'_> {
             let outcome =
                 if self.in_user_code { CallOutcome::Panicked } else { CallOutcome::Cancelled };
             let took = self.dependency.now().nanos_since(self.started);
-            self.method.stats.other(outcome, None, took);
+            self.method.stats.other(outcome, took);
             self.end_spans(outcome);
         }
         if self.pending {

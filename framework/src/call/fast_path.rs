@@ -62,9 +62,8 @@ impl<'a> Call<'a> {
             no_answer: NoAnswer::Rejected,
             timed_out_after: Duration::ZERO,
             reservation: None,
-            earlier: None,
             passes_on: inherited.passes_on,
-            spans: inherited.spans,
+            rare: inherited.rare,
             has_entered: false,
             pending: false,
             had_answer: false,
@@ -85,11 +84,7 @@ impl<'a> Call<'a> {
         let mut lease = Lease::new(self.dependency, self.method);
         match self.enter(&mut lease) {
             Entry::Free => {}
-            Entry::Refused => {
-                self.count_refusal();
-                return None;
-            }
-            Entry::NotBegun => return None,
+            Entry::Refused | Entry::NotBegun => return None,
             // In a box: waiting allocates anyway, and a call that does not wait is not made larger by it.
             entry => {
                 if !Box::pin(self.enter_later(entry, &mut lease)).await {
@@ -159,7 +154,10 @@ impl<'a> Call<'a> {
             return self.not_begun();
         }
         let gate = self.dependency.gate();
-        match gate.take_token(self.key, self.now, || self.start_by().token_by) {
+        if (!gate.breaker().is_closed() | self.key.is_some()) && !self.passes_breakers() {
+            return Entry::Refused;
+        }
+        match gate.take_token(self.now, || self.start_by().token_by) {
             Ok(Token::Now(limiter)) => lease.hold_token(self.now, limiter),
             Ok(Token::At(start, limiter)) => {
                 lease.hold_token(start, limiter);
@@ -167,9 +165,12 @@ impl<'a> Call<'a> {
             }
             Ok(Token::Paced(limiter)) => {
                 lease.hold_token(self.now, limiter);
-                return Entry::Paced;
+                return self.enter_paced(lease);
             }
-            Err(refused) => return self.refused(refused),
+            Err(refused) => {
+                self.refuse(refused);
+                return Entry::Refused;
+            }
         }
         if !gate.waiting_room().try_enter() {
             return self.no_permit(lease);
@@ -245,10 +246,12 @@ impl<'a> Call<'a> {
         answer: Option<R>,
         fault_with: impl FnOnce(Fault) -> R::Err,
     ) -> R {
-        self.count(&answer);
         match answer {
-            Some(answer) => answer,
-            None => R::from_result(Err(fault_with(self.fault()))),
+            Some(answer) => {
+                self.count(&answer);
+                answer
+            }
+            None => R::from_result(Err(fault_with(self.finish_unanswered()))),
         }
     }
 
@@ -261,25 +264,27 @@ impl<'a> Call<'a> {
         &mut self,
         answer: Option<R>,
     ) -> Result<R::Ok, CallError<R::Err>> {
-        self.count(&answer);
         match answer {
-            Some(answer) => answer.into_result().map_err(CallError::Inner),
-            None => Err(CallError::Fault(self.fault())),
+            Some(answer) => {
+                self.count(&answer);
+                answer.into_result().map_err(CallError::Inner)
+            }
+            None => Err(CallError::Fault(self.finish_unanswered())),
         }
     }
 
     #[inline(always)]
-    fn count<R: Fallible>(&mut self, answer: &Option<R>) {
+    fn count<R: Fallible>(&mut self, answer: &R) {
         self.over = true;
         let took = self.now.nanos_since(self.started);
-        // Only an answer of the dependency itself has this class: faults and fallbacks follow failures.
+        // Only an answer of the dependency itself has this class: fallbacks follow failures.
         if self.class == Class::Success {
             self.method.stats.success(took);
             if deadline::is_used() {
                 self.end_spans(CallOutcome::Success);
             }
         } else {
-            self.count_other(answer.as_ref().map(|answer| answer.as_result().is_ok()), took);
+            self.count_other(answer.as_result().is_ok(), took);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::dependency::{Dependency, Method};
 use crate::outcome::{CallOutcome, Outcome};
 
 use super::attempt::Entry;
-use super::call::{Call, NoAnswer};
+use super::call::{Call, NoAnswer, Rare};
 use super::spans::Spans;
 
 /// How long a call may take.
@@ -18,7 +18,7 @@ pub(super) struct Inherited {
     /// What the service calls has it too: it is not that of a scope around both.
     pub(super) passes_on: bool,
     /// The spans of the call, if they are wanted.
-    pub(super) spans: Option<Box<Spans>>,
+    pub(super) rare: Option<Box<Rare>>,
 }
 
 impl Inherited {
@@ -29,14 +29,16 @@ impl Inherited {
             attempts_nanos: method.plan.attempts_nanos(),
             whole_nanos: 0,
             passes_on: false,
-            spans: None,
+            rare: None,
         }
     }
 
     /// No longer than what is left in the scope, and than `limit_nanos`, the client's own.
     #[cold]
     pub(super) fn new(dependency: &Dependency, method: &Method, limit_nanos: u64) -> Self {
-        Self { spans: Spans::begin(dependency, method), ..Self::limited(method, limit_nanos) }
+        let spans = Spans::begin(dependency, method);
+        let rare = spans.map(|spans| Box::new(Rare { spans: Some(spans), earlier: None }));
+        Self { rare, ..Self::limited(method, limit_nanos) }
     }
 
     fn limited(method: &Method, limit_nanos: u64) -> Self {
@@ -49,7 +51,7 @@ impl Inherited {
         // Never more than half for the fallback: a call must have time to be a call.
         let reserve = (whole - attempts).min(left / 2);
         // Zero would say that nobody has asked for it yet.
-        Self { attempts_nanos: left - reserve, whole_nanos: left.max(1), passes_on, spans: None }
+        Self { attempts_nanos: left - reserve, whole_nanos: left.max(1), passes_on, rare: None }
     }
 }
 
@@ -70,8 +72,9 @@ impl Call<'_> {
     #[inline(never)]
     pub(super) fn enter_attempt(&mut self) {
         self.enter_deadline();
-        if let Some(spans) = &mut self.spans {
-            spans.enter(self.dependency, || self.now.since(self.started));
+        let (dependency, now, started) = (self.dependency, self.now, self.started);
+        if let Some(spans) = self.spans() {
+            spans.enter(dependency, || now.since(started));
         }
     }
 
@@ -80,14 +83,18 @@ impl Call<'_> {
     #[inline(never)]
     pub(super) fn leave_attempt(&mut self) {
         self.leave_deadline();
-        if let Some(spans) = &mut self.spans {
+        if let Some(spans) = self.spans() {
             spans.leave();
         }
     }
 
+    fn spans(&mut self) -> Option<&mut Spans> {
+        self.rare.as_mut()?.spans.as_mut()
+    }
+
     /// The attempt's span ends.
     pub(super) fn end_attempt_span(&mut self, outcome: Outcome) {
-        if let Some(spans) = &mut self.spans {
+        if let Some(spans) = self.spans() {
             spans.end_attempt(outcome);
         }
     }
@@ -96,7 +103,7 @@ impl Call<'_> {
     #[cold]
     #[inline(never)]
     pub(super) fn end_spans(&mut self, outcome: CallOutcome) {
-        if let Some(mut spans) = self.spans.take() {
+        if let Some(mut spans) = self.rare.as_mut().and_then(|rare| rare.spans.take()) {
             spans.end(outcome);
         }
     }

@@ -78,7 +78,7 @@ impl OpenAttempt {
             method.stats.waited(begun.call_took, begun.attempt_took);
             method.stats.success(took_nanos);
         } else {
-            method.stats.other(of_call, None, took_nanos);
+            method.stats.other(of_call, took_nanos);
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::clock::Moment;
 use crate::dependency::{Refused, Token, UnusedReservation, WaitError};
 use crate::error::RejectedBy;
 
+use super::attempt::Entry;
 use super::call::Call;
 
 impl<'a> Call<'a> {
@@ -26,7 +27,10 @@ impl<'a> Call<'a> {
             }
             // The limit that gave this token is gone, so there is nothing to give it back to.
             lease.forget_token();
-            match gate.take_token(self.key, self.now, || self.start_by().token_by) {
+            let token = gate
+                .check_first(self.key, self.now)
+                .and_then(|()| gate.take_token(self.now, || self.start_by().token_by));
+            match token {
                 Ok(Token::Now(limiter) | Token::Paced(limiter)) => {
                     lease.hold_token(self.now, limiter);
                     return true;
@@ -40,17 +44,38 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Waits for its reserved start by the dependency's own quota, if the policy has one. `None`: refused.
-    #[cold]
-    pub(super) async fn pace(&mut self) -> Option<UnusedReservation<'a>> {
-        let dependency = self.dependency;
-        let quota = dependency.gate().quota();
-        let reservation = match quota.pace(self.now, self.start_by().token_by) {
-            Ok(reservation) => UnusedReservation::new(quota, reservation),
+    /// Reserves a start by the dependency's own quota, if the policy has one. `None`: refused.
+    fn reserve(&mut self) -> Option<UnusedReservation<'a>> {
+        let quota = self.dependency.gate().quota();
+        match quota.pace(self.now, self.start_by().token_by) {
+            Ok(reservation) => Some(UnusedReservation::new(quota, reservation)),
             Err(refusal) => {
                 self.refuse(refusal.into());
-                return None;
+                None
             }
+        }
+    }
+
+    /// With a token in hand, goes by the quota and takes a permit, if neither has to be waited for.
+    #[cold]
+    pub(super) fn enter_paced(&mut self, lease: &mut Lease<'a>) -> Entry {
+        let Some(reservation) = self.reserve() else { return Entry::Refused };
+        let is_now = reservation.wait().is_zero();
+        self.reservation = reservation.take();
+        if is_now && self.dependency.gate().waiting_room().try_enter() {
+            lease.hold_permit();
+            return Entry::Free;
+        }
+        Entry::StartLater
+    }
+
+    /// Waits for its reserved start. `None`: there is no answer.
+    #[cold]
+    pub(super) async fn pace(&mut self) -> Option<UnusedReservation<'a>> {
+        let quota = self.dependency.gate().quota();
+        let reservation = match self.reservation.take() {
+            reserved @ Some(_) => UnusedReservation::new(quota, reserved),
+            None => self.reserve()?,
         };
         if !reservation.wait().is_zero()
             && !self.sleep_until_start(self.now + reservation.wait(), || !quota.is_on()).await

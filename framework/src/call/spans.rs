@@ -32,7 +32,7 @@ pub(super) struct Spans {
 
 impl Spans {
     /// Those of a call that begins; none if nobody wants them.
-    pub(super) fn begin(dependency: &Dependency, method: &Method) -> Option<Box<Self>> {
+    pub(super) fn begin(dependency: &Dependency, method: &Method) -> Option<Self> {
         if !ARE_WANTED.load(Ordering::Relaxed) {
             return None;
         }
@@ -50,8 +50,12 @@ impl Spans {
             error.r#type = Empty,
             otel.status_code = Empty,
         );
-        (!call.is_disabled())
-            .then(|| Box::new(Self { call, attempt: None, attempts: 0, is_entered: false }))
+        (!call.is_disabled()).then_some(Self {
+            call,
+            attempt: None,
+            attempts: 0,
+            is_entered: false,
+        })
     }
 
     /// The service is polled from here on: in its attempt's span, which begins now unless it has.

@@ -71,7 +71,9 @@ fn blocking() -> backpressure::Builder {
 impl Place {
     /// As the pipeline does: knock, a permit or a place in line.
     fn enter(&self) -> Result<Option<Position>, WaitError> {
-        if self.gate.take_token(None, NOW, || Moment::MAX).is_err() {
+        if self.gate.check_first(None, NOW).is_err()
+            || self.gate.take_token(NOW, || Moment::MAX).is_err()
+        {
             return Err(WaitError::BreakerOpen);
         }
         if self.gate.waiting_room().try_enter() {
@@ -241,7 +243,9 @@ fn a_key_that_opens_turns_its_own_calls_away_and_nobody_else() {
         let own = place.gate.keys().admit(&opens, (place.gate.breaker(), whole), NOW, &mut None);
         let own = own.unwrap().unwrap();
         let refuse_wait = spawn(&place, move |place| {
-            if place.gate.take_token(Some(&same), NOW, || Moment::MAX).is_err() {
+            if place.gate.check_first(Some(&same), NOW).is_err()
+                || place.gate.take_token(NOW, || Moment::MAX).is_err()
+            {
                 return;
             }
             match place.gate.join(Some(&same), NOW, StartBy::NEVER, || false) {
@@ -422,7 +426,7 @@ fn a_token_of_the_limit_before_a_reload_is_not_given_back_to_the_one_after_it() 
         let (first, before, after) = (limited(0.5), limited(1.0), limited(2.0));
         let gate = Arc::new(Gate::new(&first, NOW, Entropy::seeded(0)));
         gate.reconfigure(&first, &before, NOW).1.wake();
-        let take = |gate: &Gate| gate.take_token(None, NOW, || Moment::MAX);
+        let take = |gate: &Gate| gate.take_token(NOW, || Moment::MAX);
         assert!(take(&gate).is_ok());
         let taking = Arc::clone(&gate);
         let other = thread::spawn(move || match take(&taking) {

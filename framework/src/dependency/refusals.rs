@@ -1,4 +1,4 @@
-//! Refused attempts, counted: refusing is what a process does most when a dependency is in trouble.
+//! Refused attempts: refusing is what a process does most when a dependency is in trouble.
 //!
 //! Each thread counts in a stripe of its own, and takes the dependency's name from there for the answer: a counter, or a
 //! reference count, that all threads share would cost more than the rest of a refusal.
@@ -7,14 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::breaker;
-use crate::clock::Moment;
 use crate::error::{DependencyName, RejectedBy};
-use crate::event::Sampler;
 use crate::limit;
-
-use super::striped::{Counter, Owner, Striped};
-
-const GUARDS: usize = RejectedBy::ALL.len();
 
 /// A guard's refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,52 +29,12 @@ impl From<limit::Refusal> for Refused {
     }
 }
 
-#[derive(Debug)]
-#[repr(align(128))]
-struct Stripe {
-    name: DependencyName,
-    counts: [Counter; GUARDS],
-}
-
-/// A dependency's refused attempts, by guard. Nothing is allocated before the first.
-#[derive(Debug, Default)]
-pub(super) struct Refusals {
-    stripes: Striped<Stripe>,
-    samplers: [Sampler; GUARDS],
-}
-
-impl Refusals {
-    /// Counts a refusal by this guard. If it is to be told of, how many have gone untold since the last one.
-    #[inline]
-    pub(super) fn count(&self, name: &DependencyName, by: RejectedBy, now: Moment) -> Option<u64> {
-        let (stripe, owner) = self.stripe(name);
-        stripe.counts[by.index()].add(1, owner);
-        self.samplers[by.index()].tell_of(|| self.total(by), now)
-    }
-
-    /// The dependency's name, to answer a refused call with.
-    #[inline]
-    pub(super) fn name(&self, name: &DependencyName) -> &DependencyName {
-        &self.stripe(name).0.name
-    }
-
-    #[inline]
-    fn stripe(&self, name: &str) -> (&Stripe, Owner) {
-        self.stripes.mine(|others| Stripe {
-            name: apart(name, others.iter().map(|stripe| &stripe.name)),
-            counts: std::array::from_fn(|_| Counter::default()),
-        })
-    }
-
-    /// How many there have been.
-    pub(super) fn total(&self, by: RejectedBy) -> u64 {
-        self.stripes.iter().map(|stripe| stripe.counts[by.index()].get()).sum()
-    }
-}
-
 /// A copy of a name, not a clone: what threads must not share is a reference count. Nor may two of those lie in one line
 /// of the cache, where the allocator likes to put them: that cost twice the time of a refusal on two threads.
-fn apart<'a>(name: &str, others: impl Iterator<Item = &'a DependencyName>) -> DependencyName {
+pub(super) fn apart<'a>(
+    name: &str,
+    others: impl Iterator<Item = &'a DependencyName>,
+) -> DependencyName {
     let line = |name: &DependencyName| Arc::as_ptr(name).cast::<u8>().addr() / LINE;
     let taken: Vec<usize> = others.map(line).collect();
     // Kept until the end, so that the next one lies elsewhere.

@@ -14,22 +14,32 @@ use super::shared::Dependency;
 
 impl Dependency {
     /// Counts an attempt that a guard refused, and tells of it now and then.
-    #[cold]
-    pub(crate) fn count_refusal(&self, refused: Refused, now: Moment) {
-        if let Some(unreported) = self.refusals.count(self.name(), refused.by, now) {
+    #[inline]
+    pub(crate) fn count_refusal(&self, method: &Method, refused: Refused, now: Moment) {
+        let by = refused.by;
+        method.stats.refused(by);
+        let sampler = &self.refusals[by.index()];
+        if let Some(unreported) = sampler.tell_of(|| self.refusals(by), now) {
             self.tell_refused(refused, unreported, now);
         }
     }
 
-    #[cold]
+    /// The answer to a call that was refused. `is_over`: it ends so, and is counted.
+    #[inline(always)]
     pub(crate) fn rejected(
         &self,
-        by: RejectedBy,
-        retry_after: Option<Duration>,
+        method: &Method,
+        refused: Refused,
         earlier: Option<EarlierError>,
+        is_over: bool,
     ) -> Fault {
-        let name = self.refusals.name(self.name());
-        Fault::Rejected { dependency: Arc::clone(name), by, retry_after, earlier }
+        let Refused { by, retry_after } = refused;
+        let dependency = if is_over {
+            method.stats.rejected(by, self.name())
+        } else {
+            method.stats.name(self.name())
+        };
+        Fault::Rejected { dependency, by, retry_after, earlier }
     }
 
     #[inline(never)]

@@ -11,7 +11,7 @@ use tokio::sync::futures::Notified;
 use crate::clock::{Clock, Moment};
 use crate::entropy::Entropy;
 use crate::error::{DependencyName, RejectedBy};
-use crate::event::{self, Event, Observer, Transition};
+use crate::event::{self, Event, Observer, Sampler, Transition};
 use crate::policy::{Policy, nearest};
 use crate::retry::Budget;
 use crate::swappable::Swappable;
@@ -20,7 +20,6 @@ use crate::sync::Mutex;
 use super::examples::Examples;
 use super::gate::Gate;
 use super::method::Method;
-use super::refusals::Refusals;
 use super::signals::{Signal, Signals};
 use super::snapshot::{ByHand, MethodSnapshot, Snapshot};
 use super::stats::MethodStats;
@@ -51,7 +50,8 @@ pub struct Dependency {
     /// Calls that have ever had to wait for something and have not ended yet.
     pending: AtomicU64,
     emptied: Notify,
-    pub(super) refusals: Refusals,
+    /// Which refusals are told of, by guard.
+    pub(super) refusals: [Sampler; RejectedBy::ALL.len()],
     pub(super) examples: Examples,
     retries: AtomicU64,
     restarts: AtomicU64,
@@ -93,7 +93,7 @@ impl Dependency {
             life: AtomicU32::new(SERVING),
             pending: AtomicU64::new(0),
             emptied: Notify::new(),
-            refusals: Refusals::default(),
+            refusals: Default::default(),
             examples: Examples::default(),
             retries: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
@@ -153,6 +153,11 @@ impl Dependency {
         };
         // In bounds: found, or inserted just now.
         Arc::clone(&methods[at].1)
+    }
+
+    /// Attempts that this guard has refused.
+    pub(super) fn refusals(&self, by: RejectedBy) -> u64 {
+        refusals(&self.methods.lock(), by)
     }
 
     /// The methods that the policy names and no trait on the dependency has, each with the known one that may be meant.
@@ -366,7 +371,7 @@ impl Dependency {
             mailbox: room.counts(),
             capacity: room.capacity(),
             fill_ratio: room.fill_ratio(),
-            rejections: RejectedBy::EVERY.map(|by| self.refusals.total(by)),
+            rejections: RejectedBy::EVERY.map(|by| refusals(&methods, by)),
             retries: self.retries.load(Ordering::Relaxed),
             restarts: self.restarts.load(Ordering::Relaxed),
             unattended: self.unattended.load(Ordering::Relaxed),
@@ -377,6 +382,10 @@ impl Dependency {
                 .collect(),
         }
     }
+}
+
+fn refusals(methods: &[(&'static str, Arc<MethodStats>)], by: RejectedBy) -> u64 {
+    methods.iter().map(|(_, stats)| stats.refused_total(by)).sum()
 }
 
 impl fmt::Debug for Dependency {

@@ -3,17 +3,18 @@
 //! A successful call adds to two words: a latency bucket and the sum. That it succeeded, and with one
 //! successful attempt, is read off the buckets: there is no third counter to keep in step.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::clock::{Moment, nanos};
-use crate::error::RejectedBy;
+use crate::error::{DependencyName, RejectedBy};
 use crate::event::Sampler;
 use crate::outcome::{CallOutcome, Outcome};
 
 use super::latency::{BUCKETS, Latency, bucket};
 use super::observed::Observed;
+use super::refusals::apart;
 use super::striped::{Counter, Owner, Striped};
 
 const CALLS: usize = CallOutcome::ALL.len();
@@ -28,7 +29,12 @@ struct Stripe {
     other_latency: [Counter; BUCKETS],
     calls: [Counter; CALLS],
     attempts: [Counter; ATTEMPTS],
+    /// Attempts that a guard refused.
+    refused: [Counter; GUARDS],
+    /// Calls that ended so.
     rejected: [Counter; GUARDS],
+    /// The dependency's name, to answer a refused call with; see `refusals.rs`.
+    name: OnceLock<DependencyName>,
 }
 
 impl Stripe {
@@ -42,7 +48,9 @@ impl Stripe {
             other_latency: zeros(),
             calls: zeros(),
             attempts: zeros(),
+            refused: zeros(),
             rejected: zeros(),
+            name: OnceLock::new(),
         }
     }
 }
@@ -110,14 +118,47 @@ impl MethodStats {
         buckets
     }
 
-    /// A call ended in any other way. Refusals are counted, but are no measure of latency.
-    pub(crate) fn other(&self, outcome: CallOutcome, by: Option<RejectedBy>, took_nanos: u64) {
+    /// An attempt was refused by this guard.
+    #[inline]
+    pub(super) fn refused(&self, by: RejectedBy) {
         let (stripe, owner) = self.stripe();
-        if let Some(by) = by {
-            // That the call was rejected is read off this.
-            stripe.rejected[by.index()].add(1, owner);
-            return;
-        }
+        stripe.refused[by.index()].add(1, owner);
+    }
+
+    /// How many were.
+    pub(super) fn refused_total(&self, by: RejectedBy) -> u64 {
+        self.stripes.iter().map(|stripe| stripe.refused[by.index()].get()).sum()
+    }
+
+    /// A call was refused by this guard, and ended so. That is no measure of latency. Returns the dependency's name, to
+    /// answer with.
+    #[inline]
+    pub(super) fn rejected(&self, by: RejectedBy, name: &DependencyName) -> DependencyName {
+        let (stripe, owner) = self.stripe();
+        // That the call was rejected is read off this.
+        stripe.rejected[by.index()].add(1, owner);
+        self.name_in(stripe, name)
+    }
+
+    /// The dependency's name, to answer with.
+    pub(super) fn name(&self, name: &DependencyName) -> DependencyName {
+        self.name_in(self.stripe().0, name)
+    }
+
+    #[inline]
+    fn name_in(&self, stripe: &Stripe, name: &DependencyName) -> DependencyName {
+        Arc::clone(stripe.name.get().unwrap_or_else(|| self.copy_name(stripe, name)))
+    }
+
+    #[cold]
+    fn copy_name<'a>(&self, stripe: &'a Stripe, name: &str) -> &'a DependencyName {
+        let others = self.stripes.iter().filter_map(|stripe| stripe.name.get());
+        stripe.name.get_or_init(|| apart(name, others))
+    }
+
+    /// A call ended in any other way.
+    pub(crate) fn other(&self, outcome: CallOutcome, took_nanos: u64) {
+        let (stripe, owner) = self.stripe();
         stripe.calls[outcome.index()].add(1, owner);
         if outcome != CallOutcome::Unavailable {
             stripe.other_latency[bucket(took_nanos)].add(1, owner);

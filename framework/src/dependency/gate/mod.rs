@@ -132,19 +132,20 @@ impl Gate {
         &self.written.0.waiting_room
     }
 
-    /// Checks the breaker, and the key's, then takes a token: an open breaker costs none. A limiter that shapes gives a
-    /// token that is valid at `latest`, or before; only such a limiter asks for that.
+    /// The check that comes first: the breaker, and the key's. An open breaker costs no token.
+    pub(crate) fn check_first(&self, key: Option<&HeldKey>, now: Moment) -> Result<(), Refused> {
+        self.breaker.check(now)?;
+        key.map_or(Ok(()), |key| self.keys.check(key, &self.breaker, now))
+    }
+
+    /// Takes a token. A limiter that shapes gives one that is valid at `latest`, or before; only such a limiter asks for
+    /// that.
     #[inline]
     pub(crate) fn take_token(
         &self,
-        key: Option<&HeldKey>,
         now: Moment,
         latest: impl FnOnce() -> Moment,
     ) -> Result<Token, Refused> {
-        self.breaker.check(now)?;
-        if let Some(key) = key {
-            self.keys.check(key, &self.breaker, now)?;
-        }
         match self.written.0.limiter.first() {
             Some(limiter) => self.ask(limiter.as_ref(), 0, now, latest),
             None => self.take_token_slow(now, latest),
