@@ -38,12 +38,18 @@ missing=()
 # need <command> <Debian packages...>: later rows of tests add theirs here (redis-server, chromium).
 need() { has "$1" || missing+=("${@:2}"); }
 
+# want <command> <Debian package>: a check can do without, and says so. Installed with --install only.
+want() { has "$1" || [[ $install == no ]] || missing+=("$2"); }
+
 as_root() {
   if [[ $(id -u) == 0 ]]; then "$@"; else sudo "$@"; fi
 }
 
 look_at_the_machine() {
   need cc gcc libc6-dev
+  # The bench `instructions` counts what a call executes.
+  want valgrind valgrind
+  want objdump binutils
   if (( ${#missing[@]} > 0 )); then
     local by_hand="apt-get install ${missing[*]}"
     if [[ $install == no ]] || ! has apt-get; then

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use crate::clock::Moment;
+use crate::clock::{Moment, nanos};
 use crate::dependency::{HeldKey, Join, Refused, Signal, StartBy, WaitError, had_its_chance};
 use crate::error::{Fallible, RejectedBy};
 use crate::outcome::{Class, Outcome};
@@ -42,8 +42,8 @@ pub(super) enum Ended {
 
 /// What ends an attempt that pends. Both are fixed when it first pends: a reload is for later attempts.
 pub(super) struct Limit {
-    /// The attempt's timeout.
-    timeout: Duration,
+    /// The attempt's timeout, in nanoseconds.
+    timeout: u64,
     /// Ends at the timeout or the deadline.
     end: TimeLimit,
 }
@@ -308,9 +308,9 @@ impl<'a> Call<'a> {
             self.pend();
             let timeout = self.method.plan.timeout();
             let end = self.dependency.time().limit((started + timeout).min(self.deadline));
-            Limit { timeout, end }
+            Limit { timeout: nanos(timeout), end }
         });
-        let timeout = limit.timeout;
+        let timeout = Duration::from_nanos(limit.timeout);
         self.poll_limit(&mut limit.end, cx).map(|ended| Unanswered { ended, timeout })
     }
 
@@ -340,7 +340,7 @@ impl<'a> Call<'a> {
         let given = self.deadline.since(lease.started());
         if given >= timeout {
             lease.end(Outcome::TimedOut, Outcome::TimedOut, self.now);
-            (self.no_answer, self.timed_out_after) = (NoAnswer::TimedOut, timeout);
+            (self.no_answer, self.timed_out_after) = (NoAnswer::TimedOut, nanos(timeout));
             return;
         }
         // The deadline ended it. An attempt that began too late says nothing about the dependency.

@@ -75,6 +75,10 @@ pub(super) struct Rare {
     pub(super) spans: Option<Spans>,
     /// How the attempt before this retry ended.
     pub(super) earlier: Option<EarlierError>,
+    /// Retries so far.
+    pub(super) retries: u32,
+    /// The backoff before the last of them.
+    pub(super) backoff: Duration,
 }
 
 /// A call under way. Dropped before [`Call::finish`], it counts as cancelled.
@@ -99,8 +103,8 @@ pub struct Call<'a> {
     pub(super) refused_by: RejectedBy,
     /// Why the last attempt has no answer, if it has none.
     pub(super) no_answer: NoAnswer,
-    /// The timeout of the last attempt that ran into it.
-    pub(super) timed_out_after: Duration,
+    /// The timeout of the last attempt that ran into it, in nanoseconds.
+    pub(super) timed_out_after: u64,
     /// The attempt's turn by the dependency's own quota, until its answer is there.
     pub(super) reservation: Option<Reservation>,
     /// What the service calls inherits the call's deadline.
@@ -130,37 +134,37 @@ impl<'a> Call<'a> {
 
     /// Makes the only attempt. `None`: it has no answer, and [`Call::finish`] says why.
     #[inline]
-    pub async fn once<R: Fallible, Fut: Future<Output = R>>(
-        &mut self,
-        make: impl FnOnce() -> Fut,
-        rules: &Rules<R>,
-    ) -> Option<R> {
-        self.attempt(make, rules).await
+    pub fn once<'c, R: Fallible, Fut: Future<Output = R>>(
+        &'c mut self,
+        make: impl FnOnce() -> Fut + 'c,
+        rules: &'c Rules<R>,
+    ) -> impl Future<Output = Option<R>> + 'c {
+        self.attempt(make, rules)
     }
 
     /// Makes attempts until one succeeds, is not worth repeating, or there is no time or budget left. The answer of the
     /// last one. `None`: it has none, and [`Call::finish`] says why.
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps each of its arguments twice")]
     #[inline]
-    pub async fn repeat<R: Fallible, Fut: Future<Output = R>>(
-        &mut self,
-        mut make: impl FnMut() -> Fut,
-        rules: &Rules<R>,
-    ) -> Option<R> {
-        let mut made: u32 = 0;
-        let mut previous = Duration::ZERO;
-        loop {
-            let answer = self.attempt(&mut make, rules).await;
-            if self.class == Class::Success || self.is_refused_for_good(&answer) {
-                return answer;
-            }
-            made = made.saturating_add(1);
-            let Some(delay) = self.next_delay(answer.as_ref(), rules, made, &mut previous) else {
-                return answer;
-            };
-            // What a good part of an answer holds (a connection, say) does not wait too.
-            self.keep(answer, rules);
-            if !self.pause(delay).await {
-                return None;
+    pub fn repeat<'c, R: Fallible, Fut: Future<Output = R>>(
+        &'c mut self,
+        mut make: impl FnMut() -> Fut + 'c,
+        rules: &'c Rules<R>,
+    ) -> impl Future<Output = Option<R>> + 'c {
+        async move {
+            loop {
+                let answer = self.attempt(&mut make, rules).await;
+                if self.class == Class::Success || self.is_refused_for_good(&answer) {
+                    return answer;
+                }
+                let Some(delay) = self.next_delay(answer.as_ref(), rules) else {
+                    return answer;
+                };
+                // What a good part of an answer holds (a connection, say) does not wait too.
+                self.keep(answer, rules);
+                if !self.pause(delay).await {
+                    return None;
+                }
             }
         }
     }
@@ -312,7 +316,7 @@ impl<'a> Call<'a> {
         let dependency = self.dependency;
         match self.no_answer {
             NoAnswer::Rejected => self.rejected(false),
-            NoAnswer::TimedOut => dependency.timed_out(self.timed_out_after),
+            NoAnswer::TimedOut => dependency.timed_out(Duration::from_nanos(self.timed_out_after)),
             NoAnswer::DeadlineExceeded => dependency.deadline_exceeded(self.whole_deadline()),
             NoAnswer::ShutDown => dependency.shut_down(),
         }

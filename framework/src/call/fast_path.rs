@@ -1,23 +1,25 @@
 //! The path of a good call: admitted at once, answered, counted. Read this page before you change a line of it.
 //!
 //! The bench that watches it is `benches/guarded_call.rs`; run it before and after (`cargo bench -p seawall-benches
-//! --bench guarded_call`). `tests/pipeline/allocation.rs` counts allocations. What keeps this path fast:
+//! --bench guarded_call`). `benches/instructions.rs` counts instructions, locked ones and the future's bytes, and is held
+//! by `tests/run.sh`; `tests/pipeline/allocation.rs` counts allocations. What keeps this path fast:
 //!
 //! - **Two clock reads**: at the start and when the attempt has ended. [`Call::now`] carries the last one.
-//! - **No allocation, lock or channel.** Waiting has a future of its own ([`Call::enter_later`]), so that a call that
-//!   does not wait has a small one.
+//! - **No allocation, lock or channel.** Waiting has a future of its own ([`Call::enter_later`]) in a box, so that a call
+//!   that does not wait has a small one.
 //! - **Nothing is moved after it was written.** A copy of several words reads them with one wide load, which has to
 //!   wait until the narrow stores before it have left the store buffer. So a [`Lease`] is filled in place, a
 //!   [`Call`] is lent and not moved, and enums on this path have no payload beside their tag. Why a call has no answer is
 //!   noted in it, and becomes a [`Fault`] at its end.
 //! - **Whatever is rare is a function of its own**, marked `#[cold]` or `#[inline(never)]` and called last. Locked
 //!   instructions wait for every store before them, so a saved register more costs several nanoseconds.
-//! - **Counters are striped** by thread, and a success writes two of them: a latency bucket and the sum.
+//! - **Counters are striped**: a stripe has one thread that writes it, by loads and stores (`dependency/striped.rs`), and a
+//!   success writes two counters: a latency bucket and the sum.
+//! - **A refusal has three frames**: the breakers' look, the end, and the drop of the error.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 
 use crate::deadline;
 use crate::dependency::{MethodTable, Token};
@@ -60,7 +62,7 @@ impl<'a> Call<'a> {
             retry_after: None,
             refused_by: RejectedBy::Breaker,
             no_answer: NoAnswer::Rejected,
-            timed_out_after: Duration::ZERO,
+            timed_out_after: 0,
             reservation: None,
             passes_on: inherited.passes_on,
             rare: inherited.rare,
@@ -75,73 +77,73 @@ impl<'a> Call<'a> {
     }
 
     /// One attempt: admission, the user's future, and its end. `None`: there is no answer, and `no_answer` says why.
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps each of its arguments twice")]
     #[inline]
-    pub(super) async fn attempt<R: Fallible, Fut: Future<Output = R>>(
-        &mut self,
-        make: impl FnOnce() -> Fut,
-        rules: &Rules<R>,
-    ) -> Option<R> {
-        let mut lease = Lease::new(self.dependency, self.method);
-        match self.enter(&mut lease) {
-            Entry::Free => {}
-            Entry::Refused | Entry::NotBegun => return None,
-            // In a box: waiting allocates anyway, and a call that does not wait is not made larger by it.
-            entry => {
-                if !Box::pin(self.enter_later(entry, &mut lease)).await {
-                    return None;
-                }
+    pub(super) fn attempt<'c, R: Fallible, Fut: Future<Output = R>>(
+        &'c mut self,
+        make: impl FnOnce() -> Fut + 'c,
+        rules: &'c Rules<R>,
+    ) -> impl Future<Output = Option<R>> + 'c {
+        async move {
+            let mut lease = Lease::new(self.dependency, self.method);
+            match self.enter(&mut lease) {
+                Entry::Free => {}
+                Entry::Refused | Entry::NotBegun => return None,
+                // In a box: waiting allocates anyway, and a call that does not wait is not made larger by it.
+                entry if !Box::pin(self.enter_later(entry, &mut lease)).await => return None,
+                _ => {}
             }
-        }
-        if !self.admit(&mut lease) {
-            return None;
-        }
-        let ended = {
-            self.dispatch(&mut lease);
-            self.enter_user_code(&mut lease);
-            let mut future = pin!(make());
-            let mut limit = None;
-            poll_fn(|cx| {
+            if !self.admit(&mut lease) {
+                return None;
+            }
+            let ended = {
+                self.dispatch(&mut lease);
                 self.enter_user_code(&mut lease);
-                // Whatever ends the attempt, the user's future is dropped next, and its destructor is the user's code
-                // too. So the flag stays set.
-                // A global, twice: a look at the call itself, or a guard to drop, costs more.
-                if deadline::is_used() {
-                    self.enter_attempt();
+                let mut future = pin!(make());
+                let mut limit = None;
+                poll_fn(|cx| {
+                    self.enter_user_code(&mut lease);
+                    // Whatever ends the attempt, the user's future is dropped next, and its destructor is the user's code
+                    // too. So the flag stays set.
+                    // A global, twice: a look at the call itself, or a guard to drop, costs more.
+                    if deadline::is_used() {
+                        self.enter_attempt();
+                    }
+                    let polled = future.as_mut().poll(cx);
+                    if deadline::is_used() {
+                        self.leave_attempt();
+                    }
+                    if let Poll::Ready(answer) = polled {
+                        return Poll::Ready(Ok(answer));
+                    }
+                    let ended = self.poll_attempt_limit(&mut limit, lease.started(), cx);
+                    if ended.is_pending() {
+                        self.leave_user_code(&mut lease);
+                    }
+                    ended.map(Err)
+                })
+                .await
+                // The user's future is dropped here, before its permit is given back.
+            };
+            self.now = self.dependency.now();
+            match ended {
+                Ok(answer) => {
+                    self.class = (rules.classify)(&answer);
+                    // All conditions by one jump. An attempt that did not begin with the call has waited for something.
+                    let is_plain = (lease.started() == self.started) & self.reservation.is_none();
+                    if (self.class == Class::Success) & is_plain {
+                        self.leave_user_code(&mut lease);
+                        lease.succeed(self.now);
+                    } else {
+                        self.end_otherwise(&mut lease, rules, &answer);
+                    }
+                    Some(answer)
                 }
-                let polled = future.as_mut().poll(cx);
-                if deadline::is_used() {
-                    self.leave_attempt();
-                }
-                if let Poll::Ready(answer) = polled {
-                    return Poll::Ready(Ok(answer));
-                }
-                let ended = self.poll_attempt_limit(&mut limit, lease.started(), cx);
-                if ended.is_pending() {
+                Err(ended) => {
                     self.leave_user_code(&mut lease);
+                    self.end_unanswered(&mut lease, &ended);
+                    None
                 }
-                ended.map(Err)
-            })
-            .await
-            // The user's future is dropped here, before its permit is given back.
-        };
-        self.now = self.dependency.now();
-        match ended {
-            Ok(answer) => {
-                self.class = (rules.classify)(&answer);
-                // All conditions by one jump. An attempt that did not begin with the call has waited for something.
-                let is_plain = (lease.started() == self.started) & self.reservation.is_none();
-                if (self.class == Class::Success) & is_plain {
-                    self.leave_user_code(&mut lease);
-                    lease.succeed(self.now);
-                } else {
-                    self.end_otherwise(&mut lease, rules, &answer);
-                }
-                Some(answer)
-            }
-            Err(ended) => {
-                self.leave_user_code(&mut lease);
-                self.end_unanswered(&mut lease, &ended);
-                None
             }
         }
     }

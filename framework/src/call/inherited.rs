@@ -37,7 +37,7 @@ impl Inherited {
     #[cold]
     pub(super) fn new(dependency: &Dependency, method: &Method, limit_nanos: u64) -> Self {
         let spans = Spans::begin(dependency, method);
-        let rare = spans.map(|spans| Box::new(Rare { spans: Some(spans), earlier: None }));
+        let rare = spans.map(|spans| Box::new(Rare { spans: Some(spans), ..Rare::default() }));
         Self { rare, ..Self::limited(method, limit_nanos) }
     }
 

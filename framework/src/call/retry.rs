@@ -17,26 +17,26 @@ impl Call<'_> {
         &mut self,
         answer: Option<&R>,
         rules: &Rules<R>,
-        made: u32,
-        previous: &mut Duration,
     ) -> Option<Duration> {
-        if !self.is_worth_repeating(answer, rules, made) {
+        if !self.is_worth_repeating(answer, rules) {
             return None;
         }
         let asked = match (answer, self.no_answer) {
             (Some(_), _) | (None, NoAnswer::Rejected) => self.retry_after,
             (None, _) => None,
         };
-        self.backoff(asked, made, previous)
+        self.backoff(asked)
     }
 
-    fn is_worth_repeating<R: Fallible>(
-        &mut self,
-        answer: Option<&R>,
-        rules: &Rules<R>,
-        made: u32,
-    ) -> bool {
-        if made >= self.method.plan.max_attempts() || self.class != Class::Failure {
+    /// Retries so far.
+    fn retries(&self) -> u32 {
+        self.rare.as_ref().map_or(0, |rare| rare.retries)
+    }
+
+    fn is_worth_repeating<R: Fallible>(&mut self, answer: Option<&R>, rules: &Rules<R>) -> bool {
+        if self.retries().saturating_add(1) >= self.method.plan.max_attempts()
+            || self.class != Class::Failure
+        {
             return false;
         }
         match answer {
@@ -63,22 +63,20 @@ impl Call<'_> {
     /// that, or the budget has nothing left.
     /// A retry counts against the budget from the beginning of its wait.
     ///
-    /// `previous` is the backoff before, and becomes this one. What others have asked for is no part of it: one long
+    /// The next backoff grows from this one. What others have asked for is no part of it: one long
     /// `Retry-After` would push every later backoff to its limit.
-    fn backoff(
-        &self,
-        asked: Option<Duration>,
-        made: u32,
-        previous: &mut Duration,
-    ) -> Option<Duration> {
+    fn backoff(&mut self, asked: Option<Duration>) -> Option<Duration> {
         let policy = self.dependency.policy();
         let retry = policy.retry();
         let unit = self.dependency.entropy().unit();
-        let (attempt, before) = (made - 1, *previous);
-        *previous = retry.delay(attempt, before, unit);
+        let rare = self.rare.get_or_insert_default();
+        let (attempt, before) = (rare.retries, rare.backoff);
+        let backoff = retry.delay(attempt, before, unit);
+        rare.retries = attempt.saturating_add(1);
+        rare.backoff = backoff;
         let delay = match asked {
-            None => *previous,
-            Some(asked) => retry.delay_after(asked, *previous, attempt, before),
+            None => backoff,
+            Some(asked) => retry.delay_after(asked, backoff, attempt, before),
         };
         if self.now + delay > self.start_by().latest {
             return None;

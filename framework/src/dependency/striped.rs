@@ -149,7 +149,7 @@ impl Numbers {
 mod loom {
     use std::sync::Arc;
 
-    use loom::thread;
+    use ::loom::thread;
 
     use super::*;
     use crate::sync::model;

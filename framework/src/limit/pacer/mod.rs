@@ -150,10 +150,11 @@ impl PacerBuilder {
 /// A request's place: how long to wait before it is sent, and the number that its answer is filed under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reservation {
-    wait: Duration,
+    /// In nanoseconds.
+    wait: u64,
     number: u64,
-    /// How much later the next call is for it.
-    gap: Duration,
+    /// How much later the next call is for it, in nanoseconds.
+    gap: u64,
 }
 
 impl Reservation {
@@ -161,7 +162,7 @@ impl Reservation {
     /// the count right. Until then it counts as sent, unless it is given back: [`Pacer::refund`].
     #[must_use]
     pub fn wait(&self) -> Duration {
-        self.wait
+        Duration::from_nanos(self.wait)
     }
 }
 

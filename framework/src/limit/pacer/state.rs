@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{PacerConfig, Reservation};
-use crate::clock::Moment;
+use crate::clock::{Moment, nanos};
 use crate::limit::Refusal;
 use crate::limit::headers::Report;
 
@@ -133,7 +133,7 @@ impl State {
         self.bound(config.horizon, now);
         let (wait, gap) = self.wait(config, now)?;
         self.sent += 1;
-        Ok(Reservation { wait, number: self.sent, gap })
+        Ok(Reservation { wait: nanos(wait), number: self.sent, gap: nanos(gap) })
     }
 
     /// Nothing that is remembered lies further ahead than a server could say now. It does when the clock was put back, or the
@@ -165,7 +165,7 @@ impl State {
         if number <= news.number.max(news.before) {
             return;
         }
-        news.next = news.next.before(turn.gap);
+        news.next = news.next.before(Duration::from_nanos(turn.gap));
         if is_latest {
             self.sent -= 1;
             return;
