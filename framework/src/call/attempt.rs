@@ -28,8 +28,6 @@ pub(super) enum Entry {
     NoPermit,
     /// A guard refused it, which has been noted and counted.
     Refused,
-    /// Seawall is shutting down, or its call has no time left: [`Call::no_answer`] says which.
-    NotBegun,
 }
 
 /// Why an attempt, or a fallback, has no answer.
@@ -161,7 +159,7 @@ impl<'a> Call<'a> {
         let reservation = match entry {
             Entry::Free => return true,
             // The attempt has ended before it comes here.
-            Entry::Refused | Entry::NotBegun => return false,
+            Entry::Refused => return false,
             Entry::TokenLater if !self.wait_for_token(lease).await => return false,
             Entry::TokenLater | Entry::StartLater => self.pace().await,
             Entry::NoPermit => return self.wait_for_permit(lease).await,

@@ -85,10 +85,13 @@ impl<'a> Call<'a> {
         rules: &'c Rules<R>,
     ) -> impl Future<Output = Option<R>> + 'c {
         async move {
+            if !self.may_begin() {
+                return None;
+            }
             let mut lease = Lease::new(self.dependency, self.method);
             match self.enter(&mut lease) {
                 Entry::Free => {}
-                Entry::Refused | Entry::NotBegun => return None,
+                Entry::Refused => return None,
                 // In a box: waiting allocates anyway, and a call that does not wait is not made larger by it.
                 entry if !Box::pin(self.enter_later(entry, &mut lease)).await => return None,
                 _ => {}
@@ -148,17 +151,22 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Whether an attempt may begin: there is time, and the breakers are closed. If not, there is no answer.
+    #[inline(always)]
+    fn may_begin(&mut self) -> bool {
+        self.class = Class::Failure;
+        if !self.is_served() | (self.now >= self.deadline) {
+            self.not_begun();
+            return false;
+        }
+        let is_closed = self.dependency.gate().breaker().is_closed();
+        (is_closed & self.key.is_none()) || self.passes_breakers()
+    }
+
     /// Takes a token and a permit, in the caller's own task.
     #[inline(always)]
     fn enter(&mut self, lease: &mut Lease<'a>) -> Entry {
-        self.class = Class::Failure;
-        if !self.is_served() | (self.now >= self.deadline) {
-            return self.not_begun();
-        }
         let gate = self.dependency.gate();
-        if (!gate.breaker().is_closed() | self.key.is_some()) && !self.passes_breakers() {
-            return Entry::Refused;
-        }
         match gate.take_token(self.now, || self.start_by().token_by) {
             Ok(Token::Now(limiter)) => lease.hold_token(self.now, limiter),
             Ok(Token::At(start, limiter)) => {

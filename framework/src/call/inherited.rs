@@ -5,7 +5,6 @@ use crate::deadline::{self, Deadline};
 use crate::dependency::{Dependency, Method};
 use crate::outcome::{CallOutcome, Outcome};
 
-use super::attempt::Entry;
 use super::call::{Call, NoAnswer, Rare};
 use super::spans::Spans;
 
@@ -120,9 +119,8 @@ impl Call<'_> {
 
     /// Why an attempt is not even begun: a shutdown, or no time is left.
     #[cold]
-    pub(super) fn not_begun(&mut self) -> Entry {
+    pub(super) fn not_begun(&mut self) {
         let is_over = !self.is_served();
         self.no_answer = if is_over { NoAnswer::ShutDown } else { NoAnswer::DeadlineExceeded };
-        Entry::NotBegun
     }
 }
