@@ -7,6 +7,9 @@ mod accepts;
 mod calls;
 #[path = "macros/harness.rs"]
 mod harness;
+#[path = "macros/retried.rs"]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod retried;
 
 /// The compiler whose words stand beside the mistakes. Another one says the same in words of its own.
 const RECORDED_WITH: &str = "rustc 1.95.";

@@ -119,8 +119,9 @@ pub mod dependency;
 pub mod last_good;
 pub mod paced;
 
-// Row 4: one call.
+// Row 4: one call; a function that is retried.
 mod call;
+pub mod retrying;
 
 // Row 5: supervision.
 pub mod actor;
@@ -185,9 +186,10 @@ pub use error::{CallError, Fault, RejectedBy};
 pub use event::{Command, Event, Observer, State, Transition};
 pub use outcome::{CallOutcome, Class, Outcome};
 pub use policy::Policy;
+pub use retrying::retry;
 pub use runtime::{DependencyHandle, Seawall, ShutdownReport, SpawnError, StartError};
 #[cfg(feature = "macros")]
-pub use seawall_macros::resilient;
+pub use seawall_macros::{resilient, retry};
 pub use time::{ManualTime, Time};
 
 /// The README's example, compiled and run.

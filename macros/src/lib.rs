@@ -2,6 +2,7 @@
 //! Use it through the `seawall` crate, which re-exports it.
 
 mod resilient;
+mod retry;
 
 use proc_macro::TokenStream;
 
@@ -264,6 +265,54 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn resilient(args: TokenStream, item: TokenStream) -> TokenStream {
     resilient::resilient(args.into(), item.into()).into()
+}
+
+/// Makes attempts of a function until one succeeds, with backoffs between.
+///
+/// ```
+/// use std::io;
+/// use std::sync::LazyLock;
+/// use std::time::Duration;
+/// use seawall::retry::{Backoff, Config};
+///
+/// static RETRIES: LazyLock<Config> = LazyLock::new(|| {
+///     let config = Config::builder().max_attempts(5).base_delay(Duration::from_millis(100));
+///     config.build().expect("in range")
+/// });
+///
+/// fn is_transient(error: &io::Error) -> bool {
+///     error.kind() == io::ErrorKind::ConnectionReset
+/// }
+///
+/// #[seawall::retry(*RETRIES, when = is_transient, within = "2s")]
+/// async fn order(number: u64) -> io::Result<String> {
+///     // …
+///     Ok(format!("order {number}"))
+/// }
+///
+/// #[seawall::retry(Config::default())]
+/// fn read(path: &std::path::Path) -> io::Result<String> {
+///     std::fs::read_to_string(path)
+/// }
+/// ```
+///
+/// The function is `async` or blocks; its backoffs do the same. It returns a `Result`, and an error is retried; its body must
+/// be safe to repeat. Every attempt gets clones of the arguments, so what is not a reference has to be `Clone`, and each needs a name.
+/// A method takes `&self`.
+///
+/// | argument | what it is | default |
+/// | --- | --- | --- |
+/// | the first | an expression of type `seawall::retry::Config`, or that derefs to it | must be given |
+/// | `when` | a function from `&E` to `bool`: which errors are worth another attempt | all |
+/// | `retry_after` | a function from `&E` to `Option<Duration>`: for how long the server has asked to be left alone | none |
+/// | `budget` | a `seawall::retry::Budget` that is shared with others | none |
+/// | `within` | how long after the first attempt the last one may begin, like `"2s"` | no limit |
+///
+/// It is `seawall::retry(config, || …)` in another form, whose documents say the rest. For the methods of a service take a
+/// client by `#[resilient]`, which has a breaker and a deadline beside its retries.
+#[proc_macro_attribute]
+pub fn retry(args: TokenStream, item: TokenStream) -> TokenStream {
+    retry::retry(args.into(), item.into()).into()
 }
 
 /// What `#[resilient(with(…))]` calls for each part. Not for use by hand.

@@ -21,7 +21,7 @@ const ROWS: [&[&str]; 8] = [
     &["backpressure", "breaker", "bulkhead", "limit", "retry"],
     &["policy", "time"],
     &["blocking", "deadline", "dependency", "last_good", "paced"],
-    &["call"],
+    &["call", "retrying"],
     &["actor"],
     &["client", "layer", "outgoing", "telemetry"],
     &["runtime"],
@@ -39,6 +39,8 @@ pub(crate) fn exports(lib: Option<&File>) -> BTreeMap<String, String> {
     let exported = names.into_iter().filter(|name| name.segments.len() > 1);
     exported
         .filter_map(|name| Some((name.segments.last()?.clone(), name.segments.first()?.clone())))
+        // A function may be exported under the name of a module (`retry`): what goes through that name is the module's.
+        .filter(|(name, _)| row(name).is_none())
         .collect()
 }
 

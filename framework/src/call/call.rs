@@ -18,6 +18,7 @@ use crate::error::{CallError, EarlierError, Fallible, Fault, RejectedBy};
 use crate::limit::Reservation;
 use crate::limit::headers::Report;
 use crate::outcome::{CallOutcome, Class};
+use crate::retry::Progress;
 use crate::time::TimeLimit;
 
 use super::open_attempt::OpenAttempt;
@@ -75,10 +76,8 @@ pub(super) struct Rare {
     pub(super) spans: Option<Spans>,
     /// How the attempt before this retry ended.
     pub(super) earlier: Option<EarlierError>,
-    /// Retries so far.
-    pub(super) retries: u32,
-    /// The backoff before the last of them.
-    pub(super) backoff: Duration,
+    /// Its retries so far.
+    pub(super) retries: Progress,
 }
 
 /// A call under way. Dropped before [`Call::finish`], it counts as cancelled.

@@ -106,8 +106,7 @@ impl<'a> Call<'a> {
                 let mut limit = None;
                 poll_fn(|cx| {
                     self.enter_user_code(&mut lease);
-                    // Whatever ends the attempt, the user's future is dropped next, and its destructor is the user's code
-                    // too. So the flag stays set.
+                    // Whatever ends the attempt, the user's future is dropped next, by code of the user's: the flag stays.
                     // A global, twice: a look at the call itself, or a guard to drop, costs more.
                     if deadline::is_used() {
                         self.enter_attempt();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::error::Fallible;
 use crate::outcome::Class;
+use crate::retry::Progress;
 
 use super::call::{Call, NoAnswer, Rules};
 
@@ -28,15 +29,9 @@ impl Call<'_> {
         self.backoff(asked)
     }
 
-    /// Retries so far.
-    fn retries(&self) -> u32 {
-        self.rare.as_ref().map_or(0, |rare| rare.retries)
-    }
-
     fn is_worth_repeating<R: Fallible>(&mut self, answer: Option<&R>, rules: &Rules<R>) -> bool {
-        if self.retries().saturating_add(1) >= self.method.plan.max_attempts()
-            || self.class != Class::Failure
-        {
+        let retries = self.rare.as_ref().map_or_else(Progress::default, |rare| rare.retries);
+        if retries.is_over(self.method.plan.max_attempts()) || self.class != Class::Failure {
             return false;
         }
         match answer {
@@ -62,22 +57,11 @@ impl Call<'_> {
     /// spread by the policy's jitter. `None` if another attempt would not have a fair share of its timeout left after
     /// that, or the budget has nothing left.
     /// A retry counts against the budget from the beginning of its wait.
-    ///
-    /// The next backoff grows from this one. What others have asked for is no part of it: one long
-    /// `Retry-After` would push every later backoff to its limit.
     fn backoff(&mut self, asked: Option<Duration>) -> Option<Duration> {
         let policy = self.dependency.policy();
-        let retry = policy.retry();
         let unit = self.dependency.entropy().unit();
         let rare = self.rare.get_or_insert_default();
-        let (attempt, before) = (rare.retries, rare.backoff);
-        let backoff = retry.delay(attempt, before, unit);
-        rare.retries = attempt.saturating_add(1);
-        rare.backoff = backoff;
-        let delay = match asked {
-            None => backoff,
-            Some(asked) => retry.delay_after(asked, backoff, attempt, before),
-        };
+        let delay = rare.retries.next(policy.retry(), asked, unit);
         if self.now + delay > self.start_by().latest {
             return None;
         }

@@ -138,13 +138,14 @@ pub(super) const ADAPTIVE_KEYS: [PolicyKey<adaptive::Builder>; 8] = [
     key!(utc_offset: UtcOffset),
 ];
 
-pub(super) const RETRY_KEYS: [PolicyKey<retry::Builder>; 8] = [
+pub(super) const RETRY_KEYS: [PolicyKey<retry::Builder>; 9] = [
     key!(max_attempts: Count),
     key!(base_delay: Duration),
     key!(max_delay: Duration),
     key!(factor: Number),
     key!(backoff: Backoff),
     key!(jitter: Jitter),
+    key!(jitter_share: Number),
     nested("budget", Kind::Shorthand(&fields(&BUDGET_KEYS))),
     key!(retry_rejections: Flag),
 ];

@@ -1,5 +1,7 @@
 //! What the value of a key must be, and what to say about another.
 
+use crate::retry::{Backoff, Jitter};
+
 /// What a key's value must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -74,10 +76,8 @@ impl Kind {
             Self::BigCount => format!("a whole number from 0 to {}", u64::MAX),
             Self::Number => "a number".into(),
             Self::Flag => "true or false".into(),
-            Self::Jitter => {
-                "one of \"none\", \"full\", \"equal\", \"plus_minus_half\", \"decorrelated\"".into()
-            }
-            Self::Backoff => "one of \"exponential\", \"constant\"".into(),
+            Self::Jitter => one_of(Jitter::EVERY.map(Jitter::as_str)),
+            Self::Backoff => one_of(Backoff::EVERY.map(Backoff::as_str)),
             Self::HalfOpen => {
                 "one of \"first_failure\", \"one_probe\", \"all_probes\", \"early\"".into()
             }
@@ -120,6 +120,10 @@ pub(super) fn home(name: &str, fields: &[Field], path: &str) -> Option<String> {
             if path.is_empty() { field.name.into() } else { format!("{path}.{}", field.name) };
         if field.name == name { Some(here) } else { home(name, field.kind.fields(), &here) }
     })
+}
+
+fn one_of<const N: usize>(names: [&str; N]) -> String {
+    format!("one of {}", names.map(|name| format!("\"{name}\"")).join(", "))
 }
 
 /// The known name that differs by a slip of the finger.

@@ -28,6 +28,7 @@ pub struct Config {
     factor: f64,
     backoff: Backoff,
     jitter: Jitter,
+    jitter_share: f64,
     budget: Option<BudgetConfig>,
     retry_rejections: bool,
 }
@@ -68,6 +69,11 @@ impl Config {
     pub fn jitter(&self) -> Jitter {
         self.jitter
     }
+    /// By what share of itself a delay is spread to either side, under the jitter `plus_minus`. Default 0.5.
+    #[must_use]
+    pub fn jitter_share(&self) -> f64 {
+        self.jitter_share
+    }
     /// What retries may cost in all, over every call. Default: no such limit.
     #[must_use]
     pub fn budget(&self) -> Option<&BudgetConfig> {
@@ -89,6 +95,7 @@ impl Default for Config {
             factor: 2.0,
             backoff: Backoff::default(),
             jitter: Jitter::default(),
+            jitter_share: 0.5,
             budget: None,
             retry_rejections: false,
         }
@@ -141,6 +148,12 @@ impl Builder {
         self.config.jitter = jitter;
         self
     }
+    /// By what share of itself a delay is spread to either side, under the jitter `plus_minus`; above 0, at most 1.
+    #[must_use]
+    pub fn jitter_share(mut self, share: f64) -> Self {
+        self.config.jitter_share = share;
+        self
+    }
     /// What retries may cost in all, over every call; `None` for no such limit.
     #[must_use]
     pub fn budget(mut self, budget: impl Into<Option<BudgetConfig>>) -> Self {
@@ -185,6 +198,8 @@ impl Builder {
             config.factor,
             format!("from 1 to {MAX_FACTOR}"),
         );
+        let share = config.jitter_share;
+        check.require(share > 0.0 && share <= 1.0, "jitter_share", share, "above 0, at most 1");
         check.finish(config)
     }
 }

@@ -21,6 +21,8 @@ pub enum Jitter {
     Equal,
     /// `d ± 50 %`, at most `max_delay`.
     PlusMinusHalf,
+    /// `d` ± the share that [`Config::jitter_share`](super::Config::jitter_share) says, at most `max_delay`.
+    PlusMinus,
     /// `min(max_delay, random(base_delay, previous * 3))`. Goes by the delay before instead of the
     /// attempt's number, so the backoff's curve and factor play no part.
     Decorrelated,
@@ -29,8 +31,14 @@ pub enum Jitter {
 impl Jitter {
     /// Every jitter.
     pub const ALL: &[Self] = &Self::EVERY;
-    pub(crate) const EVERY: [Self; 5] =
-        [Self::None, Self::Full, Self::Equal, Self::PlusMinusHalf, Self::Decorrelated];
+    pub(crate) const EVERY: [Self; 6] = [
+        Self::None,
+        Self::Full,
+        Self::Equal,
+        Self::PlusMinusHalf,
+        Self::PlusMinus,
+        Self::Decorrelated,
+    ];
 
     /// The name that policy files use.
     #[must_use]
@@ -40,18 +48,20 @@ impl Jitter {
             Self::Full => "full",
             Self::Equal => "equal",
             Self::PlusMinusHalf => "plus_minus_half",
+            Self::PlusMinus => "plus_minus",
             Self::Decorrelated => "decorrelated",
         }
     }
 
-    /// Spreads `delay` (any unit), by `unit` in `[0, 1)`. May exceed `delay` by half. Decorrelated
+    /// Spreads `delay` (any unit), by `unit` in `[0, 1)`. May exceed `delay`, by `share` of it at most. Decorrelated
     /// leaves it as it is: its delay is drawn another way.
-    pub(super) fn spread(self, delay: f64, unit: f64) -> f64 {
+    pub(super) fn spread(self, delay: f64, share: f64, unit: f64) -> f64 {
         match self {
             Self::None | Self::Decorrelated => delay,
             Self::Full => delay * unit,
             Self::Equal => delay / 2.0 + delay / 2.0 * unit,
             Self::PlusMinusHalf => delay * (0.5 + unit),
+            Self::PlusMinus => delay * (1.0 - share + 2.0 * share * unit),
         }
     }
 }

@@ -7,6 +7,7 @@
 mod backoff;
 mod budget;
 mod config;
+mod delays;
 mod jitter;
 
 pub use backoff::Backoff;
@@ -15,6 +16,8 @@ pub use budget::{
     MIN_BUDGET_WINDOW,
 };
 pub use config::{Builder, Config, MAX_ATTEMPTS, MAX_DELAY, MAX_FACTOR};
+pub use delays::Delays;
+pub(crate) use delays::Progress;
 pub use jitter::Jitter;
 
 #[cfg(test)]

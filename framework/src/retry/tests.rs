@@ -45,6 +45,72 @@ fn without_jitter_delays_double_from_one_second_to_sixty() {
 }
 
 #[test]
+fn linear_and_fibonacci_delays_are_as_their_names_say_and_capped() {
+    let seconds = |backoff: Backoff| -> Vec<u64> {
+        let config =
+            Config::builder().jitter(Jitter::None).backoff(backoff).max_attempts(13).build();
+        let entropy = Entropy::seeded(0);
+        config.unwrap().delays(&entropy).map(|delay| delay.as_secs()).collect()
+    };
+    assert_eq!(seconds(Backoff::Linear), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    assert_eq!(seconds(Backoff::Fibonacci), [1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 60, 60]);
+    assert_eq!(seconds(Backoff::Constant), [1; 12]);
+}
+
+#[test]
+fn delays_are_one_fewer_than_attempts_and_each_call_draws_its_own() {
+    let entropy = Entropy::seeded(7);
+    let config = Config::builder().max_attempts(5).build().unwrap();
+    let delays = config.delays(&entropy);
+    assert_eq!(delays.len(), 4);
+    let (one, other): (Vec<_>, Vec<_>) = (delays.collect(), config.delays(&entropy).collect());
+    assert_eq!((one.len(), other.len()), (4, 4));
+    assert_ne!(one, other);
+    let single = Config::builder().max_attempts(1).build().unwrap();
+    assert_eq!(single.delays(&entropy).next(), None);
+    let mut asked = config.delays(&entropy);
+    let after = asked.next_after(Some(90 * SECOND)).unwrap();
+    assert!(after >= 90 * SECOND && after <= 91 * SECOND, "{after:?}");
+    assert_eq!(asked.len(), 3);
+    assert!(asked.next().unwrap() <= 2 * SECOND, "what was asked for is no part of the next");
+}
+
+/// The distance of Kolmogorov and Smirnov between draws and an even spread from `low` to `high`.
+fn distance(mut draws: Vec<f64>, low: f64, high: f64) -> f64 {
+    draws.sort_by(f64::total_cmp);
+    let count = draws.len() as f64;
+    let gap = |(at, draw): (usize, &f64)| {
+        let even = (draw - low) / (high - low);
+        (even - at as f64 / count).abs().max((even - (at + 1) as f64 / count).abs())
+    };
+    draws.iter().enumerate().map(gap).fold(0.0, f64::max)
+}
+
+#[test]
+fn ten_thousand_draws_of_each_jitter_are_spread_as_its_formula_says() {
+    const DRAWS: usize = 10_000;
+    // The distance that even draws exceed once in a hundred times.
+    let bound = 1.628 / (DRAWS as f64).sqrt();
+    let entropy = Entropy::seeded(42);
+    for (jitter, low, high) in [
+        (Jitter::Full, 0.0, 8.0),
+        (Jitter::Equal, 4.0, 8.0),
+        (Jitter::PlusMinusHalf, 4.0, 12.0),
+        (Jitter::PlusMinus, 6.0, 10.0),
+        (Jitter::Decorrelated, 1.0, 24.0),
+    ] {
+        let config = Config::builder().jitter(jitter).jitter_share(0.25).build().unwrap();
+        let draws: Vec<f64> =
+            (0..DRAWS).map(|_| config.delay(3, 8 * SECOND, entropy.unit()).as_secs_f64()).collect();
+        assert!(draws.iter().all(|draw| (low..=high).contains(draw)), "{jitter}");
+        let mean = draws.iter().sum::<f64>() / DRAWS as f64;
+        assert!((mean / ((low + high) / 2.0) - 1.0).abs() < 0.02, "{jitter}: {mean}");
+        let distance = distance(draws, low, high);
+        assert!(distance < bound, "{jitter}: {distance}");
+    }
+}
+
+#[test]
 fn each_jitter_follows_its_formula_over_its_whole_range() {
     // A delay of 8 s: the lowest, the middle and the highest draw.
     let at = |jitter, unit| config(jitter).delay(3, 8 * SECOND, unit).as_secs_f64();
@@ -53,6 +119,7 @@ fn each_jitter_follows_its_formula_over_its_whole_range() {
         (Jitter::Full, 0.0, 4.0, 8.0),
         (Jitter::Equal, 4.0, 6.0, 8.0),
         (Jitter::PlusMinusHalf, 4.0, 8.0, 12.0),
+        (Jitter::PlusMinus, 4.0, 8.0, 12.0),
         (Jitter::Decorrelated, 1.0, 12.5, 24.0),
     ] {
         assert_eq!(at(jitter, 0.0), low, "{jitter}");
@@ -126,15 +193,15 @@ proptest! {
         attempt in prop_oneof![0_u32..100, any::<u32>(), Just(u32::MAX)],
         base in 0_u64..=60_000,
         factor in 1.0_f64..=1000.0,
-        constant in any::<bool>(),
-        which in 0_usize..5,
+        curve in 0_usize..4,
+        which in 0_usize..6,
         previous in any::<u64>(),
         unit in prop_oneof![0.0_f64..1.0, Just(f64::NAN), Just(f64::INFINITY), Just(-1.0)],
     ) {
         let config = Config::builder()
             .base_delay(Duration::from_millis(base))
             .factor(factor)
-            .backoff(if constant { Backoff::Constant } else { Backoff::Exponential })
+            .backoff(Backoff::ALL[curve])
             .jitter(Jitter::ALL[which])
             .build()
             .unwrap();
@@ -149,7 +216,7 @@ proptest! {
                 Jitter::None => d,
                 Jitter::Full => unit * d,
                 Jitter::Equal => d / 2.0 + unit * d / 2.0,
-                Jitter::PlusMinusHalf => (d - d * 0.5 + unit * d).min(60.0),
+                Jitter::PlusMinusHalf | Jitter::PlusMinus => (d - d * 0.5 + unit * d).min(60.0),
                 Jitter::Decorrelated => (1.0 + unit * (7.0 * 3.0 - 1.0)).min(60.0),
             }
         };

@@ -14,7 +14,7 @@ mod validate;
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 
-use self::errors::Errors;
+pub(crate) use self::errors::Errors;
 
 /// What `#[resilient(args)] item` becomes.
 pub(crate) fn resilient(args: TokenStream, item: TokenStream) -> TokenStream {
