@@ -97,6 +97,7 @@ pub mod entropy;
 pub mod error;
 pub mod event;
 pub mod outcome;
+mod striped;
 mod swappable;
 mod sync;
 

@@ -300,6 +300,21 @@ fn a_timeout_that_leaves_no_fair_share_is_not_retried() {
 }
 
 #[test]
+fn without_a_word_about_it_retries_add_a_fifth_to_the_calls_and_ten_a_second_in_any_case() {
+    let breaker = seawall::breaker::Config::builder().failures(1_000_000);
+    let policy = base().breaker(breaker).retry(retries(3).base_delay(Duration::ZERO));
+    let world = World::new(policy.build().unwrap(), vec![broken(); 3_000]);
+    for calls in 1..=1_000 {
+        assert!(drive(&world, &mut Task::new(world.client.read(""))).0.is_err());
+        let retries = world.snapshot().retries;
+        // The default is over a window of ten seconds, and no time passes.
+        let allowed = calls.div_ceil(5) + 100;
+        assert!(retries <= allowed && (calls > 50 || retries == 2 * calls), "{retries} of {calls}");
+    }
+    assert_eq!(world.snapshot().retries, 300);
+}
+
+#[test]
 fn retries_stop_at_an_open_breaker() {
     let world = World::new(base().retry(retries(10)).build().unwrap(), vec![broken(); 10]);
     let (answer, waits) = drive(&world, &mut Task::new(world.client.read("")));
@@ -309,7 +324,7 @@ fn retries_stop_at_an_open_breaker() {
 
 #[test]
 fn two_hundred_callers_told_to_come_back_after_a_second_come_after_it_and_spread() {
-    let retry = retries(2).base_delay(secs(1)).max_delay(secs(4)).jitter(Jitter::Full);
+    let retry = retries(2).base_delay(secs(1)).max_delay(secs(4)).jitter(Jitter::Full).budget(None);
     let busy = vec![Step::Answer(Err(Trouble::Busy(secs(1)))); 200];
     let policy = base().breaker(trips_after(10_000)).bulkhead(permits(1_000)).retry(retry);
     let world = World::new(policy.build().unwrap(), busy);

@@ -15,6 +15,7 @@ const ROWS: [&[&str]; 8] = [
         "error",
         "event",
         "outcome",
+        "striped",
         "swappable",
         "sync",
     ],

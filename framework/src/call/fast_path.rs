@@ -13,7 +13,7 @@
 //!   noted in it, and becomes a [`Fault`] at its end.
 //! - **Whatever is rare is a function of its own**, marked `#[cold]` or `#[inline(never)]` and called last. Locked
 //!   instructions wait for every store before them, so a saved register more costs several nanoseconds.
-//! - **Counters are striped**: a stripe has one thread that writes it, by loads and stores (`dependency/striped.rs`), and a
+//! - **Counters are striped**: a stripe has one thread that writes it, by loads and stores (`striped.rs`), and a
 //!   success writes two counters: a latency bucket and the sum.
 //! - **A refusal has three frames**: the breakers' look, the end, and the drop of the error.
 

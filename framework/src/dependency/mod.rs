@@ -24,7 +24,6 @@ mod signals;
 mod snapshot;
 mod start_by;
 mod stats;
-mod striped;
 mod waiting_room;
 
 pub use keys::{HeldKey, KeysSnapshot, MAX_KEY_BYTES, MAX_OPEN_KEYS_NAMED, OpenKey};

@@ -11,11 +11,11 @@ use crate::clock::{Moment, nanos};
 use crate::error::{DependencyName, RejectedBy};
 use crate::event::Sampler;
 use crate::outcome::{CallOutcome, Outcome};
+use crate::striped::{Counter, Owner, Striped};
 
 use super::latency::{BUCKETS, Latency, bucket};
 use super::observed::Observed;
 use super::refusals::apart;
-use super::striped::{Counter, Owner, Striped};
 
 const CALLS: usize = CallOutcome::ALL.len();
 const ATTEMPTS: usize = Outcome::ALL.len();

@@ -121,6 +121,12 @@ impl<'a> Decoder<'a> {
                 Kind::CountOrOff | Kind::Optional(_) | Kind::Shorthand(_) | Kind::Switch(_),
                 DeValue::Boolean(false),
             ) => self.set(path, value, Setting::Off),
+            // Of budgets the word is usual, and one has to be said.
+            (Kind::Shorthand(_), DeValue::String(none))
+                if path == "retry.budget" && none == "none" =>
+            {
+                self.set(path, value, Setting::Off);
+            }
             (Kind::Switch(_), DeValue::Boolean(true)) => {
                 self.set(path, value, Setting::Flag(true));
             }

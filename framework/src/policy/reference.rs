@@ -73,7 +73,7 @@ pub(super) const REFERENCE: &[Described] = &[
     key("retry.backoff", Some(r#""exponential""#), ("`exponential`", "`exponential`, `constant`, `linear`, `fibonacci`"), ("", "")),
     key("retry.jitter", Some(r#""full""#), ("`full`", "`none`, `full`, `equal`, `plus_minus_half`, `plus_minus`, `decorrelated`"), ("", "")),
     key("retry.jitter_share", Some("0.5"), ("0.5; for `plus_minus`", "above 0, at most 1"), ("delays are spread further", "delays are closer to the backoff")),
-    key("retry.budget.ratio", Some("0.2"), ("no budget; with one 0.2", "0 to 1"), ("retries may add more load", "retries add less")),
+    key("retry.budget.ratio", Some("0.2"), ("0.2; `budget = \"none\"` for no budget", "0 to 1"), ("retries may add more load", "retries add less")),
     key("retry.budget.min_per_second", Some("10"), ("10", "0 to 1,000,000"), ("quiet services may retry more", "quiet services retry less")),
     key("retry.budget.window", Some(r#""10s""#), ("10 s", "100 ms to 1 day"), ("bursts of retries are allowed for longer", "the budget follows the load sooner")),
     key("retry.retry_rejections", Some("false"), ("`false`", "`true`, `false`"), ("", "")),

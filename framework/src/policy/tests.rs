@@ -356,7 +356,7 @@ fn a_section_goes_over_the_defaults_key_by_key() {
         retry = { budget = 0.3 }
         [b]
         rate_limit = { token_bucket = { capacity = 9 } }
-        retry = { budget = false }
+        retry = { budget = "none" }
         "#,
     );
     let (a, b) = (file.policy("a"), file.policy("b"));

@@ -1,6 +1,5 @@
 //! What retries may cost in all: a share of the calls, so that they cannot become the load themselves.
 
-use std::array;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use serde::Serialize;
 
 use crate::clock::{Moment, nanos};
 use crate::constraint::{Constraints, InvalidSettings};
+use crate::striped::{Owner, Striped};
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// The shortest window of a budget: 100 ms.
@@ -138,8 +138,8 @@ pub struct BudgetUse {
 /// `retries in window < ratio × calls in window + min_per_second × window`.
 ///
 /// The window is ten slices that slide as one, so it spans between 90 % and 100 % of its length.
-/// Calls are counted by a compare-and-swap each; a retry, about to wait anyway, takes a short lock,
-/// under which the sum is exact: no race admits one too many. A clock that goes back by up to a
+/// Each thread counts its calls for itself, without a lock; a retry, about to wait anyway, takes a short lock and adds them
+/// up: no race admits one too many. A clock that goes back by up to a
 /// window is taken to stand still; by more than that, and the window starts afresh.
 #[derive(Clone, Debug)]
 pub struct Budget(Arc<Shared>);
@@ -152,12 +152,19 @@ struct Shared {
     floor: f64,
     /// The present, in slices since the clock's origin. Moves back only under the lock.
     latest: AtomicU64,
-    /// By slice modulo [`SLICES`]: the slice's number in the upper half, its calls in the lower.
-    /// The tag tells a lapped count from a present one; it would take `2^32` slices, 497 days at
-    /// the least, of not one call in its place for it to be mistaken.
-    calls: [AtomicU64; SLICES],
-    retries: Mutex<[Slice; SLICES]>,
+    calls: Striped<Calls>,
+    retries: Mutex<[Slice; PLACES]>,
 }
+
+/// Places for slices: a power of two, so that finding one is no division.
+const PLACES: usize = SLICES.next_power_of_two();
+
+/// A thread's calls. By slice modulo [`PLACES`]: the slice's number in the upper half, its calls in the lower.
+/// The tag tells a lapped count from a present one; it would take `2^32` slices, 497 days at
+/// the least, of not one call in its place for it to be mistaken.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Calls([AtomicU64; PLACES]);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Slice {
@@ -175,34 +182,23 @@ impl Budget {
             ratio: config.ratio,
             floor: config.min_per_second * config.window.as_secs_f64(),
             latest: AtomicU64::new(0),
-            calls: array::from_fn(|_| AtomicU64::new(0)),
+            calls: Striped::default(),
             retries: Mutex::default(),
         }))
     }
 
     /// Notes that a call (not an attempt) begins.
+    #[inline]
     pub fn call(&self, now: Moment) {
         let shared = &*self.0;
-        let mut slice = shared.advance(now);
-        loop {
-            let calls = &shared.calls[index(slice)];
-            let seen = calls.load(Ordering::Acquire);
-            let next = if tag(seen) == slice as u32 {
-                // A full count stays full: 2^32 calls in one slice earn no more.
-                if count(seen) == u64::from(u32::MAX) { seen } else { seen + 1 }
-            } else {
-                let present = shared.latest.load(Ordering::Acquire);
-                if present != slice {
-                    // Overtaken by a whole slice or more: the tag may be newer, not older.
-                    slice = present;
-                    continue;
-                }
-                pack(slice, 1)
-            };
-            if calls.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire).is_ok()
-            {
-                return;
+        let slice = shared.advance(now);
+        let (Calls(calls), owner) = shared.calls.mine(|_| Calls::default());
+        match owner {
+            Owner::ThisThread => {
+                let place = &calls[index(slice)];
+                place.store(one_more(place.load(Ordering::Acquire), slice), Ordering::Release);
             }
+            Owner::Nobody => shared.count(calls, slice),
         }
     }
 
@@ -240,11 +236,13 @@ impl Budget {
 impl Shared {
     /// Moves the present on to `now` and returns the slice it is in.
     fn advance(&self, now: Moment) -> u64 {
-        let slice = now.as_nanos() / self.slice_nanos;
         let latest = self.latest.load(Ordering::Acquire);
-        if slice == latest {
-            return slice;
+        // A multiplication where nothing has to move on: a division costs as much as the rest of a call.
+        let begins = latest.wrapping_mul(self.slice_nanos);
+        if now.as_nanos().wrapping_sub(begins) < self.slice_nanos {
+            return latest;
         }
+        let slice = now.as_nanos() / self.slice_nanos;
         if slice > latest {
             return slice.max(self.latest.fetch_max(slice, Ordering::AcqRel));
         }
@@ -252,6 +250,25 @@ impl Shared {
             return latest;
         }
         self.restart(slice)
+    }
+
+    /// Counts one among those of other threads.
+    #[cold]
+    fn count(&self, calls: &[AtomicU64; PLACES], mut slice: u64) {
+        loop {
+            let place = &calls[index(slice)];
+            let seen = place.load(Ordering::Acquire);
+            let present = self.latest.load(Ordering::Acquire);
+            if tag(seen) != slice as u32 && present != slice {
+                // Overtaken by a whole slice or more: the tag may be newer, not older.
+                slice = present;
+                continue;
+            }
+            let next = one_more(seen, slice);
+            if place.compare_exchange(seen, next, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+                return;
+            }
+        }
     }
 
     /// The clock went back by more than a window: what was counted belongs to a future that is not to be.
@@ -263,17 +280,18 @@ impl Shared {
             return latest.max(slice);
         }
         *slices = Default::default();
-        for calls in &self.calls {
+        for calls in self.calls.iter().flat_map(|thread| &thread.0) {
             calls.store(0, Ordering::Release);
         }
         self.latest.store(slice, Ordering::Release);
         slice
     }
 
-    fn usage(&self, slices: &[Slice; SLICES], present: u64) -> BudgetUse {
+    fn usage(&self, slices: &[Slice; PLACES], present: u64) -> BudgetUse {
         let calls = self
             .calls
             .iter()
+            .flat_map(|thread| &thread.0)
             .map(|calls| calls.load(Ordering::Acquire))
             .filter(|&calls| (present as u32).wrapping_sub(tag(calls)) < SLICES as u32)
             .map(count)
@@ -287,8 +305,17 @@ impl Shared {
     }
 }
 
+/// What a place holds with one call more in this slice.
+fn one_more(seen: u64, slice: u64) -> u64 {
+    if tag(seen) != slice as u32 {
+        return pack(slice, 1);
+    }
+    // A full count stays full: 2^32 calls in one slice earn no more.
+    if count(seen) == u64::from(u32::MAX) { seen } else { seen + 1 }
+}
+
 fn index(slice: u64) -> usize {
-    (slice % SLICES as u64) as usize
+    (slice % PLACES as u64) as usize
 }
 
 fn pack(slice: u64, calls: u64) -> u64 {

@@ -17,7 +17,7 @@ pub const MAX_DELAY: Duration = Duration::from_secs(30 * 24 * 3600);
 pub const MAX_FACTOR: f64 = 1_000.0;
 
 /// A retry's settings, checked. Built by [`Config::builder`]; the default is
-/// 3 attempts, from 1 s doubling up to 60 s, save that jitter is full. No budget.
+/// 3 attempts, from 1 s doubling up to 60 s, with full jitter, and a budget of 20 % of the calls and 10 retries a second.
 ///
 /// Whether anything is retried at all is for the method to say: only `idempotent` ones are.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -74,7 +74,7 @@ impl Config {
     pub fn jitter_share(&self) -> f64 {
         self.jitter_share
     }
-    /// What retries may cost in all, over every call. Default: no such limit.
+    /// What retries may cost in all, over every call. Default: 20 % of the calls, and 10 a second in any case.
     #[must_use]
     pub fn budget(&self) -> Option<&BudgetConfig> {
         self.budget.as_ref()
@@ -96,7 +96,7 @@ impl Default for Config {
             backoff: Backoff::default(),
             jitter: Jitter::default(),
             jitter_share: 0.5,
-            budget: None,
+            budget: Some(BudgetConfig::default()),
             retry_rejections: false,
         }
     }
@@ -154,7 +154,8 @@ impl Builder {
         self.config.jitter_share = share;
         self
     }
-    /// What retries may cost in all, over every call; `None` for no such limit.
+    /// What retries may cost in all, over every call; `None` for no such limit. Without one, retries can turn a small
+    /// failure of a dependency into its overload.
     #[must_use]
     pub fn budget(mut self, budget: impl Into<Option<BudgetConfig>>) -> Self {
         self.config.budget = budget.into();

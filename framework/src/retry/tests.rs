@@ -23,7 +23,8 @@ fn the_defaults_are_as_documented_with_full_jitter() {
     assert_eq!(config.max_attempts(), 3);
     assert_eq!((config.base_delay(), config.max_delay()), (SECOND, 60 * SECOND));
     assert_eq!((config.factor(), config.backoff()), (2.0, Backoff::Exponential));
-    assert_eq!((config.jitter(), config.budget()), (Jitter::Full, None));
+    assert_eq!((config.jitter(), config.jitter_share()), (Jitter::Full, 0.5));
+    assert_eq!(config.budget(), Some(&BudgetConfig::default()));
     assert!(!config.retry_rejections());
     assert_eq!(Config::builder().build().unwrap(), config);
 }

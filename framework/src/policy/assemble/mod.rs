@@ -200,7 +200,10 @@ impl Merged {
         const PATH: &str = "retry.budget";
         let builder = retry::BudgetConfig::builder();
         let build = || self.apply(PATH, &keys::BUDGET_KEYS, builder).build();
-        self.has_any(PATH).then(build).and_then(|built| prefixed(PATH, built, wrong))
+        if self.get(PATH) == Some(Setting::Off) {
+            return None;
+        }
+        prefixed(PATH, build(), wrong)
     }
 
     /// The methods that anything is said of.

@@ -17,12 +17,12 @@ const UNKNOWN: usize = usize::MAX;
 
 /// A count in a stripe.
 #[derive(Debug, Default)]
-pub(super) struct Counter(AtomicU64);
+pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     /// Adds so many. By the thread whose own stripe it is in, if it is one's own.
     #[inline]
-    pub(super) fn add(&self, by: u64, of: Owner) {
+    pub(crate) fn add(&self, by: u64, of: Owner) {
         match of {
             Owner::ThisThread => {
                 self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
@@ -35,14 +35,14 @@ impl Counter {
 
     /// How many it counted.
     #[inline]
-    pub(super) fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 /// Who may write a stripe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Owner {
+pub(crate) enum Owner {
     ThisThread,
     /// Everybody who has none.
     Nobody,
@@ -50,7 +50,7 @@ pub(super) enum Owner {
 
 /// One of these for each thread that has counted. Nothing is allocated before the first does.
 #[derive(Debug)]
-pub(super) struct Striped<T>(OnceLock<Box<[OnceLock<Box<T>>; OWN + 1]>>);
+pub(crate) struct Striped<T>(OnceLock<Box<[OnceLock<Box<T>>; OWN + 1]>>);
 
 impl<T> Default for Striped<T> {
     fn default() -> Self {
@@ -61,7 +61,7 @@ impl<T> Default for Striped<T> {
 impl<T> Striped<T> {
     /// The calling thread's, made by `new` if it has none yet. `new` is shown those that there are.
     #[inline]
-    pub(super) fn mine(&self, new: impl FnOnce(&Self) -> T) -> (&T, Owner) {
+    pub(crate) fn mine(&self, new: impl FnOnce(&Self) -> T) -> (&T, Owner) {
         let at = number();
         let owner = if at == SHARED { Owner::Nobody } else { Owner::ThisThread };
         let made = self.0.get().and_then(|all| all[at].get()).map(|one| &**one);
@@ -75,7 +75,7 @@ impl<T> Striped<T> {
     }
 
     /// All that there are.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.0
             .get()
             .into_iter()
