@@ -304,7 +304,7 @@ fn without_a_word_about_it_retries_add_a_fifth_to_the_calls_and_ten_a_second_in_
     let breaker = seawall::breaker::Config::builder().failures(1_000_000);
     let policy = base().breaker(breaker).retry(retries(3).base_delay(Duration::ZERO));
     let world = World::new(policy.build().unwrap(), vec![broken(); 3_000]);
-    for calls in 1..=1_000 {
+    for calls in 1..=1_000_u64 {
         assert!(drive(&world, &mut Task::new(world.client.read(""))).0.is_err());
         let retries = world.snapshot().retries;
         // The default is over a window of ten seconds, and no time passes.
