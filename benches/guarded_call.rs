@@ -2,7 +2,6 @@
 //! metrics and latency, the glue without any.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use recloser::{AsyncRecloser, Recloser};
 use seawall::prelude::*;
 use seawall::{backpressure, breaker, bulkhead, limit, retry};
-use seawall_benches::{Contender, Effort, compare};
+use seawall_benches::{Contender, Effort, compare, on_runtime};
 use tokio::sync::Semaphore;
 
 /// The service that everybody calls: it answers at once.
@@ -108,15 +107,6 @@ impl Glue {
         .retry(self.backoff)
         .await
     }
-}
-
-/// A runtime for the calling thread, kept for all rounds.
-fn on_runtime<F: Future>(future: F) -> F::Output {
-    thread_local! {
-        static RUNTIME: tokio::runtime::Runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    }
-    RUNTIME.with(|runtime| runtime.block_on(future))
 }
 
 fn main() {

@@ -24,6 +24,7 @@ use std::process::{Command, ExitCode};
 
 use cases::{CASES, Case};
 use figures::Figures;
+use machine_code::Program;
 
 /// Calls in a run under callgrind, after as many to warm up.
 const CALLS: u32 = 500;
@@ -38,7 +39,8 @@ fn main() -> ExitCode {
         measured(&*run);
         return ExitCode::SUCCESS;
     }
-    let found: Vec<Figures> = CASES.iter().map(figures_of).collect();
+    let program = Program::this();
+    let found: Vec<Figures> = CASES.iter().map(|case| figures_of(case, program.as_ref())).collect();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions.txt");
     let compiler = compiler();
     if arguments.iter().any(|argument| argument == "--write") {
@@ -67,19 +69,18 @@ fn measured(run: &dyn Fn(u32)) {
     std::hint::black_box(run)(CALLS);
 }
 
-fn figures_of(case: &Case) -> Figures {
+fn figures_of(case: &Case, program: Option<&Program>) -> Figures {
     let run = (case.prepare)();
     run(CALLS);
     let allocated = allocation_counter::measure(|| run(CALLS)).count_total;
-    let code = machine_code::count(case.name);
+    let code = program.and_then(|program| program.count(case.name));
+    // Rounded: what a task or a timer does now and then is in it.
+    let a_call = |total: u64| (total + u64::from(CALLS) / 2) / u64::from(CALLS);
     Figures {
         case: case.name.into(),
         instructions: code.map(|code| code.instructions / u64::from(CALLS)),
-        // By tens of a locked instruction: what a task or a timer does now and then is in it.
-        locked: code
-            .and_then(|code| code.locked)
-            .map(|locked| (locked + u64::from(CALLS) / 2) / u64::from(CALLS)),
-        allocations: (allocated + u64::from(CALLS) / 2) / u64::from(CALLS),
+        locked: code.and_then(|code| code.locked).map(a_call),
+        allocations: a_call(allocated),
         future_bytes: (case.future_bytes)(),
     }
 }

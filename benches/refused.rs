@@ -1,7 +1,6 @@
 //! Refusals, through the generated client: what a process does most when a dependency is in trouble. Ours with metrics
 //! and events; the glue, in the same order of guards, without any.
 
-use std::future::Future;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use recloser::{AsyncRecloser, Recloser};
 use seawall::prelude::*;
 use seawall::{backpressure, breaker, bulkhead, limit};
-use seawall_benches::{Contender, Effort, compare};
+use seawall_benches::{Contender, Effort, compare, on_runtime};
 use tokio::sync::Semaphore;
 
 /// The service: it answers at once, or never.
@@ -107,15 +106,6 @@ fn hold(client: &ServiceClient<Ready>, calls: u32) {
         assert!(call.as_mut().poll(&mut cx).is_pending());
         std::mem::forget(call);
     }
-}
-
-/// A runtime for the calling thread, kept for all rounds.
-fn on_runtime<F: Future>(future: F) -> F::Output {
-    thread_local! {
-        static RUNTIME: tokio::runtime::Runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    }
-    RUNTIME.with(|runtime| runtime.block_on(future))
 }
 
 /// One crate for each guard: breaker, then token, then permit.

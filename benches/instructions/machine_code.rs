@@ -1,7 +1,7 @@
 //! What the processor executes in a case, counted by callgrind.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Of all calls of a run.
@@ -11,32 +11,48 @@ pub(crate) struct Count {
     pub(crate) locked: Option<u64>,
 }
 
-/// Runs this program again, for this case only, under callgrind. `None`: there is none.
-pub(crate) fn count(case: &str) -> Option<Count> {
-    let program = std::env::current_exe().ok()?;
-    let out = std::env::temp_dir().join(format!("seawall-callgrind-{}", std::process::id()));
-    let ran = Command::new("valgrind")
-        .args([
-            "--tool=callgrind",
-            "--dump-instr=yes",
-            "--compress-pos=no",
-            "--compress-strings=no",
-        ])
-        .arg("--toggle-collect=*instructions*measured*")
-        .arg(format!("--callgrind-out-file={}", out.display()))
-        .arg(&program)
-        .args(["--run", case])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    let profile = ran.is_ok_and(|status| status.success()).then(|| std::fs::read_to_string(&out));
-    let _ = std::fs::remove_file(&out);
-    let Some(Ok(profile)) = profile else {
-        println!("not counted: instructions of {case}; valgrind is not there, or did not run");
-        return None;
-    };
-    let locked = locked_addresses(&program);
-    Some(sum(&profile, program.file_name()?.to_str()?, locked.as_ref()))
+/// This program.
+#[derive(Debug)]
+pub(crate) struct Program {
+    path: PathBuf,
+    /// The addresses of its locked instructions. `None`: there is no objdump.
+    locked: Option<HashSet<u64>>,
+}
+
+impl Program {
+    /// `None`: the system does not say where it is.
+    pub(crate) fn this() -> Option<Self> {
+        let path = std::env::current_exe().ok()?;
+        let locked = locked_addresses(&path);
+        Some(Self { path, locked })
+    }
+
+    /// Runs it again, for this case only, under callgrind. `None`: there is none.
+    pub(crate) fn count(&self, case: &str) -> Option<Count> {
+        let out = std::env::temp_dir().join(format!("seawall-callgrind-{}", std::process::id()));
+        let ran = Command::new("valgrind")
+            .args([
+                "--tool=callgrind",
+                "--dump-instr=yes",
+                "--compress-pos=no",
+                "--compress-strings=no",
+            ])
+            .arg("--toggle-collect=*instructions*measured*")
+            .arg(format!("--callgrind-out-file={}", out.display()))
+            .arg(&self.path)
+            .args(["--run", case])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        let is_done = ran.is_ok_and(|status| status.success());
+        let profile = is_done.then(|| std::fs::read_to_string(&out));
+        let _ = std::fs::remove_file(&out);
+        let Some(Ok(profile)) = profile else {
+            println!("not counted: instructions of {case}; valgrind is not there, or did not run");
+            return None;
+        };
+        Some(sum(&profile, self.path.file_name()?.to_str()?, self.locked.as_ref()))
+    }
 }
 
 /// The addresses of the program's locked instructions. `None`: there is no objdump.

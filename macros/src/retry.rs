@@ -10,7 +10,7 @@ use syn::{
     Token,
 };
 
-use crate::resilient::Errors;
+use crate::resilient::{Errors, list};
 
 const KEYS: [&str; 4] = ["when", "retry_after", "budget", "within"];
 const WANTED: &str = "`#[retry(config)]` or `#[retry(config, when = is_transient)]`: the config is an expression of type \
@@ -58,7 +58,7 @@ fn settings(arguments: TokenStream, errors: &mut Errors) -> Option<Settings> {
     let mut further: Vec<(Ident, TokenStream)> = Vec::new();
     for argument in all {
         let Expr::Assign(ExprAssign { left, right, .. }) = &argument else {
-            errors.over(&argument, format!("not a key; known here: {}", known()));
+            errors.over(&argument, format!("not a key; known here: {}", list(&KEYS)));
             continue;
         };
         let key = match &**left {
@@ -66,7 +66,7 @@ fn settings(arguments: TokenStream, errors: &mut Errors) -> Option<Settings> {
             _ => None,
         };
         let Some(key) = key.filter(|key| KEYS.iter().any(|known| key == known)) else {
-            errors.over(left, format!("unknown key; known here: {}", known()));
+            errors.over(left, format!("unknown key; known here: {}", list(&KEYS)));
             continue;
         };
         if further.iter().any(|(other, _)| *other == key) {
@@ -77,10 +77,6 @@ fn settings(arguments: TokenStream, errors: &mut Errors) -> Option<Settings> {
         }
     }
     Some(Settings { config, further })
-}
-
-fn known() -> String {
-    KEYS.map(|key| format!("`{key}`")).join(", ")
 }
 
 /// The argument of `Retrying`'s method of this name.

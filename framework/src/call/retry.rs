@@ -46,8 +46,8 @@ impl Call<'_> {
                 }
             },
             None => match self.no_answer {
-                NoAnswer::TimedOut => true,
-                NoAnswer::Rejected => self.method.plan.retries_rejections(),
+                // A refusal comes here only if the policy retries it: `Call::repeat` has asked.
+                NoAnswer::TimedOut | NoAnswer::Rejected => true,
                 NoAnswer::DeadlineExceeded | NoAnswer::ShutDown => false,
             },
         }

@@ -1,6 +1,6 @@
-//! Refused attempts: refusing is what a process does most when a dependency is in trouble.
+//! A guard's refusal, and the name that it is answered with. Refusing is what a process does most when a dependency is in trouble.
 //!
-//! Each thread counts in a stripe of its own, and takes the dependency's name from there for the answer: a counter, or a
+//! Each thread takes the dependency's name from its own stripe (`stats.rs`), where it counts the refusal too: a counter, or a
 //! reference count, that all threads share would cost more than the rest of a refusal.
 
 use std::sync::Arc;

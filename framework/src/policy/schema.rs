@@ -1,5 +1,6 @@
 //! What the value of a key must be, and what to say about another.
 
+use crate::breaker::{Enforcement, HalfOpenMode};
 use crate::retry::{Backoff, Jitter};
 
 /// What a key's value must be.
@@ -78,10 +79,8 @@ impl Kind {
             Self::Flag => "true or false".into(),
             Self::Jitter => one_of(Jitter::EVERY.map(Jitter::as_str)),
             Self::Backoff => one_of(Backoff::EVERY.map(Backoff::as_str)),
-            Self::HalfOpen => {
-                "one of \"first_failure\", \"one_probe\", \"all_probes\", \"early\"".into()
-            }
-            Self::Enforcement => "one of \"enforce\", \"observe\", \"disabled\"".into(),
+            Self::HalfOpen => one_of(HalfOpenMode::EVERY.map(HalfOpenMode::as_str)),
+            Self::Enforcement => one_of(Enforcement::EVERY.map(Enforcement::as_str)),
             Self::OnFull => "one of \"block\", \"drop_oldest\", \"drop_newest\", \"error\", \
                              or { block = { timeout = \"5s\" } }"
                 .into(),

@@ -172,8 +172,12 @@ impl<'a, Op, E> Retrying<'a, Op, E> {
 
     fn under_way(&mut self) -> UnderWay {
         let time = self.time.take().unwrap_or_else(Time::usual);
-        let chance = if self.entropy.is_some() { Entropy::seeded(0) } else { Entropy::system() };
-        UnderWay { started: time.now(), time, chance, retries: Progress::default() }
+        UnderWay {
+            started: time.now(),
+            time,
+            chance: Entropy::system(),
+            retries: Progress::default(),
+        }
     }
 
     /// The backoff after this error; `None` if no other attempt is to follow.

@@ -28,12 +28,10 @@ pub(super) const IDLE_METHODS_SHOWN_WHOLE: usize = 1_000;
 /// The page of these dependencies and limits: families by name, those of limits last, a family's series in the order of
 /// the snapshots.
 pub(super) fn page(snapshots: &[Snapshot], limits: &[WatchedLimit], expected: usize) -> String {
-    let methods = || snapshots.iter().flat_map(|snapshot| &snapshot.methods);
-    let idle = methods().filter(|method| is_idle(method)).count();
-    let page = Page {
-        dependencies: snapshots.iter().map(Described::new).collect(),
-        idle_whole: idle <= IDLE_METHODS_SHOWN_WHOLE,
-    };
+    let dependencies: Vec<_> = snapshots.iter().map(Described::new).collect();
+    let methods = dependencies.iter().flat_map(|dependency| &dependency.methods);
+    let idle_whole = methods.filter(|method| method.idle).count() <= IDLE_METHODS_SHOWN_WHOLE;
+    let page = Page { dependencies, idle_whole };
     // A little more, as counts grow.
     let mut text = Text(String::with_capacity(expected + expected / 64));
     for family in &FAMILIES {

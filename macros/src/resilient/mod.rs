@@ -15,6 +15,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote;
 
 pub(crate) use self::errors::Errors;
+pub(crate) use self::parse::list;
 
 /// What `#[resilient(args)] item` becomes.
 pub(crate) fn resilient(args: TokenStream, item: TokenStream) -> TokenStream {

@@ -15,7 +15,8 @@ use syn::{
 };
 
 pub(crate) use options::options;
-use values::{Keys, OF_CALL, OF_RESILIENT, attempts, duration, flag, list, metas, path, string};
+pub(crate) use values::list;
+use values::{Keys, OF_CALL, OF_RESILIENT, attempts, duration, flag, metas, path, string};
 
 use last_good::last_good;
 
