@@ -85,6 +85,7 @@
 //! | `tonic` | | faults as statuses, and classifiers for them |
 //! | `tower` | | `layer`: rate limits in front of a tower service; `outgoing`: guards around a client that is one |
 //! | `axum` | | keys by axum's peer and route, axum answers for faults |
+//! | `simulation` | | [`simulation`]: servers, loads and policies in virtual time |
 
 // So that generated code, which says `seawall::`, works in this crate's own docs and tests.
 extern crate self as seawall;
@@ -134,6 +135,8 @@ pub mod client;
 pub mod layer;
 #[cfg(feature = "tower")]
 pub mod outgoing;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod telemetry;
 
 // Row 7: the composition root.

@@ -24,7 +24,7 @@ const ROWS: [&[&str]; 8] = [
     &["blocking", "deadline", "dependency", "last_good", "paced"],
     &["call", "retrying"],
     &["actor"],
-    &["client", "layer", "outgoing", "telemetry"],
+    &["client", "layer", "outgoing", "simulation", "telemetry"],
     &["runtime"],
 ];
 /// Nothing but documentation and re-exports; nobody may import from them.
