@@ -135,7 +135,7 @@ pub struct BudgetUse {
 }
 
 /// A retry budget, shared by its clones: a retry is allowed while
-/// `retries in window < ratio × calls in window + min_per_second × window`.
+/// `retries in window, this one included ≤ ratio × calls in window + min_per_second × window`.
 ///
 /// The window is ten slices that slide as one, so it spans between 90 % and 100 % of its length.
 /// Each thread counts its calls for itself, without a lock; a retry, about to wait anyway, takes a short lock and adds them
@@ -212,8 +212,8 @@ impl Budget {
         let mut slices = shared.retries.lock();
         let present = shared.latest.load(Ordering::Acquire);
         let usage = shared.usage(&slices, present);
-        // A hair below: 0.07 × 100 comes out as 7.000000000000001 and must not let an eighth through.
-        let allowed = (usage.retries as f64) < usage.allowed - 1e-9 * usage.allowed.max(1.0);
+        // A hair more: 0.29 × 100 comes out as 28.999999999999996, and the 29th is meant to be let through.
+        let allowed = (usage.retries + 1) as f64 <= usage.allowed + 1e-9 * usage.allowed.max(1.0);
         if allowed {
             let slice = &mut slices[index(present)];
             if slice.number != present {

@@ -352,8 +352,8 @@ proptest! {
                 }
                 5..=8 => {
                     model.advance(now);
-                    let allowed = 100 * (model.retries.len() as u64)
-                        < percent * model.calls.len() as u64 + 100 * floor;
+                    let allowed = 100 * (model.retries.len() as u64 + 1)
+                        <= percent * model.calls.len() as u64 + 100 * floor;
                     if allowed {
                         model.retries.push(model.latest);
                     }

@@ -99,7 +99,7 @@ fn a_budget_is_shared_and_an_empty_one_ends_it() {
         answers.push(drive(&time, retrying.budget(&budget).run()).0);
     }
     // Half a retry a call.
-    assert_eq!(answers, [Err(2), Err(1), Err(2), Err(1)]);
+    assert_eq!(answers, [Err(1), Err(2), Err(1), Err(2)]);
 }
 
 #[test]

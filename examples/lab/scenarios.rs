@@ -1,0 +1,63 @@
+//! The list of scenarios.
+
+use std::error::Error;
+
+use serde_json::Value;
+
+use crate::args::Args;
+use crate::{amplification, herd, jitter, map, metastable, stability};
+
+/// What a scenario has found out, in every form that can be asked for.
+pub(crate) struct Found {
+    pub(crate) page: String,
+    pub(crate) json: Value,
+    pub(crate) csv: String,
+    pub(crate) svg: String,
+}
+
+pub(crate) type Result = std::result::Result<Found, Box<dyn Error>>;
+
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    about: &'static str,
+    pub(crate) run: fn(&Args) -> Result,
+}
+
+const SCENARIOS: [Scenario; 5] = [
+    Scenario {
+        name: "jitter",
+        about: "contention for one row: what each jitter does to calls and time",
+        run: |args| jitter::run(args.seed),
+    },
+    Scenario {
+        name: "amplification",
+        about: "what retries add to the load of a service that fails, without a budget and with one",
+        run: |args| amplification::run(args.seed),
+    },
+    Scenario {
+        name: "herd",
+        about: "1,000 clients of a database that was away for 10 s",
+        run: |args| herd::run(args.seed),
+    },
+    Scenario {
+        name: "metastable",
+        about: "overload that outlives its cause; with --map, from which states there is a way back",
+        run: |args| if args.map { map::run(args.seed) } else { metastable::run(args.seed) },
+    },
+    Scenario {
+        name: "stability",
+        about: "breaker, budget and adaptive threshold together: no swing that grows",
+        run: |args| stability::run(args.seed),
+    },
+];
+
+pub(crate) fn list() -> String {
+    SCENARIOS.iter().map(|it| format!("{:<14} {}\n", it.name, it.about)).collect()
+}
+
+pub(crate) fn find(name: &str) -> std::result::Result<&'static Scenario, String> {
+    SCENARIOS.iter().find(|it| it.name == name).ok_or_else(|| {
+        let known: Vec<&str> = SCENARIOS.iter().map(|it| it.name).collect();
+        format!("there is no scenario `{name}`; allowed: {}", known.join(", "))
+    })
+}
