@@ -165,13 +165,21 @@ pub enum RejectedBy {
     QueueFull,
     /// The mailbox was full and its strategy dropped this call (`drop_oldest`, `drop_newest`).
     Dropped,
+    /// The dependency accepts so few that more are not sent (the retry budget's mode `accept_ratio`).
+    Throttle,
 }
 
 impl RejectedBy {
     /// Every guard, in the order of [`RejectedBy::index`].
     pub const ALL: &[Self] = &Self::EVERY;
-    pub(crate) const EVERY: [Self; 5] =
-        [Self::Breaker, Self::RateLimit, Self::Bulkhead, Self::QueueFull, Self::Dropped];
+    pub(crate) const EVERY: [Self; 6] = [
+        Self::Breaker,
+        Self::RateLimit,
+        Self::Bulkhead,
+        Self::QueueFull,
+        Self::Dropped,
+        Self::Throttle,
+    ];
 
     /// The label value that metrics use.
     #[must_use]
@@ -182,6 +190,7 @@ impl RejectedBy {
             Self::Bulkhead => "bulkhead",
             Self::QueueFull => "queue_full",
             Self::Dropped => "dropped",
+            Self::Throttle => "throttle",
         }
     }
 
@@ -200,6 +209,7 @@ impl fmt::Display for RejectedBy {
             Self::Bulkhead => "the bulkhead (no permit within max_wait)",
             Self::QueueFull => "the mailbox (full)",
             Self::Dropped => "the mailbox (dropped under load)",
+            Self::Throttle => "the throttle (too few are accepted)",
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use seawall::prelude::*;
-use seawall::retry::{BudgetConfig, Jitter};
+use seawall::retry::{BudgetConfig, BudgetMode, Jitter};
 use seawall::{CallOutcome, Outcome};
 use seawall_tests::{Answer, Api, Step, Task, Trouble, World, ready, refused};
 
@@ -235,6 +235,47 @@ fn a_spent_budget_ends_the_retrying() {
     assert_eq!((answer, world.snapshot().retries), (Err(Trouble::Broken), 3));
     let (answer, waits) = drive(&world, &mut Task::new(world.client.read("")));
     assert_eq!((answer, waits.len()), (Err(Trouble::Broken), 0));
+}
+
+#[test]
+fn tokens_pay_for_retries_and_good_answers_give_them_back() {
+    let budget = BudgetConfig::builder().mode(BudgetMode::Tokens).tokens(10).retry_cost(5);
+    let good = || Step::Answer(Ok(7));
+    let script =
+        [vec![broken(); 3], vec![good(); 9], vec![Step::Hang, good(), Step::Hang]].concat();
+    let world = world(retries(100).factor(1.0).budget(budget.build().unwrap()), script);
+    let (answer, _) = drive(&world, &mut Task::new(world.client.read("")));
+    assert_eq!((answer, world.snapshot().retries), (Err(Trouble::Broken), 2), "5 tokens each");
+    (0..9).for_each(|_| assert_eq!(ready(world.client.read("")), Ok(7)));
+    let (answer, waits) = drive(&world, &mut Task::new(world.client.read("")));
+    assert!(matches!(answer, Err(Trouble::Fault(Fault::TimedOut { .. }))), "{answer:?}");
+    assert_eq!(waits.len(), 1, "a retry after a timeout takes 10 tokens, and there are 9");
+    assert_eq!(ready(world.client.read("")), Ok(7));
+    let (answer, _) = drive(&world, &mut Task::new(world.client.read("")));
+    assert_eq!((answer, world.snapshot().retries), (Ok(7), 3));
+}
+
+#[test]
+fn a_dependency_that_accepts_nothing_is_sent_less_and_less() {
+    let budget = BudgetConfig::builder().mode(BudgetMode::AcceptRatio).build().unwrap();
+    let retry = retries(2).base_delay(Duration::ZERO).budget(budget);
+    let policy = base().breaker(trips_after(10_000)).retry(retry).build().unwrap();
+    let world = World::new(policy, vec![broken(); 400]);
+    let is_throttled = |end: &&Answer| {
+        matches!(end, Err(Trouble::Fault(Fault::Rejected { by: RejectedBy::Throttle, .. })))
+    };
+    let ends: Vec<Answer> =
+        (0..200).map(|_| drive(&world, &mut Task::new(world.client.read(""))).0).collect();
+    let now = world.snapshot();
+    // With nothing accepted the n-th request is sent with a chance of 1 / n: about ln 200 of them.
+    let sent = world.service().seen() as u64;
+    assert!((2..=16).contains(&sent), "{sent}");
+    let refused = ends.iter().filter(is_throttled).count() as u64;
+    assert_eq!(refused, 200 - (sent - now.retries), "first attempts that were not made");
+    assert_eq!(now.rejections(RejectedBy::Throttle), refused);
+    assert_eq!(now.calls(CallOutcome::Rejected), refused);
+    // A retry that is not made leaves the call with its own error.
+    assert_eq!(now.calls(CallOutcome::Failure), 200 - refused);
 }
 
 #[test]

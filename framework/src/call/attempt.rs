@@ -62,15 +62,17 @@ impl<'a> Call<'a> {
         answer: &R,
     ) {
         let asked = match self.class {
-            Class::Success => {
+            Class::Success if lease.started() != self.started => {
                 let attempt_took = self.now.since(lease.started());
                 self.method.stats.waited(self.now.since(self.started), attempt_took);
                 None
             }
+            Class::Success => None,
             Class::Ignored => None,
             Class::Failure => (rules.retry_after)(answer),
         };
         let outcome = self.class.outcome();
+        self.tell_budget(outcome);
         self.end_attempt_span(outcome);
         let report = self.reservation.and_then(|_| (rules.quota)(answer));
         self.leave_user_code(lease);
@@ -114,15 +116,39 @@ impl<'a> Call<'a> {
         true
     }
 
-    /// Whether the dependency's breaker and the key's would let it through. If not, it is refused.
+    /// Whether the dependency's breaker, the key's and the retry budget would let it through. If not, it is refused.
     #[cold]
     pub(super) fn passes_breakers(&mut self) -> bool {
-        match self.dependency.gate().check_first(self.key, self.now) {
-            Ok(()) => true,
-            Err(refused) => {
-                self.note_refusal(refused);
-                false
-            }
+        let refused = match self.dependency.gate().check_first(self.key, self.now) {
+            Ok(()) if self.budget_admits() => return true,
+            Ok(()) => Refused { by: RejectedBy::Throttle, retry_after: None },
+            Err(refused) => refused,
+        };
+        self.note_refusal(refused);
+        false
+    }
+
+    /// Whether the retry budget, if it has a say in that, lets the first attempt be made. Retries have asked before they waited.
+    fn budget_admits(&self) -> bool {
+        let dependency = self.dependency;
+        if !self.budget_listens || self.dispatched {
+            return true;
+        }
+        let unit = dependency.entropy().unit();
+        dependency
+            .budget()
+            .with(|budget| budget.as_ref().is_none_or(|budget| budget.admits(self.now, unit)))
+    }
+
+    /// Tells the retry budget how an attempt has ended, if it goes by that.
+    fn tell_budget(&self, outcome: Outcome) {
+        if self.budget_listens {
+            let after = self.rare.as_ref().and_then(|rare| rare.after);
+            self.dependency.budget().with(|budget| {
+                if let Some(budget) = budget {
+                    budget.ended(self.now, outcome, after);
+                }
+            });
         }
     }
 
@@ -335,6 +361,7 @@ impl<'a> Call<'a> {
             self.no_answer = NoAnswer::ShutDown;
             return;
         }
+        self.tell_budget(Outcome::TimedOut);
         let given = self.deadline.since(lease.started());
         if given >= timeout {
             lease.end(Outcome::TimedOut, Outcome::TimedOut, self.now);

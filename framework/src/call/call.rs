@@ -17,7 +17,7 @@ use crate::dependency::{Dependency, HeldKey, Method, Refused};
 use crate::error::{CallError, EarlierError, Fallible, Fault, RejectedBy};
 use crate::limit::Reservation;
 use crate::limit::headers::Report;
-use crate::outcome::{CallOutcome, Class};
+use crate::outcome::{CallOutcome, Class, Outcome};
 use crate::retry::Progress;
 use crate::time::TimeLimit;
 
@@ -78,6 +78,8 @@ pub(super) struct Rare {
     pub(super) earlier: Option<EarlierError>,
     /// Its retries so far.
     pub(super) retries: Progress,
+    /// How the attempt before this retry ended, for the retry budget.
+    pub(super) after: Option<Outcome>,
 }
 
 /// A call under way. Dropped before [`Call::finish`], it counts as cancelled.
@@ -108,6 +110,8 @@ pub struct Call<'a> {
     pub(super) reservation: Option<Reservation>,
     /// What the service calls inherits the call's deadline.
     pub(super) passes_on: bool,
+    /// The retry budget goes by how attempts end.
+    pub(super) budget_listens: bool,
     /// What few calls have.
     pub(super) rare: Option<Box<Rare>>,
     /// The thread has been told of it: it polls the service, or unwinds from there.

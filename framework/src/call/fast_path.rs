@@ -39,10 +39,12 @@ impl<'a> Call<'a> {
         let dependency = table.dependency();
         let method = table.method(method);
         let started = dependency.now();
-        dependency.budget().with(|budget| {
-            if let Some(budget) = budget {
+        let budget_listens = dependency.budget().with(|budget| match budget {
+            Some(budget) => {
                 budget.call(started);
+                budget.listens()
             }
+            None => false,
         });
         // Before the call is written, which is not moved afterwards.
         let inherited = if deadline::is_used() {
@@ -65,6 +67,7 @@ impl<'a> Call<'a> {
             timed_out_after: 0,
             reservation: None,
             passes_on: inherited.passes_on,
+            budget_listens,
             rare: inherited.rare,
             has_entered: false,
             pending: false,
@@ -132,7 +135,9 @@ impl<'a> Call<'a> {
                 Ok(answer) => {
                     self.class = (rules.classify)(&answer);
                     // All conditions by one jump. An attempt that did not begin with the call has waited for something.
-                    let is_plain = (lease.started() == self.started) & self.reservation.is_none();
+                    let is_plain = (lease.started() == self.started)
+                        & self.reservation.is_none()
+                        & !self.budget_listens;
                     if (self.class == Class::Success) & is_plain {
                         self.leave_user_code(&mut lease);
                         lease.succeed(self.now);
@@ -150,7 +155,8 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Whether an attempt may begin: there is time, and the breakers are closed. If not, there is no answer.
+    /// Whether an attempt may begin: there is time, the breakers are closed, and a budget that has a say lets it. If not, there
+    /// is no answer.
     #[inline(always)]
     fn may_begin(&mut self) -> bool {
         self.class = Class::Failure;
@@ -159,7 +165,7 @@ impl<'a> Call<'a> {
             return false;
         }
         let is_closed = self.dependency.gate().breaker().is_closed();
-        (is_closed & self.key.is_none()) || self.passes_breakers()
+        (is_closed & self.key.is_none() & !self.budget_listens) || self.passes_breakers()
     }
 
     /// Takes a token and a permit, in the caller's own task.

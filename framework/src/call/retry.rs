@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::error::Fallible;
-use crate::outcome::Class;
+use crate::outcome::{Class, Outcome};
 use crate::retry::Progress;
 
 use super::call::{Call, NoAnswer, Rules};
@@ -26,7 +26,8 @@ impl Call<'_> {
             (Some(_), _) | (None, NoAnswer::Rejected) => self.retry_after,
             (None, _) => None,
         };
-        self.backoff(asked)
+        let timed_out = answer.is_none() && self.no_answer == NoAnswer::TimedOut;
+        self.backoff(asked, if timed_out { Outcome::TimedOut } else { Outcome::Failure })
     }
 
     fn is_worth_repeating<R: Fallible>(&mut self, answer: Option<&R>, rules: &Rules<R>) -> bool {
@@ -57,17 +58,20 @@ impl Call<'_> {
     /// spread by the policy's jitter. `None` if another attempt would not have a fair share of its timeout left after
     /// that, or the budget has nothing left.
     /// A retry counts against the budget from the beginning of its wait.
-    fn backoff(&mut self, asked: Option<Duration>) -> Option<Duration> {
+    fn backoff(&mut self, asked: Option<Duration>, after: Outcome) -> Option<Duration> {
         let policy = self.dependency.policy();
         let unit = self.dependency.entropy().unit();
         let rare = self.rare.get_or_insert_default();
         let delay = rare.retries.next(policy.retry(), asked, unit);
+        rare.after = Some(after);
         if self.now + delay > self.start_by().latest {
             return None;
         }
-        self.dependency.budget().with(|budget| match budget {
-            Some(budget) if !budget.try_retry(self.now) => None,
-            _ => Some(delay),
+        self.dependency.budget().with(|budget| {
+            let may = budget.as_ref().is_none_or(|budget| {
+                budget.try_retry(self.now, after, self.dependency.entropy().unit())
+            });
+            may.then_some(delay)
         })
     }
 

@@ -14,7 +14,7 @@ use super::source::Source;
 use crate::backpressure::{DEFAULT_BLOCK_TIMEOUT, Strategy};
 use crate::breaker::adaptive::UtcOffset;
 use crate::breaker::{Enforcement, HalfOpenMode, Window};
-use crate::retry::{Backoff, Jitter};
+use crate::retry::{Backoff, BudgetMode, Jitter};
 
 /// A typed value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,6 +26,7 @@ pub(super) enum Setting {
     Flag(bool),
     Jitter(Jitter),
     Backoff(Backoff),
+    BudgetMode(BudgetMode),
     HalfOpen(HalfOpenMode),
     Enforcement(Enforcement),
     OnFull(Strategy),
@@ -200,6 +201,9 @@ fn leaf(kind: Kind, value: &DeValue<'_>) -> Result<Setting, String> {
             .into_iter()
             .find(|backoff| backoff.as_str() == name)
             .map(Setting::Backoff),
+        (Kind::BudgetMode, DeValue::String(name)) => {
+            BudgetMode::EVERY.into_iter().find(|it| it.as_str() == name).map(Setting::BudgetMode)
+        }
         (Kind::HalfOpen, DeValue::String(name)) => HalfOpenMode::EVERY
             .into_iter()
             .find(|mode| mode.as_str() == name)

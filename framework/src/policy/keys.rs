@@ -150,8 +150,16 @@ pub(super) const RETRY_KEYS: [PolicyKey<retry::Builder>; 9] = [
     key!(retry_rejections: Flag),
 ];
 
-pub(super) const BUDGET_KEYS: [PolicyKey<retry::BudgetBuilder>; 3] =
-    [key!(ratio: Number), key!(min_per_second: Number), key!(window: Duration)];
+pub(super) const BUDGET_KEYS: [PolicyKey<retry::BudgetBuilder>; 8] = [
+    key!(ratio: Number),
+    key!(min_per_second: Number),
+    key!(window: Duration),
+    key!(mode: BudgetMode),
+    key!(tokens: Count),
+    key!(retry_cost: Count),
+    key!(timeout_cost: Count),
+    key!(accepts_multiple: Number),
+];
 
 pub(super) const BULKHEAD_KEYS: [PolicyKey<bulkhead::Builder>; 2] =
     [key!(max_concurrent: Count), key!(max_wait: Duration)];

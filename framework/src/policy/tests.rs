@@ -324,10 +324,34 @@ fn retry_is_written_as_in_call_too() {
 }
 
 #[test]
+fn a_budget_has_the_settings_of_its_mode() {
+    let budget = |text: &str| {
+        *parse(&format!("[a.retry.budget]\n{text}")).policy("a").retry().budget().unwrap()
+    };
+    let tokens = budget("mode = 'tokens'\ntokens = 100\nretry_cost = 2\ntimeout_cost = 3\n");
+    assert_eq!(tokens.mode(), retry::BudgetMode::Tokens);
+    assert_eq!((tokens.tokens(), tokens.retry_cost(), tokens.timeout_cost()), (100, 2, 3));
+    let throttle = budget("mode = 'accept_ratio'\naccepts_multiple = 1.5\n");
+    assert_eq!(throttle.mode(), retry::BudgetMode::AcceptRatio);
+    assert_eq!((throttle.accepts_multiple(), throttle.window()), (1.5, 120 * SECOND));
+    assert_eq!(budget("mode = 'share'\nwindow = '5s'").window(), 5 * SECOND);
+}
+
+#[test]
 fn the_full_file_leaves_no_known_key_out() {
-    let others = ["fixed_window", "sliding_log", "sliding_window", "leaky_bucket"];
+    let others = [
+        "fixed_window",
+        "sliding_log",
+        "sliding_window",
+        "leaky_bucket",
+        "mode",
+        "tokens",
+        "retry_cost",
+        "timeout_cost",
+        "accepts_multiple",
+    ];
     fn each(fields: &[schema::Field], others: &[&str]) {
-        // Of the algorithms there can be one only: a test of their own tries the others.
+        // Of the algorithms, and of a budget's modes, there can be one only: tests of their own try the others.
         for field in fields.iter().filter(|field| !others.contains(&field.name)) {
             let written = [" ", ".", "\n"]
                 .iter()
@@ -545,6 +569,19 @@ fn values_that_make_no_sense_are_refused_where_they_stand() {
         ("retry = { jitter_share = 1.5 }", "above 0, at most 1"),
         ("retry = { budget = 1.5 }", "from 0 to 1"),
         ("retry = { budget = \"20%\" }", "a number (its ratio)"),
+        (
+            "retry = { budget = { mode = \"quota\" } }",
+            "one of \"share\", \"tokens\", \"accept_ratio\"",
+        ),
+        ("retry = { budget = { mode = \"tokens\", ratio = 0.1 } }", "left out: it is for the mode"),
+        (
+            "retry = { budget = { mode = \"tokens\", tokens = 3, retry_cost = 4, timeout_cost = 3 } }",
+            "from 1 to tokens (3)",
+        ),
+        (
+            "retry = { budget = { mode = \"accept_ratio\", accepts_multiple = 0.5 } }",
+            "from 1 to 1000",
+        ),
         ("retry = { budget = { window = \"1ms\" } }", "from 100ms"),
         ("retry = { retry_rejections = \"yes\" }", "true or false"),
         ("bulkhead = { max_concurrent = 0 }", "from 1 to 1000000"),

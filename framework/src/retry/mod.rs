@@ -12,8 +12,8 @@ mod jitter;
 
 pub use backoff::Backoff;
 pub use budget::{
-    Budget, BudgetBuilder, BudgetConfig, BudgetUse, MAX_BUDGET_PER_SECOND, MAX_BUDGET_WINDOW,
-    MIN_BUDGET_WINDOW,
+    Budget, BudgetBuilder, BudgetConfig, BudgetMode, BudgetUse, MAX_BUDGET_PER_SECOND,
+    MAX_BUDGET_TOKENS, MAX_BUDGET_WINDOW, MIN_BUDGET_WINDOW,
 };
 pub use config::{Builder, Config, MAX_ATTEMPTS, MAX_DELAY, MAX_FACTOR};
 pub use delays::Delays;

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::clock::Moment;
 use crate::entropy::Entropy;
+use crate::outcome::Outcome;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -239,7 +240,15 @@ fn budget(ratio: f64, min_per_second: f64, window: Duration) -> Budget {
 }
 
 fn retries(budget: &Budget, now: Moment) -> usize {
-    (0..10_000).take_while(|_| budget.try_retry(now)).count()
+    (0..10_000).take_while(|_| budget.try_retry(now, Outcome::Failure, 0.0)).count()
+}
+
+/// Calls and retries in the window.
+fn used(budget: &Budget, now: Moment) -> (u64, u64) {
+    match budget.usage(now) {
+        BudgetUse::Share { calls, retries, .. } => (calls, retries),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -254,8 +263,8 @@ fn a_budget_is_a_share_of_the_calls_and_slides() {
         0,
         "20 calls' worth slid out, and the 20 retries with it"
     );
-    assert_eq!(budget.usage(at(10_000)).calls, 50);
-    assert_eq!(budget.usage(at(1_000_000)).calls, 0);
+    assert_eq!(used(&budget, at(10_000)).0, 50);
+    assert_eq!(used(&budget, at(1_000_000)).0, 0);
 }
 
 #[test]
@@ -304,7 +313,7 @@ fn racing_threads_lose_no_call() {
             scope.spawn(|| (0..5_000).for_each(|n| budget.call(at(n))));
         }
     });
-    assert_eq!(budget.usage(at(5_000)).calls, 20_000);
+    assert_eq!(used(&budget, at(5_000)).0, 20_000);
 }
 
 /// Every call and retry in a list, each with the slice it fell in.
@@ -357,7 +366,7 @@ proptest! {
                     if allowed {
                         model.retries.push(model.latest);
                     }
-                    prop_assert_eq!(budget.try_retry(at(now)), allowed);
+                    prop_assert_eq!(budget.try_retry(at(now), Outcome::Failure, 0.0), allowed);
                 }
                 9 => now += by % 3_000,
                 10 => now = now.saturating_sub(by % 20_000),
@@ -365,7 +374,143 @@ proptest! {
             }
         }
         model.advance(now);
-        let usage = budget.usage(at(now));
-        prop_assert_eq!((usage.calls, usage.retries), (model.calls.len() as u64, model.retries.len() as u64));
+        prop_assert_eq!(used(&budget, at(now)), (model.calls.len() as u64, model.retries.len() as u64));
     }
+}
+
+fn of(builder: BudgetBuilder) -> Budget {
+    Budget::new(&builder.build().unwrap())
+}
+
+fn left(budget: &Budget) -> u64 {
+    match budget.usage(at(0)) {
+        BudgetUse::Tokens { left, .. } => left,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn tokens_are_taken_by_retries_and_given_back_by_good_answers_as_the_aws_sdks_do() {
+    let budget = of(BudgetConfig::builder().mode(BudgetMode::Tokens));
+    assert_eq!(left(&budget), 500);
+    assert!(budget.try_retry(at(0), Outcome::Failure, 0.0));
+    assert!(budget.try_retry(at(0), Outcome::TimedOut, 0.0));
+    assert_eq!(left(&budget), 485);
+    budget.ended(at(0), Outcome::Failure, Some(Outcome::TimedOut));
+    budget.ended(at(0), Outcome::Ignored, None);
+    assert_eq!(left(&budget), 485, "only good answers give back");
+    budget.ended(at(0), Outcome::Success, Some(Outcome::TimedOut));
+    assert_eq!(left(&budget), 495, "what the retry has cost");
+    budget.ended(at(0), Outcome::Success, None);
+    assert_eq!(left(&budget), 496, "one, where none was needed");
+    budget.ended(at(0), Outcome::Success, Some(Outcome::Failure));
+    assert_eq!(left(&budget), 500, "no more than there were");
+    assert_eq!((retries(&budget, at(0)), left(&budget)), (100, 0));
+    (0..4).for_each(|_| budget.ended(at(0), Outcome::Success, None));
+    assert!(!budget.try_retry(at(0), Outcome::Failure, 0.0), "4 of 5");
+    budget.ended(at(0), Outcome::Success, None);
+    assert!(!budget.try_retry(at(0), Outcome::TimedOut, 0.0), "5 of 10");
+    assert!(budget.try_retry(at(0), Outcome::Failure, 0.0));
+}
+
+#[test]
+fn racing_threads_never_take_a_token_too_many() {
+    let budget = of(BudgetConfig::builder().mode(BudgetMode::Tokens).tokens(1_000).retry_cost(1));
+    let granted: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| retries(&budget, at(0)))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(granted, 1_000);
+}
+
+fn refusing(budget: &Budget, now: Moment) -> f64 {
+    match budget.usage(now) {
+        BudgetUse::AcceptRatio { refusing, .. } => refusing,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_throttle_refuses_by_the_formula_of_the_sre_book() {
+    let budget = of(BudgetConfig::builder().mode(BudgetMode::AcceptRatio));
+    for _ in 0..100 {
+        assert!(budget.admits(at(0), 0.0));
+        budget.ended(at(0), Outcome::Success, None);
+    }
+    // Twice what is accepted may be sent: 100 failures more change nothing.
+    (0..100).for_each(|_| budget.ended(at(1), Outcome::Failure, None));
+    assert!(budget.admits(at(1), 0.0));
+    (0..100).for_each(|_| budget.ended(at(2), Outcome::TimedOut, None));
+    let chance = (300.0 - 200.0) / 301.0;
+    assert_eq!(refusing(&budget, at(2)), chance);
+    assert!(budget.admits(at(2), chance));
+    assert!(!budget.try_retry(at(2), Outcome::Failure, chance - 0.01), "of retries too");
+    assert_eq!(refusing(&budget, at(2)), 101.0 / 302.0, "what is refused here is a request too");
+    assert_eq!(refusing(&budget, at(121_000)), 0.0, "all has slid out of the two minutes");
+    assert!(budget.admits(at(121_000), 0.0));
+}
+
+#[test]
+fn a_throttle_lets_an_answer_that_says_nothing_count_as_accepted() {
+    let budget = of(BudgetConfig::builder().mode(BudgetMode::AcceptRatio).accepts_multiple(1.0));
+    (0..10).for_each(|_| budget.ended(at(0), Outcome::Ignored, None));
+    assert_eq!(refusing(&budget, at(0)), 0.0);
+    budget.ended(at(0), Outcome::Failure, None);
+    assert_eq!(refusing(&budget, at(0)), 1.0 / 12.0);
+}
+
+proptest! {
+    /// Requests and accepts in a list, over whole slices of 12 s.
+    #[test]
+    fn a_list_throttles_the_same(
+        multiple in 1_u32..4,
+        steps in prop::collection::vec((0_u8..8, any::<u16>()), 0..200),
+    ) {
+        let multiple = f64::from(multiple);
+        let budget = of(BudgetConfig::builder().mode(BudgetMode::AcceptRatio).accepts_multiple(multiple));
+        let (mut requests, mut accepts): (Vec<u64>, Vec<u64>) = (Vec::new(), Vec::new());
+        let mut now: u64 = 0;
+        for (kind, by) in steps {
+            let slice = now / 12_000;
+            requests.retain(|it| it + 10 > slice);
+            accepts.retain(|it| it + 10 > slice);
+            let (sent, accepted) = (requests.len() as f64, accepts.len() as f64);
+            let chance = ((sent - multiple * accepted) / (sent + 1.0)).max(0.0);
+            match kind {
+                0..=2 => {
+                    requests.push(slice);
+                    accepts.push(slice);
+                    budget.ended(at(now), Outcome::Success, None);
+                }
+                3..=5 => {
+                    requests.push(slice);
+                    budget.ended(at(now), Outcome::Failure, None);
+                }
+                6 => {
+                    let unit = f64::from(by) / 65_536.0;
+                    prop_assert_eq!(budget.admits(at(now), unit), unit >= chance);
+                    if unit < chance {
+                        requests.push(slice);
+                    }
+                }
+                _ => now += u64::from(by),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_setting_of_another_mode_is_a_mistake() {
+    let wrong = BudgetConfig::builder().mode(BudgetMode::Tokens).ratio(0.1).window(SECOND);
+    assert_eq!(
+        wrong.build().unwrap_err().to_string(),
+        "ratio = \"tokens\": must be left out: it is for the mode \"share\"; \
+         window = 1s: must be left out: tokens have no window"
+    );
+    let costly = BudgetConfig::builder().mode(BudgetMode::Tokens).tokens(4).build();
+    let said = costly.unwrap_err().to_string();
+    assert!(
+        said.starts_with("retry_cost = 5: must be from 1 to tokens (4); timeout_cost = 10"),
+        "{said}"
+    );
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::deadline;
 use crate::entropy::Entropy;
+use crate::outcome::Outcome;
 use crate::retry::{Budget, Config, Progress};
 use crate::time::{Sleep, Time, block_on};
 
@@ -130,9 +131,13 @@ impl<'a, Op, E> Retrying<'a, Op, E> {
         let mut call = self.begin();
         loop {
             let error = match (self.operation)().await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.ended(call.as_ref(), Outcome::Success);
+                    return Ok(answer);
+                }
                 Err(error) => error,
             };
+            self.ended(call.as_ref(), Outcome::Failure);
             let Some(backoff) = self.backoff(&mut call, &error) else { return Err(error) };
             // What a failed attempt holds does not wait too.
             drop(error);
@@ -151,9 +156,13 @@ impl<'a, Op, E> Retrying<'a, Op, E> {
         let mut call = self.begin();
         loop {
             let error = match (self.operation)() {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.ended(call.as_ref(), Outcome::Success);
+                    return Ok(answer);
+                }
                 Err(error) => error,
             };
+            self.ended(call.as_ref(), Outcome::Failure);
             let Some(backoff) = self.backoff(&mut call, &error) else { return Err(error) };
             drop(error);
             block_on(backoff);
@@ -170,6 +179,14 @@ impl<'a, Op, E> Retrying<'a, Op, E> {
         call
     }
 
+    /// An attempt has ended.
+    fn ended(&self, call: Option<&UnderWay>, outcome: Outcome) {
+        if let (Some(budget), Some(call)) = (self.budget.filter(|it| it.listens()), call) {
+            let after = call.is_retry.then_some(Outcome::Failure);
+            budget.ended(call.time.now(), outcome, after);
+        }
+    }
+
     fn under_way(&mut self) -> UnderWay {
         let time = self.time.take().unwrap_or_else(Time::usual);
         UnderWay {
@@ -177,6 +194,7 @@ impl<'a, Op, E> Retrying<'a, Op, E> {
             time,
             chance: Entropy::system(),
             retries: Progress::default(),
+            is_retry: false,
         }
     }
 
@@ -195,9 +213,13 @@ impl<'a, Op, E> Retrying<'a, Op, E> {
         let (now, left) = (call.time.now(), deadline::left().unwrap_or(Duration::MAX));
         let begins = now + delay;
         let is_late = self.within.is_some_and(|length| begins > call.started + length);
-        if is_late || delay >= left || self.budget.is_some_and(|budget| !budget.try_retry(now)) {
+        let chance = self.entropy.unwrap_or(&call.chance);
+        let may = |budget: &Budget| budget.try_retry(now, Outcome::Failure, chance.unit());
+        // The budget last: what it gives is spent.
+        if is_late || delay >= left || !self.budget.is_none_or(may) {
             return None;
         }
+        call.is_retry = true;
         if let Some(told) = &mut self.on_retry {
             told(error, delay);
         }
@@ -211,6 +233,8 @@ struct UnderWay {
     started: Moment,
     chance: Entropy,
     retries: Progress,
+    /// An attempt has been made before the present one.
+    is_retry: bool,
 }
 
 impl<Op, E> fmt::Debug for Retrying<'_, Op, E> {

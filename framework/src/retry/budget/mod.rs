@@ -1,0 +1,144 @@
+//! What retries may cost in all, so that they cannot become the load themselves.
+
+mod config;
+mod share;
+mod throttle;
+mod tokens;
+mod window;
+
+use std::sync::Arc;
+
+use crate::clock::Moment;
+use crate::outcome::{Class, Outcome};
+
+pub use config::{
+    BudgetBuilder, BudgetConfig, BudgetMode, MAX_BUDGET_PER_SECOND, MAX_BUDGET_TOKENS,
+    MAX_BUDGET_WINDOW, MIN_BUDGET_WINDOW,
+};
+use share::Share;
+use throttle::Throttle;
+use tokens::Tokens;
+
+/// A retry budget, shared by its clones. What it goes by is its [`BudgetMode`].
+///
+/// A clock that goes back by up to a window is taken to stand still; by more than that, and the window starts afresh.
+#[derive(Clone, Debug)]
+pub struct Budget(Mode);
+
+#[derive(Clone, Debug)]
+enum Mode {
+    Share(Arc<Share>),
+    Tokens(Arc<Tokens>),
+    AcceptRatio(Arc<Throttle>),
+}
+
+/// What a budget has seen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum BudgetUse {
+    /// Of a share of the calls, within its window.
+    Share {
+        /// Calls begun.
+        calls: u64,
+        /// Retries reserved.
+        retries: u64,
+        /// Retries that are allowed in all.
+        allowed: f64,
+    },
+    /// Of a store of tokens.
+    Tokens {
+        /// Tokens left.
+        left: u64,
+        /// Tokens at most.
+        capacity: u64,
+    },
+    /// Of requests by those accepted, within its window.
+    AcceptRatio {
+        /// Requests that have ended, or were refused here.
+        requests: u64,
+        /// Of these, those whose answer was no failure.
+        accepts: u64,
+        /// The chance of the next to be refused, 0 to 1.
+        refusing: f64,
+    },
+}
+
+impl Budget {
+    /// An unspent budget.
+    #[must_use]
+    pub fn new(config: &BudgetConfig) -> Self {
+        Self(match config.mode() {
+            BudgetMode::Share => Mode::Share(Arc::new(Share::new(config))),
+            BudgetMode::Tokens => Mode::Tokens(Arc::new(Tokens::new(config))),
+            BudgetMode::AcceptRatio => Mode::AcceptRatio(Arc::new(Throttle::new(config))),
+        })
+    }
+
+    /// Notes that a call (not an attempt) begins.
+    #[inline]
+    pub fn call(&self, now: Moment) {
+        if let Mode::Share(share) = &self.0 {
+            share.call(now);
+        }
+    }
+
+    /// Reserves one retry, before its backoff is waited for; `false` if the budget is spent. `after`: how the attempt before it
+    /// has ended. `unit` is chance, in `[0, 1)`.
+    ///
+    /// A retry that is then not made (the caller left, the deadline came) stays reserved: the budget errs towards less load.
+    #[must_use]
+    pub fn try_retry(&self, now: Moment, after: Outcome, unit: f64) -> bool {
+        match &self.0 {
+            Mode::Share(share) => share.try_retry(now),
+            Mode::Tokens(tokens) => tokens.try_retry(after),
+            Mode::AcceptRatio(throttle) => throttle.admits(now, unit),
+        }
+    }
+
+    /// Whether the first attempt of a call may be made: only [`BudgetMode::AcceptRatio`] ever says no. `unit` is chance, in
+    /// `[0, 1)`.
+    #[must_use]
+    pub fn admits(&self, now: Moment, unit: f64) -> bool {
+        match &self.0 {
+            Mode::AcceptRatio(throttle) => throttle.admits(now, unit),
+            Mode::Share(_) | Mode::Tokens(_) => true,
+        }
+    }
+
+    /// Whether it goes by how attempts end, and has to be told by [`Budget::ended`].
+    #[must_use]
+    #[inline]
+    pub fn listens(&self) -> bool {
+        !matches!(self.0, Mode::Share(_))
+    }
+
+    /// An attempt has ended. `after`: how the one before it had ended, if it was a retry.
+    pub fn ended(&self, now: Moment, outcome: Outcome, after: Option<Outcome>) {
+        match &self.0 {
+            Mode::Share(_) => {}
+            Mode::Tokens(tokens) => {
+                if outcome.class() == Class::Success {
+                    tokens.succeeded(after);
+                }
+            }
+            Mode::AcceptRatio(throttle) => {
+                throttle.ended(now, outcome.class() != Class::Failure);
+            }
+        }
+    }
+
+    /// What it has seen.
+    #[must_use]
+    pub fn usage(&self, now: Moment) -> BudgetUse {
+        match &self.0 {
+            Mode::Share(share) => share.usage(now),
+            Mode::Tokens(tokens) => tokens.usage(),
+            Mode::AcceptRatio(throttle) => throttle.usage(now),
+        }
+    }
+}
+
+/// A little more, against what binary fractions lose.
+fn hair_above(value: f64) -> f64 {
+    value + 1e-9 * value.max(1.0)
+}
