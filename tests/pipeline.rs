@@ -16,6 +16,7 @@ mod pipeline {
     mod earlier;
     mod fallback;
     mod guards;
+    mod hedge;
     mod keys;
     mod last_good;
     mod late;

@@ -65,6 +65,35 @@ impl Outcome {
     }
 }
 
+/// Why an attempt was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AttemptKind {
+    /// The first of its call.
+    Original,
+    /// After another that failed.
+    Retry,
+    /// Beside another that had no answer yet.
+    Hedge,
+}
+
+impl AttemptKind {
+    /// Every kind.
+    pub const ALL: &[Self] = &Self::EVERY;
+    pub(crate) const EVERY: [Self; 3] = [Self::Original, Self::Retry, Self::Hedge];
+
+    /// The label value that metrics use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Original => "original",
+            Self::Retry => "retry",
+            Self::Hedge => "hedge",
+        }
+    }
+}
+
 /// What a breaker learns from an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AttemptEnd {

@@ -8,10 +8,10 @@ use std::time::Duration;
 use crate::clock::{Moment, nanos};
 use crate::dependency::{HeldKey, Join, Refused, Signal, StartBy, WaitError, had_its_chance};
 use crate::error::{Fallible, RejectedBy};
-use crate::outcome::{Class, Outcome};
+use crate::outcome::{AttemptKind, Class, Outcome};
 use crate::time::TimeLimit;
 
-use super::call::{Call, NoAnswer, Rules};
+use super::call::{Call, NoAnswer, Role, Rules};
 use super::lease::{Lease, TOO_SHORT, WaitGuard};
 use super::open_attempt::OpenAttempt;
 
@@ -53,6 +53,25 @@ pub(super) struct Unanswered {
 }
 
 impl<'a> Call<'a> {
+    /// It is not the first of its call.
+    #[cold]
+    pub(super) fn dispatch_again(&mut self, lease: &mut Lease<'_>) {
+        let is_hedge = self.role == Role::Hedge;
+        lease.kind(if is_hedge { AttemptKind::Hedge } else { AttemptKind::Retry });
+        if !is_hedge {
+            self.dependency.note_retry();
+        }
+    }
+
+    /// An attempt beside others is over, or not wanted any more.
+    #[cold]
+    pub(super) fn leave_race(&mut self) {
+        self.leave_attempt();
+        let outcome = if self.in_user_code { Outcome::Panicked } else { Outcome::Cancelled };
+        // Nothing, if it has ended.
+        self.end_attempt_span(outcome);
+    }
+
     /// Ends an attempt whose answer is not a success, or may tell of the quota.
     #[cold]
     pub(super) fn end_otherwise<R: Fallible>(

@@ -82,6 +82,17 @@ pub(super) struct Rare {
     pub(super) after: Option<Outcome>,
 }
 
+/// What a call is to its user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// All of it.
+    Whole,
+    /// An attempt of another call, that others may run beside.
+    Attempt,
+    /// Such an attempt, made beside one that has no answer yet.
+    Hedge,
+}
+
 /// A call under way. Dropped before [`Call::finish`], it counts as cancelled.
 #[derive(Debug)]
 pub struct Call<'a> {
@@ -112,6 +123,8 @@ pub struct Call<'a> {
     pub(super) passes_on: bool,
     /// The retry budget goes by how attempts end.
     pub(super) budget_listens: bool,
+    /// Other than `Whole` it counts nothing as a call.
+    pub(super) role: Role,
     /// What few calls have.
     pub(super) rare: Option<Box<Rare>>,
     /// The thread has been told of it: it polls the service, or unwinds from there.
@@ -156,7 +169,12 @@ impl<'a> Call<'a> {
     ) -> impl Future<Output = Option<R>> + 'c {
         async move {
             loop {
-                let answer = self.attempt(&mut make, rules).await;
+                let answer = if self.method.plan.hedges() {
+                    // In a box: a call that is not hedged is not made larger by it.
+                    Box::pin(self.hedged(&mut make, rules)).await
+                } else {
+                    self.attempt(&mut make, rules).await
+                };
                 if self.class == Class::Success || self.is_refused_for_good(&answer) {
                     return answer;
                 }
@@ -356,7 +374,9 @@ impl Drop for Call<'_> {
             self.method.stats.other(outcome, took);
             self.end_spans(outcome);
         }
-        if self.pending {
+        if self.role != Role::Whole {
+            self.leave_race();
+        } else if self.pending {
             self.dependency.unpend();
         }
     }

@@ -27,7 +27,7 @@ use crate::error::{CallError, Fallible, Fault, RejectedBy};
 use crate::outcome::{CallOutcome, Class};
 
 use super::attempt::Entry;
-use super::call::{Call, NoAnswer, Rules};
+use super::call::{Call, NoAnswer, Role, Rules};
 use super::inherited::Inherited;
 use super::lease::Lease;
 
@@ -68,6 +68,7 @@ impl<'a> Call<'a> {
             reservation: None,
             passes_on: inherited.passes_on,
             budget_listens,
+            role: Role::Whole,
             rare: inherited.rare,
             has_entered: false,
             pending: false,
@@ -137,7 +138,8 @@ impl<'a> Call<'a> {
                     // All conditions by one jump. An attempt that did not begin with the call has waited for something.
                     let is_plain = (lease.started() == self.started)
                         & self.reservation.is_none()
-                        & !self.budget_listens;
+                        & !self.budget_listens
+                        & lease.is_original();
                     if (self.class == Class::Success) & is_plain {
                         self.leave_user_code(&mut lease);
                         lease.succeed(self.now);
@@ -243,12 +245,12 @@ impl<'a> Call<'a> {
         lease.in_user_code(false);
     }
 
-    /// The dependency is about to see an attempt: its token is spent. After the first of a call, it is a retry.
+    /// The dependency is about to see an attempt: its token is spent.
     #[inline]
     fn dispatch(&mut self, lease: &mut Lease<'_>) {
         lease.forget_token();
-        if self.dispatched {
-            self.dependency.note_retry();
+        if self.dispatched | (self.role == Role::Hedge) {
+            self.dispatch_again(lease);
         }
         self.dispatched = true;
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::breaker::Leave;
 use crate::clock::Moment;
 use crate::dependency::{Dependency, HeldKey, Method, Position, Signal, WaitingRoom};
-use crate::outcome::{AttemptEnd, Class, Outcome};
+use crate::outcome::{AttemptEnd, AttemptKind, Class, Outcome};
 
 /// A place in the waiting room, given up when dropped.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Drop for WaitGuard<'_> {
 pub(super) struct Lease<'a> {
     dependency: &'a Dependency,
     method: &'a Method,
-    /// [`TOKEN`], [`PERMIT`], [`ADMITTED`], [`IN_USER_CODE`].
+    /// [`TOKEN`], [`PERMIT`], [`ADMITTED`], [`IN_USER_CODE`]; and [`RETRY`] or [`HEDGE`], which are nothing to be given back.
     held: u64,
     /// The moment that the token is for, and the number of the limiter that gave it.
     taken_for: Moment,
@@ -67,6 +67,10 @@ const ADMITTED: u64 = 4;
 pub(super) const TOO_SHORT: Duration = Duration::from_millis(1);
 /// The user's code runs: a drop meanwhile is an unwind.
 const IN_USER_CODE: u64 = 8;
+/// It is not the first attempt of its call: which kind it is.
+const RETRY: u64 = 16;
+const HEDGE: u64 = 32;
+const AGAIN: u64 = RETRY | HEDGE;
 
 impl<'a> Lease<'a> {
     /// What an open attempt holds: its permit and its admission. It began at `started`.
@@ -153,6 +157,32 @@ impl<'a> Lease<'a> {
         self.held = if runs { others | IN_USER_CODE } else { others };
     }
 
+    /// It is of this kind.
+    pub(super) fn kind(&mut self, kind: AttemptKind) {
+        self.held = self.held & !AGAIN
+            | match kind {
+                AttemptKind::Original => 0,
+                AttemptKind::Retry => RETRY,
+                AttemptKind::Hedge => HEDGE,
+            };
+    }
+
+    /// Whether it is the first attempt of its call.
+    #[inline]
+    pub(super) fn is_original(&self) -> bool {
+        self.held & AGAIN == 0
+    }
+
+    /// Counts the end of an attempt that was not the first.
+    fn count_again(&self, outcome: Outcome) {
+        let kind = match self.held & AGAIN {
+            0 => return,
+            RETRY => AttemptKind::Retry,
+            _ => AttemptKind::Hedge,
+        };
+        self.method.stats.again(kind, outcome);
+    }
+
     /// The admission by the dependency's breaker.
     pub(super) fn admission(&self) -> Leave {
         self.admission
@@ -204,6 +234,7 @@ impl<'a> Lease<'a> {
     pub(super) fn end_unjudged(&mut self, outcome: Outcome) {
         self.held &= !(ADMITTED | IN_USER_CODE);
         self.method.stats.attempt(outcome);
+        self.count_again(outcome);
         self.dependency.gate().take_back(self.admission, self.key);
     }
 
@@ -222,6 +253,7 @@ impl<'a> Lease<'a> {
         if outcome != Outcome::Success {
             self.method.stats.attempt(outcome);
         }
+        self.count_again(outcome);
         if outcome.class() == Class::Failure {
             dependency.attempt_failed(self.method, outcome, now.since(self.started), now);
         }

@@ -4,6 +4,7 @@ mod attempt;
 #[expect(clippy::module_inception, reason = "the call itself, among the parts of a call")]
 mod call;
 mod fast_path;
+mod hedge;
 mod inherited;
 mod last_good;
 mod lease;

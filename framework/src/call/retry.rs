@@ -71,7 +71,8 @@ impl Call<'_> {
             let may = budget.as_ref().is_none_or(|budget| {
                 budget.try_retry(self.now, after, self.dependency.entropy().unit())
             });
-            may.then_some(delay)
+            may.then(|| self.dependency.note_retry_delay(delay))?;
+            Some(delay)
         })
     }
 

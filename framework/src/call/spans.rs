@@ -58,6 +58,13 @@ impl Spans {
         })
     }
 
+    /// Those of an attempt beside others of this call.
+    pub(super) fn beside(&mut self) -> Self {
+        let attempts = self.attempts;
+        self.attempts += 1;
+        Self { call: self.call.clone(), attempt: None, attempts, is_entered: false }
+    }
+
     /// The service is polled from here on: in its attempt's span, which begins now unless it has.
     pub(super) fn enter(&mut self, dependency: &Dependency, waited: impl FnOnce() -> Duration) {
         let (call, attempts) = (&self.call, &mut self.attempts);

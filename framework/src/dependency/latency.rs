@@ -1,6 +1,9 @@
 //! Latency in buckets: 1 µs to 100 s, seven to a decade, so a quantile is off by at most half its value.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use crate::clock::nanos;
 
 /// Steps within a decade, times ten.
 const STEPS: [u64; 7] = [10, 15, 20, 30, 40, 50, 75];
@@ -71,6 +74,35 @@ pub struct Latency {
     pub buckets: [u64; BUCKETS],
     /// All of them together, in nanoseconds.
     pub sum_nanos: u64,
+}
+
+/// A latency histogram that many threads add to; not for what every call counts.
+#[derive(Debug)]
+pub(super) struct AtomicLatency {
+    buckets: [AtomicU64; BUCKETS],
+    sum_nanos: AtomicU64,
+}
+
+impl Default for AtomicLatency {
+    fn default() -> Self {
+        let zero = || AtomicU64::new(0);
+        Self { buckets: std::array::from_fn(|_| zero()), sum_nanos: zero() }
+    }
+}
+
+impl AtomicLatency {
+    pub(super) fn add(&self, length: Duration) {
+        let nanos = nanos(length);
+        self.buckets[bucket(nanos)].fetch_add(1, Ordering::Relaxed);
+        self.sum_nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    pub(super) fn read(&self) -> Latency {
+        Latency {
+            buckets: std::array::from_fn(|at| self.buckets[at].load(Ordering::Relaxed)),
+            sum_nanos: self.sum_nanos.load(Ordering::Relaxed),
+        }
+    }
 }
 
 impl Default for Latency {

@@ -53,6 +53,8 @@ pub(crate) struct Plan {
     max_attempts: AtomicU64,
     /// Not zero: refusals by our own guards are retried too.
     retries_rejections: AtomicU64,
+    /// Not zero: an attempt that takes long may get another beside it.
+    hedges: AtomicU64,
 }
 
 impl Plan {
@@ -84,6 +86,8 @@ impl Plan {
         self.max_attempts.store(u64::from(max_attempts), Ordering::Relaxed);
         let retries_rejections = u64::from(policy.retry().retry_rejections());
         self.retries_rejections.store(retries_rejections, Ordering::Relaxed);
+        let hedges = spec.idempotent && policy.retry().hedge().is_some();
+        self.hedges.store(hedges.into(), Ordering::Relaxed);
     }
 
     /// The whole call.
@@ -110,6 +114,11 @@ impl Plan {
     #[inline]
     pub(crate) fn retries_rejections(&self) -> bool {
         self.retries_rejections.load(Ordering::Relaxed) != 0
+    }
+    /// Whether an attempt that takes long may get another beside it.
+    #[inline]
+    pub(crate) fn hedges(&self) -> bool {
+        self.hedges.load(Ordering::Relaxed) != 0
     }
     pub(crate) fn max_attempts(&self) -> u32 {
         u32::try_from(self.max_attempts.load(Ordering::Relaxed)).unwrap_or(u32::MAX)
@@ -141,6 +150,7 @@ impl Method {
     /// Lays another policy over it.
     pub(super) fn replan(&self, policy: &Policy) {
         self.plan.lay(policy, &self.spec);
+        self.stats.observe(policy.retry().hedge().and_then(|hedge| hedge.percentile()));
     }
 }
 

@@ -4,7 +4,7 @@ use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
 
 use crate::error::RejectedBy;
-use crate::outcome::{CallOutcome, Outcome};
+use crate::outcome::{AttemptKind, CallOutcome, Outcome};
 
 use super::latency::Latency;
 
@@ -31,6 +31,24 @@ pub(super) fn by_call_outcome<S: Serializer>(counts: &[u64], to: S) -> Result<S:
 
 pub(super) fn by_outcome<S: Serializer>(counts: &[u64], to: S) -> Result<S::Ok, S::Error> {
     named(Outcome::ALL.iter().map(|outcome| outcome.as_str()), counts, to)
+}
+
+/// Attempts that were not the first of their call, by kind and by how they ended.
+pub(super) fn by_kind<S: Serializer, const N: usize>(
+    counts: &[[u64; N]],
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    struct ByOutcome<'a>(&'a [u64]);
+    impl Serialize for ByOutcome<'_> {
+        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            by_outcome(self.0, to)
+        }
+    }
+    let mut map = to.serialize_map(Some(counts.len()))?;
+    for (kind, counts) in AttemptKind::ALL.iter().skip(1).zip(counts) {
+        map.serialize_entry(kind.as_str(), &ByOutcome(counts))?;
+    }
+    map.end()
 }
 
 impl Serialize for Latency {

@@ -23,6 +23,9 @@ const MIN_ANSWERS: u64 = 20;
 pub(super) struct Observed {
     high: AtomicU64,
     typical: AtomicU64,
+    /// By the share that hedging goes by, whose bits are beside it; zero if it goes by none.
+    hedge: AtomicU64,
+    hedge_share: AtomicU64,
     look_again_at: AtomicU64,
     base: Mutex<Option<Base>>,
 }
@@ -56,7 +59,10 @@ impl Observed {
         if recent.count() < MIN_ANSWERS {
             return;
         }
-        for (place, quantile) in [(&self.high, 0.99), (&self.typical, 0.5)] {
+        let hedge_share = f64::from_bits(self.hedge_share.load(Ordering::Relaxed));
+        for (place, quantile) in
+            [(&self.high, 0.99), (&self.typical, 0.5), (&self.hedge, hedge_share)]
+        {
             let nanos = recent.quantile(quantile).map_or(0, crate::clock::nanos);
             place.store(nanos, Ordering::Relaxed);
         }
@@ -68,6 +74,18 @@ impl Observed {
     /// What 99 of 100 did not exceed.
     pub(super) fn high(&self) -> Option<Duration> {
         known(&self.high)
+    }
+
+    /// Hedging goes by this share from now on.
+    pub(super) fn ask(&self, hedge_share: Option<f64>) {
+        self.hedge_share.store(hedge_share.unwrap_or_default().to_bits(), Ordering::Relaxed);
+        self.hedge.store(0, Ordering::Relaxed);
+        self.look_again_at.store(0, Ordering::Relaxed);
+    }
+
+    /// What that share of them did not exceed.
+    pub(super) fn hedge(&self) -> Option<Duration> {
+        known(&self.hedge)
     }
 
     /// What half of them did not exceed.

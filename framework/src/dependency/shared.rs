@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
@@ -19,6 +20,7 @@ use crate::sync::Mutex;
 
 use super::examples::Examples;
 use super::gate::Gate;
+use super::latency::AtomicLatency;
 use super::method::Method;
 use super::signals::{Signal, Signals};
 use super::snapshot::{ByHand, MethodSnapshot, Snapshot};
@@ -54,6 +56,8 @@ pub struct Dependency {
     pub(super) refusals: [Sampler; RejectedBy::ALL.len()],
     pub(super) examples: Examples,
     retries: AtomicU64,
+    hedges: AtomicU64,
+    retry_delays: OnceLock<Box<AtomicLatency>>,
     restarts: AtomicU64,
     unattended: AtomicBool,
     /// The order by hand that its breaker stands under.
@@ -96,6 +100,8 @@ impl Dependency {
             refusals: Default::default(),
             examples: Examples::default(),
             retries: AtomicU64::new(0),
+            hedges: AtomicU64::new(0),
+            retry_delays: OnceLock::new(),
             restarts: AtomicU64::new(0),
             unattended: AtomicBool::new(false),
             by_hand: Mutex::default(),
@@ -343,6 +349,15 @@ impl Dependency {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn note_hedge(&self) {
+        self.hedges.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A call is to wait so long before a retry.
+    pub(crate) fn note_retry_delay(&self, delay: Duration) {
+        self.retry_delays.get_or_init(Box::default).add(delay);
+    }
+
     /// Everything about it at one instant. Counters are read one by one: each only grows from one
     /// snapshot to the next, but calls in flight may show in one and not yet in another.
     #[must_use]
@@ -373,6 +388,8 @@ impl Dependency {
             fill_ratio: room.fill_ratio(),
             rejections: RejectedBy::EVERY.map(|by| refusals(&methods, by)),
             retries: self.retries.load(Ordering::Relaxed),
+            hedges: self.hedges.load(Ordering::Relaxed),
+            retry_delays: self.retry_delays.get().map(|it| it.read()).unwrap_or_default(),
             restarts: self.restarts.load(Ordering::Relaxed),
             unattended: self.unattended.load(Ordering::Relaxed),
             pending: self.pending(),

@@ -11,11 +11,11 @@ use crate::breaker::adaptive::Reading;
 use crate::clock::Moment;
 use crate::error::RejectedBy;
 use crate::event::{Command, State};
-use crate::outcome::{CallOutcome, Outcome};
+use crate::outcome::{AttemptKind, CallOutcome, Outcome};
 
 use super::keys::KeysSnapshot;
 use super::latency::Latency;
-use super::named::{by_call_outcome, by_guard, by_outcome};
+use super::named::{by_call_outcome, by_guard, by_kind, by_outcome};
 use super::stats::MethodCounts;
 
 /// A dependency at one instant.
@@ -48,8 +48,12 @@ pub struct Snapshot {
     /// See [`Snapshot::rejections`].
     #[serde(serialize_with = "by_guard")]
     pub(super) rejections: [u64; RejectedBy::ALL.len()],
-    /// Attempts that the dependency saw after the first of their call.
+    /// Attempts that the dependency saw after one of their call that failed.
     pub retries: u64,
+    /// Attempts that were made beside one of their call that had no answer yet.
+    pub hedges: u64,
+    /// How long calls were to wait before a retry: backoffs, and what servers asked for.
+    pub retry_delays: Latency,
     /// How often its actor was rebuilt.
     pub restarts: u64,
     /// Whether its actor keeps failing and is left alone.
@@ -90,6 +94,9 @@ pub struct MethodSnapshot {
     /// See [`MethodSnapshot::attempts`].
     #[serde(serialize_with = "by_outcome")]
     pub(crate) attempts: [u64; Outcome::ALL.len()],
+    /// See [`MethodSnapshot::attempts_of`]: those that were not the first of their call.
+    #[serde(serialize_with = "by_kind")]
+    attempts_again: [[u64; Outcome::ALL.len()]; AttemptKind::ALL.len() - 1],
     /// See [`MethodSnapshot::rejected`].
     #[serde(serialize_with = "by_guard")]
     pub(crate) rejected: [u64; RejectedBy::ALL.len()],
@@ -99,8 +106,8 @@ pub struct MethodSnapshot {
 
 impl MethodSnapshot {
     pub(super) fn new(name: &'static str, counts: MethodCounts) -> Self {
-        let MethodCounts { calls, attempts, rejected, latency } = counts;
-        Self { name, calls, attempts, rejected, latency }
+        let MethodCounts { calls, attempts, rejected, again, latency } = counts;
+        Self { name, calls, attempts, attempts_again: again, rejected, latency }
     }
 
     /// Calls that have ended so.
@@ -113,6 +120,18 @@ impl MethodSnapshot {
     #[must_use]
     pub fn attempts(&self, outcome: Outcome) -> u64 {
         self.attempts[outcome.index()]
+    }
+
+    /// Attempts of this kind that have ended so.
+    #[must_use]
+    pub fn attempts_of(&self, kind: AttemptKind, outcome: Outcome) -> u64 {
+        let of = |kind: usize| self.attempts_again[kind][outcome.index()];
+        match kind {
+            // Counted one after the other: for a moment there may be one less.
+            AttemptKind::Original => self.attempts(outcome).saturating_sub(of(0) + of(1)),
+            AttemptKind::Retry => of(0),
+            AttemptKind::Hedge => of(1),
+        }
     }
 
     /// Calls that ended refused by this guard.
@@ -139,6 +158,12 @@ impl Snapshot {
     #[must_use]
     pub fn attempts(&self, outcome: Outcome) -> u64 {
         self.methods.iter().map(|method| method.attempts(outcome)).sum()
+    }
+
+    /// Attempts of this kind that ended so, over all methods.
+    #[must_use]
+    pub fn attempts_of(&self, kind: AttemptKind, outcome: Outcome) -> u64 {
+        self.methods.iter().map(|method| method.attempts_of(kind, outcome)).sum()
     }
 
     /// Calls that ended refused by this guard, over all methods.

@@ -3,14 +3,14 @@
 //! A successful call adds to two words: a latency bucket and the sum. That it succeeded, and with one
 //! successful attempt, is read off the buckets: there is no third counter to keep in step.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::clock::{Moment, nanos};
 use crate::error::{DependencyName, RejectedBy};
 use crate::event::Sampler;
-use crate::outcome::{CallOutcome, Outcome};
+use crate::outcome::{AttemptKind, CallOutcome, Outcome};
 use crate::striped::{Counter, Owner, Striped};
 
 use super::latency::{BUCKETS, Latency, bucket};
@@ -20,6 +20,8 @@ use super::refusals::apart;
 const CALLS: usize = CallOutcome::ALL.len();
 const ATTEMPTS: usize = Outcome::ALL.len();
 const GUARDS: usize = RejectedBy::ALL.len();
+/// Kinds of attempts but the first.
+const AGAIN: usize = AttemptKind::ALL.len() - 1;
 
 #[derive(Debug)]
 #[repr(align(128))]
@@ -64,6 +66,8 @@ pub(crate) struct MethodStats {
     waited: OnceLock<Box<[AtomicI64; BUCKETS]>>,
     observed: Observed,
     slow: Sampler,
+    /// Attempts that were not the first of their call, by kind.
+    again: OnceLock<Box<[[AtomicU64; ATTEMPTS]; AGAIN]>>,
 }
 
 impl MethodStats {
@@ -172,6 +176,27 @@ impl MethodStats {
         stripe.attempts[outcome.index()].add(1, owner);
     }
 
+    /// An attempt of this kind ended; counted beside [`MethodStats::attempt`] or [`MethodStats::success`].
+    #[cold]
+    pub(crate) fn again(&self, kind: AttemptKind, outcome: Outcome) {
+        if let Some(kind) = (kind as usize).checked_sub(1) {
+            let zeros = || std::array::from_fn(|_| AtomicU64::new(0));
+            let again = self.again.get_or_init(|| Box::new([zeros(), zeros()]));
+            again[kind][outcome.index()].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Hedging goes by this share of the good answers from now on.
+    pub(super) fn observe(&self, hedge_share: Option<f64>) {
+        self.observed.ask(hedge_share);
+    }
+
+    /// What that share of the attempts that succeeded of late did not exceed, if there were enough of them.
+    pub(crate) fn hedge_latency(&self, now: Moment) -> Option<Duration> {
+        self.observed.look(now, || self.good_attempts());
+        self.observed.hedge()
+    }
+
     /// An attempt was slow. `Some`: it is to be told of, with the number of those that were not.
     pub(crate) fn slow(&self, now: Moment) -> Option<u64> {
         self.slow.count(now)
@@ -195,6 +220,11 @@ impl MethodStats {
             sum(&mut counts.rejected, &stripe.rejected);
         }
         counts.calls[CallOutcome::Rejected.index()] = counts.rejected.iter().sum();
+        if let Some(again) = self.again.get() {
+            for (into, from) in counts.again.iter_mut().flatten().zip(again.iter().flatten()) {
+                *into = from.load(Ordering::Relaxed);
+            }
+        }
         counts
     }
 }
@@ -211,5 +241,6 @@ pub(crate) struct MethodCounts {
     pub(crate) calls: [u64; CALLS],
     pub(crate) attempts: [u64; ATTEMPTS],
     pub(crate) rejected: [u64; GUARDS],
+    pub(crate) again: [[u64; ATTEMPTS]; AGAIN],
     pub(crate) latency: Latency,
 }

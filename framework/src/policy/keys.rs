@@ -138,7 +138,7 @@ pub(super) const ADAPTIVE_KEYS: [PolicyKey<adaptive::Builder>; 8] = [
     key!(utc_offset: UtcOffset),
 ];
 
-pub(super) const RETRY_KEYS: [PolicyKey<retry::Builder>; 9] = [
+pub(super) const RETRY_KEYS: [PolicyKey<retry::Builder>; 10] = [
     key!(max_attempts: Count),
     key!(base_delay: Duration),
     key!(max_delay: Duration),
@@ -147,6 +147,7 @@ pub(super) const RETRY_KEYS: [PolicyKey<retry::Builder>; 9] = [
     key!(jitter: Jitter),
     key!(jitter_share: Number),
     nested("budget", Kind::Shorthand(&fields(&BUDGET_KEYS))),
+    nested("hedge", Kind::Optional(&fields(&HEDGE_KEYS))),
     key!(retry_rejections: Flag),
 ];
 
@@ -160,6 +161,9 @@ pub(super) const BUDGET_KEYS: [PolicyKey<retry::BudgetBuilder>; 8] = [
     key!(timeout_cost: Count),
     key!(accepts_multiple: Number),
 ];
+
+pub(super) const HEDGE_KEYS: [PolicyKey<retry::HedgeBuilder>; 3] =
+    [key!(after: Duration), key!(percentile: Number), key!(max: Count)];
 
 pub(super) const BULKHEAD_KEYS: [PolicyKey<bulkhead::Builder>; 2] =
     [key!(max_concurrent: Count), key!(max_wait: Duration)];

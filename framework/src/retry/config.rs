@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::backoff::Backoff;
 use super::budget::BudgetConfig;
+use super::hedge::HedgeConfig;
 use super::jitter::Jitter;
 use crate::constraint::{Constraints, InvalidSettings};
 
@@ -30,6 +31,7 @@ pub struct Config {
     jitter: Jitter,
     jitter_share: f64,
     budget: Option<BudgetConfig>,
+    hedge: Option<HedgeConfig>,
     retry_rejections: bool,
 }
 
@@ -79,6 +81,11 @@ impl Config {
     pub fn budget(&self) -> Option<&BudgetConfig> {
         self.budget.as_ref()
     }
+    /// When another attempt is made beside one that has no answer yet. Default: never.
+    #[must_use]
+    pub fn hedge(&self) -> Option<&HedgeConfig> {
+        self.hedge.as_ref()
+    }
     /// Whether a refusal by one of our own guards is retried too. Default: no.
     #[must_use]
     pub fn retry_rejections(&self) -> bool {
@@ -97,6 +104,7 @@ impl Default for Config {
             jitter: Jitter::default(),
             jitter_share: 0.5,
             budget: Some(BudgetConfig::default()),
+            hedge: None,
             retry_rejections: false,
         }
     }
@@ -159,6 +167,12 @@ impl Builder {
     #[must_use]
     pub fn budget(mut self, budget: impl Into<Option<BudgetConfig>>) -> Self {
         self.config.budget = budget.into();
+        self
+    }
+    /// When another attempt is made beside one that has no answer yet; `None` for never. As retries, only of what is idempotent.
+    #[must_use]
+    pub fn hedge(mut self, hedge: impl Into<Option<HedgeConfig>>) -> Self {
+        self.config.hedge = hedge.into();
         self
     }
     /// Whether a refusal by one of our own guards is retried too.

@@ -8,6 +8,7 @@ mod backoff;
 mod budget;
 mod config;
 mod delays;
+mod hedge;
 mod jitter;
 
 pub use backoff::Backoff;
@@ -18,6 +19,7 @@ pub use budget::{
 pub use config::{Builder, Config, MAX_ATTEMPTS, MAX_DELAY, MAX_FACTOR};
 pub use delays::Delays;
 pub(crate) use delays::Progress;
+pub use hedge::{HedgeBuilder, HedgeConfig, MAX_HEDGES};
 pub use jitter::Jitter;
 
 #[cfg(test)]

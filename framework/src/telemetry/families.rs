@@ -3,7 +3,7 @@
 use crate::dependency::{MethodSnapshot, Snapshot};
 use crate::error::RejectedBy;
 use crate::event::{Cause, State};
-use crate::outcome::{CallOutcome, Outcome};
+use crate::outcome::{AttemptKind, CallOutcome, Outcome};
 
 use super::names::{self, Metric};
 
@@ -36,9 +36,11 @@ pub(super) enum Read {
     Method(fn(&MethodSnapshot, &mut Tell<'_>)),
     /// With each method, in the buckets of its latency.
     Latency,
+    /// With the dependency, in the buckets of its retry delays.
+    RetryDelay,
 }
 
-use Read::{Dependency, Latency, Method};
+use Read::{Dependency, Latency, Method, RetryDelay};
 use Value::{Level, Total};
 
 const fn of(metric: &'static Metric, read: Read) -> Family {
@@ -81,6 +83,7 @@ pub(super) static FAMILIES: [Family; names::ALL.len()] = [
     of(&names::MAILBOX_FILL_RATIO, Dependency(|it, tell| tell(&[], Level(it.fill_ratio)))),
     of(&names::REJECTIONS, Dependency(rejections)),
     of(&names::RETRIES, Dependency(|it, tell| tell(&[], Total(it.retries)))),
+    of(&names::RETRY_DELAY, RetryDelay),
     of(&names::STALE_RESULTS, Dependency(|it, tell| tell(&[], Total(it.breaker.stale_results)))),
 ];
 
@@ -91,8 +94,16 @@ fn calls(method: &MethodSnapshot, tell: &mut Tell<'_>) {
 }
 
 fn attempts(method: &MethodSnapshot, tell: &mut Tell<'_>) {
-    for outcome in Outcome::EVERY {
-        tell(&[(names::OUTCOME, outcome.as_str())], Total(method.attempts(outcome)));
+    for kind in AttemptKind::EVERY {
+        let total = |outcome: Outcome| method.attempts_of(kind, outcome);
+        // Few methods are ever retried, and fewer are hedged.
+        if kind != AttemptKind::Original && Outcome::EVERY.into_iter().all(|it| total(it) == 0) {
+            continue;
+        }
+        for outcome in Outcome::EVERY {
+            let labels = [(names::OUTCOME, outcome.as_str()), (names::KIND, kind.as_str())];
+            tell(&labels, Total(total(outcome)));
+        }
     }
 }
 

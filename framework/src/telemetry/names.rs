@@ -31,6 +31,9 @@ pub const DECISION: &str = "decision";
 /// The label for why a breaker opened, one of [`Cause::OPENING`](crate::event::Cause::OPENING).
 pub const CAUSE: &str = "cause";
 
+/// The label for why an attempt was made, an [`AttemptKind`](crate::outcome::AttemptKind).
+pub const KIND: &str = "kind";
+
 /// What a metric's values mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -81,11 +84,11 @@ pub const CALLS: Metric = counter(
     &[DEPENDENCY, METHOD, OUTCOME],
     "Calls that have ended, by how they ended for the caller.",
 );
-/// Attempts that have ended.
+/// Attempts that have ended. Those of a kind other than `original` show from the first of that kind on.
 pub const ATTEMPTS: Metric = counter(
     "seawall_attempts_total",
-    &[DEPENDENCY, METHOD, OUTCOME],
-    "Attempts that were dispatched to the dependency and have ended, by how they ended.",
+    &[DEPENDENCY, METHOD, OUTCOME, KIND],
+    "Attempts that were dispatched to the dependency and have ended, by how they ended and why they were made.",
 );
 /// How long calls took, in seconds; refused and unavailable calls are left out.
 pub const CALL_DURATION: Metric = Metric {
@@ -119,9 +122,20 @@ pub const REJECTIONS: Metric = counter(
     &[DEPENDENCY, BY],
     "Attempts that a guard refused before the dependency saw them, by guard.",
 );
-/// Attempts after the first.
-pub const RETRIES: Metric =
-    counter("seawall_retries_total", &[DEPENDENCY], "Attempts after a call's first.");
+/// Attempts after one that failed.
+pub const RETRIES: Metric = counter(
+    "seawall_retries_total",
+    &[DEPENDENCY],
+    "Attempts after one of their call that failed.",
+);
+/// How long calls were to wait before a retry, in seconds.
+pub const RETRY_DELAY: Metric = Metric {
+    name: "seawall_retry_delay_seconds",
+    kind: Kind::Histogram,
+    unit: Some(Unit::Seconds),
+    help: "How long calls were to wait before a retry: backoffs with their jitter, and what servers asked for.",
+    labels: &[DEPENDENCY],
+};
 /// Answers from an earlier generation of the breaker, and of probes that had outlived their life.
 pub const STALE_RESULTS: Metric = counter(
     "seawall_stale_results_total",
@@ -230,7 +244,7 @@ pub const LIMIT_KEYS: Metric =
 pub static OF_LIMITS: [Metric; 2] = [LIMIT_REQUESTS, LIMIT_KEYS];
 
 /// Every metric of a dependency.
-pub static ALL: [Metric; 25] = [
+pub static ALL: [Metric; 26] = [
     CALLS,
     ATTEMPTS,
     CALL_DURATION,
@@ -239,6 +253,7 @@ pub static ALL: [Metric; 25] = [
     BREAKER_OPENINGS,
     REJECTIONS,
     RETRIES,
+    RETRY_DELAY,
     STALE_RESULTS,
     REFUSALS_WITHHELD,
     BREAKER_KEYS,

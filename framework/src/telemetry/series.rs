@@ -123,6 +123,8 @@ pub(super) struct Series {
     families: [Vec<Handle>; FAMILIES.len()],
     /// By method, where latency is forwarded.
     latency: Vec<(&'static str, Box<Forwarded>)>,
+    /// The same, of retry delays, once there is one.
+    retry_delay: Option<Box<Forwarded>>,
 }
 
 impl Series {
@@ -131,6 +133,7 @@ impl Series {
             of: Arc::downgrade(of),
             families: std::array::from_fn(|_| Vec::new()),
             latency: Vec::new(),
+            retry_delay: None,
         }
     }
 
@@ -152,6 +155,14 @@ impl Series {
         }
         if !latency {
             return;
+        }
+        if snapshot.retry_delays.count() > 0 {
+            self.retry_delay
+                .get_or_insert_with(|| {
+                    let handle = registrar().histogram(&names::RETRY_DELAY);
+                    Box::new(Forwarded { handle, seen: [0; BUCKETS] })
+                })
+                .update(&snapshot.retry_delays);
         }
         for method in &snapshot.methods {
             let at = match self.latency.binary_search_by_key(&method.name, |(name, _)| name) {
@@ -211,7 +222,7 @@ fn update_family<'a>(
                 read(method, &mut |labels, value| tell(Some(method.name), labels, value));
             }
         }
-        Read::Latency => {}
+        Read::Latency | Read::RetryDelay => {}
     }
     handles[at..].iter().for_each(|handle| handle.clear(gone));
 }

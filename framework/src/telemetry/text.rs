@@ -98,6 +98,12 @@ impl Page<'_> {
                     });
                 }
             }
+            Read::RetryDelay => {
+                let retried = |it: &&Described<'_>| it.snapshot.retry_delays.count() > 0;
+                for it in self.dependencies.iter().filter(retried) {
+                    text.histogram(name, &it.label, &it.snapshot.retry_delays);
+                }
+            }
             Read::Latency => {
                 // 18 lines each: only of those that have a latency.
                 for method in methods().filter(|method| method.snapshot.latency.count() > 0) {

@@ -151,7 +151,7 @@ impl Merged {
 
     fn builder(&self, wrong: &mut Vec<PolicyMistake>) -> Builder {
         let breaker = breaker::Config::builder().adaptive(self.adaptive(wrong));
-        let retry = retry::Config::builder().budget(self.budget(wrong));
+        let retry = retry::Config::builder().budget(self.budget(wrong)).hedge(self.hedge(wrong));
         // `retry = false`: a single attempt.
         let retry = match self.get("retry") {
             Some(Setting::Off) => retry.max_attempts(1),
@@ -204,6 +204,13 @@ impl Merged {
             return None;
         }
         prefixed(PATH, build(), wrong)
+    }
+
+    fn hedge(&self, wrong: &mut Vec<PolicyMistake>) -> Option<retry::HedgeConfig> {
+        const PATH: &str = "retry.hedge";
+        let builder = retry::HedgeConfig::builder();
+        let build = || self.apply(PATH, &keys::HEDGE_KEYS, builder).build();
+        self.has_any(PATH).then(build).and_then(|built| prefixed(PATH, built, wrong))
     }
 
     /// The methods that anything is said of.

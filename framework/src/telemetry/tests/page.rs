@@ -54,6 +54,7 @@ fn every_metric_shows_from_the_start_with_its_kind_help_and_labels() {
     let _key = payments.dependency().key(&"EU");
     assert!(page.rising().all(|(_, value)| value == 0.0));
     payments.call(0, MS, Ok(1));
+    payments.retried(1);
     let page = page_of(&exporter, &[&payments]);
     for metric in &names::ALL {
         let family = &page.families[metric.name];
@@ -141,8 +142,13 @@ fn the_page_says_what_happened() {
     assert_eq!(ended("charge", "failure"), 5.0);
     assert_eq!(ended("charge", "rejected"), 1.0);
     assert_eq!(ended("balance", "success"), 2.0);
-    let attempts = [("method", "balance"), ("outcome", "failure")];
-    assert_eq!(value("seawall_attempts_total", &attempts), 1.0);
+    let attempts = |outcome, kind| {
+        let labels = [("method", "balance"), ("outcome", outcome), ("kind", kind)];
+        value("seawall_attempts_total", &labels)
+    };
+    assert_eq!((attempts("failure", "original"), attempts("success", "original")), (1.0, 1.0));
+    assert_eq!((attempts("failure", "retry"), attempts("success", "retry")), (0.0, 1.0));
+    assert_eq!(value("seawall_retry_delay_seconds_count", &[]), 1.0);
     assert_eq!(value("seawall_retries_total", &[]), 1.0);
     assert_eq!(value("seawall_rejections_total", &[("by", "breaker")]), 1.0);
     assert_eq!(value("seawall_breaker_state", &[("state", "open")]), 1.0);
@@ -407,7 +413,10 @@ fn the_page_agrees_with_what_a_recorder_is_told() {
         publisher.publish(all.iter().map(|driven| driven.dependency()));
         let told = parse(&without_blank_lines(&handle.render())).values;
         let mut shown = page_of(&exporter, &all).values;
-        shown.retain(|(name, _), _| !name.starts_with(names::CALL_DURATION.name));
+        let is_latency = |name: &str| {
+            [names::CALL_DURATION, names::RETRY_DELAY].iter().any(|it| name.starts_with(it.name))
+        };
+        shown.retain(|(name, _), _| !is_latency(name));
         assert_eq!(shown, told);
     };
     agree();
