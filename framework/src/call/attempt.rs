@@ -63,9 +63,13 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// An attempt beside others is over, or not wanted any more.
-    #[cold]
-    pub(super) fn leave_race(&mut self) {
+    /// A call that has had to wait is over. Or an attempt beside others is, or is not wanted any more.
+    #[inline(never)]
+    pub(super) fn unpend(&mut self) {
+        if self.role == Role::Whole {
+            self.dependency.unpend();
+            return;
+        }
         self.leave_attempt();
         let outcome = if self.in_user_code { Outcome::Panicked } else { Outcome::Cancelled };
         // Nothing, if it has ended.

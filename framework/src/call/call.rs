@@ -183,7 +183,8 @@ impl<'a> Call<'a> {
                 };
                 // What a good part of an answer holds (a connection, say) does not wait too.
                 self.keep(answer, rules);
-                if !self.pause(delay).await {
+                // In a box, as hedging: a call that is not retried is not made larger by it, nor slower to drop.
+                if !Box::pin(self.pause(delay)).await {
                     return None;
                 }
             }
@@ -374,10 +375,8 @@ impl Drop for Call<'_> {
             self.method.stats.other(outcome, took);
             self.end_spans(outcome);
         }
-        if self.role != Role::Whole {
-            self.leave_race();
-        } else if self.pending {
-            self.dependency.unpend();
+        if self.pending {
+            self.unpend();
         }
     }
 }

@@ -39,13 +39,9 @@ impl<'a> Call<'a> {
         let dependency = table.dependency();
         let method = table.method(method);
         let started = dependency.now();
-        let budget_listens = dependency.budget().with(|budget| match budget {
-            Some(budget) => {
-                budget.call(started);
-                budget.listens()
-            }
-            None => false,
-        });
+        let budget_listens = dependency
+            .budget()
+            .with(|budget| budget.as_ref().is_some_and(|budget| budget.call(started)));
         // Before the call is written, which is not moved afterwards.
         let inherited = if deadline::is_used() {
             Inherited::new(dependency, method, table.limit_nanos())
@@ -249,7 +245,7 @@ impl<'a> Call<'a> {
     #[inline]
     fn dispatch(&mut self, lease: &mut Lease<'_>) {
         lease.forget_token();
-        if self.dispatched | (self.role == Role::Hedge) {
+        if self.dispatched {
             self.dispatch_again(lease);
         }
         self.dispatched = true;

@@ -179,16 +179,17 @@ impl<'a> Call<'a> {
             rare => rare.as_ref().and_then(|rare| rare.after),
         };
         let spans = self.rare.as_mut().and_then(|rare| rare.spans.as_mut()).map(|it| it.beside());
-        let is_plain = spans.is_none() && !self.budget_listens;
+        let is_usual = spans.is_none() && !self.budget_listens;
         Self {
             role,
-            rare: (!is_plain).then(|| Box::new(Rare { spans, after, ..Rare::default() })),
+            rare: (!is_usual).then(|| Box::new(Rare { spans, after, ..Rare::default() })),
             class: Class::Failure,
             retry_after: None,
             reservation: None,
             has_entered: false,
             // It is counted by this call, and goes on during a drain as this one does.
             pending: true,
+            dispatched: is_hedge || self.dispatched,
             in_user_code: false,
             over: true,
             ..*self

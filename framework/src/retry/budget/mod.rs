@@ -74,11 +74,15 @@ impl Budget {
         })
     }
 
-    /// Notes that a call (not an attempt) begins.
+    /// Notes that a call (not an attempt) begins. Whether the budget [listens](Self::listens).
     #[inline]
-    pub fn call(&self, now: Moment) {
-        if let Mode::Share(share) = &self.0 {
-            share.call(now);
+    pub fn call(&self, now: Moment) -> bool {
+        match &self.0 {
+            Mode::Share(share) => {
+                share.call(now);
+                false
+            }
+            Mode::Tokens(_) | Mode::AcceptRatio(_) => true,
         }
     }
 
@@ -107,7 +111,6 @@ impl Budget {
 
     /// Whether it goes by how attempts end, and has to be told by [`Budget::ended`].
     #[must_use]
-    #[inline]
     pub fn listens(&self) -> bool {
         !matches!(self.0, Mode::Share(_))
     }

@@ -27,13 +27,14 @@ impl Slices {
         Self { nanos, latest: AtomicU64::new(0) }
     }
 
+    #[inline]
     pub(super) fn latest(&self) -> u64 {
         self.latest.load(Ordering::Acquire)
     }
 
     /// Moves the present on to `now` and returns the slice it is in; `Err`, if the clock has gone back too far, with the slice
     /// to go back to.
-    #[inline]
+    #[inline(always)]
     pub(super) fn advance(&self, now: Moment) -> Result<u64, u64> {
         let latest = self.latest();
         // A multiplication where nothing has to move on: a division costs as much as the rest of a call.
