@@ -19,6 +19,7 @@ const RETRIES: [u32; 4] = [0, 1, 2, 3];
 /// Calls that each figure is taken from.
 const CALLS_PER_SECOND: f64 = 1000.0;
 const LASTS: Duration = Duration::from_secs(200);
+const LASTS_QUICK: Duration = Duration::from_secs(20);
 /// What the budget is built from.
 const RATIO: f64 = 0.2;
 const FLOOR_PER_SECOND: f64 = 10.0;
@@ -43,16 +44,16 @@ fn measure(
     share: f64,
     retries: u32,
     budget: &str,
-    seed: u64,
+    (lasts, seed): (Duration, u64),
 ) -> std::result::Result<(f64, f64), Box<dyn Error>> {
     let clients =
         Clients::of("it", policy(&retrying(retries + 1, budget))?, Load::even(CALLS_PER_SECOND));
     let report =
-        Scenario::new().server("it", failing(share)).clients("web", clients).run(LASTS, seed)?;
+        Scenario::new().server("it", failing(share)).clients("web", clients).run(lasts, seed)?;
     let (Some(web), Some(it)) = (report.clients("web"), report.server("it")) else {
         return Err("a scenario without its clients".into());
     };
-    Ok((it.requests as f64 / web.calls as f64, web.answered_share(Duration::ZERO..LASTS)))
+    Ok((it.requests as f64 / web.calls as f64, web.answered_share(Duration::ZERO..lasts)))
 }
 
 /// Requests that the last of three servers gets for one call of the first, with three attempts at each.
@@ -98,13 +99,14 @@ fn over_budget(seed: u64) -> std::result::Result<f64, Box<dyn Error>> {
     Ok(worst)
 }
 
-pub(crate) fn run(seed: u64) -> Result {
+pub(crate) fn run(seed: u64, quick: bool) -> Result {
+    let lasts = if quick { LASTS_QUICK } else { LASTS };
     let mut progress =
         Progress::new("amplification", FAILING.len() * RETRIES.len() + FAILING.len());
     let mut page = format!(
         "Each attempt fails with probability p. Attempts for each call, and the share of calls that succeed, of {} calls:\n\n\
          {:>4} {:>8}  {:>8} {:>8}  {:>8} {:>8}\n",
-        CALLS_PER_SECOND * LASTS.as_secs_f64(),
+        CALLS_PER_SECOND * lasts.as_secs_f64(),
         "p",
         "retries",
         "attempts",
@@ -118,7 +120,7 @@ pub(crate) fn run(seed: u64) -> Result {
     for retries in RETRIES {
         let mut line = Vec::new();
         for p in FAILING {
-            let (attempts, success) = measure(p, retries, "'none'", seed)?;
+            let (attempts, success) = measure(p, retries, "'none'", (lasts, seed))?;
             let power = p.powi(i32::try_from(retries + 1)?);
             let attempts_formula =
                 if p < 1.0 { (1.0 - power) / (1.0 - p) } else { f64::from(retries + 1) };
@@ -140,7 +142,7 @@ pub(crate) fn run(seed: u64) -> Result {
     }
     let mut budgeted = Vec::new();
     for p in FAILING {
-        budgeted.push((p, measure(p, 3, "0.2", seed)?.0));
+        budgeted.push((p, measure(p, 3, "0.2", (lasts, seed))?.0));
         progress.step();
     }
     let most = budgeted.iter().map(|(_, attempts)| *attempts).fold(0.0, f64::max);

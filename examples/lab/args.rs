@@ -34,6 +34,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
 
+    /// Fewer trials, where there are many: a tenth of the time, and less exact
+    #[arg(long)]
+    pub(crate) quick: bool,
+
     /// With `metastable`: from which states it recovers, instead of how soon
     #[arg(long)]
     pub(crate) map: bool,

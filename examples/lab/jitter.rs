@@ -110,11 +110,12 @@ fn trial(clients: u32, config: &Config, seed: u64) -> (f64, f64) {
     (f64::from(row.calls.get()), time)
 }
 
-pub(crate) fn run(seed: u64) -> Result {
+pub(crate) fn run(seed: u64, quick: bool) -> Result {
+    let trials_each = if quick { TRIALS / 10 } else { TRIALS };
     let mut progress = Progress::new("jitter", ALGORITHMS.len() * CLIENTS.len());
     let mut csv = "algorithm,clients,calls_mean,calls_sd,time_mean,time_sd\n".to_owned();
     let mut page = format!(
-        "Contention for one row: {TRIALS} trials each, mean and standard deviation. The server takes no time: this is about\n\
+        "Contention for one row: {trials_each} trials each, mean and standard deviation. The server takes no time: this is about\n\
          contention, not about overload.\n\n{:<13} {:>7}  {:>18}  {:>20}\n",
         "backoff", "clients", "calls", "time, ms"
     );
@@ -124,7 +125,7 @@ pub(crate) fn run(seed: u64) -> Result {
         let config = config(jitter)?;
         let (mut rows, mut calls_line, mut time_line) = (Vec::new(), Vec::new(), Vec::new());
         for clients in CLIENTS {
-            let trials: Vec<(f64, f64)> = (0..TRIALS)
+            let trials: Vec<(f64, f64)> = (0..trials_each)
                 .map(|trial_no| {
                     trial(clients, &config, seed.wrapping_mul(1_000_003).wrapping_add(trial_no))
                 })

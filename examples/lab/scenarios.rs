@@ -27,12 +27,12 @@ const SCENARIOS: [Scenario; 5] = [
     Scenario {
         name: "jitter",
         about: "contention for one row: what each jitter does to calls and time",
-        run: |args| jitter::run(args.seed),
+        run: |args| jitter::run(args.seed, args.quick),
     },
     Scenario {
         name: "amplification",
         about: "what retries add to the load of a service that fails, without a budget and with one",
-        run: |args| amplification::run(args.seed),
+        run: |args| amplification::run(args.seed, args.quick),
     },
     Scenario {
         name: "herd",
