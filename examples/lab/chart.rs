@@ -4,6 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use plotters::prelude::*;
+use seawall::simulation::ClientReport;
 use seawall_examples::chart::{Area, BLUE, Drawn, GREEN, QUIET, RED, axes, legend, patch, words};
 
 const WIDTH: u32 = 1000;
@@ -27,6 +28,15 @@ pub(crate) struct Series {
 impl Series {
     pub(crate) fn new(name: &str, points: Vec<(f64, f64)>) -> Self {
         Self { name: name.to_owned(), points }
+    }
+
+    /// Of the calls begun in each second the share that was answered.
+    pub(crate) fn answered(name: &str, clients: &ClientReport, lasts: Duration) -> Self {
+        let shares = (0..lasts.as_secs()).map(|second| {
+            let at = Duration::from_secs(second);
+            (second as f64, clients.answered_share(at..at + Duration::from_secs(1)))
+        });
+        Self::new(name, shares.collect())
     }
 
     /// Counts in bins, as numbers a second over each half second or so.
@@ -77,7 +87,9 @@ fn chart(area: &Area<'_>, title: &str, lines: &[Series]) -> Drawn {
         .build_cartesian_2d(0.0..right, 0.0..top)?;
     let mut mesh = chart.configure_mesh();
     axes(&mut mesh, 13);
-    mesh.x_label_formatter(&|x| format!("{x}"));
+    // Without what a sum of tenths leaves at its end.
+    let plain = |value: &f64| format!("{}", (value * 1e3).round() / 1e3);
+    mesh.x_label_formatter(&plain).y_label_formatter(&plain);
     mesh.draw()?;
     for (line, color) in lines.iter().zip(COLORS.iter().cycle()) {
         let color = *color;
@@ -87,6 +99,41 @@ fn chart(area: &Area<'_>, title: &str, lines: &[Series]) -> Drawn {
             .legend(move |at| patch(at, color.into()));
     }
     legend(&mut chart, 13)
+}
+
+/// A strip for each series, one below the other: shares from 0 to 1 over this part of the run, in seconds.
+pub(crate) fn strips(
+    title: &str,
+    (from, until): (f64, f64),
+    strips: &[Series],
+) -> Result<String, Box<dyn Error>> {
+    const STRIP: u32 = 74;
+    const ABOVE: u32 = 40;
+    let size = (WIDTH, ABOVE + STRIP * u32::try_from(strips.len())? + 20);
+    drawn(size, |root| {
+        let (head, rest) = root.split_vertically(ABOVE);
+        head.draw_text(title, &words(17), (150, 14))?;
+        let (rows, _) = rest.split_vertically(STRIP * u32::try_from(strips.len())?);
+        for (strip, row) in strips.iter().zip(rows.split_evenly((strips.len(), 1))) {
+            row.draw_text(&strip.name, &words(15), (12, 24))?;
+            let mut chart = ChartBuilder::on(&row)
+                .margin(4)
+                .margin_right(24)
+                .x_label_area_size(18)
+                .y_label_area_size(150)
+                .build_cartesian_2d(from..until, 0.0..1.05)?;
+            let mut mesh = chart.configure_mesh();
+            axes(&mut mesh, 11);
+            mesh.y_labels(2)
+                .x_label_formatter(&|second| format!("{second} s"))
+                .y_label_formatter(&|share| format!("{share:.1}"))
+                .draw()?;
+            let color = if strip.name == "seawall" { GREEN } else { BLUE };
+            let seen = strip.points.iter().copied().filter(|(at, _)| (from..=until).contains(at));
+            chart.draw_series(AreaSeries::new(seen, 0.0, color.mix(0.35)).border_style(color))?;
+        }
+        Ok(())
+    })
 }
 
 /// Heat maps side by side: of each a title, and rows from the bottom, of shares from 0 to 1. The axes go up in steps of `step`.

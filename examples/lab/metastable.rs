@@ -23,6 +23,8 @@ const BEGINS: Duration = Duration::from_secs(30);
 const FREEZES: [u64; 2] = [2, 10];
 const LASTS: Duration = Duration::from_secs(300);
 const SECOND: Duration = Duration::from_secs(1);
+/// Freezes of other lengths, from 2 s on in steps of half a second.
+const SWEEP: usize = 27;
 /// What is called well: this share of the calls has a good answer.
 const WELL: f64 = 0.9;
 
@@ -117,7 +119,7 @@ fn shown(recovery: Option<f64>) -> String {
 
 pub(crate) fn run(seed: u64) -> Result {
     let stacks = stacks();
-    let mut progress = Progress::new("metastable", stacks.len() * 3 + study::STEPS);
+    let mut progress = Progress::new("metastable", stacks.len() * 3 + SWEEP + study::STEPS);
     let mut page = format!(
         "A server that does {CAPACITY}/s, {OFFERED} calls/s, a timeout of 1 s, one retry. Seconds until {:.0} % of the calls are \
          answered again,\nafter freezes of 2 and 10 s; and at 240 calls/s after 2 s of three times as many:\n\n\
@@ -130,7 +132,7 @@ pub(crate) fn run(seed: u64) -> Result {
     );
     let (mut freezes, mut spikes) = (Map::new(), Map::new());
     let mut csv = "stack,cause,recovery_s\n".to_owned();
-    let (mut frozen, mut spiked) = (Vec::new(), Vec::new());
+    let mut frozen = Vec::new();
     for stack in &stacks {
         let mut found = Map::new();
         let mut cells = Vec::new();
@@ -146,7 +148,7 @@ pub(crate) fn run(seed: u64) -> Result {
             found.insert(length.to_string(), recovery.into());
             cells.push(shown(recovery));
             if let Some(clients) = report.clients("clients").filter(|_| length == 10) {
-                frozen.push(Series::per_second(stack.name, &clients.answered, report.bin));
+                frozen.push(Series::answered(stack.name, clients, LASTS));
             }
             progress.step();
         }
@@ -158,23 +160,40 @@ pub(crate) fn run(seed: u64) -> Result {
             recovery.map_or(String::new(), |it| it.to_string())
         );
         cells.push(shown(recovery));
-        if let Some(clients) = report.clients("clients") {
-            spiked.push(Series::per_second(stack.name, &clients.answered, report.bin));
-        }
         progress.step();
         freezes.insert(stack.name.to_owned(), Value::Object(found));
         spikes.insert(stack.name.to_owned(), recovery.into());
         page += &format!("{:<16}  {:>6}  {:>6}  {:>6}\n", stack.name, cells[0], cells[1], cells[2]);
     }
+    let (median, worst) = sweep(&mut progress, seed)?;
+    page += &format!(
+        "\nseawall, freezes of 2 s to 15 s in steps of half a second: median {median:.1} s, worst {worst:.1} s. A breaker that has \
+         opened\nlooks again after 1, 2, 4 … s, so a long freeze is noticed to be over by as much later.\n"
+    );
     page += &warned()?;
     let (study_page, study) = study::run(seed, &mut progress)?;
     page += &study_page;
-    let svg = chart::lines(&[
-        ("freeze from 30 s to 40 s: calls a second that were answered, by when they began", frozen),
-        ("spike from 30 s to 32 s: calls a second that were answered, by when they began", spiked),
-    ])?;
-    let json = json!({ "recovery_s": freezes, "spike_recovery_s": spikes, "study": study });
+    let title = "the server stands still from 30 s to 40 s: the share of calls that are answered, by when they began";
+    let svg = chart::strips(title, (20.0, 170.0), &frozen)?;
+    let json = json!({
+        "recovery_s": freezes, "spike_recovery_s": spikes, "study": study,
+        "seawall_sweep_s": { "median": median, "worst": worst },
+    });
     Ok(Found { page, json, csv, svg })
+}
+
+/// The median and the worst recovery of Seawall, in seconds, over freezes of many lengths.
+fn sweep(progress: &mut Progress, seed: u64) -> std::result::Result<(f64, f64), Box<dyn Error>> {
+    let stack = Stack { name: "seawall", policy: seawall("1s", 2), server: |server| server };
+    let mut recoveries = Vec::new();
+    for half in 4..4 + SWEEP {
+        let cause = Cause::Freeze(Duration::from_millis(500 * half as u64));
+        let recovery = recovery(&simulate(&stack, &cause, seed)?, &cause);
+        recoveries.push(recovery.unwrap_or(f64::INFINITY));
+        progress.step();
+    }
+    recoveries.sort_by(f64::total_cmp);
+    Ok((recoveries[recoveries.len() / 2], recoveries[recoveries.len() - 1]))
 }
 
 /// What Seawall says of a policy whose calls wait in a line that cannot be served in time.

@@ -111,7 +111,8 @@ impl Report {
             .bold_line_style(FAINT)
             .axis_style(FAINT)
             .label_style(words(12))
-            .x_label_formatter(&|second| format!("{second} s"))
+            // Without what a sum of tenths leaves at its end.
+            .x_label_formatter(&|second| format!("{} s", (second * 1e3).round() / 1e3))
             .y_label_formatter(&|value| format!("{value:.0}"))
             .y_labels(5)
             .draw()?;
