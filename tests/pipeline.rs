@@ -28,5 +28,6 @@ mod pipeline {
     mod shaping;
     mod storms;
     mod unanswered;
+    mod unprocessed;
     mod waiting;
 }

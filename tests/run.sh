@@ -122,7 +122,7 @@ trap ended EXIT
 fetch() { cargo fetch --locked --target "$(rustc -vV | sed -n 's/^host: //p')"; }
 # The names of the features, from the manifest, so that a new one is checked too.
 feature_names() {
-  sed -n '/^\[features\]/,/^\[dependencies\]/s/^\([a-z]*\) = .*/\1/p' framework/Cargo.toml | grep -v '^default$'
+  sed -n '/^\[features\]/,/^\[dependencies\]/s/^\([a-z0-9]*\) = .*/\1/p' framework/Cargo.toml | grep -v '^default$'
 }
 features() {
   cargo check -p seawall --no-default-features

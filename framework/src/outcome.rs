@@ -15,6 +15,8 @@ pub enum Outcome {
     Failure,
     /// The dependency answered with an error that says nothing about its health (a 404, say).
     Ignored,
+    /// The dependency said that it has not begun the work, which counts against it; see `#[call(unprocessed = …)]`.
+    Unprocessed,
     /// The attempt's timeout, or the call's deadline, ended it.
     TimedOut,
     /// The caller dropped the call.
@@ -26,10 +28,11 @@ pub enum Outcome {
 impl Outcome {
     /// Every outcome, in the order of [`Outcome::index`].
     pub const ALL: &[Self] = &Self::EVERY;
-    pub(crate) const EVERY: [Self; 6] = [
+    pub(crate) const EVERY: [Self; 7] = [
         Self::Success,
         Self::Failure,
         Self::Ignored,
+        Self::Unprocessed,
         Self::TimedOut,
         Self::Cancelled,
         Self::Panicked,
@@ -42,6 +45,7 @@ impl Outcome {
             Self::Success => "success",
             Self::Failure => "failure",
             Self::Ignored => "ignored",
+            Self::Unprocessed => "unprocessed",
             Self::TimedOut => "timed_out",
             Self::Cancelled => "cancelled",
             Self::Panicked => "panicked",
@@ -59,7 +63,7 @@ impl Outcome {
     pub const fn class(self) -> Class {
         match self {
             Self::Success => Class::Success,
-            Self::Failure | Self::TimedOut | Self::Panicked => Class::Failure,
+            Self::Failure | Self::Unprocessed | Self::TimedOut | Self::Panicked => Class::Failure,
             Self::Ignored | Self::Cancelled => Class::Ignored,
         }
     }

@@ -94,7 +94,12 @@ impl<'a> Call<'a> {
             Class::Ignored => None,
             Class::Failure => (rules.retry_after)(answer),
         };
-        let outcome = self.class.outcome();
+        let outcome = match answer.as_result() {
+            Err(error) if self.class == Class::Failure && (rules.unprocessed)(error) => {
+                Outcome::Unprocessed
+            }
+            _ => self.class.outcome(),
+        };
         self.tell_budget(outcome);
         self.end_attempt_span(outcome);
         let report = self.reservation.and_then(|_| (rules.quota)(answer));

@@ -31,6 +31,8 @@ pub struct Rules<R: Fallible> {
     pub classify: fn(&R) -> Class,
     /// Whether an error is worth another attempt.
     pub retry_if: fn(&R::Err) -> bool,
+    /// Whether an error says that the dependency has not begun the work. Asked of failures only.
+    pub unprocessed: fn(&R::Err) -> bool,
     /// For how long the server wants to be left alone. Asked of failures only: nobody else's answer
     /// opens a breaker or is retried.
     pub retry_after: fn(&R) -> Option<Duration>,
@@ -50,6 +52,7 @@ impl<R: Fallible> Rules<R> {
             Err(_) => Class::Failure,
         },
         retry_if: |_| true,
+        unprocessed: |_| false,
         retry_after: |_| None,
         quota: |_| None,
         keep: |_| None,

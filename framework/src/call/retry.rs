@@ -31,9 +31,12 @@ impl Call<'_> {
     }
 
     fn is_worth_repeating<R: Fallible>(&mut self, answer: Option<&R>, rules: &Rules<R>) -> bool {
-        let retries = self.rare.as_ref().map_or_else(Progress::default, |rare| rare.retries);
-        if retries.is_over(self.method.plan.max_attempts()) || self.class != Class::Failure {
+        if self.class != Class::Failure {
             return false;
+        }
+        let retries = self.rare.as_ref().map_or_else(Progress::default, |rare| rare.retries);
+        if retries.is_over(self.method.plan.max_attempts()) {
+            return retries.given() == 0 && self.is_unprocessed(answer, rules);
         }
         match answer {
             Some(answer) => match answer.as_result() {
@@ -52,6 +55,19 @@ impl Call<'_> {
                 NoAnswer::DeadlineExceeded | NoAnswer::ShutDown => false,
             },
         }
+    }
+
+    /// Whether an attempt that may not be repeated may be, because the dependency says that it has not begun it. Once.
+    fn is_unprocessed<R: Fallible>(&mut self, answer: Option<&R>, rules: &Rules<R>) -> bool {
+        let Some(Err(error)) = answer.map(Fallible::as_result) else { return false };
+        // A policy without retries has none of these either.
+        if self.method.is_idempotent() || self.dependency.policy().retry().max_attempts() < 2 {
+            return false;
+        }
+        self.in_user_code = true;
+        let unprocessed = (rules.unprocessed)(error);
+        self.in_user_code = false;
+        unprocessed
     }
 
     /// How long to wait before the next attempt: the backoff, or what the server or the refusing guard has asked for,

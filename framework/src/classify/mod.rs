@@ -16,6 +16,7 @@
 //! | for | names | feature |
 //! | --- | --- | --- |
 //! | `Result<T, std::io::Error>` | [`io`], [`io_error`] | |
+//! | errors that say that the work was not begun | [`unprocessed`](unprocessed()) | HTTP/2: `http2` |
 //! | answers of another Seawall client, underneath | [`nested`], [`fault_in`] | |
 //! | codes of PostgreSQL and Redis, from whatever client | [`sqlstate`], [`redis_code`] | |
 #![cfg_attr(
@@ -67,6 +68,7 @@ mod status;
 mod tests;
 #[cfg(feature = "tonic")]
 mod tonic;
+mod unprocessed;
 
 pub use self::codes::{redis_code, sqlstate};
 #[cfg(feature = "tower")]
@@ -83,3 +85,4 @@ pub(crate) use self::retry_after::{date, retry_after_by_wall};
 pub use self::status::{response, status};
 #[cfg(feature = "tonic")]
 pub use self::tonic::{tonic, tonic_retry_after, tonic_status};
+pub use self::unprocessed::unprocessed;

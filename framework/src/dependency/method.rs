@@ -147,6 +147,11 @@ impl Method {
         self.spec.name
     }
 
+    /// Whether its author has said that it may be repeated.
+    pub(crate) fn is_idempotent(&self) -> bool {
+        self.spec.idempotent
+    }
+
     /// Lays another policy over it.
     pub(super) fn replan(&self, policy: &Policy) {
         self.plan.lay(policy, &self.spec);
@@ -228,7 +233,7 @@ impl MethodTable {
     /// Whether the method of this index may be repeated.
     #[cfg(feature = "tower")]
     pub(crate) fn is_idempotent(&self, index: usize) -> bool {
-        self.methods[index].spec.idempotent
+        self.methods[index].is_idempotent()
     }
 
     /// The timeout of an attempt that begins now.

@@ -36,6 +36,7 @@ impl<R: OutgoingResponse + 'static> Answered<R> {
             Err(error) => classify::fault_in(&**error).map_or(Class::Failure, classify::nested),
         },
         retry_if: |_| true,
+        unprocessed: |_| false,
         retry_after: |answer| answer.as_ref().ok()?.retry_after,
         quota: |answer| header_report(answer.as_ref().ok()?.response.headers()),
         goes_on: |answer| answer.as_ref().ok()?.hold.open_attempt(),

@@ -175,6 +175,8 @@ pub(crate) struct CallOptions {
     /// `slow_call = "200ms"`, at its key.
     pub(crate) slow_call: Option<(Span, Duration)>,
     pub(crate) retry: Option<Retry>,
+    /// Which errors say that the work was not begun.
+    pub(crate) unprocessed: Option<ExprPath>,
     pub(crate) fallback: Option<ExprPath>,
     /// `fallback = last_good(…)`.
     pub(crate) last_good: Option<LastGood>,
@@ -248,7 +250,12 @@ impl Method {
 
     /// Whether its arguments must outlive an attempt: for the next one, or for the fallback.
     pub(crate) fn keeps_arguments(&self) -> bool {
-        self.call.idempotent || self.call.fallback.is_some()
+        self.may_repeat() || self.call.fallback.is_some()
+    }
+
+    /// Whether there may be another attempt.
+    pub(crate) fn may_repeat(&self) -> bool {
+        self.call.idempotent || self.call.unprocessed.is_some()
     }
 
     /// The argument that `key` names; if it names none, it is a function's path.

@@ -216,7 +216,7 @@ fn attempts(context: &Context<'_>, method: &Method, output: &Type, locals: &Loca
     // Where the method's type is not a `Result`, the complaint belongs at the type.
     let span = output.span();
     let support = context.support_at(span);
-    let how = Ident::new(if method.call.idempotent { "repeat" } else { "once" }, span);
+    let how = Ident::new(if method.may_repeat() { "repeat" } else { "once" }, span);
     // The closure owns the arguments, so that they need not be `Sync` to be kept over an attempt. But a fallback gets them
     // in the end: until then they are borrowed.
     let owns = method.call.fallback.is_none().then(|| quote!(move));
@@ -239,10 +239,11 @@ fn rules(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
     let fields: Vec<_> = [
         classify.map(|path| quote!(classify: #path)),
         when.map(|path| quote!(retry_if: #path)),
+        call.unprocessed.as_ref().map(|path| quote!(unprocessed: #path)),
         retry_after.map(|path| quote!(retry_after: #path)),
         quota.map(|path| quote!(quota: #path)),
         // Only a retry has an attempt before it.
-        method.call.idempotent.then(|| {
+        method.may_repeat().then(|| {
             quote!(keep: |error| {
                 use #support::{KeepsError as _, KeepsNothing as _};
                 (&mut #support::Keep(::core::option::Option::Some(error))).keep()

@@ -29,6 +29,8 @@ use super::replace::mentions;
 const CLASSIFY: &str = "a function from a reference to what the method returns to `Class`";
 const RETRY_AFTER: &str =
     "a function from a reference to what the method returns to `Option<Duration>`";
+const UNPROCESSED: &str =
+    "a function from `&E` to `bool`: true for an error that says that the work was not begun";
 const QUOTA: &str = "a function from a reference to what the method returns to `Option<Report>`";
 const ON_FAULT: &str = "a function from `Fault` to what the method returns";
 const FAULT_WITH: &str = "a function from `Fault` to the method's error type";
@@ -264,6 +266,7 @@ fn call_key(call: &mut CallOptions, key: &Ident, meta: &Meta, errors: &mut Error
                 kept => call.last_good = kept,
             }
         }
+        "unprocessed" => call.unprocessed = errors.take(path(meta, UNPROCESSED)),
         "retry_after" => call.retry_after = errors.take(path(meta, RETRY_AFTER)),
         "quota" => call.quota = errors.take(path(meta, QUOTA)),
         _ => call.classify = errors.take(path(meta, CLASSIFY)),

@@ -37,6 +37,7 @@ pub(super) const OF_CALL: &[&str] = &[
     "timeout",
     "slow_call",
     "retry",
+    "unprocessed",
     "retry_after",
     "quota",
     "fallback",

@@ -145,8 +145,9 @@ fn forbid(keys: &[&str], method: &Method, errors: &mut Errors, reason: impl Fn(&
 }
 
 fn check_kept(method: &Method, arg: &Arg, errors: &mut Errors) {
-    let why = match (method.call.idempotent, method.call.fallback.is_some()) {
-        (true, false) => "an `idempotent` method may be attempted again",
+    let why = match (method.may_repeat(), method.call.fallback.is_some()) {
+        (true, false) if method.call.idempotent => "an `idempotent` method may be attempted again",
+        (true, false) => "what was not begun may be sent again",
         (true, true) => "the method may be attempted again, and has a fallback",
         _ => "the fallback gets the arguments too",
     };
@@ -173,7 +174,7 @@ fn check_async(model: &Model, method: &Method, errors: &mut Errors) {
         check_stream(model, method, errors);
     }
     if let Some(path) = &method.call.on_fault {
-        let judged = ["fallback", "classify", "retry_after", "quota", "fault_with"];
+        let judged = ["fallback", "unprocessed", "classify", "retry_after", "quota", "fault_with"];
         forbid(&judged, method, errors, |key| {
             format!(
                 "`{key}` needs a `Result` to judge or to replace, and `on_fault` is for answers that are none"
@@ -230,7 +231,7 @@ fn check_receiver(model: &Model, method: &Method, errors: &mut Errors) {
 
 /// One whose answer may not borrow all of its arguments: the service is asked before the guards are.
 fn check_eager(model: &Model, method: &Method, errors: &mut Errors) {
-    forbid(&["idempotent", "fallback", "key", "retry"], method, errors, |key| {
+    forbid(&["idempotent", "unprocessed", "fallback", "key", "retry"], method, errors, |key| {
         format!(
             "the answer may not borrow all of the arguments, so the service is asked at once and only once: no `{key}`"
         )
@@ -247,7 +248,7 @@ fn check_eager(model: &Model, method: &Method, errors: &mut Errors) {
 fn check_stream(model: &Model, method: &Method, errors: &mut Errors) {
     // What has been said of a service that is asked at once is not said again.
     if !method.is_eager() {
-        forbid(&["idempotent", "fallback", "key", "quota"], method, errors, |key| {
+        forbid(&["idempotent", "unprocessed", "fallback", "key", "quota"], method, errors, |key| {
             format!("a stream is asked for once, and cannot be begun anew: no `{key}`")
         });
     }
