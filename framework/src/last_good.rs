@@ -26,30 +26,21 @@
 //! `max_entries` 1,000 unless said otherwise; then the answer that was stored longest ago goes. Clones of a client share their
 //! answers. Such a call has the outcome `fallback` in metrics, and [`Event::FellBack`](crate::Event::FellBack) says why.
 
-use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-thread_local! {
-    /// The age of the last good answer that was given on this thread, since somebody began to look.
-    static AGE: Cell<Option<Duration>> = const { Cell::new(None) };
-}
-
-/// An answer of this age has been given.
-pub(crate) fn note(age: Duration) {
-    // While a thread ends nobody looks.
-    let _ = AGE.try_with(|last| last.set(Some(age)));
-}
+use crate::degraded::{Watched, degraded};
 
 /// What `work` answers, and how old the last good answer is that a call in it was given; `None`: none was.
+/// [`degraded`](crate::degraded()) tells of every other fallback too.
 ///
 /// # Cancellation
 /// Dropped, it drops `work`.
 pub fn aged<F: Future>(work: F) -> Aged<F> {
-    Aged { work, age: None }
+    Aged { work: degraded(work) }
 }
 
 pin_project_lite::pin_project! {
@@ -57,8 +48,7 @@ pin_project_lite::pin_project! {
     #[must_use = "it does nothing until it is polled"]
     pub struct Aged<F> {
         #[pin]
-        work: F,
-        age: Option<Duration>,
+        work: Watched<F>,
     }
 }
 
@@ -66,21 +56,13 @@ impl<F: Future> Future for Aged<F> {
     type Output = (F::Output, Option<Duration>);
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let around = AGE.try_with(Cell::take).ok().flatten();
-        let polled = this.work.poll(cx);
-        let age = AGE.try_with(Cell::take).ok().flatten();
-        *this.age = age.or(*this.age);
-        // Who looks from around this sees it too.
-        if let Some(age) = this.age.or(around) {
-            note(age);
-        }
-        Poll::Ready((ready!(polled), *this.age))
+        let it = ready!(self.project().work.poll(cx));
+        Poll::Ready((it.answer, it.fallback.and_then(|fallback| fallback.age)))
     }
 }
 
 impl<F> fmt::Debug for Aged<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Aged").field("age", &self.age).finish_non_exhaustive()
+        f.debug_struct("Aged").field("work", &self.work).finish()
     }
 }

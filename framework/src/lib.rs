@@ -71,6 +71,7 @@
 //! | guard blocking calls | [`blocking`] |
 //! | give all calls of a request one deadline | [`deadline`] |
 //! | answer with the last good answer | [`last_good`] |
+//! | know whether an answer is a fallback's | [`mod@degraded`] |
 //! | watch it: alerts, log lines, traces, a runbook | [`guide::operating`], [`telemetry`], [`Event`], [`Snapshot`] |
 //! | test your code, with time under control | [`guide::testing`], [`Time`], [`ManualTime`] |
 //!
@@ -109,7 +110,8 @@ pub mod bulkhead;
 pub mod limit;
 pub mod retry;
 
-// Row 2: every setting above in one place; the present moment and sleeps.
+// Row 2: every setting above in one place; the present moment and sleeps; whether an answer is a fallback's.
+pub mod degraded;
 pub mod policy;
 pub mod time;
 
@@ -185,6 +187,7 @@ pub mod guide {
 }
 
 pub use client::Proxy;
+pub use degraded::{Degraded, degraded};
 pub use dependency::{MethodSnapshot, Snapshot};
 pub use error::{CallError, Fault, RejectedBy};
 pub use event::{Command, Event, Observer, State, Transition};

@@ -1,7 +1,7 @@
 //! The fallback: when it is asked, how long it may take, and how its answer counts.
 
 use seawall::prelude::*;
-use seawall::{CallOutcome, Outcome};
+use seawall::{CallOutcome, Outcome, degraded};
 use seawall_tests::{Answer, Api, SPARE, Step, Task, Trouble, World, ready, refused};
 
 use super::build::*;
@@ -128,4 +128,31 @@ fn methods_without_one_hear_the_refusal() {
     let world = World::new(policy().rate_limit(tokens(1)).build().unwrap(), []);
     assert_eq!(ready(world.client.write("")), Ok(7));
     assert_eq!(refused(ready(world.client.write(""))).0, RejectedBy::RateLimit);
+}
+
+#[test]
+fn who_asks_is_told_of_the_fallback_and_why_it_answered() {
+    let limited = World::new(policy().rate_limit(tokens(1)).build().unwrap(), [broken()]);
+    let failed = ready(degraded(limited.client.cached("ready")));
+    assert_eq!(failed.answer, Ok(SPARE));
+    let why = failed.fallback.unwrap();
+    assert_eq!((why.instead_of, why.refused_by, why.age), (CallOutcome::Failure, None, None));
+    assert_eq!(why.reason(), "failure");
+    let refused = ready(degraded(limited.client.cached("ready"))).fallback.unwrap();
+    assert_eq!(refused.refused_by, Some(RejectedBy::RateLimit));
+    assert_eq!((refused.instead_of, refused.reason()), (CallOutcome::Rejected, "rate_limit"));
+    let now = limited.snapshot();
+    let cached = now.methods.iter().find(|method| method.name == "cached").unwrap();
+    let counted: Vec<_> = cached.fallbacks().collect();
+    assert_eq!(counted, [("failure", 1), ("rate_limit", 1)]);
+    assert_eq!(serde_json::to_value(cached).unwrap()["fallbacks"]["rate_limit"], 1);
+}
+
+#[test]
+fn the_dependencys_own_answer_is_not_degraded_and_nor_is_the_next_task() {
+    let world = world([broken(), Step::Answer(Ok(7))]);
+    // Nobody asks about this one.
+    assert_eq!(ready(world.client.cached("ready")), Ok(SPARE));
+    let own = ready(degraded(world.client.cached("ready")));
+    assert_eq!((own.answer, own.fallback), (Ok(7), None));
 }

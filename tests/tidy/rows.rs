@@ -20,7 +20,7 @@ const ROWS: [&[&str]; 8] = [
         "sync",
     ],
     &["backpressure", "breaker", "bulkhead", "limit", "retry"],
-    &["policy", "time"],
+    &["degraded", "policy", "time"],
     &["blocking", "deadline", "dependency", "last_good", "paced"],
     &["call", "retrying"],
     &["actor"],

@@ -13,6 +13,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::clock::{Moment, nanos};
+use crate::degraded::{self, FallbackUsed};
 use crate::dependency::{Dependency, HeldKey, Method, Refused};
 use crate::error::{CallError, EarlierError, Fallible, Fault, RejectedBy};
 use crate::limit::Reservation;
@@ -284,9 +285,21 @@ impl<'a> Call<'a> {
         if self.fell_back {
             let instead_of =
                 if self.had_answer { (CallOutcome::Failure, None) } else { self.unanswered() };
-            self.dependency.fell_back(self.method, instead_of, self.now);
+            self.note_fallback(instead_of, None);
         }
         answer
+    }
+
+    /// A fallback has answered; `age`: with the last good answer.
+    pub(super) fn note_fallback(
+        &mut self,
+        instead_of: (CallOutcome, Option<RejectedBy>),
+        age: Option<Duration>,
+    ) {
+        self.fell_back = true;
+        self.dependency.fell_back(self.method, instead_of, self.now);
+        let (instead_of, refused_by) = instead_of;
+        degraded::note(FallbackUsed { instead_of, refused_by, age });
     }
 
     /// Counts a call that has an answer and was no plain success. `is_ok`: what its answer is.

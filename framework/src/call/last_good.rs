@@ -8,7 +8,6 @@ use std::time::Duration;
 use crate::dependency::{KeptAnswers, MethodTable};
 use crate::entropy::SecretHash;
 use crate::error::Fallible;
-use crate::last_good;
 use crate::outcome::{CallOutcome, Class};
 
 use super::call::Call;
@@ -124,13 +123,11 @@ impl Call<'_> {
         let found = kept.get(key, settings.max_age, self.now);
         self.in_user_code = false;
         let Some((Kept(good), age)) = found else { return answer };
-        last_good::note(age);
         let instead_of = match answer {
             Some(_) => (CallOutcome::Failure, None),
             None => self.unanswered(),
         };
-        self.fell_back = true;
-        self.dependency.fell_back(self.method, instead_of, self.now);
+        self.note_fallback(instead_of, Some(age));
         Some(R::from_result(Ok(good)))
     }
 }

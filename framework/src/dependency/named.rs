@@ -33,6 +33,17 @@ pub(super) fn by_outcome<S: Serializer>(counts: &[u64], to: S) -> Result<S::Ok, 
     named(Outcome::ALL.iter().map(|outcome| outcome.as_str()), counts, to)
 }
 
+/// Why fallbacks answer, in the order in which they are counted.
+pub(super) fn reasons() -> impl Iterator<Item = &'static str> {
+    let ends = CallOutcome::ALL.iter().map(|outcome| outcome.as_str());
+    ends.chain(RejectedBy::ALL.iter().map(|by| by.as_str()))
+}
+
+/// Those that there were none for are left out.
+pub(super) fn by_reason<S: Serializer>(counts: &[u64], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(reasons().zip(counts).filter(|(_, count)| **count > 0))
+}
+
 /// Attempts that were not the first of their call, by kind and by how they ended.
 pub(super) fn by_kind<S: Serializer, const N: usize>(
     counts: &[[u64; N]],

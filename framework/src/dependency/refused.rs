@@ -81,6 +81,7 @@ impl Dependency {
         (instead_of, refused_by): (CallOutcome, Option<RejectedBy>),
         now: Moment,
     ) {
+        method.stats.fell_back(instead_of, refused_by);
         if let Some(unreported) = self.examples.fell_back.count(now) {
             let (at, dependency, method) = (now, Arc::clone(self.name()), method.name());
             self.tell(&Event::FellBack {

@@ -15,8 +15,8 @@ use crate::outcome::{AttemptKind, CallOutcome, Outcome};
 
 use super::keys::KeysSnapshot;
 use super::latency::Latency;
-use super::named::{by_call_outcome, by_guard, by_kind, by_outcome};
-use super::stats::MethodCounts;
+use super::named::{by_call_outcome, by_guard, by_kind, by_outcome, by_reason, reasons};
+use super::stats::{MethodCounts, REASONS};
 
 /// A dependency at one instant.
 #[derive(Clone, Debug, Serialize)]
@@ -100,14 +100,17 @@ pub struct MethodSnapshot {
     /// See [`MethodSnapshot::rejected`].
     #[serde(serialize_with = "by_guard")]
     pub(crate) rejected: [u64; RejectedBy::ALL.len()],
+    /// See [`MethodSnapshot::fallbacks`].
+    #[serde(serialize_with = "by_reason")]
+    fallbacks: [u64; REASONS],
     /// How long calls took that were not refused.
     pub latency: Latency,
 }
 
 impl MethodSnapshot {
     pub(super) fn new(name: &'static str, counts: MethodCounts) -> Self {
-        let MethodCounts { calls, attempts, rejected, again, latency } = counts;
-        Self { name, calls, attempts, attempts_again: again, rejected, latency }
+        let MethodCounts { calls, attempts, rejected, again, fallbacks, latency } = counts;
+        Self { name, calls, attempts, attempts_again: again, rejected, fallbacks, latency }
     }
 
     /// Calls that have ended so.
@@ -132,6 +135,12 @@ impl MethodSnapshot {
             AttemptKind::Retry => of(0),
             AttemptKind::Hedge => of(1),
         }
+    }
+
+    /// Calls that a fallback has answered, by its reason: how they would have ended, or the guard that had refused them.
+    /// Reasons that there were none for are left out.
+    pub fn fallbacks(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        reasons().zip(self.fallbacks).filter(|(_, count)| *count > 0)
     }
 
     /// Calls that ended refused by this guard.

@@ -20,6 +20,8 @@ use super::refusals::apart;
 const CALLS: usize = CallOutcome::ALL.len();
 const ATTEMPTS: usize = Outcome::ALL.len();
 const GUARDS: usize = RejectedBy::ALL.len();
+/// Why a fallback answers.
+pub(super) const REASONS: usize = CALLS + GUARDS;
 /// Kinds of attempts but the first.
 const AGAIN: usize = AttemptKind::ALL.len() - 1;
 
@@ -68,6 +70,8 @@ pub(crate) struct MethodStats {
     slow: Sampler,
     /// Attempts that were not the first of their call, by kind.
     again: OnceLock<Box<[[AtomicU64; ATTEMPTS]; AGAIN]>>,
+    /// Calls that a fallback has answered, by how they would have ended, and then by the guard that had refused them.
+    fallbacks: OnceLock<Box<[AtomicU64; REASONS]>>,
 }
 
 impl MethodStats {
@@ -186,6 +190,14 @@ impl MethodStats {
         }
     }
 
+    /// A fallback has answered.
+    #[cold]
+    pub(super) fn fell_back(&self, instead_of: CallOutcome, refused_by: Option<RejectedBy>) {
+        let reason = refused_by.map_or(instead_of.index(), |by| CALLS + by.index());
+        let zeros = || Box::new(std::array::from_fn(|_| AtomicU64::new(0)));
+        self.fallbacks.get_or_init(zeros)[reason].fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Hedging goes by this share of the good answers from now on.
     pub(super) fn observe(&self, hedge_share: Option<f64>) {
         self.observed.ask(hedge_share);
@@ -220,6 +232,9 @@ impl MethodStats {
             sum(&mut counts.rejected, &stripe.rejected);
         }
         counts.calls[CallOutcome::Rejected.index()] = counts.rejected.iter().sum();
+        if let Some(fallbacks) = self.fallbacks.get() {
+            counts.fallbacks = std::array::from_fn(|at| fallbacks[at].load(Ordering::Relaxed));
+        }
         if let Some(again) = self.again.get() {
             for (into, from) in counts.again.iter_mut().flatten().zip(again.iter().flatten()) {
                 *into = from.load(Ordering::Relaxed);
@@ -238,6 +253,7 @@ fn sum<const N: usize>(into: &mut [u64; N], from: &[Counter; N]) {
 /// A method's counters, summed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MethodCounts {
+    pub(crate) fallbacks: [u64; REASONS],
     pub(crate) calls: [u64; CALLS],
     pub(crate) attempts: [u64; ATTEMPTS],
     pub(crate) rejected: [u64; GUARDS],

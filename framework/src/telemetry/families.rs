@@ -77,6 +77,7 @@ pub(super) static FAMILIES: [Family; names::ALL.len()] = [
     of(&names::BULKHEAD_LIMIT, Dependency(|it, tell| tell(&[], Level(it.limit.into())))),
     of(&names::CALL_DURATION, Latency),
     of(&names::CALLS, Method(calls)),
+    of(&names::FALLBACKS, Method(fallbacks)),
     of(&names::MAILBOX_BLOCKED, Dependency(|it, tell| tell(&[], Total(it.mailbox.blocked)))),
     of(&names::MAILBOX_DEPTH, Dependency(|it, tell| tell(&[], Level(it.mailbox.waiting.into())))),
     of(&names::MAILBOX_DROPPED, Dependency(|it, tell| tell(&[], Total(it.mailbox.dropped)))),
@@ -104,6 +105,12 @@ fn attempts(method: &MethodSnapshot, tell: &mut Tell<'_>) {
             let labels = [(names::OUTCOME, outcome.as_str()), (names::KIND, kind.as_str())];
             tell(&labels, Total(total(outcome)));
         }
+    }
+}
+
+fn fallbacks(method: &MethodSnapshot, tell: &mut Tell<'_>) {
+    for (reason, count) in method.fallbacks() {
+        tell(&[(names::REASON, reason)], Total(count));
     }
 }
 

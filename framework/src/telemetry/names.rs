@@ -34,6 +34,9 @@ pub const CAUSE: &str = "cause";
 /// The label for why an attempt was made, an [`AttemptKind`](crate::outcome::AttemptKind).
 pub const KIND: &str = "kind";
 
+/// The label for why a fallback answered: how the call would have ended, or the guard that had refused it.
+pub const REASON: &str = "reason";
+
 /// What a metric's values mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -89,6 +92,12 @@ pub const ATTEMPTS: Metric = counter(
     "seawall_attempts_total",
     &[DEPENDENCY, METHOD, OUTCOME, KIND],
     "Attempts that were dispatched to the dependency and have ended, by how they ended and why they were made.",
+);
+/// Calls that a fallback has answered. A reason shows from the first such call on.
+pub const FALLBACKS: Metric = counter(
+    "seawall_fallbacks_total",
+    &[DEPENDENCY, METHOD, REASON],
+    "Calls that a fallback has answered, by how they would have ended or the guard that had refused them.",
 );
 /// How long calls took, in seconds; refused and unavailable calls are left out.
 pub const CALL_DURATION: Metric = Metric {
@@ -244,9 +253,10 @@ pub const LIMIT_KEYS: Metric =
 pub static OF_LIMITS: [Metric; 2] = [LIMIT_REQUESTS, LIMIT_KEYS];
 
 /// Every metric of a dependency.
-pub static ALL: [Metric; 26] = [
+pub static ALL: [Metric; 27] = [
     CALLS,
     ATTEMPTS,
+    FALLBACKS,
     CALL_DURATION,
     BREAKER_STATE,
     BREAKER_TRANSITIONS,

@@ -113,6 +113,23 @@ impl Driven {
         let _: Result<i32, CallError<()>> = call.finish_wrapped(answer);
     }
 
+    #[cfg(feature = "prometheus")]
+    /// A call that fails and that a fallback answers.
+    fn fell_back(&self, method: usize) {
+        use std::future::{Ready, ready};
+        fn now<T>(future: impl Future<Output = T>) -> T {
+            match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(answer) => answer,
+                Poll::Pending => panic!("nothing to wait for"),
+            }
+        }
+        let answer = |answer: Result<i32, ()>| -> Ready<Result<i32, ()>> { ready(answer) };
+        let mut call = Call::begin(&self.core, method);
+        assert_eq!(now(call.once(|| answer(Err(())), &Rules::USUAL)), Some(Err(())));
+        let answer = now(call.fall_back(|| answer(Ok(1))));
+        let _: Result<i32, CallError<()>> = call.finish_wrapped(answer);
+    }
+
     /// Fails until the breaker opens.
     fn break_it(&self) {
         for _ in 0..5 {

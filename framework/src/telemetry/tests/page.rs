@@ -43,18 +43,20 @@ fn every_metric_shows_from_the_start_with_its_kind_help_and_labels() {
     let page = page_of(&exporter, &[&payments]);
     let shown: BTreeSet<_> = page.families.keys().map(String::as_str).collect();
     let is_shown = |metric: &&names::Metric| {
-        metric.kind != Kind::Histogram && !metric.name.starts_with("seawall_breaker_keys")
+        let is_later = metric.name == names::FALLBACKS.name || metric.kind == Kind::Histogram;
+        !is_later && !metric.name.starts_with("seawall_breaker_keys")
     };
     let expected = names::ALL.iter().filter(is_shown).map(|metric| metric.name);
     assert_eq!(
         shown,
         expected.collect(),
-        "latency is shown of methods that were called, keys of those that have them"
+        "latency is shown of methods that were called, keys of those that have them, fallbacks when there was one"
     );
     let _key = payments.dependency().key(&"EU");
     assert!(page.rising().all(|(_, value)| value == 0.0));
     payments.call(0, MS, Ok(1));
     payments.retried(1);
+    payments.fell_back(0);
     let page = page_of(&exporter, &[&payments]);
     for metric in &names::ALL {
         let family = &page.families[metric.name];
