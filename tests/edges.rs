@@ -6,6 +6,7 @@ mod edges {
     mod any_body;
     mod layers;
     mod load;
+    mod origin;
     mod outgoing;
     mod pacing;
     mod server;

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::clock::{Moment, nanos};
+use crate::deadline;
 use crate::dependency::{HeldKey, Join, Refused, Signal, StartBy, WaitError, had_its_chance};
 use crate::error::{Fallible, RejectedBy};
 use crate::outcome::{AttemptKind, Class, Outcome};
@@ -61,6 +62,8 @@ impl<'a> Call<'a> {
         if !is_hedge {
             self.dependency.note_retry();
         }
+        // In a scope, what the service calls learns that this is a retry.
+        self.passes_on |= deadline::left().is_some();
     }
 
     /// A call that has had to wait is over. Or an attempt beside others is, or is not wanted any more.
@@ -162,7 +165,8 @@ impl<'a> Call<'a> {
         if !self.budget_listens || self.dispatched {
             return true;
         }
-        let unit = dependency.entropy().unit();
+        // One lot for all calls of a root request.
+        let unit = deadline::origin().lot().unwrap_or_else(|| dependency.entropy().unit());
         dependency
             .budget()
             .with(|budget| budget.as_ref().is_none_or(|budget| budget.admits(self.now, unit)))

@@ -9,9 +9,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::clock::Moment;
+use crate::deadline;
 use crate::error::{Fallible, RejectedBy};
 use crate::outcome::{Class, Outcome};
-use crate::retry::HedgeConfig;
+use crate::retry::{HedgeConfig, Progress};
 use crate::sync::Mutex;
 use crate::time::Sleep;
 
@@ -161,7 +162,12 @@ impl<'a> Call<'a> {
         let dependency = self.dependency;
         let (gate, permits) = (dependency.gate(), dependency.gate().waiting_room().permits());
         let is_free = permits.waiters() == 0 && permits.active() < permits.limit();
-        if !is_free || !gate.breaker().is_closed() || self.now > self.start_by().latest {
+        let is_retried = deadline::origin().is_retry();
+        if is_retried
+            || !is_free
+            || !gate.breaker().is_closed()
+            || self.now > self.start_by().latest
+        {
             return false;
         }
         let unit = dependency.entropy().unit();
@@ -179,10 +185,11 @@ impl<'a> Call<'a> {
             rare => rare.as_ref().and_then(|rare| rare.after),
         };
         let spans = self.rare.as_mut().and_then(|rare| rare.spans.as_mut()).map(|it| it.beside());
-        let is_usual = spans.is_none() && !self.budget_listens;
+        let retries = self.rare.as_ref().map_or_else(Progress::default, |rare| rare.retries);
+        let is_usual = spans.is_none() && self.rare.is_none() && !self.budget_listens;
         Self {
             role,
-            rare: (!is_usual).then(|| Box::new(Rare { spans, after, ..Rare::default() })),
+            rare: (!is_usual).then(|| Box::new(Rare { spans, after, retries, earlier: None })),
             class: Class::Failure,
             retry_after: None,
             reservation: None,

@@ -1,7 +1,7 @@
 //! A deadline from outside: of the scope that a call is made in, or of the client that makes it.
 
 use crate::clock::nanos;
-use crate::deadline::{self, Deadline};
+use crate::deadline::{self, Deadline, Origin};
 use crate::dependency::{Dependency, Method};
 use crate::outcome::{CallOutcome, Outcome};
 
@@ -61,7 +61,9 @@ impl Call<'_> {
     pub(super) fn enter_deadline(&mut self) {
         if self.passes_on {
             let end = self.started + self.whole_deadline();
-            deadline::enter(Deadline::at(self.dependency.time(), end));
+            let retries = self.rare.as_ref().map_or(0, |rare| rare.retries.given());
+            let origin = Origin::of_attempt(retries.saturating_add(1));
+            deadline::enter(Deadline::at(self.dependency.time(), end).from_origin(origin));
             self.has_entered = true;
         }
     }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use crate::deadline;
 use crate::error::Fallible;
 use crate::outcome::{Class, Outcome};
 use crate::retry::Progress;
@@ -31,7 +32,8 @@ impl Call<'_> {
     }
 
     fn is_worth_repeating<R: Fallible>(&mut self, answer: Option<&R>, rules: &Rules<R>) -> bool {
-        if self.class != Class::Failure {
+        // Within a retry of a caller nothing is retried: layers would multiply.
+        if self.class != Class::Failure || deadline::origin().is_retry() {
             return false;
         }
         let retries = self.rare.as_ref().map_or_else(Progress::default, |rare| rare.retries);

@@ -4,18 +4,41 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::Origin;
+
 /// The field of gRPC calls: a number of up to eight digits and a unit, `800m`.
 pub const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// The plain field, in whole milliseconds: the one that Envoy tells its upstreams.
 pub const PLAIN_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
+/// Where a request comes from, as [`Origin`] is written: which attempt of its caller it is, and the lot of its root request. Of
+/// HTTP and of gRPC alike.
+pub const ORIGIN: HeaderName = HeaderName::from_static("seawall-origin");
 /// gRPC's numbers have eight digits at most.
 const MAX_GRPC_NUMBER: u128 = 99_999_999;
 
 /// Writes what is left in the [`scope`](super::scope) that this is called in: into the plain field, or of a request of gRPC into
-/// [`GRPC_TIMEOUT`]. A field that is there and says less stays. Outside any scope it writes nothing.
+/// [`GRPC_TIMEOUT`]. A field that is there and says less stays. Where the work comes from goes into [`ORIGIN`]. Outside any scope
+/// it writes nothing.
 pub fn write_header(headers: &mut HeaderMap) {
     if let Some(left) = super::left() {
         write(headers, is_grpc(headers), Some(&PLAIN_TIMEOUT), left);
+        write_origin(headers, super::origin());
+    }
+}
+
+/// Where a request comes from, by [`ORIGIN`]; what cannot be read says nothing.
+#[must_use]
+pub fn read_origin(headers: &HeaderMap) -> Origin {
+    let said = headers.get(ORIGIN).and_then(|value| value.to_str().ok());
+    said.and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+/// Writes where a request comes from, if that says anything.
+pub(crate) fn write_origin(headers: &mut HeaderMap, origin: Origin) {
+    if origin != Origin::default()
+        && let Ok(value) = HeaderValue::try_from(origin.to_string())
+    {
+        headers.insert(ORIGIN, value);
     }
 }
 

@@ -29,12 +29,19 @@
 //! # Tasks
 //! A task that is spawned is another task: give it the same deadline by [`carry`].
 //!
+//! # What else travels
+//! With the deadline goes the work's [`Origin`]: which attempt of its caller it is, and a lot that is drawn once for each root
+//! request. **Calls within an attempt that is a retry are not retried**: three layers of three attempts would make 27 of the last
+//! one's. And whoever sheds by chance, as the retry budget's mode `accept_ratio` does, goes by the lot: a request that
+//! calls an overloaded service four times is shed as a whole, or not at all. A callee makes neither smaller.
+//!
 //! # From and to other services
 //! Features `tower` and `axum`: `seawall::layer::DeadlineLayer` puts a server's requests into a scope, by their `grpc-timeout`
 //! or a field of your choice; `deadline::write_header` writes what is left into a request.
 
 #[cfg(feature = "tower")]
 mod header;
+mod origin;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -48,9 +55,10 @@ use crate::clock::Moment;
 use crate::time::Time;
 
 #[cfg(feature = "tower")]
-pub use header::{GRPC_TIMEOUT, PLAIN_TIMEOUT, read_header, write_header};
+pub use header::{GRPC_TIMEOUT, ORIGIN, PLAIN_TIMEOUT, read_header, read_origin, write_header};
 #[cfg(feature = "tower")]
-pub(crate) use header::{is_grpc, write};
+pub(crate) use header::{is_grpc, write, write_origin};
+pub use origin::Origin;
 
 /// There has been a scope in this process. While there has not, calls do not look for one.
 static IS_USED: AtomicBool = AtomicBool::new(false);
@@ -65,6 +73,7 @@ thread_local! {
 pub struct Deadline {
     time: Time,
     end: Moment,
+    origin: Origin,
 }
 
 impl Deadline {
@@ -77,12 +86,18 @@ impl Deadline {
     /// So long from now, by this clock.
     #[must_use]
     pub fn on(time: &Time, length: Duration) -> Self {
-        Self { time: time.clone(), end: time.now() + length }
+        Self::at(time, time.now() + length)
+    }
+
+    /// For a request that comes from there: [`scope`] and the calls in it go by it.
+    #[must_use]
+    pub fn from_origin(self, origin: Origin) -> Self {
+        Self { origin, ..self }
     }
 
     /// At this moment of that clock.
     pub(crate) fn at(time: &Time, end: Moment) -> Self {
-        Self { time: time.clone(), end }
+        Self { time: time.clone(), end, origin: Origin::default() }
     }
 
     /// How much is left of it.
@@ -91,12 +106,11 @@ impl Deadline {
         self.end.since(self.time.now())
     }
 
-    /// This one or the other, whichever comes first.
-    fn or_earlier(self, other: Option<Self>) -> Self {
-        match other {
-            Some(other) if other.left() < self.left() => other,
-            _ => self,
-        }
+    /// This one or the one around it, whichever comes first; what is around it came before in any case.
+    fn or_earlier(self, around: Option<Self>) -> Self {
+        let Some(around) = around else { return self };
+        let origin = self.origin.within(around.origin);
+        Self { origin, ..if around.left() < self.left() { around } else { self } }
     }
 }
 
@@ -122,7 +136,9 @@ impl fmt::Debug for Deadline {
 /// Dropped, it drops `work`.
 pub fn scope<F: Future>(deadline: impl Into<Deadline>, work: F) -> Scope<F> {
     is_used_from_now_on();
-    Scope { deadline: Some(deadline.into().or_earlier(current())), work }
+    let mut deadline = deadline.into().or_earlier(current());
+    deadline.origin.draw_lot();
+    Scope { deadline: Some(deadline), work }
 }
 
 /// Runs `work` with the deadline of the scope that this is called in, if it is in one: for a task to be spawned.
@@ -151,6 +167,16 @@ pub fn left() -> Option<Duration> {
         return None;
     }
     CURRENT.try_with(|current| current.borrow().last().map(Deadline::left)).ok().flatten()
+}
+
+/// Where the work comes from that this is called in; in no scope, from here.
+#[must_use]
+pub fn origin() -> Origin {
+    if !is_used() {
+        return Origin::default();
+    }
+    let current = CURRENT.try_with(|current| current.borrow().last().map(|it| it.origin));
+    current.ok().flatten().unwrap_or_default()
 }
 
 /// Whether there may be a scope.

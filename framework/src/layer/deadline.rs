@@ -7,10 +7,11 @@ use http::{HeaderName, Request};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::deadline::{self, PLAIN_TIMEOUT, Scope, read_header};
+use crate::deadline::{self, Deadline, PLAIN_TIMEOUT, Scope, read_header, read_origin};
 
 /// Answers each request in a [`scope`](deadline::scope) that lasts as long as its caller waits, by `grpc-timeout` or a plain
-/// field in milliseconds: what the handler calls through clients ends in time.
+/// field in milliseconds: what the handler calls through clients ends in time. Where the request comes from
+/// ([`ORIGIN`](deadline::ORIGIN)) holds in it too: calls in answer to a retry are not retried.
 ///
 /// Put it inside the layers that should not have this deadline. A request that says nothing has that of
 /// [`or`](Self::or), or none. It ends no handler by itself.
@@ -91,9 +92,10 @@ where
     fn call(&mut self, request: Request<B>) -> Scope<S::Future> {
         let said = read_header(request.headers(), &self.settings.plain);
         let length = said.or(self.settings.or).map(|length| length.min(self.settings.at_most));
+        let origin = read_origin(request.headers());
         let answer = self.inner.call(request);
         match length {
-            Some(length) => deadline::scope(length, answer),
+            Some(length) => deadline::scope(Deadline::from(length).from_origin(origin), answer),
             None => deadline::carry(answer),
         }
     }

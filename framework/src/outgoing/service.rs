@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use crate::call::Call;
 use crate::clock::Moment;
-use crate::deadline;
+use crate::deadline::{self, Origin};
 use crate::error::{CallError, Fault};
 
 use super::answered::{Answered, BoxError};
@@ -125,12 +125,17 @@ where
         let spare =
             if guards.methods.is_idempotent(method) { resend.resend(&request) } else { None };
         let answer = match spare {
-            None => call.once(move || to.send(inner, Some(request)), Answered::RULES).await,
+            None => {
+                let only = move || to.send(inner, Some(request), Origin::default());
+                call.once(only, Answered::RULES).await
+            }
             Some(spare) => {
                 let mut first = Some(request);
+                let mut attempts = 0_u32;
                 let next = move || {
+                    attempts = attempts.saturating_add(1);
                     let request = first.take().or_else(|| resend.resend(&spare));
-                    to.send(inner.clone(), request)
+                    to.send(inner.clone(), request, Origin::of_attempt(attempts))
                 };
                 call.repeat(next, Answered::RULES).await
             }
@@ -163,6 +168,7 @@ impl Attempt<'_> {
         self,
         mut inner: S,
         request: Option<Q>,
+        origin: Origin,
     ) -> Result<Answered<S::Response>, BoxError>
     where
         Q: OutgoingRequest,
@@ -177,6 +183,8 @@ impl Attempt<'_> {
         let plain = self.guards.settings.timeout_header.as_ref();
         let left = until.since(self.guards.now());
         deadline::write(request.headers_mut(), self.is_grpc, plain, left);
+        let origin = origin.within(deadline::origin());
+        deadline::write_origin(request.headers_mut(), origin);
         let response = inner.call(request).await.map_err(Into::into)?;
         Ok(Answered::read(response, self.guards, self.method, self.is_grpc.then_some(until)))
     }
