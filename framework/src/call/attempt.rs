@@ -6,13 +6,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::clock::{Moment, nanos};
-use crate::deadline;
 use crate::dependency::{HeldKey, Join, Refused, Signal, StartBy, WaitError, had_its_chance};
 use crate::error::{Fallible, RejectedBy};
-use crate::outcome::{AttemptKind, Class, Outcome};
+use crate::outcome::{Class, Outcome};
 use crate::time::TimeLimit;
 
-use super::call::{Call, NoAnswer, Role, Rules};
+use super::call::{Call, NoAnswer, Rules};
 use super::lease::{Lease, TOO_SHORT, WaitGuard};
 use super::open_attempt::OpenAttempt;
 
@@ -54,31 +53,6 @@ pub(super) struct Unanswered {
 }
 
 impl<'a> Call<'a> {
-    /// It is not the first of its call.
-    #[cold]
-    pub(super) fn dispatch_again(&mut self, lease: &mut Lease<'_>) {
-        let is_hedge = self.role == Role::Hedge;
-        lease.kind(if is_hedge { AttemptKind::Hedge } else { AttemptKind::Retry });
-        if !is_hedge {
-            self.dependency.note_retry();
-        }
-        // In a scope, what the service calls learns that this is a retry.
-        self.passes_on |= deadline::left().is_some();
-    }
-
-    /// A call that has had to wait is over. Or an attempt beside others is, or is not wanted any more.
-    #[inline(never)]
-    pub(super) fn unpend(&mut self) {
-        if self.role == Role::Whole {
-            self.dependency.unpend();
-            return;
-        }
-        self.leave_attempt();
-        let outcome = if self.in_user_code { Outcome::Panicked } else { Outcome::Cancelled };
-        // Nothing, if it has ended.
-        self.end_attempt_span(outcome);
-    }
-
     /// Ends an attempt whose answer is not a success, or may tell of the quota.
     #[cold]
     pub(super) fn end_otherwise<R: Fallible>(
@@ -157,31 +131,6 @@ impl<'a> Call<'a> {
         };
         self.note_refusal(refused);
         false
-    }
-
-    /// Whether the retry budget, if it has a say in that, lets the first attempt be made. Retries have asked before they waited.
-    fn budget_admits(&self) -> bool {
-        let dependency = self.dependency;
-        if !self.budget_listens || self.dispatched {
-            return true;
-        }
-        // One lot for all calls of a root request.
-        let unit = deadline::origin().lot().unwrap_or_else(|| dependency.entropy().unit());
-        dependency
-            .budget()
-            .with(|budget| budget.as_ref().is_none_or(|budget| budget.admits(self.now, unit)))
-    }
-
-    /// Tells the retry budget how an attempt has ended, if it goes by that.
-    fn tell_budget(&self, outcome: Outcome) {
-        if self.budget_listens {
-            let after = self.rare.as_ref().and_then(|rare| rare.after);
-            self.dependency.budget().with(|budget| {
-                if let Some(budget) = budget {
-                    budget.ended(self.now, outcome, after);
-                }
-            });
-        }
     }
 
     /// There is no answer, because a guard refused.

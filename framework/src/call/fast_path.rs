@@ -131,12 +131,7 @@ impl<'a> Call<'a> {
             match ended {
                 Ok(answer) => {
                     self.class = (rules.classify)(&answer);
-                    // All conditions by one jump. An attempt that did not begin with the call has waited for something.
-                    let is_plain = (lease.started() == self.started)
-                        & self.reservation.is_none()
-                        & !self.budget_listens
-                        & lease.is_original();
-                    if (self.class == Class::Success) & is_plain {
+                    if (self.class == Class::Success) & self.is_plain(&lease) {
                         self.leave_user_code(&mut lease);
                         lease.succeed(self.now);
                     } else {
@@ -151,6 +146,16 @@ impl<'a> Call<'a> {
                 }
             }
         }
+    }
+
+    /// Whether the end of an attempt concerns nobody but the breaker and the permits: all conditions by one jump. An attempt that
+    /// did not begin with the call has waited for something.
+    #[inline(always)]
+    fn is_plain(&self, lease: &Lease<'_>) -> bool {
+        (lease.started() == self.started)
+            & self.reservation.is_none()
+            & !self.budget_listens
+            & lease.is_original()
     }
 
     /// Whether an attempt may begin: there is time, the breakers are closed, and a budget that has a say lets it. If not, there

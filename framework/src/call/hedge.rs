@@ -139,7 +139,7 @@ impl<'a> Call<'a> {
                     continue;
                 }
                 left -= 1;
-                self.dependency.note_hedge();
+                self.dependency.retried().note_hedge();
                 race.racing.push(Box::pin(self::race(self.racer(Role::Hedge), &make, rules)));
                 next = self.hedge_at(config);
             }
@@ -211,5 +211,18 @@ impl<'a> Call<'a> {
         (self.refused_by, self.no_answer) = (refused_by, no_answer);
         self.timed_out_after = timed_out_after;
         self.dispatched |= dispatched;
+    }
+
+    /// A call that has had to wait is over. Or an attempt beside others is, or is not wanted any more.
+    #[inline(never)]
+    pub(super) fn unpend(&mut self) {
+        if self.role == Role::Whole {
+            self.dependency.unpend();
+            return;
+        }
+        self.leave_attempt();
+        let outcome = if self.in_user_code { Outcome::Panicked } else { Outcome::Cancelled };
+        // Nothing, if it has ended.
+        self.end_attempt_span(outcome);
     }
 }

@@ -1,4 +1,4 @@
-//! Whether to try again, and after how long.
+//! Whether to try again, and after how long; and what the retry budget is told.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use crate::deadline;
 use crate::error::Fallible;
-use crate::outcome::{Class, Outcome};
+use crate::outcome::{AttemptKind, Class, Outcome};
 use crate::retry::Progress;
 
-use super::call::{Call, NoAnswer, Rules};
+use super::call::{Call, NoAnswer, Role, Rules};
+use super::lease::Lease;
 
 impl Call<'_> {
     /// How long to wait before the next attempt; `None` if there is none to be made.
@@ -89,7 +90,7 @@ impl Call<'_> {
             let may = budget.as_ref().is_none_or(|budget| {
                 budget.try_retry(self.now, after, self.dependency.entropy().unit())
             });
-            may.then(|| self.dependency.note_retry_delay(delay))?;
+            may.then(|| self.dependency.retried().note_delay(delay))?;
             Some(delay)
         })
     }
@@ -112,5 +113,42 @@ impl Call<'_> {
             return false;
         }
         self.still_in_time(|call| call.no_answer = NoAnswer::DeadlineExceeded)
+    }
+
+    /// It is not the first of its call.
+    #[cold]
+    pub(super) fn dispatch_again(&mut self, lease: &mut Lease<'_>) {
+        let is_hedge = self.role == Role::Hedge;
+        lease.kind(if is_hedge { AttemptKind::Hedge } else { AttemptKind::Retry });
+        if !is_hedge {
+            self.dependency.retried().note_retry();
+        }
+        // In a scope, what the service calls learns that this is a retry.
+        self.passes_on |= deadline::left().is_some();
+    }
+
+    /// Whether the retry budget, if it has a say in that, lets the first attempt be made. Retries have asked before they waited.
+    pub(super) fn budget_admits(&self) -> bool {
+        let dependency = self.dependency;
+        if !self.budget_listens || self.dispatched {
+            return true;
+        }
+        // One lot for all calls of a root request.
+        let unit = deadline::origin().lot().unwrap_or_else(|| dependency.entropy().unit());
+        dependency
+            .budget()
+            .with(|budget| budget.as_ref().is_none_or(|budget| budget.admits(self.now, unit)))
+    }
+
+    /// Tells the retry budget how an attempt has ended, if it goes by that.
+    pub(super) fn tell_budget(&self, outcome: Outcome) {
+        if self.budget_listens {
+            let after = self.rare.as_ref().and_then(|rare| rare.after);
+            self.dependency.budget().with(|budget| {
+                if let Some(budget) = budget {
+                    budget.ended(self.now, outcome, after);
+                }
+            });
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! A [`Dependency`] is whole in itself. Calls are admitted on it in their own tasks, and the actor that looks after it
 //! can stop or be rebuilt without a call noticing.
 
+mod attendance;
 mod examples;
 mod gate;
 mod held_permit;
@@ -19,6 +20,7 @@ mod orders;
 mod quota;
 mod refusals;
 mod refused;
+mod retried;
 mod shared;
 mod signals;
 mod snapshot;

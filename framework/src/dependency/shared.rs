@@ -2,8 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
@@ -20,8 +19,8 @@ use crate::sync::Mutex;
 
 use super::examples::Examples;
 use super::gate::Gate;
-use super::latency::AtomicLatency;
 use super::method::Method;
+use super::retried::Retried;
 use super::signals::{Signal, Signals};
 use super::snapshot::{ByHand, MethodSnapshot, Snapshot};
 use super::stats::MethodStats;
@@ -55,11 +54,9 @@ pub struct Dependency {
     /// Which refusals are told of, by guard.
     pub(super) refusals: [Sampler; RejectedBy::ALL.len()],
     pub(super) examples: Examples,
-    retries: AtomicU64,
-    hedges: AtomicU64,
-    retry_delays: OnceLock<Box<AtomicLatency>>,
-    restarts: AtomicU64,
-    unattended: AtomicBool,
+    retried: Retried,
+    pub(super) restarts: AtomicU64,
+    pub(super) unattended: AtomicBool,
     /// The order by hand that its breaker stands under.
     pub(super) by_hand: Mutex<Option<ByHand>>,
     /// By name. A handful, so a list: a tree's first node is larger than all of it.
@@ -99,9 +96,7 @@ impl Dependency {
             emptied: Notify::new(),
             refusals: Default::default(),
             examples: Examples::default(),
-            retries: AtomicU64::new(0),
-            hedges: AtomicU64::new(0),
-            retry_delays: OnceLock::new(),
+            retried: Retried::default(),
             restarts: AtomicU64::new(0),
             unattended: AtomicBool::new(false),
             by_hand: Mutex::default(),
@@ -264,21 +259,6 @@ impl Dependency {
         methods.iter().for_each(|method| method.replan(&policy));
     }
 
-    /// Notes that its actor was rebuilt.
-    pub fn note_restart(&self) {
-        let restarts = self.restarts.fetch_add(1, Ordering::Relaxed) + 1;
-        self.unattended.store(false, Ordering::Relaxed);
-        let (at, dependency) = (self.now(), Arc::clone(&self.name));
-        self.tell(&Event::ActorRestarted { at, dependency, restarts });
-    }
-
-    /// Notes that its actor keeps failing and is left alone.
-    pub fn note_unattended(&self) {
-        self.unattended.store(true, Ordering::Relaxed);
-        let (at, dependency) = (self.now(), Arc::clone(&self.name));
-        self.tell(&Event::ActorUnattended { at, dependency });
-    }
-
     /// Takes no new calls from now on; those in flight, waiting and backing off go on.
     pub fn drain(&self) {
         let _ = self.life.compare_exchange(SERVING, DRAINING, Ordering::SeqCst, Ordering::SeqCst);
@@ -345,17 +325,9 @@ impl Dependency {
         }
     }
 
-    pub(crate) fn note_retry(&self) {
-        self.retries.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn note_hedge(&self) {
-        self.hedges.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A call is to wait so long before a retry.
-    pub(crate) fn note_retry_delay(&self, delay: Duration) {
-        self.retry_delays.get_or_init(Box::default).add(delay);
+    /// What it was sent beyond one attempt a call.
+    pub(crate) fn retried(&self) -> &Retried {
+        &self.retried
     }
 
     /// Everything about it at one instant. Counters are read one by one: each only grows from one
@@ -387,9 +359,9 @@ impl Dependency {
             capacity: room.capacity(),
             fill_ratio: room.fill_ratio(),
             rejections: RejectedBy::EVERY.map(|by| refusals(&methods, by)),
-            retries: self.retries.load(Ordering::Relaxed),
-            hedges: self.hedges.load(Ordering::Relaxed),
-            retry_delays: self.retry_delays.get().map(|it| it.read()).unwrap_or_default(),
+            retries: self.retried.retries(),
+            hedges: self.retried.hedges(),
+            retry_delays: self.retried.delays(),
             restarts: self.restarts.load(Ordering::Relaxed),
             unattended: self.unattended.load(Ordering::Relaxed),
             pending: self.pending(),

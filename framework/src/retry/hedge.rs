@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::config::MAX_DELAY;
 use crate::constraint::{Constraints, InvalidSettings};
 
+/// The longest wait before a hedge.
+const MAX_AFTER: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The most hedges of one call.
 pub const MAX_HEDGES: u32 = 10;
 
@@ -95,7 +96,7 @@ impl HedgeBuilder {
             "given, or percentile",
         );
         check.require(
-            config.after.is_none_or(|it| it >= Duration::from_millis(1) && it <= MAX_DELAY),
+            config.after.is_none_or(|it| it >= Duration::from_millis(1) && it <= MAX_AFTER),
             "after",
             config.after.unwrap_or_default(),
             "from 1ms to 30days",

@@ -4,6 +4,7 @@ mod config;
 mod share;
 mod throttle;
 mod tokens;
+mod usage;
 mod window;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub use config::{
 use share::Share;
 use throttle::Throttle;
 use tokens::Tokens;
+pub use usage::BudgetUse;
 
 /// A retry budget, shared by its clones. What it goes by is its [`BudgetMode`].
 ///
@@ -30,37 +32,6 @@ enum Mode {
     Share(Arc<Share>),
     Tokens(Arc<Tokens>),
     AcceptRatio(Arc<Throttle>),
-}
-
-/// What a budget has seen.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum BudgetUse {
-    /// Of a share of the calls, within its window.
-    Share {
-        /// Calls begun.
-        calls: u64,
-        /// Retries reserved.
-        retries: u64,
-        /// Retries that are allowed in all.
-        allowed: f64,
-    },
-    /// Of a store of tokens.
-    Tokens {
-        /// Tokens left.
-        left: u64,
-        /// Tokens at most.
-        capacity: u64,
-    },
-    /// Of requests by those accepted, within its window.
-    AcceptRatio {
-        /// Requests that have ended, or were refused here.
-        requests: u64,
-        /// Of these, those whose answer was no failure.
-        accepts: u64,
-        /// The chance of the next to be refused, 0 to 1.
-        refusing: f64,
-    },
 }
 
 impl Budget {
@@ -139,9 +110,4 @@ impl Budget {
             Mode::AcceptRatio(throttle) => throttle.usage(now),
         }
     }
-}
-
-/// A little more, against what binary fractions lose.
-fn hair_above(value: f64) -> f64 {
-    value + 1e-9 * value.max(1.0)
 }

@@ -1,8 +1,8 @@
 //! Retries as a share of the calls.
 
 use super::config::BudgetConfig;
+use super::usage::BudgetUse;
 use super::window::{PLACES, SLICES, Slices, WindowedCount, index};
-use super::{BudgetUse, hair_above};
 use crate::clock::Moment;
 use crate::sync::Mutex;
 
@@ -96,4 +96,9 @@ impl Share {
             .sum();
         (calls, retries, self.ratio * calls as f64 + self.floor)
     }
+}
+
+/// A little more, against what binary fractions lose.
+fn hair_above(value: f64) -> f64 {
+    value + 1e-9 * value.max(1.0)
 }

@@ -1,7 +1,7 @@
 //! Requests as a multiple of those that were accepted.
 
-use super::BudgetUse;
 use super::config::BudgetConfig;
+use super::usage::BudgetUse;
 use super::window::{Slices, WindowedCount};
 use crate::clock::Moment;
 use crate::sync::{AtomicU64, Ordering};

@@ -1,7 +1,7 @@
 //! Retries from a store of tokens that good answers fill.
 
-use super::BudgetUse;
 use super::config::BudgetConfig;
+use super::usage::BudgetUse;
 use crate::outcome::Outcome;
 use crate::sync::{AtomicU64, Ordering};
 
