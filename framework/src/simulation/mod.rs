@@ -12,6 +12,8 @@ mod client;
 mod distribution;
 mod load;
 mod picture;
+#[cfg(test)]
+mod properties;
 mod report;
 mod scenario;
 mod server;
