@@ -66,6 +66,7 @@
 //! | guard one call, without a trait | [`guide::without_a_trait`] |
 //! | guard an HTTP or gRPC client, as a tower layer | `outgoing` (feature `tower`) |
 //! | choose a breaker's settings | [`breaker::guide`] |
+//! | choose how to retry, and at whose expense | [`retry::guide`] |
 //! | choose a rate limit | [`limit::guide`] |
 //! | limit requests that come in to your server | `layer` (features `tower`, `axum`) |
 //! | guard blocking calls | [`blocking`] |
@@ -73,6 +74,7 @@
 //! | answer with the last good answer | [`last_good`] |
 //! | know whether an answer is a fallback's | [`mod@degraded`] |
 //! | watch it: alerts, log lines, traces, a runbook | [`guide::operating`], [`telemetry`], [`Event`], [`Snapshot`] |
+//! | see what a policy does in trouble, before it happens | `simulation`, `guide::simulation` (feature `simulation`) |
 //! | test your code, with time under control | [`guide::testing`], [`Time`], [`ManualTime`] |
 //!
 //! # Features
@@ -86,7 +88,8 @@
 //! | `tonic` | | faults as statuses, and classifiers for them |
 //! | `tower` | | `layer`: rate limits in front of a tower service; `outgoing`: guards around a client that is one |
 //! | `axum` | | keys by axum's peer and route, axum answers for faults |
-//! | `simulation` | | [`simulation`]: servers, loads and policies in virtual time |
+//! | `http2` | | whether a server of HTTP/2 says that it has not begun a request; `reqwest` and `tonic` bring it |
+//! | `simulation` | | `simulation`: servers, loads and policies in virtual time |
 
 // So that generated code, which says `seawall::`, works in this crate's own docs and tests.
 extern crate self as seawall;
@@ -167,6 +170,10 @@ pub mod guide {
     #[doc = include_str!("guide/testing.md")]
     #[cfg(feature = "macros")]
     pub mod testing {}
+
+    #[doc = include_str!("guide/simulation.md")]
+    #[cfg(feature = "simulation")]
+    pub mod simulation {}
 
     #[doc = include_str!("guide/operating.md")]
     pub mod operating {}

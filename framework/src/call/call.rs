@@ -1,6 +1,6 @@
 //! One call, from its first look at the breaker to its last word: the fixed order of the guards.
 //!
-//! `fallback( deadline( retry( rate limit( breaker( bulkhead and mailbox( timeout( attempt )))))))`
+//! `fallback( deadline( retry( hedge( rate limit( breaker( bulkhead and mailbox( timeout( attempt ))))))))`
 //!
 //! The breaker is looked at first, then a token is taken, then a permit or a place in line; the
 //! breaker's lease comes last and counts. Everything taken is a guard: a call that is dropped, at any

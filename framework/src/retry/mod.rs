@@ -2,7 +2,10 @@
 //!
 //! A method is retried only if its author marked it `#[call(idempotent)]`. How often, after how long and at whose expense is the
 //! policy's: `max_attempts`, exponential backoff with jitter, and a budget that bounds what retries may add to the load. A retry that
-//! would have no fair share of its timeout left is not begun, and one that the server asked to come later does.
+//! would have no fair share of its timeout left is not begun, and one that the server asked to come later does. See the [guide].
+
+#[doc = include_str!("guide.md")]
+pub mod guide {}
 
 mod backoff;
 mod budget;
