@@ -41,54 +41,66 @@ use crate::time::{Sleep, Time, block_on};
 /// No retry is begun whose backoff would end after [`Retrying::within`], or after the deadline of the scope around it
 /// ([`crate::deadline`]): then the last error is the answer.
 pub fn retry<Op, E>(config: &Config, operation: Op) -> Retrying<'_, Op, E> {
-    Retrying {
-        config,
-        operation,
-        when: None,
-        retry_after: None,
-        on_retry: None,
-        budget: None,
-        within: None,
-        time: None,
-        entropy: None,
-    }
+    Retrying { config, operation, budget: None, more: None }
 }
-
-type When<'a, E> = Box<dyn Fn(&E) -> bool + Send + 'a>;
-type After<'a, E> = Box<dyn Fn(&E) -> Option<Duration> + Send + 'a>;
-type OnRetry<'a, E> = Box<dyn FnMut(&E, Duration) + Send + 'a>;
 
 /// An operation that is retried. Made by [`retry`].
 #[must_use = "nothing is done before `run` or `run_blocking`"]
 pub struct Retrying<'a, Op, E> {
     config: &'a Config,
     operation: Op,
+    budget: Option<&'a Budget>,
+    /// What few say. In a box: what is moved into the future and dropped with it is small.
+    more: Option<Box<More<'a, E>>>,
+}
+
+type When<'a, E> = Box<dyn Fn(&E) -> bool + Send + 'a>;
+type After<'a, E> = Box<dyn Fn(&E) -> Option<Duration> + Send + 'a>;
+type OnRetry<'a, E> = Box<dyn FnMut(&E, Duration) + Send + 'a>;
+
+struct More<'a, E> {
     when: Option<When<'a, E>>,
     retry_after: Option<After<'a, E>>,
     on_retry: Option<OnRetry<'a, E>>,
-    budget: Option<&'a Budget>,
     within: Option<Duration>,
     time: Option<Time>,
     entropy: Option<&'a Entropy>,
 }
 
+impl<E> Default for More<'_, E> {
+    fn default() -> Self {
+        Self {
+            when: None,
+            retry_after: None,
+            on_retry: None,
+            within: None,
+            time: None,
+            entropy: None,
+        }
+    }
+}
+
 impl<'a, Op, E> Retrying<'a, Op, E> {
+    fn more(&mut self) -> &mut More<'a, E> {
+        self.more.get_or_insert_default()
+    }
+
     /// Which errors are worth another attempt. Default: all.
     pub fn when(mut self, is_worth_it: impl Fn(&E) -> bool + Send + 'a) -> Self {
-        self.when = Some(Box::new(is_worth_it));
+        self.more().when = Some(Box::new(is_worth_it));
         self
     }
 
     /// For how long the server has asked to be left alone, by its error: no retry comes sooner, and the jitter spreads it
     /// after that. Default: it has not.
     pub fn retry_after(mut self, asked: impl Fn(&E) -> Option<Duration> + Send + 'a) -> Self {
-        self.retry_after = Some(Box::new(asked));
+        self.more().retry_after = Some(Box::new(asked));
         self
     }
 
     /// Is told of every retry before its backoff: the error, and how long the backoff is. Default: nobody.
     pub fn on_retry(mut self, told: impl FnMut(&E, Duration) + Send + 'a) -> Self {
-        self.on_retry = Some(Box::new(told));
+        self.more().on_retry = Some(Box::new(told));
         self
     }
 
@@ -100,19 +112,19 @@ impl<'a, Op, E> Retrying<'a, Op, E> {
 
     /// How long after the first attempt began the last one may begin. Default: whatever the scope's deadline leaves.
     pub fn within(mut self, length: Duration) -> Self {
-        self.within = Some(length);
+        self.more().within = Some(length);
         self
     }
 
     /// What its backoffs are slept by. Default: the system's time, or tokio's where a test has paused that.
     pub fn time(mut self, time: Time) -> Self {
-        self.time = Some(time);
+        self.more().time = Some(time);
         self
     }
 
     /// Where its jitter comes from. Default: the system's chance.
     pub fn entropy(mut self, entropy: &'a Entropy) -> Self {
-        self.entropy = Some(entropy);
+        self.more().entropy = Some(entropy);
         self
     }
 
@@ -123,25 +135,44 @@ impl<'a, Op, E> Retrying<'a, Op, E> {
     ///
     /// # Cancellation
     /// Dropped, it drops the attempt under way and makes no other.
-    pub async fn run<Fut, T>(mut self) -> Result<T, E>
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its argument twice")]
+    pub fn run<Fut, T>(mut self) -> impl Future<Output = Result<T, E>>
     where
         Op: FnMut() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        let mut call = self.begin();
-        loop {
-            let error = match (self.operation)().await {
+        async move {
+            let begun = self.begin();
+            match (self.operation)().await {
                 Ok(answer) => {
-                    self.ended(call.as_ref(), Outcome::Success);
-                    return Ok(answer);
+                    self.succeeded(begun.as_ref(), false);
+                    Ok(answer)
                 }
-                Err(error) => error,
-            };
-            self.ended(call.as_ref(), Outcome::Failure);
+                // In a box: a call that needs no retry has a small future.
+                Err(error) => Box::pin(self.run_on(begun, error)).await,
+            }
+        }
+    }
+
+    /// Goes on after the first attempt has failed.
+    async fn run_on<Fut, T>(mut self, begun: Option<Begun>, mut error: E) -> Result<T, E>
+    where
+        Op: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let mut call = self.under_way(begun);
+        loop {
             let Some(backoff) = self.backoff(&mut call, &error) else { return Err(error) };
             // What a failed attempt holds does not wait too.
             drop(error);
             backoff.await;
+            match (self.operation)().await {
+                Ok(answer) => {
+                    self.succeeded(Some(&call.begun), true);
+                    return Ok(answer);
+                }
+                Err(next) => error = next,
+            }
         }
     }
 
@@ -153,88 +184,110 @@ impl<'a, Op, E> Retrying<'a, Op, E> {
     where
         Op: FnMut() -> Result<T, E>,
     {
-        let mut call = self.begin();
+        let begun = self.begin();
+        let mut error = match (self.operation)() {
+            Ok(answer) => {
+                self.succeeded(begun.as_ref(), false);
+                return Ok(answer);
+            }
+            Err(error) => error,
+        };
+        let mut call = self.under_way(begun);
         loop {
-            let error = match (self.operation)() {
-                Ok(answer) => {
-                    self.ended(call.as_ref(), Outcome::Success);
-                    return Ok(answer);
-                }
-                Err(error) => error,
-            };
-            self.ended(call.as_ref(), Outcome::Failure);
             let Some(backoff) = self.backoff(&mut call, &error) else { return Err(error) };
             drop(error);
             block_on(backoff);
+            match (self.operation)() {
+                Ok(answer) => {
+                    self.succeeded(Some(&call.begun), true);
+                    return Ok(answer);
+                }
+                Err(next) => error = next,
+            }
         }
     }
 
     /// A call begins. One that has nothing to count from reads no clock before its first error.
-    fn begin(&mut self) -> Option<UnderWay> {
-        let is_counted = self.within.is_some() || self.budget.is_some();
-        let call = is_counted.then(|| self.under_way());
-        if let (Some(budget), Some(call)) = (self.budget, &call) {
-            budget.call(call.started);
+    #[inline]
+    fn begin(&mut self) -> Option<Begun> {
+        let within = self.more.as_ref().and_then(|more| more.within);
+        if self.budget.is_none() && within.is_none() {
+            return None;
         }
-        call
+        let begun = self.begun_now();
+        if let Some(budget) = self.budget {
+            budget.call(begun.started);
+        }
+        Some(begun)
     }
 
-    /// An attempt has ended.
-    fn ended(&self, call: Option<&UnderWay>, outcome: Outcome) {
-        if let (Some(budget), Some(call)) = (self.budget.filter(|it| it.listens()), call) {
-            let after = call.is_retry.then_some(Outcome::Failure);
-            budget.ended(call.time.now(), outcome, after);
-        }
+    #[inline(never)]
+    fn begun_now(&mut self) -> Begun {
+        let time = self.more.as_mut().and_then(|more| more.time.take()).unwrap_or_else(Time::usual);
+        Begun { started: time.now(), time }
     }
 
-    fn under_way(&mut self) -> UnderWay {
-        let time = self.time.take().unwrap_or_else(Time::usual);
+    fn under_way(&mut self, begun: Option<Begun>) -> UnderWay {
         UnderWay {
-            started: time.now(),
-            time,
+            begun: begun.unwrap_or_else(|| self.begun_now()),
             chance: Entropy::system(),
             retries: Progress::default(),
-            is_retry: false,
+        }
+    }
+
+    /// An attempt has succeeded.
+    #[inline]
+    fn succeeded(&self, begun: Option<&Begun>, is_retry: bool) {
+        if let (Some(budget), Some(begun)) = (self.budget, begun)
+            && budget.listens()
+        {
+            let after = is_retry.then_some(Outcome::Failure);
+            budget.ended(begun.time.now(), Outcome::Success, after);
         }
     }
 
     /// The backoff after this error; `None` if no other attempt is to follow.
-    fn backoff(&mut self, call: &mut Option<UnderWay>, error: &E) -> Option<Sleep> {
-        if self.when.as_ref().is_some_and(|is_worth_it| !is_worth_it(error)) {
+    fn backoff(&mut self, call: &mut UnderWay, error: &E) -> Option<Sleep> {
+        let now = call.begun.time.now();
+        if let Some(budget) = self.budget {
+            let after = (call.retries.given() > 0).then_some(Outcome::Failure);
+            budget.ended(now, Outcome::Failure, after);
+        }
+        let more = self.more.as_deref();
+        let is_worth_it = more.and_then(|more| more.when.as_ref()).is_none_or(|it| it(error));
+        if !is_worth_it || call.retries.is_over(self.config.max_attempts()) {
             return None;
         }
-        let call = call.get_or_insert_with(|| self.under_way());
-        if call.retries.is_over(self.config.max_attempts()) {
-            return None;
-        }
-        let asked = self.retry_after.as_ref().and_then(|asked| asked(error));
-        let unit = self.entropy.unwrap_or(&call.chance).unit();
-        let delay = call.retries.next(self.config, asked, unit);
-        let (now, left) = (call.time.now(), deadline::left().unwrap_or(Duration::MAX));
+        let asked = more.and_then(|more| more.retry_after.as_ref()).and_then(|asked| asked(error));
+        let chance = more.and_then(|more| more.entropy).unwrap_or(&call.chance);
+        let delay = call.retries.next(self.config, asked, chance.unit());
         let begins = now + delay;
-        let is_late = self.within.is_some_and(|length| begins > call.started + length);
-        let chance = self.entropy.unwrap_or(&call.chance);
+        let within = more.and_then(|more| more.within);
+        let is_late = within.is_some_and(|length| begins > call.begun.started + length)
+            || delay >= deadline::left().unwrap_or(Duration::MAX);
         let may = |budget: &Budget| budget.try_retry(now, Outcome::Failure, chance.unit());
         // The budget last: what it gives is spent.
-        if is_late || delay >= left || !self.budget.is_none_or(may) {
+        if is_late || !self.budget.is_none_or(may) {
             return None;
         }
-        call.is_retry = true;
-        if let Some(told) = &mut self.on_retry {
+        if let Some(told) = self.more.as_mut().and_then(|more| more.on_retry.as_mut()) {
             told(error, delay);
         }
-        Some(call.time.sleep_until(begins))
+        Some(call.begun.time.sleep_until(begins))
     }
 }
 
-/// A call that has begun.
-struct UnderWay {
+/// When a call has begun, and by which time.
+struct Begun {
     time: Time,
     started: Moment,
+}
+
+/// A call whose first attempt has failed.
+struct UnderWay {
+    begun: Begun,
     chance: Entropy,
     retries: Progress,
-    /// An attempt has been made before the present one.
-    is_retry: bool,
 }
 
 impl<Op, E> fmt::Debug for Retrying<'_, Op, E> {
