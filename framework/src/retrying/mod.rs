@@ -142,15 +142,24 @@ impl<'a, Op, E> Retrying<'a, Op, E> {
         Fut: Future<Output = Result<T, E>>,
     {
         async move {
-            let begun = self.begin();
-            match (self.operation)().await {
-                Ok(answer) => {
-                    self.succeeded(begun.as_ref(), false);
-                    Ok(answer)
+            // A call that is not counted has nothing to keep, and nothing to drop.
+            let (begun, error) = if self.is_counted() {
+                let begun = self.begin();
+                match (self.operation)().await {
+                    Ok(answer) => {
+                        self.succeeded(begun.as_ref(), false);
+                        return Ok(answer);
+                    }
+                    Err(error) => (begun, error),
                 }
-                // In a box: a call that needs no retry has a small future.
-                Err(error) => Box::pin(self.run_on(begun, error)).await,
-            }
+            } else {
+                match (self.operation)().await {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) => (None, error),
+                }
+            };
+            // In a box: a call that needs no retry has a small future.
+            Box::pin(self.run_on(begun, error)).await
         }
     }
 
@@ -207,11 +216,14 @@ impl<'a, Op, E> Retrying<'a, Op, E> {
         }
     }
 
+    fn is_counted(&self) -> bool {
+        self.budget.is_some() || self.more.as_ref().is_some_and(|more| more.within.is_some())
+    }
+
     /// A call begins. One that has nothing to count from reads no clock before its first error.
     #[inline]
     fn begin(&mut self) -> Option<Begun> {
-        let within = self.more.as_ref().and_then(|more| more.within);
-        if self.budget.is_none() && within.is_none() {
+        if !self.is_counted() {
             return None;
         }
         let begun = self.begun_now();
