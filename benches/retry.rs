@@ -69,11 +69,12 @@ fn tower_retry() -> Budgeted {
     Budgeted { budget: std::sync::Arc::new(TpsBudget::default()), backoff: maker.make_backoff() }
 }
 
-fn without_a_failure(effort: Effort) {
-    let config = Config::builder().max_attempts(3).build().expect("valid");
-    let budget = Budget::new(&BudgetConfig::default());
-    let each = |calls: u32| 0..u64::from(calls);
-    let contenders = [
+fn each(calls: u32) -> std::ops::Range<u64> {
+    0..u64::from(calls)
+}
+
+fn ours<'a>(config: &'a Config, budget: &'a Budget) -> Vec<Contender<'a>> {
+    vec![
         Contender::new("bare loop", |calls| {
             on_runtime(async {
                 for call in each(calls) {
@@ -92,18 +93,23 @@ fn without_a_failure(effort: Effort) {
         Contender::new("seawall::retry", |calls| {
             on_runtime(async {
                 for call in each(calls) {
-                    assert!(seawall::retry(&config, || operation(call)).run().await.is_ok());
+                    assert!(seawall::retry(config, || operation(call)).run().await.is_ok());
                 }
             });
         }),
         Contender::new("seawall::retry, with a budget", |calls| {
             on_runtime(async {
                 for call in each(calls) {
-                    let retrying = seawall::retry(&config, || operation(call)).budget(&budget);
+                    let retrying = seawall::retry(config, || operation(call)).budget(budget);
                     assert!(retrying.run().await.is_ok());
                 }
             });
         }),
+    ]
+}
+
+fn peers() -> Vec<Contender<'static>> {
+    vec![
         Contender::new("backon", |calls| {
             on_runtime(async {
                 for call in each(calls) {
@@ -149,7 +155,14 @@ fn without_a_failure(effort: Effort) {
                 }
             });
         }),
-    ];
+    ]
+}
+
+fn without_a_failure(effort: Effort) {
+    let config = Config::builder().max_attempts(3).build().expect("valid");
+    let budget = Budget::new(&BudgetConfig::default());
+    let mut contenders = ours(&config, &budget);
+    contenders.extend(peers());
     compare("no retry is needed: an operation that answers at once", effort, &contenders);
 }
 
