@@ -69,6 +69,8 @@ fn retries_add_what_the_formula_says_and_a_budget_bounds_it() {
     // 20 %, and 10 a second, which weighs more the shorter the run is.
     assert!(number(&found["most_with_budget"]) <= 1.25, "{found}");
     assert_eq!(number(&found["retries_over_budget"]), 0.0);
+    // 500 tokens, 5 a retry, and nothing comes back.
+    assert_eq!(number(&found["retries_by_tokens"]), 100.0 * number(&found["clients_with_tokens"]));
 }
 
 #[test]

@@ -99,6 +99,17 @@ fn over_budget(seed: u64) -> std::result::Result<f64, Box<dyn Error>> {
     Ok(worst)
 }
 
+/// The retries of clients that have tokens to pay them with, where no good answer gives one back; and how many clients.
+fn with_tokens(seed: u64) -> std::result::Result<(u64, u32), Box<dyn Error>> {
+    const INSTANCES: u32 = 5;
+    let tokens = policy(&retrying(4, "{ mode = 'tokens' }"))?;
+    let clients = Clients::of("it", tokens, Load::poisson(100.0)).instances(INSTANCES);
+    let scenario = Scenario::new().server("it", failing(1.0)).clients("web", clients);
+    let report = scenario.run(Duration::from_secs(10), seed)?;
+    let web = report.clients("web").ok_or("a scenario without its clients")?;
+    Ok((web.retries, INSTANCES))
+}
+
 pub(crate) fn run(seed: u64, quick: bool) -> Result {
     let lasts = if quick { LASTS_QUICK } else { LASTS };
     let mut progress =
@@ -151,18 +162,20 @@ pub(crate) fn run(seed: u64, quick: bool) -> Result {
     let naive = layers("'none'", Load::even(100.0), seed)?;
     let guarded = layers("0.2", Load::even(100.0), seed)?;
     let over = over_budget(seed)?;
+    let (tokens, clients) = with_tokens(seed)?;
     page += &format!(
         "\nworst difference to the formulas: {:.2} %\n\
          three layers of three attempts: {alone:.0} requests for one call; {naive:.0} each at 100 calls/s; with a budget at each \
          layer {guarded:.2}\n\
          3 retries under the budget of 20 % and 10/s: at most {most:.2} attempts for each call\n\
-         retries above the budget, in the worst window of 10 s: {} \n",
+         retries above the budget, in the worst window of 10 s: {}\n\
+         {clients} clients with 500 tokens, where all fails: {tokens} retries, 100 for each\n",
         worst * 100.0,
         over.max(0.0)
     );
     let json: Value = json!({
         "amplification": rows, "worst_difference": worst, "layers": { "one_call": alone, "naive": naive, "budget": guarded },
-        "most_with_budget": most, "retries_over_budget": over.max(0.0),
+        "most_with_budget": most, "retries_over_budget": over.max(0.0), "retries_by_tokens": tokens, "clients_with_tokens": clients,
     });
     let svg =
         chart::lines(&[("attempts for each call, by the share of attempts that fail", lines)])?;

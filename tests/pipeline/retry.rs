@@ -279,6 +279,22 @@ fn a_dependency_that_accepts_nothing_is_sent_less_and_less() {
 }
 
 #[test]
+fn no_retry_begins_later_than_the_policy_says() {
+    let world = world(retries(9).max_elapsed(ms(500)), vec![broken(); 9]);
+    let (answer, waits) = drive(&world, &mut Task::new(world.client.read("")));
+    // The next would begin after 700 ms.
+    assert_eq!((answer, waits), (Err(Trouble::Broken), vec![ms(100), ms(300)]));
+    let exactly = world_of_three(ms(300));
+    assert_eq!(drive(&exactly, &mut Task::new(exactly.client.read(""))).1, [ms(100), ms(300)]);
+    let just_before = world_of_three(ms(299));
+    assert_eq!(drive(&just_before, &mut Task::new(just_before.client.read(""))).1, [ms(100)]);
+}
+
+fn world_of_three(max_elapsed: Duration) -> World {
+    world(retries(3).max_elapsed(max_elapsed), vec![broken(); 3])
+}
+
+#[test]
 fn each_attempt_has_a_timeout_of_its_own() {
     let world = world(retries(3), vec![Step::Hang, Step::Hang]);
     let (answer, waits) = drive(&world, &mut Task::new(world.client.read("")));

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use crate::clock::Moment;
 use crate::deadline;
 use crate::error::Fallible;
 use crate::outcome::{AttemptKind, Class, Outcome};
@@ -83,7 +84,9 @@ impl Call<'_> {
         let rare = self.rare.get_or_insert_default();
         let delay = rare.retries.next(policy.retry(), asked, unit);
         rare.after = Some(after);
-        if self.now + delay > self.start_by().latest {
+        let latest = policy.retry().max_elapsed().map(|length| self.started + length);
+        let latest = latest.unwrap_or(Moment::MAX).min(self.start_by().latest);
+        if self.now + delay > latest {
             return None;
         }
         self.dependency.budget().with(|budget| {

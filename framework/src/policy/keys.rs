@@ -138,10 +138,11 @@ pub(super) const ADAPTIVE_KEYS: [PolicyKey<adaptive::Builder>; 8] = [
     key!(utc_offset: UtcOffset),
 ];
 
-pub(super) const RETRY_KEYS: [PolicyKey<retry::Builder>; 10] = [
+pub(super) const RETRY_KEYS: [PolicyKey<retry::Builder>; 11] = [
     key!(max_attempts: Count),
     key!(base_delay: Duration),
     key!(max_delay: Duration),
+    key!(max_elapsed: Duration),
     key!(factor: Number),
     key!(backoff: Backoff),
     key!(jitter: Jitter),

@@ -69,6 +69,7 @@ pub(super) const REFERENCE: &[Described] = &[
     key("retry.max_attempts", Some("3"), ("3; 1 for methods that are not idempotent", "1 to 1,000"), ("more failures are bridged, at the price of load", "less load on a dependency in trouble")),
     key("retry.base_delay", Some(r#""100ms""#), ("1 s", "0 to 30 days"), ("more time to recover between attempts", "the answer comes sooner")),
     key("retry.max_delay", Some(r#""2s""#), ("60 s", "`base_delay` to 30 days"), ("late attempts are further apart", "late attempts are closer together")),
+    key("retry.max_elapsed", Some(r#""1500ms""#), ("none: the deadline's", "0 to 30 days"), ("the last retry may begin later", "it begins sooner, or not at all")),
     key("retry.factor", Some("2"), ("2", "1 to 1,000"), ("delays grow faster", "delays grow more slowly")),
     key("retry.backoff", Some(r#""exponential""#), ("`exponential`", "`exponential`, `constant`, `linear`, `fibonacci`"), ("", "")),
     key("retry.jitter", Some(r#""full""#), ("`full`", "`none`, `full`, `equal`, `plus_minus_half`, `plus_minus`, `decorrelated`"), ("", "")),

@@ -26,6 +26,7 @@ pub struct Config {
     max_attempts: u32,
     base_delay: Duration,
     max_delay: Duration,
+    max_elapsed: Option<Duration>,
     factor: f64,
     backoff: Backoff,
     jitter: Jitter,
@@ -55,6 +56,11 @@ impl Config {
     #[must_use]
     pub fn max_delay(&self) -> Duration {
         self.max_delay
+    }
+    /// How long after the call began its last retry may begin. Default: as long as its deadline lets it.
+    #[must_use]
+    pub fn max_elapsed(&self) -> Option<Duration> {
+        self.max_elapsed
     }
     /// By what each delay is longer than the one before, under exponential backoff. Default 2.
     #[must_use]
@@ -99,6 +105,7 @@ impl Default for Config {
             max_attempts: 3,
             base_delay: Duration::from_secs(1),
             max_delay: Duration::from_secs(60),
+            max_elapsed: None,
             factor: 2.0,
             backoff: Backoff::default(),
             jitter: Jitter::default(),
@@ -136,6 +143,12 @@ impl Builder {
     #[must_use]
     pub fn max_delay(mut self, delay: Duration) -> Self {
         self.config.max_delay = delay;
+        self
+    }
+    /// How long after the call began its last retry may begin; at most 30 days. Zero: none may.
+    #[must_use]
+    pub fn max_elapsed(mut self, length: Duration) -> Self {
+        self.config.max_elapsed = Some(length);
         self
     }
     /// By what each delay is longer than the one before, under exponential backoff; 1 to 1,000.
@@ -207,6 +220,8 @@ impl Builder {
             config.max_delay,
             "at most 30days",
         );
+        let elapsed = config.max_elapsed.unwrap_or_default();
+        check.require(elapsed <= MAX_DELAY, "max_elapsed", elapsed, "at most 30days");
         check.require(
             (1.0..=MAX_FACTOR).contains(&config.factor),
             "factor",

@@ -38,7 +38,7 @@ use crate::time::{Sleep, Time, block_on};
 /// jitter and the delays count here, and not `retry_rejections`, because there are no guards; a budget is given as
 /// [`Retrying::budget`], because it is shared.
 ///
-/// No retry is begun whose backoff would end after [`Retrying::within`], or after the deadline of the scope around it
+/// No retry is begun whose backoff would end after [`Retrying::within`] or the settings' `max_elapsed`, or after the deadline of the scope around it
 /// ([`crate::deadline`]): then the last error is the answer.
 pub fn retry<Op, E>(config: &Config, operation: Op) -> Retrying<'_, Op, E> {
     Retrying { config, operation, budget: None, more: None }
@@ -217,7 +217,9 @@ impl<'a, Op, E> Retrying<'a, Op, E> {
     }
 
     fn is_counted(&self) -> bool {
-        self.budget.is_some() || self.more.as_ref().is_some_and(|more| more.within.is_some())
+        self.budget.is_some()
+            || self.config.max_elapsed().is_some()
+            || self.more.as_ref().is_some_and(|more| more.within.is_some())
     }
 
     /// A call begins. One that has nothing to count from reads no clock before its first error.
@@ -274,8 +276,8 @@ impl<'a, Op, E> Retrying<'a, Op, E> {
         let chance = more.and_then(|more| more.entropy).unwrap_or(&call.chance);
         let delay = call.retries.next(self.config, asked, chance.unit());
         let begins = now + delay;
-        let within = more.and_then(|more| more.within);
-        let is_late = within.is_some_and(|length| begins > call.begun.started + length)
+        let bounds = [more.and_then(|more| more.within), self.config.max_elapsed()];
+        let is_late = bounds.into_iter().flatten().any(|it| begins > call.begun.started + it)
             || delay >= deadline::left().unwrap_or(Duration::MAX);
         let may = |budget: &Budget| budget.try_retry(now, Outcome::Failure, chance.unit());
         // The budget last: what it gives is spent.

@@ -88,6 +88,16 @@ fn the_server_is_left_alone_for_as_long_as_it_asks() {
 }
 
 #[test]
+fn the_settings_bound_how_long_it_goes_on_too() {
+    let time = Time::manual();
+    let config = Config::builder().max_attempts(9).max_elapsed(3 * SECOND).jitter(Jitter::None);
+    let config = config.build().unwrap();
+    let mut operation = failing(9);
+    let retrying = retry(&config, move || ready(operation())).time((&time).into());
+    assert_eq!(drive(&time, retrying.run()), (Err(3), 1 + 2), "4 s more would be too late");
+}
+
+#[test]
 fn a_budget_is_shared_and_an_empty_one_ends_it() {
     let time = Time::manual();
     let budget = BudgetConfig::builder().ratio(0.5).min_per_second(0.0).build().unwrap();
