@@ -30,7 +30,7 @@ fn scenarios_are_listed_one_a_line_and_an_unknown_one_is_named() {
     let listed = run(&["--list"]);
     let text = String::from_utf8(listed.stdout).unwrap();
     let names: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(names, ["jitter", "amplification", "herd", "metastable", "stability"]);
+    assert_eq!(names, ["jitter", "amplification", "herd", "metastable", "overload", "stability"]);
     let unknown = run(&["jiter"]);
     assert!(!unknown.status.success());
     let said = String::from_utf8(unknown.stderr).unwrap();
@@ -117,6 +117,24 @@ fn there_is_a_way_back_from_every_state() {
     assert_eq!(number(&map["seawall"]["share"]), 1.0);
     assert!((0.1..0.3).contains(&number(&map["naive"]["share"])), "{map}");
     assert_eq!(map["naive"]["cells"].as_array().map(Vec::len), Some(6));
+}
+
+#[test]
+fn a_limit_that_finds_itself_keeps_the_capacity() {
+    let found = found(&["overload", "--json"]);
+    for (retries, loads) in
+        [("goodput", &found["goodput"]), ("with_retries", &found["with_retries"])]
+    {
+        let goodput = |stack: &str, load: &str| number(&loads[stack][load]);
+        for load in ["1.2", "1.5", "2", "3"] {
+            assert!(goodput("seawall", load) >= 0.96, "{retries} {load}: {found}");
+            assert!(goodput("nothing", load) < 0.05 && goodput("fixed_high", load) < 0.1);
+        }
+        for load in ["0.5", "0.8"] {
+            let arrived = number(&found["arrived"][load]);
+            assert!(goodput("seawall", load) >= 0.98 * arrived, "{retries} {load}: {found}");
+        }
+    }
 }
 
 #[test]

@@ -110,6 +110,11 @@ fn with_tokens(seed: u64) -> std::result::Result<(u64, u32), Box<dyn Error>> {
     Ok((web.retries, INSTANCES))
 }
 
+/// The attempts for each call, of at most so many, each of which fails with probability `p`; `power` is p to their number.
+fn formula(p: f64, attempts: u32, power: f64) -> f64 {
+    if p < 1.0 { (1.0 - power) / (1.0 - p) } else { f64::from(attempts) }
+}
+
 pub(crate) fn run(seed: u64, quick: bool) -> Result {
     let lasts = if quick { LASTS_QUICK } else { LASTS };
     let mut progress =
@@ -133,8 +138,7 @@ pub(crate) fn run(seed: u64, quick: bool) -> Result {
         for p in FAILING {
             let (attempts, success) = measure(p, retries, "'none'", (lasts, seed))?;
             let power = p.powi(i32::try_from(retries + 1)?);
-            let attempts_formula =
-                if p < 1.0 { (1.0 - power) / (1.0 - p) } else { f64::from(retries + 1) };
+            let attempts_formula = formula(p, retries + 1, power);
             worst = worst
                 .max((attempts / attempts_formula - 1.0).abs())
                 .max((success - (1.0 - power)).abs());

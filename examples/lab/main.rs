@@ -13,6 +13,7 @@
 //! | `stacks.rs` | the policies that are compared there |
 //! | `study.rs` | the same in the model of a published study |
 //! | `map.rs` | from which states that model recovers |
+//! | `overload.rs` | more calls than can be served |
 //! | `stability.rs` | breaker, budget and threshold together under a load that goes up and down |
 //! | `chart.rs` | the pictures |
 
@@ -23,6 +24,7 @@ mod herd;
 mod jitter;
 mod map;
 mod metastable;
+mod overload;
 mod progress;
 mod scenarios;
 mod stability;

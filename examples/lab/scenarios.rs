@@ -5,7 +5,7 @@ use std::error::Error;
 use serde_json::Value;
 
 use crate::args::Args;
-use crate::{amplification, herd, jitter, map, metastable, stability};
+use crate::{amplification, herd, jitter, map, metastable, overload, stability};
 
 /// What a scenario has found out, in every form that can be asked for.
 pub(crate) struct Found {
@@ -23,7 +23,7 @@ pub(crate) struct Scenario {
     pub(crate) run: fn(&Args) -> Result,
 }
 
-const SCENARIOS: [Scenario; 5] = [
+const SCENARIOS: [Scenario; 6] = [
     Scenario {
         name: "jitter",
         about: "contention for one row: what each jitter does to calls and time",
@@ -43,6 +43,11 @@ const SCENARIOS: [Scenario; 5] = [
         name: "metastable",
         about: "overload that outlives its cause; with --map, from which states there is a way back",
         run: |args| if args.map { map::run(args.seed) } else { metastable::run(args.seed) },
+    },
+    Scenario {
+        name: "overload",
+        about: "more calls than can be served: what is answered in time, by how permits are found",
+        run: |args| overload::run(args.seed),
     },
     Scenario {
         name: "stability",

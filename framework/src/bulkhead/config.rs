@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::tuning::Limit;
 use crate::constraint::{Constraints, InvalidSettings};
 
 /// The most permits a bulkhead can have.
@@ -14,6 +15,7 @@ pub const MAX_CONCURRENT: u32 = 1_000_000;
 pub struct Config {
     max_concurrent: u32,
     max_wait: Duration,
+    limit: Limit,
 }
 
 impl Config {
@@ -22,10 +24,15 @@ impl Config {
     pub fn builder() -> Builder {
         Builder(Self::default())
     }
-    /// How many calls may be with the dependency at once. Default 25.
+    /// How many calls may be with the dependency at once; with a limit that finds itself, at most. Default 25.
     #[must_use]
     pub fn max_concurrent(&self) -> u32 {
         self.max_concurrent
+    }
+    /// How the number of permits is found. Default: it is fixed.
+    #[must_use]
+    pub fn limit(&self) -> Limit {
+        self.limit
     }
     /// How long a call may wait for a permit; zero refuses at once. Default 30 s. A wait ends sooner where the attempt
     /// would not have its timeout left, or half of the deadline if that is shorter.
@@ -37,7 +44,7 @@ impl Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { max_concurrent: 25, max_wait: Duration::from_secs(30) }
+        Self { max_concurrent: 25, max_wait: Duration::from_secs(30), limit: Limit::Fixed }
     }
 }
 
@@ -46,7 +53,13 @@ impl Default for Config {
 pub struct Builder(Config);
 
 impl Builder {
-    /// How many calls may be with the dependency at once; 1 to 1,000,000.
+    /// How the number of permits is found.
+    #[must_use]
+    pub fn limit(mut self, limit: Limit) -> Self {
+        self.0.limit = limit;
+        self
+    }
+    /// How many calls may be with the dependency at once; with a limit that finds itself, at most; 1 to 1,000,000.
     #[must_use]
     pub fn max_concurrent(mut self, calls: u32) -> Self {
         self.0.max_concurrent = calls;

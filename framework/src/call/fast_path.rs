@@ -42,6 +42,7 @@ impl<'a> Call<'a> {
         let budget_listens = dependency
             .budget()
             .with(|budget| budget.as_ref().is_some_and(|budget| budget.call(started)));
+        let is_watched = budget_listens | method.plan.tunes();
         // Before the call is written, which is not moved afterwards.
         let inherited = if deadline::is_used() {
             Inherited::new(dependency, method, table.limit_nanos())
@@ -63,7 +64,7 @@ impl<'a> Call<'a> {
             timed_out_after: 0,
             reservation: None,
             passes_on: inherited.passes_on,
-            budget_listens,
+            is_watched,
             role: Role::Whole,
             rare: inherited.rare,
             has_entered: false,
@@ -154,7 +155,7 @@ impl<'a> Call<'a> {
     fn is_plain(&self, lease: &Lease<'_>) -> bool {
         (lease.started() == self.started)
             & self.reservation.is_none()
-            & !self.budget_listens
+            & !self.is_watched
             & lease.is_original()
     }
 
@@ -168,7 +169,7 @@ impl<'a> Call<'a> {
             return false;
         }
         let is_closed = self.dependency.gate().breaker().is_closed();
-        (is_closed & self.key.is_none() & !self.budget_listens) || self.passes_breakers()
+        (is_closed & self.key.is_none() & !self.is_watched) || self.passes_breakers()
     }
 
     /// Takes a token and a permit, in the caller's own task.

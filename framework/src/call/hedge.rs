@@ -186,7 +186,7 @@ impl<'a> Call<'a> {
         };
         let spans = self.rare.as_mut().and_then(|rare| rare.spans.as_mut()).map(|it| it.beside());
         let retries = self.rare.as_ref().map_or_else(Progress::default, |rare| rare.retries);
-        let is_usual = spans.is_none() && self.rare.is_none() && !self.budget_listens;
+        let is_usual = spans.is_none() && self.rare.is_none() && !self.is_watched;
         Self {
             role,
             rare: (!is_usual).then(|| Box::new(Rare { spans, after, retries, earlier: None })),

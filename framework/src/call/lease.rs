@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::breaker::Leave;
+use crate::bulkhead::Ended;
 use crate::clock::Moment;
 use crate::dependency::{Dependency, HeldKey, Method, Position, Signal, WaitingRoom};
 use crate::outcome::{AttemptEnd, AttemptKind, Class, Outcome};
@@ -235,6 +236,7 @@ impl<'a> Lease<'a> {
         self.held &= !(ADMITTED | IN_USER_CODE);
         self.method.stats.attempt(outcome);
         self.count_again(outcome);
+        self.tune(Ended::Otherwise, self.dependency.now());
         self.dependency.gate().take_back(self.admission, self.key);
     }
 
@@ -254,6 +256,14 @@ impl<'a> Lease<'a> {
             self.method.stats.attempt(outcome);
         }
         self.count_again(outcome);
+        self.tune(
+            match recorded {
+                Outcome::Success => Ended::Good(now.since(self.started)),
+                Outcome::TimedOut => Ended::Dropped,
+                _ => Ended::Otherwise,
+            },
+            now,
+        );
         if outcome.class() == Class::Failure {
             dependency.attempt_failed(self.method, outcome, now.since(self.started), now);
         }
@@ -268,6 +278,13 @@ impl<'a> Lease<'a> {
         }
         if slow {
             dependency.slow_call(self.method, now.since(self.started), outcome, now);
+        }
+    }
+
+    /// Tells what finds the number of permits, if it is not fixed.
+    fn tune(&self, ended: Ended, now: Moment) {
+        if self.method.plan.tunes() {
+            self.dependency.gate().tune(ended, self.method.plan.timeout(), now);
         }
     }
 

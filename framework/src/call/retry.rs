@@ -133,7 +133,7 @@ impl Call<'_> {
     /// Whether the retry budget, if it has a say in that, lets the first attempt be made. Retries have asked before they waited.
     pub(super) fn budget_admits(&self) -> bool {
         let dependency = self.dependency;
-        if !self.budget_listens || self.dispatched {
+        if !self.is_watched || self.dispatched {
             return true;
         }
         // One lot for all calls of a root request.
@@ -145,7 +145,7 @@ impl Call<'_> {
 
     /// Tells the retry budget how an attempt has ended, if it goes by that.
     pub(super) fn tell_budget(&self, outcome: Outcome) {
-        if self.budget_listens {
+        if self.is_watched {
             let after = self.rare.as_ref().and_then(|rare| rare.after);
             self.dependency.budget().with(|budget| {
                 if let Some(budget) = budget {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::bulkhead::Limit;
 use crate::clock::nanos;
 use crate::policy::Policy;
 
@@ -55,6 +56,8 @@ pub(crate) struct Plan {
     retries_rejections: AtomicU64,
     /// Not zero: an attempt that takes long may get another beside it.
     hedges: AtomicU64,
+    /// Not zero: the number of permits is found by how attempts end.
+    tunes: AtomicU64,
 }
 
 impl Plan {
@@ -88,6 +91,8 @@ impl Plan {
         self.retries_rejections.store(retries_rejections, Ordering::Relaxed);
         let hedges = spec.idempotent && policy.retry().hedge().is_some();
         self.hedges.store(hedges.into(), Ordering::Relaxed);
+        let tunes = policy.bulkhead().limit() != Limit::Fixed;
+        self.tunes.store(tunes.into(), Ordering::Relaxed);
     }
 
     /// The whole call.
@@ -119,6 +124,11 @@ impl Plan {
     #[inline]
     pub(crate) fn hedges(&self) -> bool {
         self.hedges.load(Ordering::Relaxed) != 0
+    }
+    /// Whether the number of permits is found by how attempts end.
+    #[inline]
+    pub(crate) fn tunes(&self) -> bool {
+        self.tunes.load(Ordering::Relaxed) != 0
     }
     pub(crate) fn max_attempts(&self) -> u32 {
         u32::try_from(self.max_attempts.load(Ordering::Relaxed)).unwrap_or(u32::MAX)

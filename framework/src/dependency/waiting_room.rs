@@ -174,6 +174,15 @@ impl WaitingRoom {
         wakers
     }
 
+    /// Has so many permits from now on.
+    pub(crate) fn set_limit(&self, max_concurrent: u32, now: Moment) -> Wakers {
+        let mut wakers = Wakers::default();
+        if self.permits.limit() != max_concurrent && self.permits.set_limit(max_concurrent) {
+            self.hand_over(&mut self.queue.lock(), now, &mut wakers);
+        }
+        wakers
+    }
+
     /// Takes a permit if one is free and no call waits. Its holder owes a [`WaitingRoom::leave`].
     #[inline]
     pub(crate) fn try_enter(&self) -> bool {

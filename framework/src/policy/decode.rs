@@ -14,6 +14,7 @@ use super::source::Source;
 use crate::backpressure::{DEFAULT_BLOCK_TIMEOUT, Strategy};
 use crate::breaker::adaptive::UtcOffset;
 use crate::breaker::{Enforcement, HalfOpenMode, Window};
+use crate::bulkhead::Limit;
 use crate::retry::{Backoff, BudgetMode, Jitter};
 
 /// A typed value.
@@ -26,6 +27,7 @@ pub(super) enum Setting {
     Flag(bool),
     Jitter(Jitter),
     Backoff(Backoff),
+    Limit(Limit),
     BudgetMode(BudgetMode),
     HalfOpen(HalfOpenMode),
     Enforcement(Enforcement),
@@ -201,6 +203,9 @@ fn leaf(kind: Kind, value: &DeValue<'_>) -> Result<Setting, String> {
             .into_iter()
             .find(|backoff| backoff.as_str() == name)
             .map(Setting::Backoff),
+        (Kind::Limit, DeValue::String(name)) => {
+            Limit::EVERY.into_iter().find(|it| it.as_str() == name).map(Setting::Limit)
+        }
         (Kind::BudgetMode, DeValue::String(name)) => {
             BudgetMode::EVERY.into_iter().find(|it| it.as_str() == name).map(Setting::BudgetMode)
         }

@@ -1,6 +1,7 @@
 //! What the value of a key must be, and what to say about another.
 
 use crate::breaker::{Enforcement, HalfOpenMode};
+use crate::bulkhead::Limit;
 use crate::retry::{Backoff, BudgetMode, Jitter};
 
 /// What a key's value must be.
@@ -22,6 +23,8 @@ pub(super) enum Kind {
     Jitter,
     /// The name of a backoff.
     Backoff,
+    /// The name of how the number of permits is found.
+    Limit,
     /// The name of what a budget goes by.
     BudgetMode,
     /// The name of a half-open mode.
@@ -81,6 +84,7 @@ impl Kind {
             Self::Flag => "true or false".into(),
             Self::Jitter => one_of(Jitter::EVERY.map(Jitter::as_str)),
             Self::Backoff => one_of(Backoff::EVERY.map(Backoff::as_str)),
+            Self::Limit => one_of(Limit::EVERY.map(Limit::as_str)),
             Self::BudgetMode => one_of(BudgetMode::EVERY.map(BudgetMode::as_str)),
             Self::HalfOpen => one_of(HalfOpenMode::EVERY.map(HalfOpenMode::as_str)),
             Self::Enforcement => one_of(Enforcement::EVERY.map(Enforcement::as_str)),

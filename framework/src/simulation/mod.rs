@@ -11,6 +11,8 @@
 mod client;
 mod distribution;
 mod load;
+#[cfg(test)]
+mod permits;
 mod picture;
 #[cfg(test)]
 mod properties;

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::breaker::{CircuitBreaker, Leave};
+use crate::bulkhead::{Ended, Tuner};
 use crate::clock::{Moment, nanos};
 use crate::entropy::Entropy;
 use crate::error::RejectedBy;
@@ -31,7 +32,7 @@ use super::quota::Quota;
 use super::refusals::Refused;
 use super::start_by::StartBy;
 use super::waiting_room::{Join, WaitError, WaitLimits, WaitingRoom};
-use reload::{block_timeout, limiter};
+use reload::{block_timeout, limiter, tuner};
 
 /// A dependency's guards.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub struct Gate {
     keys: KeyBreakers,
     /// What every call writes, off the lines that every call only reads.
     written: CachePadded<Written>,
+    /// Finds the number of permits, if that is not fixed.
+    tuner: Swappable<Option<Box<Tuner>>>,
     /// There is one permit, whatever a policy says.
     is_exclusive: AtomicBool,
     /// In nanoseconds.
@@ -77,15 +80,14 @@ impl Gate {
     /// long that stays open.
     #[must_use]
     pub fn new(policy: &Policy, now: Moment, entropy: Entropy) -> Self {
+        let (tuner, permits) = tuner(policy, now);
         let gate = Self {
+            tuner: Swappable::new(tuner),
             breaker: CircuitBreaker::new(policy.shared_breaker(), now).with_entropy(entropy),
             keys: KeyBreakers::new(policy),
             written: CachePadded(Written {
                 limiter: Swappable::new(limiter(policy, now)),
-                waiting_room: WaitingRoom::new(
-                    policy.bulkhead().max_concurrent(),
-                    policy.mailbox(),
-                ),
+                waiting_room: WaitingRoom::new(permits, policy.mailbox()),
             }),
             is_exclusive: AtomicBool::new(false),
             max_wait: AtomicU64::new(nanos(policy.bulkhead().max_wait())),
@@ -115,6 +117,22 @@ impl Gate {
     /// The breakers of its keys.
     pub(crate) fn keys(&self) -> &KeyBreakers {
         &self.keys
+    }
+
+    /// An attempt with this timeout has ended, and still has its permit: the number of permits may change with it. Of a fixed
+    /// number it is not to be told.
+    #[cold]
+    pub(crate) fn tune(&self, ended: Ended, timeout: Duration, now: Moment) {
+        let room = &self.written.0.waiting_room;
+        let inflight = room.permits().active();
+        let limit = self.tuner.with(|tuner| {
+            tuner.as_ref().and_then(|tuner| tuner.ended(now, ended, (inflight, timeout)))
+        });
+        if let Some(limit) = limit
+            && !self.is_exclusive.load(Ordering::Relaxed)
+        {
+            room.set_limit(limit, now).wake();
+        }
     }
 
     /// What the dependency's answers say of its quota.

@@ -1,5 +1,6 @@
 //! Applies another policy to a gate that has calls in it.
 
+use crate::bulkhead::Tuner;
 use crate::clock::{Moment, nanos};
 use crate::dependency::waiting_room::Wakers;
 use crate::event::Transition;
@@ -40,8 +41,9 @@ impl Gate {
         self.rate_limit_max_wait.store(nanos(next.rate_limit_max_wait()), Ordering::Relaxed);
         self.max_wait.store(nanos(next.bulkhead().max_wait()), Ordering::Relaxed);
         self.block_timeout.store(block_timeout(next), Ordering::Relaxed);
-        let limit = self.permits(next);
-        let is_same_room = self.permits(before) == limit && before.mailbox() == next.mailbox();
+        let limit = self.permits(before, next, now);
+        let is_same_room = self.written.0.waiting_room.permits().limit() == limit
+            && before.mailbox() == next.mailbox();
         let wakers = if is_same_room {
             Wakers::default()
         } else {
@@ -58,12 +60,27 @@ impl Gate {
         self.written.0.waiting_room.reconfigure(1, policy.mailbox(), now)
     }
 
-    fn permits(&self, policy: &Policy) -> u32 {
-        if self.is_exclusive.load(Ordering::Relaxed) {
-            1
+    /// How many permits there are from now on. A number that finds itself is kept while what it is found by is the same.
+    fn permits(&self, before: &Policy, next: &Policy, now: Moment) -> u32 {
+        let bounds =
+            |policy: &Policy| (policy.bulkhead().limit(), policy.bulkhead().max_concurrent());
+        let permits = if bounds(before) == bounds(next) {
+            self.written.0.waiting_room.permits().limit()
         } else {
-            policy.bulkhead().max_concurrent()
-        }
+            let (tuner, permits) = tuner(next, now);
+            self.tuner.replace(tuner);
+            permits
+        };
+        if self.is_exclusive.load(Ordering::Relaxed) { 1 } else { permits }
+    }
+}
+
+/// What finds the number of permits, if it is not fixed, and the number to begin with.
+pub(super) fn tuner(policy: &Policy, now: Moment) -> (Option<Box<Tuner>>, u32) {
+    let max = policy.bulkhead().max_concurrent();
+    match Tuner::new(policy.bulkhead().limit(), max, now) {
+        Some((tuner, initial)) => (Some(Box::new(tuner)), initial),
+        None => (None, max),
     }
 }
 

@@ -1,0 +1,325 @@
+//! By what comes of it: useful answers a second, and what they take when nobody queues.
+
+use std::collections::VecDeque;
+
+use super::sample::{Range, Sample};
+
+/// Ours. Little's law says how many calls a dependency has at once when it is busy and nobody queues: its rate times the least
+/// latency. The limit is that, a quarter more, and its square root (as BBR sends: N. Cardwell et al., "BBR: Congestion-Based Congestion
+/// Control", ACM Queue 14 (5), 2016). The rate is that of **good** answers: fast refusals look like throughput.
+///
+/// Algorithms that go by latency alone have a hole: where every attempt ends at the same timeout nothing is slower than usual,
+/// and the limit grows. So this one has absolute brakes. It halves when half of the attempts end without an answer, falls by a
+/// fifth when one in twenty does or when answers take more than half of the timeout, and takes back a step up that brought no
+/// more good answers.
+#[derive(Debug)]
+pub(super) struct Adaptive {
+    range: Range,
+    limit: f64,
+    /// Good answers a second, of the last windows.
+    rates: VecDeque<f64>,
+    /// The least latency in seconds, of this stretch and the one before; `None` before the first answer.
+    least: [Option<f64>; 2],
+    /// Windows until the queue is drained again.
+    until_drain: u32,
+    /// Drains find lesser and lesser latencies.
+    is_searching: bool,
+    /// In this window the queue is drained, so that the least latency is seen.
+    is_draining: bool,
+    /// A step up or down that is not judged yet.
+    step: Option<Step>,
+    /// For so many windows more there is no step up.
+    hold: u32,
+}
+
+/// A step from one limit to another.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    /// The limit and the rate before it.
+    limit: f64,
+    rate: f64,
+    /// How long it has been in force, in seconds.
+    age: f64,
+}
+
+/// The highest rate of so many windows counts.
+const RATES: usize = 10;
+/// The least latency is that of the last one or two stretches of so many windows; at the end of each the queue is drained.
+const STRETCH: u32 = 25;
+/// After a drain that has found a lesser latency there is more to be found.
+const SHORT: u32 = 3;
+/// In a window that drains, the limit is this share of what the dependency seems to have at once.
+const DRAINED: f64 = 0.8;
+/// The same while drains find lesser and lesser latencies: there is a long queue.
+const DRAINED_MORE: f64 = 0.5;
+const GAIN: f64 = 1.25;
+/// So many more than the gain and the square root allow: a dependency that does one at a time is to have the next at hand.
+const ALLOWANCE: f64 = 1.5;
+/// A step up has to bring this share of its own size in good answers.
+const WORTH: f64 = 0.2;
+/// A step down may cost this share of its own size in good answers.
+const LOSS: f64 = 0.5;
+/// After one that did not, so many windows pass before the next.
+const HOLD: u32 = 10;
+
+impl Adaptive {
+    pub(super) fn new(initial: u32, range: Range) -> Self {
+        Self {
+            range,
+            limit: range.clamp(initial).into(),
+            rates: VecDeque::new(),
+            least: [None; 2],
+            until_drain: SHORT,
+            is_searching: true,
+            is_draining: false,
+            step: None,
+            hold: 0,
+        }
+    }
+
+    pub(super) fn update(&mut self, sample: &Sample) -> u32 {
+        let next = self.next(sample);
+        self.limit = next.clamp(self.range.min.into(), self.range.max.into());
+        let shown = if self.is_draining { self.drained() } else { self.limit };
+        // Rounded, and kept as it is: small steps add up.
+        self.range.clamp(shown.round() as u32)
+    }
+
+    fn next(&mut self, sample: &Sample) -> f64 {
+        let was_draining = std::mem::take(&mut self.is_draining);
+        let ended = sample.good + sample.dropped;
+        if ended == 0 {
+            return self.limit;
+        }
+        if sample.dropped * 2 >= ended {
+            // What was known is not so any more.
+            self.rates.clear();
+            self.step = None;
+            return self.limit / 2.0;
+        }
+        let rate = sample.good as f64 / sample.length.as_secs_f64();
+        self.note(sample, was_draining);
+        if sample.dropped * 20 >= ended || sample.mean * 2 > sample.timeout {
+            self.step = None;
+            return self.limit * 0.8;
+        }
+        if was_draining {
+            return self.limit;
+        }
+        if let Some(mut step) = self.step.take() {
+            // What has begun before the step still ends in this window.
+            if step.age < sample.mean.as_secs_f64() {
+                step.age += sample.length.as_secs_f64();
+                self.step = Some(step);
+                return self.limit;
+            }
+            if self.was_wrong(step, rate, sample) {
+                return step.limit;
+            }
+        }
+        if !self.is_used(sample) {
+            return self.limit;
+        }
+        self.towards_target(rate)
+    }
+
+    /// Whether the last step was one in the wrong direction: up, and there are no more good answers; or down, and there are fewer.
+    /// The latter means that what was least is not so any more: the dependency is slower, and nobody queues.
+    fn was_wrong(&mut self, step: Step, rate: f64, sample: &Sample) -> bool {
+        let grew = self.limit / step.limit - 1.0;
+        if grew >= 0.0 {
+            let is_wrong = rate < step.rate * (1.0 + WORTH * grew);
+            if is_wrong {
+                self.hold = HOLD;
+            }
+            return is_wrong;
+        }
+        let is_wrong = rate < step.rate * (1.0 + LOSS * grew);
+        if is_wrong && sample.good > 0 {
+            self.least = [Some(sample.least.as_secs_f64()), None];
+            self.rates = VecDeque::from([rate]);
+        }
+        is_wrong
+    }
+
+    fn towards_target(&mut self, rate: f64) -> f64 {
+        let Some(least) = self.least() else { return self.limit };
+        let busy = self.rates.iter().copied().fold(rate, f64::max) * least;
+        let target = busy * GAIN + busy.sqrt() + ALLOWANCE;
+        if target <= self.limit {
+            let down = Step { limit: self.limit, rate, age: 0.0 };
+            self.step = (target < self.limit).then_some(down);
+            return target.max(self.limit * 0.8);
+        }
+        if self.hold > 0 {
+            self.hold -= 1;
+            return self.limit;
+        }
+        self.step = Some(Step { limit: self.limit, rate, age: 0.0 });
+        target.min(self.limit * 1.5 + 1.0)
+    }
+
+    /// Whether the limit is what bounds the load. By what does not use it, it neither grows nor falls.
+    fn is_used(&self, sample: &Sample) -> bool {
+        f64::from(sample.inflight) >= 0.9 * self.limit.floor()
+    }
+
+    /// Takes note of what a window tells, and whether the next is to drain.
+    fn note(&mut self, sample: &Sample, was_draining: bool) {
+        let before = self.least();
+        if sample.good > 0 {
+            let seen = sample.least.as_secs_f64();
+            self.least[0] = Some(self.least[0].map_or(seen, |least| least.min(seen)));
+        }
+        if was_draining {
+            let is_less = self.least() < before.map(|before| before * 0.9);
+            (self.is_searching, self.until_drain) =
+                (is_less, if is_less { SHORT } else { STRETCH });
+            return;
+        }
+        if self.rates.len() == RATES {
+            self.rates.pop_front();
+        }
+        self.rates.push_back(sample.good as f64 / sample.length.as_secs_f64());
+        self.until_drain = self.until_drain.saturating_sub(1);
+        // A queue that nobody makes need not be drained.
+        if self.until_drain == 0 && self.is_used(sample) {
+            self.is_draining = true;
+            self.least = [None, self.least()];
+        }
+    }
+
+    /// The limit in a window that drains the queue: less than the dependency has at once when nobody queues.
+    fn drained(&self) -> f64 {
+        let rate = self.rates.iter().copied().fold(0.0, f64::max);
+        let busy = rate * self.least().unwrap_or_default();
+        let share = if self.is_searching { DRAINED_MORE } else { DRAINED };
+        (busy * share).min(self.limit)
+    }
+
+    fn least(&self) -> Option<f64> {
+        match self.least {
+            [Some(one), Some(other)] => Some(one.min(other)),
+            [one, other] => one.or(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const RANGE: Range = Range { min: 1, max: 1000 };
+    const TIMEOUT: Duration = Duration::from_secs(1);
+
+    /// A dependency that does so many a second, each taking `base` when nobody queues, in windows of a second.
+    fn served(limit: u32, capacity: f64, base: f64) -> Sample {
+        let wanted = f64::from(limit) / base;
+        let rate = wanted.min(capacity);
+        // By Little's law.
+        let took = Duration::from_secs_f64(f64::from(limit) / rate);
+        Sample {
+            length: Duration::from_secs(1),
+            good: rate.round() as u64,
+            mean: took,
+            least: took,
+            dropped: if took > TIMEOUT { rate as u64 } else { 0 },
+            inflight: limit,
+            timeout: TIMEOUT,
+        }
+        .without_answers_that_come_too_late()
+    }
+
+    impl Sample {
+        fn without_answers_that_come_too_late(self) -> Self {
+            if self.dropped > 0 { Self { good: 0, ..self } } else { self }
+        }
+    }
+
+    /// The limits of so many windows.
+    fn follow(
+        adaptive: &mut Adaptive,
+        from: u32,
+        windows: usize,
+        capacity: f64,
+        base: f64,
+    ) -> Vec<u32> {
+        let mut limit = from;
+        (0..windows)
+            .map(|_| {
+                limit = adaptive.update(&served(limit, capacity, base));
+                limit
+            })
+            .collect()
+    }
+
+    #[test]
+    fn it_finds_what_the_dependency_has_at_once_from_below_and_from_above() {
+        for initial in [1, 10, 80] {
+            let mut adaptive = Adaptive::new(initial, RANGE);
+            // 500/s of 20 ms: 10 at once.
+            let limits = follow(&mut adaptive, initial, 60, 500.0, 0.020);
+            let settled = &limits[30..];
+            assert!(settled.iter().all(|limit| (4..=19).contains(limit)), "{initial}: {limits:?}");
+        }
+    }
+
+    #[test]
+    fn it_follows_a_step_of_the_capacity_up_and_down() {
+        let mut adaptive = Adaptive::new(10, RANGE);
+        let before = *follow(&mut adaptive, 10, 40, 500.0, 0.020).last().unwrap();
+        let up = follow(&mut adaptive, before, 30, 2_000.0, 0.020);
+        assert!(up.iter().any(|&limit| limit >= 40), "{up:?}");
+        let down = follow(&mut adaptive, *up.last().unwrap(), 30, 250.0, 0.020);
+        assert!(down.last().is_some_and(|&limit| limit <= 14), "{down:?}");
+    }
+
+    #[test]
+    fn when_every_attempt_ends_at_the_timeout_it_is_at_the_floor_within_ten_windows() {
+        let mut adaptive = Adaptive::new(1000, RANGE);
+        let lost = Sample {
+            length: TIMEOUT,
+            good: 0,
+            mean: Duration::ZERO,
+            least: Duration::ZERO,
+            dropped: 1000,
+            inflight: 1000,
+            timeout: TIMEOUT,
+        };
+        let limits: Vec<u32> = (0..10).map(|_| adaptive.update(&lost)).collect();
+        assert_eq!(limits.last(), Some(&1), "{limits:?}");
+    }
+
+    #[test]
+    fn it_does_not_grow_while_it_is_not_used_or_while_good_answers_do_not() {
+        let mut adaptive = Adaptive::new(10, RANGE);
+        let idle = Sample { inflight: 3, ..served(3, 500.0, 0.020) };
+        assert!((0..100).all(|_| adaptive.update(&idle) == 10));
+        // Slower and slower, and never more a second: fast failures would look like throughput.
+        let mut adaptive = Adaptive::new(10, RANGE);
+        let mut highest = 0;
+        for window in 0..200_u64 {
+            let took = Duration::from_millis(20 + window);
+            let flat = Sample {
+                mean: took,
+                least: took,
+                good: 50,
+                inflight: 1000,
+                ..served(10, 500.0, 0.02)
+            };
+            highest = highest.max(adaptive.update(&flat));
+        }
+        assert!(highest <= 16, "one step at most, and it is taken back: {highest}");
+    }
+
+    #[test]
+    fn answers_that_take_more_than_half_of_the_timeout_are_a_brake() {
+        let mut adaptive = Adaptive::new(100, RANGE);
+        let slow = Sample { mean: Duration::from_millis(600), ..served(100, 500.0, 0.020) };
+        assert_eq!(adaptive.update(&slow), 80);
+        let some_lost = Sample { dropped: 30, ..served(80, 500.0, 0.020) };
+        assert_eq!(adaptive.update(&some_lost), 64);
+    }
+}
