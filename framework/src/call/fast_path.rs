@@ -39,10 +39,9 @@ impl<'a> Call<'a> {
         let dependency = table.dependency();
         let method = table.method(method);
         let started = dependency.now();
-        let budget_listens = dependency
+        let is_watched = dependency
             .budget()
             .with(|budget| budget.as_ref().is_some_and(|budget| budget.call(started)));
-        let is_watched = budget_listens | method.plan.tunes();
         // Before the call is written, which is not moved afterwards.
         let inherited = if deadline::is_used() {
             Inherited::new(dependency, method, table.limit_nanos())

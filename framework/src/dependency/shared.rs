@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+use crate::bulkhead::Limit;
 use crate::clock::{Clock, Moment};
 use crate::entropy::Entropy;
 use crate::error::{DependencyName, RejectedBy};
@@ -83,7 +84,7 @@ impl Dependency {
         }
         Self {
             gate,
-            budget: Swappable::new(policy.retry().budget().map(Budget::new)),
+            budget: Swappable::new(budget(&policy)),
             name,
             clock: time.clock().clone(),
             time,
@@ -217,8 +218,9 @@ impl Dependency {
         }
         let policy = Arc::new(policy);
         self.policy.store(Arc::clone(&policy));
-        if before.retry().budget() != policy.retry().budget() {
-            self.budget.replace(policy.retry().budget().map(Budget::new));
+        let goes_by = |it: &Policy| (it.retry().budget().copied(), it.bulkhead().limit());
+        if goes_by(&before) != goes_by(&policy) {
+            self.budget.replace(budget(&policy));
         }
         planned.retain(|methods| {
             let Some(methods) = methods.upgrade() else { return false };
@@ -370,6 +372,16 @@ impl Dependency {
                 .map(|(name, stats)| MethodSnapshot::new(name, stats.read()))
                 .collect(),
         }
+    }
+}
+
+/// What retries may cost. Where the number of permits goes by how attempts end, the budget has calls watched for that too: a call
+/// looks at it as it begins anyway.
+fn budget(policy: &Policy) -> Option<Budget> {
+    let budget = policy.retry().budget().map(Budget::new);
+    match policy.bulkhead().limit() {
+        Limit::Fixed => budget,
+        _ => Some(budget.unwrap_or_else(Budget::unlimited).listening()),
     }
 }
 

@@ -4,6 +4,8 @@
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum BudgetUse {
+    /// Of none: every retry is let through.
+    Unlimited,
     /// Of a share of the calls, within its window.
     Share {
         /// Calls begun.
