@@ -113,7 +113,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let orders: OrdersClient<_> = seawall.spawn("orders", Sqlite(open().await?)).await?;
     let address = serve(routes(Arc::new(orders))).await?;
 
-    let client = reqwest::Client::builder().no_proxy().build()?;
+    let client = reqwest::Client::builder().retry(reqwest::retry::never()).no_proxy().build()?;
     let url = format!("http://{address}/orders");
     let added = client.post(&url).body("hammer").send().await?;
     println!("POST /orders      {} {}", added.status(), added.text().await?);

@@ -162,7 +162,9 @@ async fn outage(run: Run) -> Result<Outcome, Box<dyn Error + Send + Sync>> {
         .policy_text("outage.toml", run.policy.1)
         .observer(moves.clone())
         .start()?;
-    let http = Http { client: reqwest::Client::new(), url: server.url() };
+    // Its own retries are off: no budget would see them.
+    let client = reqwest::Client::builder().retry(reqwest::retry::never()).no_proxy().build()?;
+    let http = Http { client, url: server.url() };
     let client: ServiceClient<Http> = seawall.spawn("service", http).await?;
     let patience = Duration::from_secs_f64(run.patience.parse()?);
     let load = tokio::spawn(load(client, patience));

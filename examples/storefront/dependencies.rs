@@ -95,7 +95,9 @@ pub(crate) struct Http {
 impl Http {
     pub(crate) fn new(url: String) -> Result<Self, reqwest::Error> {
         // Loopback is not to be reached through a proxy that the environment names.
-        Ok(Self { client: reqwest::Client::builder().no_proxy().build()?, url })
+        // Its own retries are off: no budget would see them.
+        let client = reqwest::Client::builder().retry(reqwest::retry::never()).no_proxy();
+        Ok(Self { client: client.build()?, url })
     }
 
     async fn post(&self, body: &Value) -> Result<(), ShopError> {
