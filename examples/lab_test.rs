@@ -127,7 +127,7 @@ fn a_limit_that_finds_itself_keeps_the_capacity() {
     {
         let goodput = |stack: &str, load: &str| number(&loads[stack][load]);
         for load in ["1.2", "1.5", "2", "3"] {
-            assert!(goodput("seawall", load) >= 0.96, "{retries} {load}: {found}");
+            assert!(goodput("seawall", load) >= 0.95, "{retries} {load}: {found}");
             assert!(goodput("nothing", load) < 0.05 && goodput("fixed_high", load) < 0.1);
         }
         for load in ["0.5", "0.8"] {
@@ -140,9 +140,10 @@ fn a_limit_that_finds_itself_keeps_the_capacity() {
 #[test]
 fn no_swing_grows() {
     let stability = &found(&["stability", "--json"])["stability"];
-    for stack in ["share", "accept_ratio"] {
+    for stack in ["share", "accept_ratio", "found_permits"] {
         assert!(number(&stability[stack]["growth"]) < 1.3, "{stability}");
     }
+    assert!(number(&stability["found_permits"]["answered"]) > 0.85, "{stability}");
 }
 
 #[test]

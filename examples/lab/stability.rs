@@ -27,6 +27,11 @@ const WITH_SHARE: &str = "timeout = '300ms'\nbulkhead = { max_concurrent = 50, m
     retry = { max_attempts = 3, base_delay = '100ms' }\n\
     breaker = { failure_rate = 0.5, window = '10s', min_calls = 20, adaptive = true }";
 
+/// The same, with permits that are found.
+const WITH_LIMIT: &str = "timeout = '300ms'\nbulkhead = { max_concurrent = 50, max_wait = '100ms', limit = 'adaptive' }\n\
+    retry = { max_attempts = 3, base_delay = '100ms' }\n\
+    breaker = { failure_rate = 0.5, window = '10s', min_calls = 20, adaptive = true }";
+
 fn simulate(text: &str, seed: u64) -> std::result::Result<Report, Box<dyn std::error::Error>> {
     // 0.5 to 1.1 of the capacity; from the step on 0.65 to 1.45.
     let load = Load::poisson(0.8 * CAPACITY).wave(PERIOD, 0.375).times(1.3, STEP_AT..LASTS);
@@ -61,14 +66,14 @@ fn mean(values: &[f64]) -> f64 {
 }
 
 pub(crate) fn run(seed: u64) -> Result {
-    let stacks = [("share", WITH_SHARE), ("accept_ratio", WHOLE)];
+    let stacks = [("share", WITH_SHARE), ("accept_ratio", WHOLE), ("found_permits", WITH_LIMIT)];
     let mut progress = Progress::new("stability", stacks.len());
     let mut page = format!(
         "A load of 0.5 to 1.1 of the capacity in waves of {} s, and 1.3 times that from {} s on. The swing of goodput in a wave, \
          and its growth:\n\n{:<14}  {:>8}  {:>14}  {:>14}  {:>8}  {:>9}\n",
         PERIOD.as_secs(),
         STEP_AT.as_secs(),
-        "budget",
+        "stack",
         "answered",
         "first waves",
         "last waves",

@@ -8,7 +8,7 @@
 //!
 //! A number set by hand is right until the dependency changes. In `cargo run --release --example lab -- overload`, a server that
 //! does 100 calls a second within a deadline of 100 ms is sent three times as many: with 9 permits it answers 0.95 of what it
-//! can, with 20 permits 0.01. With `limit = "adaptive"` and `max_concurrent = 200` it answers 0.98, and nobody has told it anything.
+//! can, with 20 permits 0.01. With `limit = "adaptive"` and `max_concurrent = 200` it answers all that it can, and nobody has told it anything.
 //!
 //! ```toml
 //! [payments]
@@ -18,7 +18,7 @@
 //! | `limit` | goes by | begins with | at least |
 //! | --- | --- | --- | --- |
 //! | `fixed`, the default | nothing | `max_concurrent` | |
-//! | `adaptive` | good answers a second and the least latency, with absolute brakes | 10 | 1 |
+//! | `adaptive` | good answers a second and what they take without a queue, with absolute brakes | 5 | 1 |
 //! | `gradient2` | latency beside its long average; grows where every attempt ends at the same timeout | 20 | 20 |
 //! | `vegas` | the queue that latency tells of | 20 | 1 |
 //! | `aimd` | drops | 20 | 20 |

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use super::sample::{Range, Sample};
 
-/// Ours. Little's law says how many calls a dependency has at once when it is busy and nobody queues: its rate times the least
-/// latency. The limit is that, a quarter more, and its square root (as BBR sends: N. Cardwell et al., "BBR: Congestion-Based Congestion
+/// Ours. Little's law says how many calls a dependency has at once when it is busy and nobody queues: its rate times the latency
+/// then. The limit is that, a quarter more, and its square root (as BBR sends: N. Cardwell et al., "BBR: Congestion-Based Congestion
 /// Control", ACM Queue 14 (5), 2016). The rate is that of **good** answers: fast refusals look like throughput.
 ///
 /// Algorithms that go by latency alone have a hole: where every attempt ends at the same timeout nothing is slower than usual,
@@ -18,14 +18,14 @@ pub(super) struct Adaptive {
     limit: f64,
     /// Good answers a second, of the last windows.
     rates: VecDeque<f64>,
-    /// The least latency in seconds, of this stretch and the one before; `None` before the first answer.
-    least: [Option<f64>; 2],
+    /// How long good answers take when nobody queues, in seconds; `None` before the first.
+    unqueued: Option<f64>,
     /// Windows until the queue is drained again.
     until_drain: u32,
     /// Drains find lesser and lesser latencies.
     is_searching: bool,
-    /// In this window the queue is drained, so that the least latency is seen.
-    is_draining: bool,
+    /// So many windows, this one included, drain the queue, so that the latency without one is seen in the last of them.
+    draining: u32,
     /// A step up or down that is not judged yet.
     step: Option<Step>,
     /// For so many windows more there is no step up.
@@ -44,8 +44,10 @@ struct Step {
 
 /// The highest rate of so many windows counts.
 const RATES: usize = 10;
-/// The least latency is that of the last one or two stretches of so many windows; at the end of each the queue is drained.
-const STRETCH: u32 = 25;
+/// After so many windows the queue is drained, to see how long answers take without one.
+const STRETCH: u32 = 30;
+/// For so many windows. In the first, calls end that have queued.
+const DRAINS: u32 = 2;
 /// After a drain that has found a lesser latency there is more to be found.
 const SHORT: u32 = 3;
 /// In a window that drains, the limit is this share of what the dependency seems to have at once.
@@ -68,10 +70,10 @@ impl Adaptive {
             range,
             limit: range.clamp(initial).into(),
             rates: VecDeque::new(),
-            least: [None; 2],
+            unqueued: None,
             until_drain: SHORT,
             is_searching: true,
-            is_draining: false,
+            draining: 0,
             step: None,
             hold: 0,
         }
@@ -80,13 +82,14 @@ impl Adaptive {
     pub(super) fn update(&mut self, sample: &Sample) -> u32 {
         let next = self.next(sample);
         self.limit = next.clamp(self.range.min.into(), self.range.max.into());
-        let shown = if self.is_draining { self.drained() } else { self.limit };
+        let shown = if self.draining > 0 { self.drained() } else { self.limit };
         // Rounded, and kept as it is: small steps add up.
         self.range.clamp(shown.round() as u32)
     }
 
     fn next(&mut self, sample: &Sample) -> f64 {
-        let was_draining = std::mem::take(&mut self.is_draining);
+        let was_draining = self.draining;
+        self.draining = was_draining.saturating_sub(1);
         let ended = sample.good + sample.dropped;
         if ended == 0 {
             return self.limit;
@@ -103,7 +106,7 @@ impl Adaptive {
             self.step = None;
             return self.limit * 0.8;
         }
-        if was_draining {
+        if was_draining > 0 {
             return self.limit;
         }
         if let Some(mut step) = self.step.take() {
@@ -120,11 +123,11 @@ impl Adaptive {
         if !self.is_used(sample) {
             return self.limit;
         }
-        self.towards_target(rate)
+        self.towards_target(rate, sample)
     }
 
     /// Whether the last step was one in the wrong direction: up, and there are no more good answers; or down, and there are fewer.
-    /// The latter means that what was least is not so any more: the dependency is slower, and nobody queues.
+    /// The latter means that the latency is no queue's: the dependency is slower.
     fn was_wrong(&mut self, step: Step, rate: f64, sample: &Sample) -> bool {
         let grew = self.limit / step.limit - 1.0;
         if grew >= 0.0 {
@@ -136,15 +139,15 @@ impl Adaptive {
         }
         let is_wrong = rate < step.rate * (1.0 + LOSS * grew);
         if is_wrong && sample.good > 0 {
-            self.least = [Some(sample.least.as_secs_f64()), None];
+            self.unqueued = Some(sample.mean.as_secs_f64());
             self.rates = VecDeque::from([rate]);
         }
         is_wrong
     }
 
-    fn towards_target(&mut self, rate: f64) -> f64 {
-        let Some(least) = self.least() else { return self.limit };
-        let busy = self.rates.iter().copied().fold(rate, f64::max) * least;
+    fn towards_target(&mut self, rate: f64, sample: &Sample) -> f64 {
+        let Some(unqueued) = self.unqueued else { return self.limit };
+        let busy = self.rates.iter().copied().fold(rate, f64::max) * unqueued;
         let target = busy * GAIN + busy.sqrt() + ALLOWANCE;
         if target <= self.limit {
             let down = Step { limit: self.limit, rate, age: 0.0 };
@@ -153,6 +156,12 @@ impl Adaptive {
         }
         if self.hold > 0 {
             self.hold -= 1;
+            return self.limit;
+        }
+        // If what is more has to queue, answers take as much longer. Not more than half of the timeout.
+        let longest = sample.timeout.as_secs_f64() / 2.0 / sample.mean.as_secs_f64().max(1e-9);
+        let target = target.min(self.limit * longest);
+        if target <= self.limit {
             return self.limit;
         }
         self.step = Some(Step { limit: self.limit, rate, age: 0.0 });
@@ -165,16 +174,11 @@ impl Adaptive {
     }
 
     /// Takes note of what a window tells, and whether the next is to drain.
-    fn note(&mut self, sample: &Sample, was_draining: bool) {
-        let before = self.least();
-        if sample.good > 0 {
-            let seen = sample.least.as_secs_f64();
-            self.least[0] = Some(self.least[0].map_or(seen, |least| least.min(seen)));
+    fn note(&mut self, sample: &Sample, was_draining: u32) {
+        if sample.good > 0 && was_draining != DRAINS {
+            self.note_latency(sample.mean.as_secs_f64(), was_draining > 0);
         }
-        if was_draining {
-            let is_less = self.least() < before.map(|before| before * 0.9);
-            (self.is_searching, self.until_drain) =
-                (is_less, if is_less { SHORT } else { STRETCH });
+        if was_draining > 0 {
             return;
         }
         if self.rates.len() == RATES {
@@ -184,24 +188,30 @@ impl Adaptive {
         self.until_drain = self.until_drain.saturating_sub(1);
         // A queue that nobody makes need not be drained.
         if self.until_drain == 0 && self.is_used(sample) {
-            self.is_draining = true;
-            self.least = [None, self.least()];
+            self.draining = DRAINS;
+        }
+    }
+
+    /// Takes note of how long answers have taken; without a queue, if that was drained.
+    fn note_latency(&mut self, mean: f64, is_drained: bool) {
+        let before = *self.unqueued.get_or_insert(mean);
+        if is_drained {
+            self.is_searching = mean < before * 0.8;
+            self.until_drain = if self.is_searching { SHORT } else { STRETCH };
+            // A mean has its own spread: after the search it is followed slowly.
+            let weight = if self.is_searching { 1.0 } else { 0.3 };
+            self.unqueued = Some(before + weight * (mean - before));
+        } else if mean < before {
+            self.unqueued = Some(before + 0.1 * (mean - before));
         }
     }
 
     /// The limit in a window that drains the queue: less than the dependency has at once when nobody queues.
     fn drained(&self) -> f64 {
         let rate = self.rates.iter().copied().fold(0.0, f64::max);
-        let busy = rate * self.least().unwrap_or_default();
+        let busy = rate * self.unqueued.unwrap_or_default();
         let share = if self.is_searching { DRAINED_MORE } else { DRAINED };
         (busy * share).min(self.limit)
-    }
-
-    fn least(&self) -> Option<f64> {
-        match self.least {
-            [Some(one), Some(other)] => Some(one.min(other)),
-            [one, other] => one.or(other),
-        }
     }
 }
 
@@ -224,7 +234,6 @@ mod tests {
             length: Duration::from_secs(1),
             good: rate.round() as u64,
             mean: took,
-            least: took,
             dropped: if took > TIMEOUT { rate as u64 } else { 0 },
             inflight: limit,
             timeout: TIMEOUT,
@@ -283,7 +292,6 @@ mod tests {
             length: TIMEOUT,
             good: 0,
             mean: Duration::ZERO,
-            least: Duration::ZERO,
             dropped: 1000,
             inflight: 1000,
             timeout: TIMEOUT,
@@ -302,13 +310,7 @@ mod tests {
         let mut highest = 0;
         for window in 0..200_u64 {
             let took = Duration::from_millis(20 + window);
-            let flat = Sample {
-                mean: took,
-                least: took,
-                good: 50,
-                inflight: 1000,
-                ..served(10, 500.0, 0.02)
-            };
+            let flat = Sample { mean: took, good: 50, inflight: 1000, ..served(10, 500.0, 0.02) };
             highest = highest.max(adaptive.update(&flat));
         }
         assert!(highest <= 16, "one step at most, and it is taken back: {highest}");

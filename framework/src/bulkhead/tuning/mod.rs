@@ -30,8 +30,8 @@ pub enum Limit {
     /// It is `max_concurrent`.
     #[default]
     Fixed,
-    /// By good answers a second and the least latency, with absolute brakes: it falls when attempts end without an answer or take
-    /// half of their timeout, and does not grow while good answers do not. From 10 at first, 1 at least.
+    /// By good answers a second and what they take without a queue, with absolute brakes: it falls when attempts end without an
+    /// answer or take half of their timeout, and does not grow while good answers do not. From 5 at first, 1 at least.
     Adaptive,
     /// `Gradient2Limit` of Netflix's concurrency-limits: by latency beside its long average. Where every attempt ends at the same
     /// timeout it grows. From 20, 20 at least.
@@ -95,7 +95,7 @@ pub(crate) struct Tuner {
 
 /// What Netflix's limits begin with.
 const PUBLISHED_INITIAL: u32 = 20;
-const ADAPTIVE_INITIAL: u32 = 10;
+const ADAPTIVE_INITIAL: u32 = 5;
 
 impl Tuner {
     /// For at most so many, and the limit to begin with. `None`: it is fixed.

@@ -19,10 +19,9 @@ impl Range {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sample {
     pub(super) length: Duration,
-    /// Good answers, their mean latency and the least.
+    /// Good answers, and their mean latency.
     pub(super) good: u64,
     pub(super) mean: Duration,
-    pub(super) least: Duration,
     /// Attempts that ended without an answer.
     pub(super) dropped: u64,
     /// The most that were out at once.

@@ -19,8 +19,6 @@ pub(super) struct Window {
     began: AtomicU64,
     good: AtomicU64,
     sum_nanos: AtomicU64,
-    /// In nanoseconds; zero: none.
-    least: AtomicU64,
     dropped: AtomicU64,
     inflight: AtomicU64,
 }
@@ -34,8 +32,6 @@ impl Window {
         let took = nanos(took).max(1);
         self.good.fetch_add(1, Ordering::Relaxed);
         self.sum_nanos.fetch_add(took, Ordering::Relaxed);
-        // The complement, so that zero stands for none.
-        self.least.fetch_max(u64::MAX - took, Ordering::Relaxed);
     }
 
     pub(super) fn dropped(&self) {
@@ -58,12 +54,10 @@ impl Window {
         self.began.compare_exchange(began, next, relaxed, relaxed).ok()?;
         let good = self.good.swap(0, relaxed);
         let sum = self.sum_nanos.swap(0, relaxed);
-        let least = self.least.swap(0, relaxed);
         Some(Sample {
             length,
             good,
             mean: Duration::from_nanos(sum.checked_div(good).unwrap_or_default()),
-            least: Duration::from_nanos(if least == 0 { 0 } else { u64::MAX - least }),
             dropped: self.dropped.swap(0, relaxed),
             inflight: u32::try_from(self.inflight.swap(0, relaxed)).unwrap_or(u32::MAX),
             timeout,
