@@ -64,3 +64,32 @@ impl Window {
         })
     }
 }
+
+#[cfg(all(test, seawall_loom))]
+mod loom {
+    use std::sync::Arc;
+
+    use ::loom::thread;
+
+    use super::*;
+    use crate::sync::model;
+
+    /// Two attempts end as a window does, and each looks whether it is over: no end is lost, and none counts twice.
+    #[test]
+    fn loom_every_end_counts_in_one_window() {
+        model("every end counts in one window", || {
+            let window = Arc::new(Window::new(Moment::ZERO));
+            let over = Moment::ZERO + LONGEST;
+            let end = move |window: &Window| {
+                window.good(Duration::from_millis(1));
+                window.end(over, LONGEST).map_or(0, |sample| sample.good)
+            };
+            let other = {
+                let window = Arc::clone(&window);
+                thread::spawn(move || end(&window))
+            };
+            let counted = end(&window) + other.join().unwrap();
+            assert_eq!(counted + window.good.load(Ordering::Relaxed), 2);
+        });
+    }
+}

@@ -49,3 +49,37 @@ impl Tokens {
         BudgetUse::Tokens { left: self.left.load(Ordering::Relaxed), capacity: self.capacity }
     }
 }
+
+#[cfg(all(test, seawall_loom))]
+mod loom {
+    use std::sync::Arc;
+
+    use ::loom::thread;
+
+    use super::*;
+    use crate::sync::model;
+
+    /// Two retries and a good answer for as many tokens as one retry takes: with the token of the answer it is still one.
+    #[test]
+    fn loom_tokens_are_taken_once() {
+        model("tokens are taken once", || {
+            let config = BudgetConfig::builder().mode(crate::retry::BudgetMode::Tokens);
+            let config = config.tokens(5).retry_cost(5).timeout_cost(5).build().unwrap();
+            let tokens = Arc::new(Tokens::new(&config));
+            let other = {
+                let tokens = Arc::clone(&tokens);
+                thread::spawn(move || {
+                    tokens.succeeded(None);
+                    tokens.try_retry(Outcome::Failure)
+                })
+            };
+            let granted =
+                u64::from(tokens.try_retry(Outcome::Failure)) + u64::from(other.join().unwrap());
+            assert_eq!(granted, 1);
+            assert!(
+                tokens.left.load(Ordering::Relaxed) <= 1,
+                "the token of the answer, if it came after the retry"
+            );
+        });
+    }
+}
