@@ -38,8 +38,8 @@ use crate::error::RejectedBy;
 use crate::outcome::CallOutcome;
 
 thread_local! {
-    /// The last fallback that has answered on this thread, since somebody began to look.
-    static LAST: Cell<Option<FallbackUsed>> = const { Cell::new(None) };
+    /// What has been seen on this thread, since somebody began to look.
+    static LAST: Cell<Seen> = const { Cell::new(Seen { fallback: None, age: None }) };
 }
 
 /// An answer, with the fallback that gave it, if one did.
@@ -74,8 +74,32 @@ impl FallbackUsed {
 
 /// A fallback has answered.
 pub(crate) fn note(used: FallbackUsed) {
-    // While a thread ends nobody looks.
-    let _ = LAST.try_with(|last| last.set(Some(used)));
+    let age = used.age;
+    put(Seen { fallback: Some(used), age }.or(take()));
+}
+
+/// What has been seen on this thread.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    fallback: Option<FallbackUsed>,
+    /// Of the last good answer that was given, whatever other fallback has answered since.
+    age: Option<Duration>,
+}
+
+impl Seen {
+    /// This, and before it the other.
+    fn or(self, before: Self) -> Self {
+        Self { fallback: self.fallback.or(before.fallback), age: self.age.or(before.age) }
+    }
+}
+
+// While a thread ends nobody looks.
+fn take() -> Seen {
+    LAST.try_with(Cell::take).unwrap_or_default()
+}
+
+fn put(seen: Seen) {
+    let _ = LAST.try_with(|last| last.set(seen));
 }
 
 /// What `work` answers, and whether a fallback answered in a call in it.
@@ -83,7 +107,7 @@ pub(crate) fn note(used: FallbackUsed) {
 /// # Cancellation
 /// Dropped, it drops `work`.
 pub fn degraded<F: Future>(work: F) -> Watched<F> {
-    Watched { work, fallback: None }
+    Watched { work, seen: Seen::default() }
 }
 
 pin_project_lite::pin_project! {
@@ -92,7 +116,14 @@ pin_project_lite::pin_project! {
     pub struct Watched<F> {
         #[pin]
         work: F,
-        fallback: Option<FallbackUsed>,
+        seen: Seen,
+    }
+}
+
+impl<F> Watched<F> {
+    /// The age of the last good answer that was given in it, so far.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.seen.age
     }
 }
 
@@ -101,20 +132,17 @@ impl<F: Future> Future for Watched<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let around = LAST.try_with(Cell::take).ok().flatten();
+        let around = take();
         let polled = this.work.poll(cx);
-        let used = LAST.try_with(Cell::take).ok().flatten();
-        *this.fallback = used.or(*this.fallback);
+        *this.seen = take().or(*this.seen);
         // Who looks from around this sees it too.
-        if let Some(used) = this.fallback.or(around) {
-            note(used);
-        }
-        Poll::Ready(Degraded { answer: ready!(polled), fallback: *this.fallback })
+        put(this.seen.or(around));
+        Poll::Ready(Degraded { answer: ready!(polled), fallback: this.seen.fallback })
     }
 }
 
 impl<F> fmt::Debug for Watched<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watched").field("fallback", &self.fallback).finish_non_exhaustive()
+        f.debug_struct("Watched").field("seen", &self.seen).finish_non_exhaustive()
     }
 }

@@ -56,13 +56,35 @@ impl<F: Future> Future for Aged<F> {
     type Output = (F::Output, Option<Duration>);
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let it = ready!(self.project().work.poll(cx));
-        Poll::Ready((it.answer, it.fallback.and_then(|fallback| fallback.age)))
+        let mut work = self.project().work;
+        let it = ready!(work.as_mut().poll(cx));
+        Poll::Ready((it.answer, work.age()))
     }
 }
 
 impl<F> fmt::Debug for Aged<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Aged").field("work", &self.work).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::degraded::{FallbackUsed, note};
+    use crate::outcome::CallOutcome;
+
+    #[test]
+    fn an_age_is_told_though_another_fallback_answers_after_it() {
+        let used = |age| FallbackUsed { instead_of: CallOutcome::Failure, refused_by: None, age };
+        let minute = Some(Duration::from_secs(60));
+        let mut work = std::pin::pin!(aged(async {
+            note(used(minute));
+            note(used(None));
+        }));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert_eq!(work.as_mut().poll(&mut cx), Poll::Ready(((), minute)));
     }
 }

@@ -62,12 +62,11 @@ impl<'a> Call<'a> {
         answer: &R,
     ) {
         let asked = match self.class {
-            Class::Success if lease.started() != self.started => {
+            Class::Success => {
                 let attempt_took = self.now.since(lease.started());
                 self.method.stats.waited(self.now.since(self.started), attempt_took);
                 None
             }
-            Class::Success => None,
             Class::Ignored => None,
             Class::Failure => (rules.retry_after)(answer),
         };

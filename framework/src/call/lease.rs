@@ -236,7 +236,6 @@ impl<'a> Lease<'a> {
         self.held &= !(ADMITTED | IN_USER_CODE);
         self.method.stats.attempt(outcome);
         self.count_again(outcome);
-        self.tune(Ended::Otherwise, self.dependency.now());
         self.dependency.gate().take_back(self.admission, self.key);
     }
 

@@ -32,8 +32,8 @@
 //! # What else travels
 //! With the deadline goes the work's [`Origin`]: which attempt of its caller it is, and a lot that is drawn once for each root
 //! request. **Calls within an attempt that is a retry are not retried**: three layers of three attempts would make 27 of the last
-//! one's. And whoever sheds by chance, as the retry budget's mode `accept_ratio` does, goes by the lot: a request that
-//! calls an overloaded service four times is shed as a whole, or not at all. A callee makes neither smaller.
+//! one's. The lot is a random number. The retry budget's mode `accept_ratio` refuses calls by it, so that all calls of one root
+//! request are refused, or none. A callee makes neither the attempt nor the lot smaller.
 //!
 //! # From and to other services
 //! Features `tower` and `axum`: `seawall::layer::DeadlineLayer` puts a server's requests into a scope, by their `grpc-timeout`

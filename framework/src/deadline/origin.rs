@@ -53,7 +53,7 @@ impl Origin {
         self.attempt > 1
     }
 
-    /// The root request's lot, in `[0, 1)`: whoever refuses a share of the requests refuses those whose lot is below that share.
+    /// The root request's lot, a random number in `[0, 1)`. To refuse a share of all requests, refuse those whose lot is below it.
     /// `None` outside any scope.
     #[must_use]
     pub fn lot(&self) -> Option<f64> {

@@ -78,9 +78,12 @@ impl Observed {
 
     /// Hedging goes by this share from now on.
     pub(super) fn ask(&self, hedge_share: Option<f64>) {
-        self.hedge_share.store(hedge_share.unwrap_or_default().to_bits(), Ordering::Relaxed);
-        self.hedge.store(0, Ordering::Relaxed);
-        self.look_again_at.store(0, Ordering::Relaxed);
+        let share = hedge_share.unwrap_or_default().to_bits();
+        // What is known by the same share stays known over a reload, and when another client comes.
+        if self.hedge_share.swap(share, Ordering::Relaxed) != share {
+            self.hedge.store(0, Ordering::Relaxed);
+            self.look_again_at.store(0, Ordering::Relaxed);
+        }
     }
 
     /// What that share of them did not exceed.

@@ -91,7 +91,7 @@ impl Load {
         self.per_second * factor * wave
     }
 
-    /// Until when the rate is the same, if it is no wave; and how high a wave goes until then.
+    /// When the next part begins or ends.
     fn next_change(&self, at: Duration) -> Option<Duration> {
         let edges = self.parts.iter().flat_map(|(during, _)| [during.start, during.end]);
         edges.filter(|edge| *edge > at).min()

@@ -101,7 +101,7 @@ impl Adaptive {
             return self.limit / 2.0;
         }
         let rate = sample.good as f64 / sample.length.as_secs_f64();
-        self.note(sample, was_draining);
+        self.note(sample, rate, was_draining);
         if sample.dropped * 20 >= ended || sample.mean * 2 > sample.timeout {
             self.step = None;
             return self.limit * 0.8;
@@ -174,7 +174,7 @@ impl Adaptive {
     }
 
     /// Takes note of what a window tells, and whether the next is to drain.
-    fn note(&mut self, sample: &Sample, was_draining: u32) {
+    fn note(&mut self, sample: &Sample, rate: f64, was_draining: u32) {
         if sample.good > 0 && was_draining != DRAINS {
             self.note_latency(sample.mean.as_secs_f64(), was_draining > 0);
         }
@@ -184,7 +184,7 @@ impl Adaptive {
         if self.rates.len() == RATES {
             self.rates.pop_front();
         }
-        self.rates.push_back(sample.good as f64 / sample.length.as_secs_f64());
+        self.rates.push_back(rate);
         self.until_drain = self.until_drain.saturating_sub(1);
         // A queue that nobody makes need not be drained.
         if self.until_drain == 0 && self.is_used(sample) {
