@@ -81,14 +81,18 @@ impl Load {
         self.at_once
     }
 
+    /// Calls a second at this moment, without the wave.
+    fn calm_rate(&self, at: Duration) -> f64 {
+        let parts = self.parts.iter().filter(|(during, _)| during.contains(&at));
+        self.per_second * parts.map(|(_, factor)| factor).product::<f64>()
+    }
+
     /// Calls a second at this moment.
     fn rate(&self, at: Duration) -> f64 {
-        let parts = self.parts.iter().filter(|(during, _)| during.contains(&at));
-        let factor: f64 = parts.map(|(_, factor)| factor).product();
         let wave = self.wave.map_or(1.0, |(period, depth)| {
             1.0 + depth * (TAU * at.as_secs_f64() / period.as_secs_f64()).sin()
         });
-        self.per_second * factor * wave
+        self.calm_rate(at) * wave
     }
 
     /// When the next part begins or ends.
@@ -128,13 +132,7 @@ impl Load {
 
     /// The highest rate of the part that this moment is in.
     fn highest(&self, at: Duration) -> f64 {
-        match self.wave {
-            None => self.rate(at),
-            Some((_, depth)) => {
-                let calm = Self { wave: None, ..self.clone() };
-                calm.rate(at) * (1.0 + depth)
-            }
-        }
+        self.calm_rate(at) * (1.0 + self.wave.map_or(0.0, |(_, depth)| depth))
     }
 }
 
