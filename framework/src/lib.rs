@@ -118,13 +118,14 @@ pub mod degraded;
 pub mod policy;
 pub mod time;
 
-// Row 3: what all calls of a dependency share; threads for blocking calls; limits that can be waited for; what a
-// task tells the calls in it, and they it.
+// Row 3: what all calls of a dependency share; threads for blocking calls; limits and queues that can be waited for;
+// what a task tells the calls in it, and they it.
 pub mod blocking;
 pub mod deadline;
 pub mod dependency;
 pub mod last_good;
 pub mod paced;
+pub mod queue;
 
 // Row 4: one call; a function that is retried.
 mod call;

@@ -21,7 +21,7 @@ const ROWS: [&[&str]; 8] = [
     ],
     &["backpressure", "breaker", "bulkhead", "limit", "retry"],
     &["degraded", "policy", "time"],
-    &["blocking", "deadline", "dependency", "last_good", "paced"],
+    &["blocking", "deadline", "dependency", "last_good", "paced", "queue"],
     &["call", "retrying"],
     &["actor"],
     &["client", "layer", "outgoing", "simulation", "telemetry"],

@@ -2,14 +2,20 @@
 //!
 //! The mailbox of a dependency is a bounded line of calls that wait for a permit. When it is full, `on_full` decides: the
 //! newcomer waits (`block`), is refused (`error`, `drop_newest`), or takes the place of the call that has waited longest (`drop_oldest`).
-//! [`Queue`] is the same line for work of your own.
+//! [`Queue`] is the same line for work of your own, without waiting or lock; a queue that is shared and waited for is
+//! [`BackpressureQueue`](crate::queue::BackpressureQueue).
 
 mod config;
+mod order;
+mod push;
 mod queue;
 mod strategy;
 
 pub use config::{Builder, Config, MAX_BLOCK_TIMEOUT, MAX_CAPACITY};
-pub use queue::{Counts, ItemKey, MAX_BLOCKED, Push, Queue};
+pub use order::Order;
+pub(crate) use order::{Next, Standing};
+pub use push::{Counts, ItemKey, MAX_BLOCKED, Push};
+pub use queue::Queue;
 pub use strategy::{DEFAULT_BLOCK_TIMEOUT, Strategy};
 
 #[cfg(test)]

@@ -1,64 +1,11 @@
 //! The line itself.
 
-use serde::Serialize;
-
 use super::config::Config;
+use super::push::{Counts, ItemKey, MAX_BLOCKED, Push};
 use super::strategy::Strategy;
-
-/// The most entries that can be blocked at once under [`Strategy::Block`], beyond the capacity. The
-/// line is a limit on memory, and a limit that callers can outgrow by blocking would be none.
-pub const MAX_BLOCKED: u32 = 1_000_000;
 
 /// No slot.
 const NIL: u32 = u32::MAX;
-
-/// Names one entry of one [`Queue`], for as long as it stands in it and never again: no later entry
-/// gets the same key, so a key kept too long finds nothing rather than somebody else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ItemKey {
-    slot: u32,
-    /// The entry's number among all that were ever received.
-    number: u64,
-}
-
-/// What became of a newcomer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Push<T> {
-    /// It waits.
-    Waiting(ItemKey),
-    /// The line is full and it stands behind it (`block`): it moves up as others leave.
-    Blocked(ItemKey),
-    /// It waits, and the oldest entry was dropped to make room (`drop_oldest`).
-    Evicted {
-        /// The newcomer.
-        key: ItemKey,
-        /// The oldest entry, given back.
-        evicted: T,
-    },
-    /// It was refused (`error`, or `block` with [`MAX_BLOCKED`] already blocked), and is given back.
-    Full(T),
-    /// It was dropped (`drop_newest`), and is given back.
-    Dropped(T),
-}
-
-/// What a line has seen. At any moment `received = processed + dropped + waiting + blocked_now`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
-#[non_exhaustive]
-pub struct Counts {
-    /// Entries that were ever pushed, whatever became of them.
-    pub received: u64,
-    /// Entries that were popped.
-    pub processed: u64,
-    /// Entries that were refused, dropped, shed, removed or flushed.
-    pub dropped: u64,
-    /// Entries that ever had to block.
-    pub blocked: u64,
-    /// Entries waiting now.
-    pub waiting: u32,
-    /// Entries blocked now.
-    pub blocked_now: u32,
-}
 
 #[derive(Debug)]
 struct Slot<T> {
@@ -167,6 +114,42 @@ impl<T> Queue<T> {
         Some(item)
     }
 
+    /// Takes the newest waiting entry, to be worked on: counts as processed. Those that are blocked came later, and stay.
+    pub fn pop_newest(&mut self) -> Option<T> {
+        let item = self.take(self.newest_waiting())?;
+        self.counts.processed += 1;
+        Some(item)
+    }
+
+    /// Takes `item` in without a place of its own: `merge` makes it part of the newest waiting entry, or gives it back,
+    /// as it is given back if nothing waits; then nothing is counted. Of a `merge` that panics, `item` counts as merged.
+    ///
+    /// # Errors
+    /// `item`, which was not merged.
+    pub fn merge(
+        &mut self,
+        item: T,
+        merge: impl FnOnce(&mut T, T) -> Result<(), T>,
+    ) -> Result<(), T> {
+        let newest = self.newest_waiting();
+        let Some(waiting) = self.slots.get_mut(newest as usize).and_then(|at| at.item.as_mut())
+        else {
+            return Err(item);
+        };
+        self.counts.received += 1;
+        self.counts.merged += 1;
+        merge(waiting, item).inspect_err(|_| {
+            self.counts.received -= 1;
+            self.counts.merged -= 1;
+        })
+    }
+
+    /// Counts a newcomer that is not let in, whether there is room or not: as received, and as dropped.
+    pub fn turn_away(&mut self) {
+        self.counts.received += 1;
+        self.counts.dropped += 1;
+    }
+
     /// The head of the line.
     #[must_use]
     pub fn front(&self) -> Option<&T> {
@@ -215,6 +198,15 @@ impl<T> Queue<T> {
         Some(self.slot(self.first_blocked).is_some_and(|first| slot.number >= first.number))
     }
 
+    /// Shows every entry to `look`, oldest first. Takes time in proportion to the line.
+    pub fn for_each_mut(&mut self, mut look: impl FnMut(&mut T)) {
+        let mut at = self.head;
+        while let Some(slot) = self.slots.get_mut(at as usize) {
+            at = slot.next;
+            slot.item.as_mut().into_iter().for_each(&mut look);
+        }
+    }
+
     /// Takes out of the line every entry that `leaves` says, oldest first: they count as dropped. Takes
     /// time in proportion to the line.
     pub fn remove_where(&mut self, mut leaves: impl FnMut(&T) -> bool) -> Vec<T> {
@@ -243,6 +235,13 @@ impl<T> Queue<T> {
         self.slots = Vec::new();
         self.free = NIL;
         items
+    }
+
+    /// The entry that moves up when the next waiting one leaves.
+    #[must_use]
+    pub fn first_blocked(&self) -> Option<ItemKey> {
+        let slot = self.first_blocked;
+        Some(ItemKey { slot, number: self.slot(slot)?.number })
     }
 
     /// How many entries are waiting; above the capacity only after that was lowered. Blocked ones are not
@@ -295,6 +294,10 @@ impl<T> Queue<T> {
 
     fn slot(&self, at: u32) -> Option<&Slot<T>> {
         self.slots.get(at as usize)
+    }
+
+    fn newest_waiting(&self) -> u32 {
+        self.slot(self.first_blocked).map_or(self.tail, |blocked| blocked.prev)
     }
 
     /// The slot of an entry that is still in the line.

@@ -1,0 +1,278 @@
+//! What is under the queue's lock, and the steps that change it. No step waits, and none wakes or drops anything: what is
+//! to be woken and dropped goes to [`Effects`].
+
+use std::task::Waker;
+use std::time::Duration;
+
+use crate::backpressure::{Config, ItemKey, Next, Push, Queue, Standing};
+use crate::clock::Moment;
+use crate::sync::{quietly, wake};
+
+use super::Settings;
+use super::outcome::{Dropped, Put, PutError, PutErrorKind, TryGetError};
+use super::strategy::{Pace, Strategy};
+
+/// Of the mean time between two items that are taken, the share of the newest one.
+const NEWEST: f64 = 0.1;
+
+#[derive(Debug)]
+pub(super) struct State<T> {
+    pub(super) line: Queue<Entry<T>>,
+    pub(super) is_closed: bool,
+    standing: Standing,
+    /// Consumers that wait for an item, and tasks that wait for the queue to be less than full.
+    pub(super) consumers: Queue<Waker>,
+    pub(super) upstream: Queue<Waker>,
+    /// Newcomers that a sample has looked at.
+    sampled: u32,
+    turns: Turns,
+}
+
+#[derive(Debug)]
+pub(super) struct Entry<T> {
+    pub(super) item: T,
+    since: Moment,
+    /// Of a producer that is blocked.
+    pub(super) producer: Option<Waker>,
+}
+
+/// When producers may put the next item, and how fast consumers are.
+#[derive(Debug, Default)]
+struct Turns {
+    last: Moment,
+    next: Moment,
+    /// When the last item was taken, if others waited then.
+    taken: Option<Moment>,
+    /// The mean time between two items, in nanoseconds; 0 before there were two.
+    between: f64,
+}
+
+/// What came of a producer's item.
+pub(super) enum Step<T> {
+    Done(Result<Put<T>, PutError<T>>),
+    Blocked(ItemKey),
+}
+
+/// What is to be done once the lock is open.
+pub(super) struct Effects<T> {
+    wakers: [Option<Waker>; 2],
+    more: Vec<Waker>,
+    late: Vec<(T, Dropped)>,
+}
+
+impl<T> Default for Effects<T> {
+    fn default() -> Self {
+        Self { wakers: [None, None], more: Vec::new(), late: Vec::new() }
+    }
+}
+
+impl<T> Effects<T> {
+    fn wake(&mut self, waker: Option<Waker>) {
+        let Some(waker) = waker else { return };
+        match self.wakers.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(waker),
+            None => self.more.push(waker),
+        }
+    }
+
+    #[inline]
+    pub(super) fn run(self, settings: &Settings<T>) {
+        self.wakers.into_iter().flatten().for_each(wake);
+        self.more.into_iter().for_each(wake);
+        for (item, why) in self.late {
+            match &settings.on_drop {
+                Some(tell) => drop(quietly(|| tell(item, why))),
+                None => drop(item),
+            }
+        }
+    }
+}
+
+impl<T> State<T> {
+    pub(super) fn new(line: &Config) -> Self {
+        // Of those who wait there is no useful bound but memory.
+        let waiting = Config::default();
+        Self {
+            line: Queue::new(line),
+            is_closed: false,
+            standing: Standing::default(),
+            consumers: Queue::new(&waiting),
+            upstream: Queue::new(&waiting),
+            sampled: 0,
+            turns: Turns::default(),
+        }
+    }
+
+    /// Puts an item in, or does what the strategy says. `may_block`: its producer waits, if it is one that does.
+    pub(super) fn put(
+        &mut self,
+        item: T,
+        settings: &Settings<T>,
+        now: Moment,
+        may_block: bool,
+        effects: &mut Effects<T>,
+    ) -> Step<T> {
+        let refused = |kind, item| Step::Done(Err(PutError::new(kind, item)));
+        if self.is_closed {
+            self.line.turn_away();
+            return refused(PutErrorKind::Closed, item);
+        }
+        let is_full = self.line.len() >= self.line.capacity();
+        match &settings.strategy {
+            Strategy::Sample { every, above } if self.line.fill_ratio() >= *above => {
+                self.sampled = (self.sampled + 1) % every;
+                if self.sampled != 0 {
+                    self.line.turn_away();
+                    return Step::Done(Ok(Put::Dropped(item)));
+                }
+            }
+            Strategy::Aggregate(merge) if is_full => {
+                let merge = |waiting: &mut Entry<T>, newcomer: Entry<T>| {
+                    let since = newcomer.since;
+                    merge(&mut waiting.item, newcomer.item).map_err(|item| Entry::new(item, since))
+                };
+                return match self.line.merge(Entry::new(item, now), merge) {
+                    Ok(()) => Step::Done(Ok(Put::Merged)),
+                    Err(newcomer) => {
+                        self.line.turn_away();
+                        refused(PutErrorKind::Full, newcomer.item)
+                    }
+                };
+            }
+            Strategy::Block { .. } | Strategy::Throttle { .. } if is_full && !may_block => {
+                self.line.turn_away();
+                return refused(PutErrorKind::Full, item);
+            }
+            _ => {}
+        }
+        let done = match self.line.push(Entry::new(item, now)) {
+            Push::Waiting(_) => Put::Accepted,
+            Push::Evicted { evicted, .. } => Put::Evicted(evicted.item),
+            Push::Dropped(newcomer) => return Step::Done(Ok(Put::Dropped(newcomer.item))),
+            Push::Full(newcomer) => return refused(PutErrorKind::Full, newcomer.item),
+            Push::Blocked(key) => return Step::Blocked(key),
+        };
+        effects.wake(self.consumers.pop());
+        Step::Done(Ok(done))
+    }
+
+    /// The item that leaves next.
+    pub(super) fn take(
+        &mut self,
+        settings: &Settings<T>,
+        now: Moment,
+        effects: &mut Effects<T>,
+    ) -> Result<T, TryGetError> {
+        loop {
+            let Some(oldest) = self.line.front() else {
+                self.standing.emptied();
+                self.turns.taken = None;
+                let closed = self.is_closed;
+                return Err(if closed { TryGetError::Closed } else { TryGetError::Empty });
+            };
+            let age = now.since(oldest.since);
+            let expired = settings.max_age.is_some_and(|most| age > most);
+            let next = match expired {
+                true => Next::DropOldest,
+                false => self.standing.next(settings.order, age, now),
+            };
+            let entry = self.leave(effects, |line| match next {
+                Next::Oldest => line.pop(),
+                Next::Newest => line.pop_newest(),
+                Next::DropOldest => line.drop_front(),
+            });
+            match (entry, next) {
+                (Some(entry), Next::DropOldest) => {
+                    let why = if expired { Dropped::Expired } else { Dropped::Overload };
+                    effects.late.push((entry.item, why));
+                }
+                (Some(entry), _) => {
+                    if matches!(settings.strategy, Strategy::Throttle { .. }) {
+                        self.turns.took(now, self.line.is_empty());
+                    }
+                    return Ok(entry.item);
+                }
+                // There is a front.
+                (None, _) => {}
+            }
+        }
+    }
+
+    /// Takes something out, and tells who may go on for it: the producer that moves up, and all who wait for room.
+    pub(super) fn leave<R>(
+        &mut self,
+        effects: &mut Effects<T>,
+        take: impl FnOnce(&mut Queue<Entry<T>>) -> R,
+    ) -> R {
+        let moves_up = self.line.first_blocked();
+        let taken = take(&mut self.line);
+        if let Some(key) = moves_up
+            && self.line.is_blocked(key) == Some(false)
+        {
+            effects.wake(self.line.get_mut(key).and_then(|entry| entry.producer.take()));
+            // Only an item that had room at once has woken a consumer.
+            effects.wake(self.consumers.pop());
+        }
+        if !self.upstream.is_empty() && self.line.len() < self.line.capacity() {
+            self.upstream.drain().into_iter().for_each(|waker| effects.wake(Some(waker)));
+        }
+        taken
+    }
+
+    /// Lets nothing in any more, and tells everybody who waits.
+    pub(super) fn close(&mut self, effects: &mut Effects<T>) {
+        self.is_closed = true;
+        let waiting = self.consumers.drain().into_iter().chain(self.upstream.drain());
+        waiting.for_each(|waker| effects.wake(Some(waker)));
+        self.line.for_each_mut(|entry| effects.wake(entry.producer.take()));
+    }
+
+    /// The next producer's turn, from now on its own.
+    ///
+    /// # Errors
+    /// How far away it is, if that is more than `most`. Nothing is taken.
+    pub(super) fn turn(
+        &mut self,
+        pace: Pace,
+        most: Duration,
+        now: Moment,
+    ) -> Result<Moment, Duration> {
+        let between = match pace {
+            Pace::PerSecond(rate) => Duration::from_secs_f64(1.0 / rate),
+            Pace::Consumers if self.line.fill_ratio() < 0.5 => return Ok(now),
+            Pace::Consumers => Duration::from_nanos(self.turns.between as u64),
+        };
+        let turn = self.turns.next.max(now);
+        let wait = turn.since(now);
+        if wait > most {
+            return Err(wait);
+        }
+        self.turns.last = turn;
+        self.turns.next = turn + between;
+        Ok(turn)
+    }
+
+    /// A turn will not be used. It is the next producer's if it was the last that was given.
+    pub(super) fn give_back(&mut self, turn: Moment) {
+        if self.turns.last == turn {
+            self.turns.next = turn;
+        }
+    }
+}
+
+impl<T> Entry<T> {
+    fn new(item: T, since: Moment) -> Self {
+        Self { item, since, producer: None }
+    }
+}
+
+impl Turns {
+    fn took(&mut self, now: Moment, was_last: bool) {
+        if let Some(before) = self.taken {
+            let between = now.since(before).as_nanos() as f64;
+            let share = if self.between == 0.0 { 1.0 } else { NEWEST };
+            self.between += share * (between - self.between);
+        }
+        self.taken = (!was_last).then_some(now);
+    }
+}
