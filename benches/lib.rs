@@ -100,6 +100,16 @@ pub fn on_runtime<F: Future>(future: F) -> F::Output {
 ///
 /// `--only=PREFIX` on the command line leaves only those whose name begins so: for a profiler.
 pub fn compare(title: &str, effort: Effort, contenders: &[Contender<'_>]) -> Vec<Figures> {
+    compare_on(title, &[1, 2], effort, contenders)
+}
+
+/// As [`compare`], on so many threads in turn: `&[1]` for contenders that have threads of their own.
+pub fn compare_on(
+    title: &str,
+    threads: &[usize],
+    effort: Effort,
+    contenders: &[Contender<'_>],
+) -> Vec<Figures> {
     let only = std::env::args().find_map(|a| a.strip_prefix("--only=").map(str::to_owned));
     let only = only.unwrap_or_default();
     let contenders: Vec<_> = contenders.iter().filter(|c| c.name.starts_with(&only)).collect();
@@ -107,7 +117,7 @@ pub fn compare(title: &str, effort: Effort, contenders: &[Contender<'_>]) -> Vec
     println!("| threads | contender | ns/op median | ns/op min | first ÷ this | allocations/op |");
     println!("| --- | --- | --- | --- | --- | --- |");
     let mut all = Vec::new();
-    for threads in [1, 2] {
+    for &threads in threads {
         let blank = |c: &&Contender<'_>| Figures { name: c.name.clone(), threads, rounds: vec![] };
         let mut figures: Vec<_> = contenders.iter().map(blank).collect();
         for contender in &contenders {

@@ -20,7 +20,7 @@ pub(crate) use std::sync::{
 #[cfg(seawall_loom)]
 use loom::sync::Mutex as Inner;
 #[cfg(not(seawall_loom))]
-use std::sync::Mutex as Inner;
+use std::sync::{Mutex as Inner, TryLockError};
 
 /// A mutex that does not poison.
 #[derive(Debug)]
@@ -36,6 +36,47 @@ impl<T> Mutex<T> {
             Ok(guard) => guard,
             Err(poisoned) => poisoned.into_inner(),
         }
+    }
+}
+
+#[cfg(not(seawall_loom))]
+impl<T> Mutex<T> {
+    /// As [`lock`](Self::lock), for a lock that many threads take for a few nanoseconds each: it looks again a few times, and lets
+    /// another thread run, before this one sleeps in the kernel and must be woken.
+    #[inline]
+    pub(crate) fn lock_briefly(&self) -> MutexGuard<'_, T> {
+        self.try_lock().unwrap_or_else(|| self.lock_contended())
+    }
+
+    #[inline]
+    fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        match self.0.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    #[cold]
+    fn lock_contended(&self) -> MutexGuard<'_, T> {
+        for round in 0..10u32 {
+            if round < 6 {
+                (0..1 << round).for_each(|_| std::hint::spin_loop());
+            } else {
+                std::thread::yield_now();
+            }
+            if let Some(guard) = self.try_lock() {
+                return guard;
+            }
+        }
+        self.lock()
+    }
+}
+
+#[cfg(seawall_loom)]
+impl<T> Mutex<T> {
+    pub(crate) fn lock_briefly(&self) -> MutexGuard<'_, T> {
+        self.lock()
     }
 }
 

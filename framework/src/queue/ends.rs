@@ -88,7 +88,7 @@ impl<T> Sink<T> for QueueSink<T> {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let done = ready!(self.poll_waiting(cx));
-        self.shared.step(|state, _, effects| state.close(effects));
+        self.shared.step(|state, visit| state.close(visit));
         Poll::Ready(done)
     }
 }

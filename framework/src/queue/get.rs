@@ -25,7 +25,7 @@ impl Place {
     ) -> Poll<R> {
         let mut fresh = None;
         loop {
-            let mut state = shared.state.lock();
+            let mut state = shared.state.lock_briefly();
             if let Some(result) = attempt(&mut state) {
                 let kept = self.0.take().and_then(|key| of(&mut state).remove(key));
                 drop(state);
@@ -65,7 +65,7 @@ impl Place {
     /// Waits no longer. Whoever was woken for nothing wakes the next one.
     fn leave<T>(&mut self, shared: &Shared<T>, of: fn(&mut State<T>) -> &mut Queue<Waker>) {
         let Some(key) = self.0.take() else { return };
-        let mut state = shared.state.lock();
+        let mut state = shared.state.lock_briefly();
         let mut waker = of(&mut state).remove(key);
         let was_woken = waker.is_none();
         if was_woken && !state.line.is_empty() {
@@ -115,16 +115,13 @@ pub(super) fn poll_get<T>(
     shared: &Shared<T>,
     cx: &mut Context<'_>,
 ) -> Poll<Option<T>> {
-    let now = shared.now();
-    let mut effects = super::Effects::default();
-    let polled = place.poll(shared, cx, consumers, |state| {
-        match state.take(&shared.settings, now, &mut effects) {
-            Ok(item) => Some(Some(item)),
-            Err(TryGetError::Closed) => Some(None),
-            Err(TryGetError::Empty) => None,
-        }
+    let mut visit = shared.visit();
+    let polled = place.poll(shared, cx, consumers, |state| match state.take(&mut visit) {
+        Ok(item) => Some(Some(item)),
+        Err(TryGetError::Closed) => Some(None),
+        Err(TryGetError::Empty) => None,
     });
-    effects.run(&shared.settings);
+    visit.end();
     polled
 }
 

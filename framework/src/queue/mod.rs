@@ -56,7 +56,7 @@ use crate::time::{Time, block_on};
 pub use builder::Builder;
 pub use ends::{QueueSink, QueueStream};
 pub use outcome::{Dropped, Put, PutError, PutErrorKind, TryGetError};
-use state::{Effects, State, Step};
+use state::{State, Step, Visit};
 pub use strategy::{Merge, Pace, Strategy};
 
 /// A bounded queue of `T`, with many producers and many consumers. See [the module](self). Cheap to clone; clones are the same queue.
@@ -106,7 +106,11 @@ impl<T> BackpressureQueue<T> {
     /// A put that is dropped while it waits takes its item along. It is in the queue once it has room, even if the
     /// put is dropped before it could say so.
     pub async fn put(&self, item: T) -> Result<Put<T>, PutError<T>> {
-        put::Putting::new(&*self.0, item).await
+        let mut putting = put::Putting::new(&*self.0, item);
+        match putting.begin() {
+            Some(done) => done,
+            None => putting.await,
+        }
     }
 
     /// As [`put`](Self::put), but never waits.
@@ -134,7 +138,11 @@ impl<T> BackpressureQueue<T> {
     /// # Cancellation
     /// A get that is dropped has taken nothing.
     pub async fn get(&self) -> Option<T> {
-        get::Getting::new(&self.0).await
+        match self.try_get() {
+            Ok(item) => Some(item),
+            Err(TryGetError::Closed) => None,
+            Err(TryGetError::Empty) => get::Getting::new(&self.0).await,
+        }
     }
 
     /// The item that leaves next.
@@ -142,7 +150,7 @@ impl<T> BackpressureQueue<T> {
     /// # Errors
     /// There is none.
     pub fn try_get(&self) -> Result<T, TryGetError> {
-        self.0.step(|state, now, effects| state.take(&self.0.settings, now, effects))
+        self.0.step(State::take)
     }
 
     /// As [`get`](Self::get), blocking this thread. Not to be called from a task.
@@ -159,8 +167,8 @@ impl<T> BackpressureQueue<T> {
     /// may be none.
     pub fn try_get_many(&self, items: &mut Vec<T>, most: usize) -> usize {
         let before = items.len();
-        self.0.step(|state, now, effects| {
-            items.extend((0..most).map_while(|_| state.take(&self.0.settings, now, effects).ok()));
+        self.0.step(|state, visit| {
+            items.extend((0..most).map_while(|_| state.take(visit).ok()));
         });
         items.len() - before
     }
@@ -173,13 +181,13 @@ impl<T> BackpressureQueue<T> {
     /// Lets nothing in any more. Producers that wait get their items back; consumers get what is in the queue, and
     /// then `None`.
     pub fn close(&self) {
-        self.0.step(|state, _, effects| state.close(effects));
+        self.0.step(|state, visit| state.close(visit));
     }
 
     /// Whether it was closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.0.state.lock().is_closed
+        self.0.state.lock_briefly().is_closed
     }
 
     /// Takes out all that waits, the oldest first: it counts as dropped. Producers that wait for room keep waiting, and have it. Takes
@@ -187,8 +195,8 @@ impl<T> BackpressureQueue<T> {
     #[must_use]
     pub fn drain(&self) -> Vec<T> {
         let waiting = self.len();
-        self.0.step(|state, _, effects| {
-            let next = |_| state.leave(effects, |line| line.drop_front());
+        self.0.step(|state, visit| {
+            let next = |_| state.leave(visit, |line| line.drop_front());
             (0..waiting).map_while(next).map(|entry| entry.item).collect()
         })
     }
@@ -196,31 +204,31 @@ impl<T> BackpressureQueue<T> {
     /// What the queue has seen, and how many are in it.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.0.state.lock().line.counts()
+        self.0.state.lock_briefly().line.counts()
     }
 
     /// How many items wait.
     #[must_use]
     pub fn len(&self) -> u32 {
-        self.0.state.lock().line.len()
+        self.0.state.lock_briefly().line.len()
     }
 
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.state.lock().line.is_empty()
+        self.0.state.lock_briefly().line.is_empty()
     }
 
     /// How many items may wait.
     #[must_use]
     pub fn capacity(&self) -> u32 {
-        self.0.state.lock().line.capacity()
+        self.0.state.lock_briefly().line.capacity()
     }
 
     /// How full the queue is, 0 to 1.
     #[must_use]
     pub fn fill_ratio(&self) -> f64 {
-        self.0.state.lock().line.fill_ratio()
+        self.0.state.lock_briefly().line.fill_ratio()
     }
 
     /// The queue as a stream of its items, which ends when it is closed and empty.
@@ -238,17 +246,17 @@ impl<T> BackpressureQueue<T> {
 
 impl<T> Shared<T> {
     #[inline]
-    fn now(&self) -> Moment {
-        if self.is_timed { self.settings.time.now() } else { Moment::ZERO }
+    fn visit(&self) -> Visit<'_, T> {
+        let now = if self.is_timed { self.settings.time.now() } else { Moment::ZERO };
+        Visit::new(&self.settings, now)
     }
 
     /// One step under the lock, and what follows from it once that is open.
     #[inline]
-    fn step<R>(&self, step: impl FnOnce(&mut State<T>, Moment, &mut Effects<T>) -> R) -> R {
-        let now = self.now();
-        let mut effects = Effects::default();
-        let result = step(&mut self.state.lock(), now, &mut effects);
-        effects.run(&self.settings);
+    fn step<R>(&self, step: impl FnOnce(&mut State<T>, &mut Visit<'_, T>) -> R) -> R {
+        let mut visit = self.visit();
+        let result = step(&mut self.state.lock_briefly(), &mut visit);
+        visit.end();
         result
     }
 }

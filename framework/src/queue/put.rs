@@ -12,33 +12,17 @@ use crate::clock::Moment;
 use crate::time::Sleep;
 
 use super::outcome::{Put, PutError, PutErrorKind};
-use super::strategy::{Pace, Strategy};
 use super::{Shared, Step};
 
 pub(super) type Done<T> = Result<Put<T>, PutError<T>>;
 
 pub(super) fn try_put<T>(shared: &Shared<T>, item: T) -> Done<T> {
-    if let Strategy::Throttle { pace, .. } = shared.settings.strategy
-        && let Err(wait) = claim(shared, pace, Duration::ZERO)
-    {
-        shared.step(|state, _, _| state.line.turn_away());
-        let retry_after = Some(wait);
-        return Err(PutError { kind: PutErrorKind::TooEarly, item, retry_after });
-    }
-    match shared.step(|state, now, effects| state.put(item, &shared.settings, now, false, effects))
-    {
+    match shared.step(|state, visit| state.arrive(item, false, visit)) {
         Step::Done(done) => done,
-        // Not reached: a put that may not block is refused instead.
+        // Not reached: who may not wait is refused instead.
+        Step::Turn(item, _) => Err(PutError::new(PutErrorKind::TooEarly, item)),
         Step::Blocked(_) => Ok(Put::Accepted),
     }
-}
-
-/// A producer's turn, from now on its own.
-///
-/// # Errors
-/// How far away it is, if that is more than `most`. Nothing is taken.
-fn claim<T>(shared: &Shared<T>, pace: Pace, most: Duration) -> Result<Moment, Duration> {
-    shared.step(|state, now, _| state.turn(pace, most, now))
 }
 
 /// Puts an item in, and waits for it as the strategy says. Dropped while it waits, it takes the item along, and gives
@@ -73,46 +57,29 @@ impl<S: Deref<Target = Shared<T>>, T> Putting<S, T> {
     }
 
     /// Goes as far as it can without waiting. `None`: it waits.
+    #[inline]
     pub(super) fn begin(&mut self) -> Option<Done<T>> {
-        let item = match replace(&mut self.stage, Stage::Over) {
-            Stage::New(item) => item,
-            waiting => {
-                self.stage = waiting;
-                return None;
-            }
-        };
-        let settings = &self.shared.settings;
-        let Strategy::Throttle { pace, timeout } = settings.strategy else {
-            return self.enter(item);
-        };
-        let now = settings.time.now();
-        self.until = Some(now + timeout);
-        match claim(&self.shared, pace, timeout) {
-            Ok(at) if at <= now => self.enter(item),
-            Ok(at) => {
-                let sleep = settings.time.sleep_until(at);
-                self.stage = Stage::Turn { item, at, sleep };
-                None
-            }
-            Err(_) => {
-                self.shared.step(|state, _, _| state.line.turn_away());
-                Some(Err(PutError::new(PutErrorKind::TimedOut, item)))
-            }
+        let Stage::New(item) = replace(&mut self.stage, Stage::Over) else { return None };
+        match self.shared.step(|state, visit| state.arrive(item, true, visit)) {
+            Step::Done(done) => Some(done),
+            step => self.wait(step),
         }
     }
 
     fn enter(&mut self, item: T) -> Option<Done<T>> {
+        let step = self.shared.step(|state, visit| state.put(item, true, visit));
+        self.wait(step)
+    }
+
+    fn wait(&mut self, step: Step<T>) -> Option<Done<T>> {
         let settings = &self.shared.settings;
-        let step = |state: &mut super::State<T>, now, effects: &mut super::Effects<T>| {
-            state.put(item, settings, now, true, effects)
-        };
-        let key = match self.shared.step(step) {
-            Step::Done(done) => return Some(done),
-            Step::Blocked(key) => key,
-        };
         let timeout = settings.strategy.timeout().unwrap_or(Duration::MAX);
-        let until = self.until.unwrap_or_else(|| settings.time.now() + timeout);
-        self.stage = Stage::Blocked { key, sleep: settings.time.sleep_until(until) };
+        let until = *self.until.get_or_insert_with(|| settings.time.now() + timeout);
+        self.stage = match step {
+            Step::Done(done) => return Some(done),
+            Step::Turn(item, at) => Stage::Turn { item, at, sleep: settings.time.sleep_until(at) },
+            Step::Blocked(key) => Stage::Blocked { key, sleep: settings.time.sleep_until(until) },
+        };
         None
     }
 
@@ -128,8 +95,8 @@ impl<S: Deref<Target = Shared<T>>, T> Putting<S, T> {
 
 /// The item, if it is still in front of the queue.
 fn take_back<T>(shared: &Shared<T>, key: ItemKey) -> Option<T> {
-    let entry = shared.step(|state, _, effects| match state.line.is_blocked(key) {
-        Some(true) => state.leave(effects, |line| line.remove(key)),
+    let entry = shared.step(|state, visit| match state.line.is_blocked(key) {
+        Some(true) => state.leave(visit, |line| line.remove(key)),
         _ => None,
     });
     // Its waker is dropped here, once the lock is open.
@@ -146,7 +113,7 @@ enum Moved {
 fn poll_blocked<T>(shared: &Shared<T>, key: ItemKey, cx: &mut Context<'_>) -> Poll<Moved> {
     let mut fresh = None;
     loop {
-        let mut state = shared.state.lock();
+        let mut state = shared.state.lock_briefly();
         if state.line.is_blocked(key) != Some(true) {
             return Poll::Ready(Moved::Up);
         }
@@ -176,7 +143,9 @@ impl<S: Deref<Target = Shared<T>>, T> Future for Putting<S, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Done<T>> {
         let this = self.get_mut();
-        if let Some(done) = this.begin() {
+        if matches!(this.stage, Stage::New(_))
+            && let Some(done) = this.begin()
+        {
             return Poll::Ready(done);
         }
         if let Stage::Turn { sleep, .. } = &mut this.stage {
@@ -207,7 +176,7 @@ impl<S: Deref<Target = Shared<T>>, T> Drop for Putting<S, T> {
     fn drop(&mut self) {
         match replace(&mut self.stage, Stage::Over) {
             Stage::Turn { at, .. } => {
-                self.shared.step(|state, _, _| state.give_back(at));
+                self.shared.step(|state, _| state.give_back(at));
             }
             Stage::Blocked { key, .. } => drop(take_back(&self.shared, key)),
             Stage::New(_) | Stage::Over => {}

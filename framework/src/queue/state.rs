@@ -1,5 +1,5 @@
 //! What is under the queue's lock, and the steps that change it. No step waits, and none wakes or drops anything: what is
-//! to be woken and dropped goes to [`Effects`].
+//! to be woken and dropped is noted in the [`Visit`].
 
 use std::task::Waker;
 use std::time::Duration;
@@ -50,35 +50,67 @@ struct Turns {
 /// What came of a producer's item.
 pub(super) enum Step<T> {
     Done(Result<Put<T>, PutError<T>>),
+    /// Its producer waits for its turn, and then asks again with [`State::put`].
+    Turn(T, Moment),
+    /// Its producer waits for room.
     Blocked(ItemKey),
 }
 
-/// What is to be done once the lock is open.
-pub(super) struct Effects<T> {
-    wakers: [Option<Waker>; 2],
-    more: Vec<Waker>,
+/// One time that the lock is taken: what the steps go by, and what is to be done once it is open. Most often that is nothing, or
+/// one task to wake.
+pub(super) struct Visit<'a, T> {
+    pub(super) settings: &'a Settings<T>,
+    pub(super) now: Moment,
+    waker: Option<Waker>,
+    more: Option<Box<More<T>>>,
+}
+
+struct More<T> {
+    wakers: Vec<Waker>,
     late: Vec<(T, Dropped)>,
 }
 
-impl<T> Default for Effects<T> {
+impl<T> Default for More<T> {
     fn default() -> Self {
-        Self { wakers: [None, None], more: Vec::new(), late: Vec::new() }
+        Self { wakers: Vec::new(), late: Vec::new() }
     }
 }
 
-impl<T> Effects<T> {
-    fn wake(&mut self, waker: Option<Waker>) {
-        let Some(waker) = waker else { return };
-        match self.wakers.iter_mut().find(|place| place.is_none()) {
-            Some(place) => *place = Some(waker),
-            None => self.more.push(waker),
-        }
+impl<'a, T> Visit<'a, T> {
+    #[inline]
+    pub(super) fn new(settings: &'a Settings<T>, now: Moment) -> Self {
+        Self { settings, now, waker: None, more: None }
     }
 
     #[inline]
-    pub(super) fn run(self, settings: &Settings<T>) {
-        self.wakers.into_iter().flatten().for_each(wake);
-        self.more.into_iter().for_each(wake);
+    fn wake(&mut self, waker: Option<Waker>) {
+        let Some(waker) = waker else { return };
+        match self.waker {
+            None => self.waker = Some(waker),
+            Some(_) => self.more.get_or_insert_default().wakers.push(waker),
+        }
+    }
+
+    #[cold]
+    fn drop_late(&mut self, item: T, why: Dropped) {
+        self.more.get_or_insert_default().late.push((item, why));
+    }
+
+    #[inline]
+    pub(super) fn end(self) {
+        if let Some(waker) = self.waker {
+            wake(waker);
+        }
+        if let Some(more) = self.more {
+            more.end(self.settings);
+        }
+    }
+}
+
+impl<T> More<T> {
+    #[cold]
+    fn end(self, settings: &Settings<T>) {
+        self.wakers.into_iter().for_each(wake);
         for (item, why) in self.late {
             match &settings.on_drop {
                 Some(tell) => drop(quietly(|| tell(item, why))),
@@ -103,22 +135,37 @@ impl<T> State<T> {
         }
     }
 
-    /// Puts an item in, or does what the strategy says. `may_block`: its producer waits, if it is one that does.
-    pub(super) fn put(
-        &mut self,
-        item: T,
-        settings: &Settings<T>,
-        now: Moment,
-        may_block: bool,
-        effects: &mut Effects<T>,
-    ) -> Step<T> {
+    /// Puts an item in, or does what the strategy says. `may_wait`: its producer waits, if it is one that does.
+    #[inline]
+    pub(super) fn arrive(&mut self, item: T, may_wait: bool, visit: &mut Visit<'_, T>) -> Step<T> {
+        if let Strategy::Throttle { pace, timeout } = visit.settings.strategy
+            && !self.is_closed
+        {
+            let most = if may_wait { timeout } else { Duration::ZERO };
+            match self.turn(pace, most, visit.now) {
+                Ok(at) if at > visit.now => return Step::Turn(item, at),
+                Ok(_) => {}
+                Err(wait) => {
+                    self.line.turn_away();
+                    let kind =
+                        if may_wait { PutErrorKind::TimedOut } else { PutErrorKind::TooEarly };
+                    return Step::Done(Err(PutError { kind, item, retry_after: Some(wait) }));
+                }
+            }
+        }
+        self.put(item, may_wait, visit)
+    }
+
+    /// As [`arrive`](Self::arrive), for a producer whose turn it is.
+    #[inline]
+    pub(super) fn put(&mut self, item: T, may_wait: bool, visit: &mut Visit<'_, T>) -> Step<T> {
         let refused = |kind, item| Step::Done(Err(PutError::new(kind, item)));
         if self.is_closed {
             self.line.turn_away();
             return refused(PutErrorKind::Closed, item);
         }
         let is_full = self.line.len() >= self.line.capacity();
-        match &settings.strategy {
+        match &visit.settings.strategy {
             Strategy::Sample { every, above } if self.line.fill_ratio() >= *above => {
                 self.sampled = (self.sampled + 1) % every;
                 if self.sampled != 0 {
@@ -131,7 +178,7 @@ impl<T> State<T> {
                     let since = newcomer.since;
                     merge(&mut waiting.item, newcomer.item).map_err(|item| Entry::new(item, since))
                 };
-                return match self.line.merge(Entry::new(item, now), merge) {
+                return match self.line.merge(Entry::new(item, visit.now), merge) {
                     Ok(()) => Step::Done(Ok(Put::Merged)),
                     Err(newcomer) => {
                         self.line.turn_away();
@@ -139,30 +186,26 @@ impl<T> State<T> {
                     }
                 };
             }
-            Strategy::Block { .. } | Strategy::Throttle { .. } if is_full && !may_block => {
+            Strategy::Block { .. } | Strategy::Throttle { .. } if is_full && !may_wait => {
                 self.line.turn_away();
                 return refused(PutErrorKind::Full, item);
             }
             _ => {}
         }
-        let done = match self.line.push(Entry::new(item, now)) {
+        let done = match self.line.push(Entry::new(item, visit.now)) {
             Push::Waiting(_) => Put::Accepted,
             Push::Evicted { evicted, .. } => Put::Evicted(evicted.item),
             Push::Dropped(newcomer) => return Step::Done(Ok(Put::Dropped(newcomer.item))),
             Push::Full(newcomer) => return refused(PutErrorKind::Full, newcomer.item),
             Push::Blocked(key) => return Step::Blocked(key),
         };
-        effects.wake(self.consumers.pop());
+        visit.wake(self.consumers.pop());
         Step::Done(Ok(done))
     }
 
     /// The item that leaves next.
-    pub(super) fn take(
-        &mut self,
-        settings: &Settings<T>,
-        now: Moment,
-        effects: &mut Effects<T>,
-    ) -> Result<T, TryGetError> {
+    pub(super) fn take(&mut self, visit: &mut Visit<'_, T>) -> Result<T, TryGetError> {
+        let (settings, now) = (visit.settings, visit.now);
         loop {
             let Some(oldest) = self.line.front() else {
                 self.standing.emptied();
@@ -176,7 +219,7 @@ impl<T> State<T> {
                 true => Next::DropOldest,
                 false => self.standing.next(settings.order, age, now),
             };
-            let entry = self.leave(effects, |line| match next {
+            let entry = self.leave(visit, |line| match next {
                 Next::Oldest => line.pop(),
                 Next::Newest => line.pop_newest(),
                 Next::DropOldest => line.drop_front(),
@@ -184,7 +227,7 @@ impl<T> State<T> {
             match (entry, next) {
                 (Some(entry), Next::DropOldest) => {
                     let why = if expired { Dropped::Expired } else { Dropped::Overload };
-                    effects.late.push((entry.item, why));
+                    visit.drop_late(entry.item, why);
                 }
                 (Some(entry), _) => {
                     if matches!(settings.strategy, Strategy::Throttle { .. }) {
@@ -201,7 +244,7 @@ impl<T> State<T> {
     /// Takes something out, and tells who may go on for it: the producer that moves up, and all who wait for room.
     pub(super) fn leave<R>(
         &mut self,
-        effects: &mut Effects<T>,
+        visit: &mut Visit<'_, T>,
         take: impl FnOnce(&mut Queue<Entry<T>>) -> R,
     ) -> R {
         let moves_up = self.line.first_blocked();
@@ -209,34 +252,29 @@ impl<T> State<T> {
         if let Some(key) = moves_up
             && self.line.is_blocked(key) == Some(false)
         {
-            effects.wake(self.line.get_mut(key).and_then(|entry| entry.producer.take()));
+            visit.wake(self.line.get_mut(key).and_then(|entry| entry.producer.take()));
             // Only an item that had room at once has woken a consumer.
-            effects.wake(self.consumers.pop());
+            visit.wake(self.consumers.pop());
         }
         if !self.upstream.is_empty() && self.line.len() < self.line.capacity() {
-            self.upstream.drain().into_iter().for_each(|waker| effects.wake(Some(waker)));
+            self.upstream.drain().into_iter().for_each(|waker| visit.wake(Some(waker)));
         }
         taken
     }
 
     /// Lets nothing in any more, and tells everybody who waits.
-    pub(super) fn close(&mut self, effects: &mut Effects<T>) {
+    pub(super) fn close(&mut self, visit: &mut Visit<'_, T>) {
         self.is_closed = true;
         let waiting = self.consumers.drain().into_iter().chain(self.upstream.drain());
-        waiting.for_each(|waker| effects.wake(Some(waker)));
-        self.line.for_each_mut(|entry| effects.wake(entry.producer.take()));
+        waiting.for_each(|waker| visit.wake(Some(waker)));
+        self.line.for_each_mut(|entry| visit.wake(entry.producer.take()));
     }
 
     /// The next producer's turn, from now on its own.
     ///
     /// # Errors
     /// How far away it is, if that is more than `most`. Nothing is taken.
-    pub(super) fn turn(
-        &mut self,
-        pace: Pace,
-        most: Duration,
-        now: Moment,
-    ) -> Result<Moment, Duration> {
+    fn turn(&mut self, pace: Pace, most: Duration, now: Moment) -> Result<Moment, Duration> {
         let between = match pace {
             Pace::PerSecond(rate) => Duration::from_secs_f64(1.0 / rate),
             Pace::Consumers if self.line.fill_ratio() < 0.5 => return Ok(now),
