@@ -167,18 +167,21 @@ pub enum RejectedBy {
     Dropped,
     /// The dependency accepts so few that more are not sent (the retry budget's mode `accept_ratio`).
     Throttle,
+    /// There are more calls than permits, and this one is among the least important (`mailbox.priorities`).
+    Shed,
 }
 
 impl RejectedBy {
     /// Every guard, in the order of [`RejectedBy::index`].
     pub const ALL: &[Self] = &Self::EVERY;
-    pub(crate) const EVERY: [Self; 6] = [
+    pub(crate) const EVERY: [Self; 7] = [
         Self::Breaker,
         Self::RateLimit,
         Self::Bulkhead,
         Self::QueueFull,
         Self::Dropped,
         Self::Throttle,
+        Self::Shed,
     ];
 
     /// The label value that metrics use.
@@ -191,6 +194,7 @@ impl RejectedBy {
             Self::QueueFull => "queue_full",
             Self::Dropped => "dropped",
             Self::Throttle => "throttle",
+            Self::Shed => "shed",
         }
     }
 
@@ -210,6 +214,7 @@ impl fmt::Display for RejectedBy {
             Self::QueueFull => "the mailbox (full)",
             Self::Dropped => "the mailbox (dropped under load)",
             Self::Throttle => "the throttle (too few are accepted)",
+            Self::Shed => "the mailbox (shed by priority)",
         })
     }
 }

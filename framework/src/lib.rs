@@ -194,6 +194,7 @@ pub mod guide {
     pub mod without_a_trait {}
 }
 
+pub use backpressure::Priority;
 pub use client::Proxy;
 pub use degraded::{Degraded, degraded};
 pub use dependency::{MethodSnapshot, Snapshot};

@@ -18,6 +18,7 @@ pub const MAX_BLOCK_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3600);
 pub struct Config {
     capacity: u32,
     on_full: Strategy,
+    priorities: bool,
 }
 
 impl Config {
@@ -36,11 +37,16 @@ impl Config {
     pub fn on_full(&self) -> Strategy {
         self.on_full
     }
+    /// Whether it goes by the priority of calls. Default: no.
+    #[must_use]
+    pub fn priorities(&self) -> bool {
+        self.priorities
+    }
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { capacity: 100, on_full: Strategy::default() }
+        Self { capacity: 100, on_full: Strategy::default(), priorities: false }
     }
 }
 
@@ -65,6 +71,14 @@ impl Builder {
     #[must_use]
     pub fn on_full(mut self, strategy: Strategy) -> Self {
         self.0.on_full = strategy;
+        self
+    }
+    /// Whether it goes by the [priority](super::Priority) of calls: each class has places of its own, `capacity` of them; the most
+    /// important class is served first, but for every tenth permit; and the least important share of calls is
+    /// shed while there are more than permits.
+    #[must_use]
+    pub fn priorities(mut self, go_by_them: bool) -> Self {
+        self.0.priorities = go_by_them;
         self
     }
     /// The checked settings.

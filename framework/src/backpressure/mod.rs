@@ -6,14 +6,19 @@
 //! [`BackpressureQueue`](crate::queue::BackpressureQueue).
 
 mod config;
+mod dimmer;
 mod order;
+mod priority;
 mod push;
 mod queue;
 mod strategy;
 
 pub use config::{Builder, Config, MAX_BLOCK_TIMEOUT, MAX_CAPACITY};
+pub(crate) use dimmer::{Dimmer, Load};
 pub use order::Order;
 pub(crate) use order::{Next, Standing};
+pub(crate) use priority::Rank;
+pub use priority::{Importance, InvalidPriority, Priority};
 pub use push::{Counts, ItemKey, MAX_BLOCKED, Push};
 pub use queue::Queue;
 pub use strategy::{DEFAULT_BLOCK_TIMEOUT, Strategy};

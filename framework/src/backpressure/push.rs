@@ -55,3 +55,18 @@ pub struct Counts {
     /// Entries blocked now.
     pub blocked_now: u32,
 }
+
+impl Counts {
+    /// Of two lines together.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            received: self.received + other.received,
+            processed: self.processed + other.processed,
+            dropped: self.dropped + other.dropped,
+            merged: self.merged + other.merged,
+            blocked: self.blocked + other.blocked,
+            waiting: self.waiting + other.waiting,
+            blocked_now: self.blocked_now + other.blocked_now,
+        }
+    }
+}

@@ -6,7 +6,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::clock::{Moment, nanos};
-use crate::dependency::{HeldKey, Join, Refused, Signal, StartBy, WaitError, had_its_chance};
+use crate::deadline;
+use crate::dependency::{
+    Claim, HeldKey, Join, Refused, Signal, StartBy, WaitError, had_its_chance,
+};
 use crate::error::{Fallible, RejectedBy};
 use crate::outcome::{Class, Outcome};
 use crate::time::TimeLimit;
@@ -180,12 +183,18 @@ impl<'a> Call<'a> {
         true
     }
 
+    fn claim(&self) -> Claim<'a> {
+        let origin = deadline::origin();
+        let lot = origin.lot().unwrap_or_else(|| self.dependency.entropy().unit());
+        Claim { key: self.key, now: self.now, priority: origin.priority(), lot }
+    }
+
     /// Waits in the mailbox for a permit, and puts it into the lease. Whether it got one.
     #[cold]
     async fn wait_for_permit(&mut self, lease: &mut Lease<'a>) -> bool {
         let dependency = self.dependency;
         let gate = dependency.gate();
-        let joined = gate.join(self.key, self.now, self.start_by(), || dependency.is_cancelled());
+        let joined = gate.join(self.claim(), self.start_by(), || dependency.is_cancelled());
         let position = match joined {
             Join::Acquired => {
                 lease.hold_permit();
@@ -244,6 +253,7 @@ impl<'a> Call<'a> {
             WaitError::Expired => RejectedBy::Bulkhead,
             WaitError::ExpiredBlocked | WaitError::Full => RejectedBy::QueueFull,
             WaitError::Dropped => RejectedBy::Dropped,
+            WaitError::Shed => RejectedBy::Shed,
             WaitError::BreakerOpen => RejectedBy::Breaker,
         };
         let retry_after = match by {
@@ -251,7 +261,7 @@ impl<'a> Call<'a> {
                 let refused = self.dependency.gate().check(self.key, self.now).err();
                 refused.and_then(|refused| refused.retry_after)
             }
-            RejectedBy::Bulkhead => Some(self.until_queue_is_served()),
+            RejectedBy::Bulkhead | RejectedBy::Shed => Some(self.until_queue_is_served()),
             _ => None,
         };
         self.refuse(Refused { by, retry_after });

@@ -127,7 +127,7 @@ impl Call<'_> {
             self.dependency.retried().note_retry();
         }
         // In a scope, what the service calls learns that this is a retry.
-        self.passes_on |= deadline::left().is_some();
+        self.passes_on |= deadline::is_in_scope();
     }
 
     /// Whether the retry budget, if it has a say in that, lets the first attempt be made. Retries have asked before they waited.

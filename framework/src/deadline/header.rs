@@ -10,8 +10,8 @@ use super::Origin;
 pub const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// The plain field, in whole milliseconds: the one that Envoy tells its upstreams.
 pub const PLAIN_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
-/// Where a request comes from, as [`Origin`] is written: which attempt of its caller it is, and the lot of its root request. Of
-/// HTTP and of gRPC alike.
+/// Where a request comes from, as [`Origin`] is written: which attempt of its caller it is, and the lot and the
+/// priority of its root request. Of HTTP and of gRPC alike.
 pub const ORIGIN: HeaderName = HeaderName::from_static("seawall-origin");
 /// gRPC's numbers have eight digits at most.
 const MAX_GRPC_NUMBER: u128 = 99_999_999;
@@ -22,8 +22,8 @@ const MAX_GRPC_NUMBER: u128 = 99_999_999;
 pub fn write_header(headers: &mut HeaderMap) {
     if let Some(left) = super::left() {
         write(headers, is_grpc(headers), Some(&PLAIN_TIMEOUT), left);
-        write_origin(headers, super::origin());
     }
+    write_origin(headers, super::origin());
 }
 
 /// Where a request comes from, by [`ORIGIN`]; what cannot be read says nothing.

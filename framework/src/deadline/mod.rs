@@ -33,7 +33,8 @@
 //! With the deadline goes the work's [`Origin`]: which attempt of its caller it is, and a lot that is drawn once for each root
 //! request. **Calls within an attempt that is a retry are not retried**: three layers of three attempts would make 27 of the last
 //! one's. The lot is a random number. The retry budget's mode `accept_ratio` refuses calls by it, so that all calls of one root
-//! request are refused, or none. A callee makes neither the attempt nor the lot smaller.
+//! request are refused, or none. A callee makes neither the attempt nor the lot smaller. The work's
+//! [priority](prioritized) travels too, and no callee is more important than the request it belongs to.
 //!
 //! # From and to other services
 //! Features `tower` and `axum`: `seawall::layer::DeadlineLayer` puts a server's requests into a scope, by their `grpc-timeout`
@@ -51,6 +52,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::backpressure::Priority;
 use crate::clock::Moment;
 use crate::time::Time;
 
@@ -87,6 +89,12 @@ impl Deadline {
     #[must_use]
     pub fn on(time: &Time, length: Duration) -> Self {
         Self::at(time, time.now() + length)
+    }
+
+    /// None: for a [`scope`] that only says where its work comes from.
+    #[must_use]
+    pub fn never() -> Self {
+        Self::at(&Time::tokio(), Moment::MAX)
     }
 
     /// For a request that comes from there: [`scope`] and the calls in it go by it.
@@ -141,6 +149,26 @@ pub fn scope<F: Future>(deadline: impl Into<Deadline>, work: F) -> Scope<F> {
     Scope { deadline: Some(deadline), work }
 }
 
+/// Runs `work` as being so important, or less, if a scope around it says so: dependencies whose policy has `mailbox.priorities`
+/// serve the most important calls first, and shed the least important ones. Its deadline is that of the scope around it, if
+/// there is one.
+///
+/// ```
+/// use seawall::Priority;
+/// use seawall::deadline::prioritized;
+///
+/// # async fn build_report() {}
+/// # async fn f() {
+/// prioritized(Priority::SHEDDABLE, build_report()).await;
+/// # }
+/// ```
+///
+/// # Cancellation
+/// Dropped, it drops `work`.
+pub fn prioritized<F: Future>(priority: Priority, work: F) -> Scope<F> {
+    scope(Deadline::never().from_origin(Origin::default().with_priority(priority)), work)
+}
+
 /// Runs `work` with the deadline of the scope that this is called in, if it is in one: for a task to be spawned.
 ///
 /// ```
@@ -160,13 +188,22 @@ pub fn current() -> Option<Deadline> {
     CURRENT.try_with(|current| current.borrow().last().cloned()).ok().flatten()
 }
 
-/// How much is left in the scope that this is called in; `None`: there is none.
+/// How much is left in the scope that this is called in; `None`: there is none, or it has no end.
 #[must_use]
 pub fn left() -> Option<Duration> {
     if !is_used() {
         return None;
     }
-    CURRENT.try_with(|current| current.borrow().last().map(Deadline::left)).ok().flatten()
+    let left = |current: &RefCell<Vec<Deadline>>| {
+        let current = current.borrow();
+        current.last().filter(|deadline| deadline.end != Moment::MAX).map(Deadline::left)
+    };
+    CURRENT.try_with(left).ok().flatten()
+}
+
+/// Whether this is called in a scope.
+pub(crate) fn is_in_scope() -> bool {
+    is_used() && CURRENT.try_with(|current| !current.borrow().is_empty()).unwrap_or_default()
 }
 
 /// Where the work comes from that this is called in; in no scope, from here.

@@ -1,9 +1,10 @@
-//! Where work comes from: which attempt of its caller it is, and the lot of its root request.
+//! Where work comes from: which attempt of its caller it is, the lot of its root request, and how important that is.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
+use crate::backpressure::Priority;
 use crate::entropy::Entropy;
 
 /// Lots are numbers up to this.
@@ -17,12 +18,14 @@ pub struct Origin {
     attempt: u32,
     /// From 1 to [`LOTS`]; zero: none is drawn yet.
     lot: u32,
+    /// `None`: nobody has said anything.
+    priority: Option<Priority>,
 }
 
 impl Default for Origin {
     /// A first attempt, without a lot.
     fn default() -> Self {
-        Self { attempt: 1, lot: 0 }
+        Self { attempt: 1, lot: 0, priority: None }
     }
 }
 
@@ -30,7 +33,7 @@ impl Origin {
     /// This attempt of the caller's, counted from 1.
     #[must_use]
     pub fn of_attempt(attempt: u32) -> Self {
-        Self { attempt: attempt.clamp(1, MAX_ATTEMPT), lot: 0 }
+        Self { attempt: attempt.clamp(1, MAX_ATTEMPT), ..Self::default() }
     }
 
     /// With this lot, in `[0, 1)`; what is outside is taken as the nearest end.
@@ -39,6 +42,18 @@ impl Origin {
         // A NaN is the lowest.
         let lot = (lot.clamp(0.0, 1.0) * f64::from(LOTS)) as u32;
         Self { lot: (lot + 1).min(LOTS), ..self }
+    }
+
+    /// With this priority.
+    #[must_use]
+    pub fn with_priority(self, priority: Priority) -> Self {
+        Self { priority: Some(priority), ..self }
+    }
+
+    /// How important it is: [`Priority::NORMAL`], where nobody has said anything. Never more than the work that it belongs to.
+    #[must_use]
+    pub fn priority(&self) -> Priority {
+        self.priority.unwrap_or_default()
     }
 
     /// Which attempt of its caller it is: 1 for the first, more for a retry. At least that of every caller before.
@@ -63,7 +78,12 @@ impl Origin {
     /// This one, in work that comes from `around`.
     pub(crate) fn within(self, around: Self) -> Self {
         let lot = if around.lot == 0 { self.lot } else { around.lot };
-        Self { attempt: self.attempt.max(around.attempt), lot }
+        // `None` is before every priority, and the greater of two is the less important.
+        Self {
+            attempt: self.attempt.max(around.attempt),
+            lot,
+            priority: self.priority.max(around.priority),
+        }
     }
 
     /// Draws a lot, unless it has one.
@@ -75,11 +95,14 @@ impl Origin {
     }
 }
 
-/// As it is written into a request: `attempt=2;lot=431201`, lots from 1 to 1,000,000.
+/// As it is written into a request: `attempt=2;lot=431201;priority=sheddable`, lots from 1 to 1,000,000.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "attempt={}", self.attempt)?;
-        if self.lot == 0 { Ok(()) } else { write!(f, ";lot={}", self.lot) }
+        if self.lot != 0 {
+            write!(f, ";lot={}", self.lot)?;
+        }
+        self.priority.map_or(Ok(()), |priority| write!(f, ";priority={priority}"))
     }
 }
 
@@ -100,6 +123,7 @@ impl FromStr for Origin {
                     let lot: u32 = value.trim().parse().map_err(drop)?;
                     origin.lot = lot.clamp(1, LOTS);
                 }
+                "priority" => origin.priority = Some(value.trim().parse().map_err(drop)?),
                 _ => {}
             }
         }
@@ -113,21 +137,48 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again_and_nonsense_is_not() {
-        for origin in
-            [Origin::default(), Origin::of_attempt(3), Origin::of_attempt(2).with_lot(0.25)]
-        {
+        for origin in [
+            Origin::default(),
+            Origin::of_attempt(3),
+            Origin::of_attempt(2).with_lot(0.25).with_priority(Priority::SHEDDABLE.level(7)),
+        ] {
             assert_eq!(origin.to_string().parse(), Ok(origin));
         }
-        assert_eq!("attempt=2; later=x; lot=7".parse(), Ok(Origin { attempt: 2, lot: 7 }));
+        assert_eq!(
+            "attempt=2; later=x; lot=7".parse(),
+            Ok(Origin { attempt: 2, lot: 7, priority: None })
+        );
         assert_eq!("".parse(), Ok(Origin::default()));
-        assert_eq!("attempt=0;lot=0".parse(), Ok(Origin { attempt: 1, lot: 1 }));
+        assert_eq!("attempt=0;lot=0".parse(), Ok(Origin { attempt: 1, lot: 1, priority: None }));
         assert_eq!(
             "attempt=4000000000;lot=4000000000".parse(),
-            Ok(Origin { attempt: 1000, lot: LOTS })
+            Ok(Origin { attempt: 1000, lot: LOTS, priority: None })
         );
-        for nonsense in ["attempt", "attempt=-1", "attempt=two", "lot=1.5", "lot=99999999999999"] {
+        for nonsense in [
+            "attempt",
+            "attempt=-1",
+            "attempt=two",
+            "lot=1.5",
+            "lot=99999999999999",
+            "priority=urgent",
+        ] {
             assert_eq!(nonsense.parse::<Origin>(), Err(()), "{nonsense}");
         }
+    }
+
+    #[test]
+    fn a_callee_is_never_more_important_than_what_it_belongs_to() {
+        let with = |priority| Origin::default().with_priority(priority);
+        let (critical, sheddable) = (with(Priority::CRITICAL), with(Priority::SHEDDABLE));
+        assert_eq!(critical.within(sheddable).priority(), Priority::SHEDDABLE);
+        assert_eq!(sheddable.within(critical).priority(), Priority::SHEDDABLE);
+        assert_eq!(Origin::default().within(critical).priority(), Priority::CRITICAL, "as it");
+        assert_eq!(
+            critical.within(Origin::default()).priority(),
+            Priority::CRITICAL,
+            "the first word"
+        );
+        assert_eq!(Origin::default().priority(), Priority::NORMAL);
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl Place {
         if self.gate.waiting_room().try_enter() {
             return Ok(None);
         }
-        match self.gate.join(None, NOW, StartBy::NEVER, || false) {
+        match self.gate.join(Claim::normal(NOW), StartBy::NEVER, || false) {
             Join::Acquired => Ok(None),
             Join::Waiting(position) => Ok(Some(position)),
             Join::Refused(end) => Err(end),

@@ -11,6 +11,7 @@ mod kept;
 mod keyed_calls;
 mod keys;
 mod latency;
+mod lines;
 #[cfg(all(test, seawall_loom))]
 mod loom;
 mod method;
@@ -35,7 +36,7 @@ pub use shared::Dependency;
 pub(crate) use signals::Signal;
 pub use snapshot::{ByHand, MethodSnapshot, Snapshot};
 
-pub(crate) use gate::Token;
+pub(crate) use gate::{Claim, Token};
 pub(crate) use held_permit::HeldPermit;
 pub(crate) use kept::KeptAnswers;
 pub(crate) use method::Method;

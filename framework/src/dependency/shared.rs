@@ -360,6 +360,7 @@ impl Dependency {
             mailbox: room.counts(),
             capacity: room.capacity(),
             fill_ratio: room.fill_ratio(),
+            shed_share: room.shed_share(),
             rejections: RejectedBy::EVERY.map(|by| refusals(&methods, by)),
             retries: self.retried.retries(),
             hedges: self.retried.hedges(),

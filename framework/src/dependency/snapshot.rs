@@ -45,6 +45,8 @@ pub struct Snapshot {
     pub capacity: u32,
     /// The share of the mailbox that is taken, 0 to 1.
     pub fill_ratio: f64,
+    /// The share of calls without a permit that is shed by priority, 0 to 1.
+    pub shed_share: f64,
     /// See [`Snapshot::rejections`].
     #[serde(serialize_with = "by_guard")]
     pub(super) rejections: [u64; RejectedBy::ALL.len()],

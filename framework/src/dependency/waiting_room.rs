@@ -10,11 +10,13 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::backpressure::{self, Counts, ItemKey, Push, Queue, Strategy};
+use crate::backpressure::{self, Counts, Importance, Push, Queue, Rank, Strategy};
 use crate::bulkhead::{Joined, Permits};
 use crate::clock::Moment;
 use crate::error::RejectedBy;
 use crate::sync::{AtomicU64, Mutex, Ordering, wake};
+
+use super::lines::{Lines, Spot};
 
 /// How a wait ended without a permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub(crate) enum WaitError {
     Full,
     /// The strategy dropped this call to make room, or instead of making room.
     Dropped,
+    /// It is among the least important calls, of which there are more than permits.
+    Shed,
     /// The wait in the queue took too long.
     Expired,
     /// The wait for room in the full queue took too long.
@@ -59,11 +63,21 @@ pub(crate) struct WaitLimits {
     pub(crate) noticed_late: Moment,
 }
 
+/// A call without a permit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Newcomer {
+    pub(crate) key: Option<KeyId>,
+    pub(crate) class: Importance,
+    pub(crate) rank: Rank,
+    pub(crate) limits: WaitLimits,
+    pub(crate) now: Moment,
+}
+
 /// A call's position in the queue.
 #[derive(Debug)]
 pub(crate) struct Position {
     waiter: Arc<Waiter>,
-    item: ItemKey,
+    spot: Spot,
     /// The queue was empty before. From now on the actor looks at it now and then.
     pub(crate) is_first: bool,
 }
@@ -114,7 +128,7 @@ pub(crate) struct WaitingRoom {
     drops_at: AtomicU64,
     /// Newcomers that were refused without the queue's lock, and are in none of its counts.
     refused: AtomicU64,
-    queue: Mutex<Queue<Arc<Waiter>>>,
+    queue: Mutex<Lines<Arc<Waiter>>>,
 }
 
 impl WaitingRoom {
@@ -124,7 +138,7 @@ impl WaitingRoom {
             full_at: AtomicU64::new(0),
             drops_at: AtomicU64::new(0),
             refused: AtomicU64::new(0),
-            queue: Mutex::new(Queue::new(mailbox)),
+            queue: Mutex::new(Lines::new(mailbox)),
         };
         room.set_full(mailbox);
         room
@@ -132,7 +146,9 @@ impl WaitingRoom {
 
     fn set_full(&self, mailbox: &backpressure::Config) {
         let full_at = |strategy| {
-            if mailbox.on_full() == strategy { u64::from(mailbox.capacity()) } else { u64::MAX }
+            // With priorities, it depends on who comes.
+            let is_known = mailbox.on_full() == strategy && !mailbox.priorities();
+            if is_known { u64::from(mailbox.capacity()) } else { u64::MAX }
         };
         self.full_at.store(full_at(Strategy::Error), Ordering::Relaxed);
         self.drops_at.store(full_at(Strategy::DropNewest), Ordering::Relaxed);
@@ -197,14 +213,14 @@ impl WaitingRoom {
         }
     }
 
-    /// Takes a permit, or a position in the queue for a call on `key`. `refused` is asked with the queue locked: a
-    /// newcomer that joins after a flush has seen what caused the flush.
+    /// Takes a permit, or a position in the queue. `refused` is asked with the queue locked: a newcomer that joins after a
+    /// flush has seen what caused the flush.
     pub(crate) fn join(
         &self,
-        key: Option<KeyId>,
-        limits: WaitLimits,
+        newcomer: Newcomer,
         refused: impl FnOnce() -> Option<WaitError>,
     ) -> Join {
+        let Newcomer { key, class, rank, limits, now } = newcomer;
         let mut wakers = Wakers::default();
         let mut queue = self.queue.lock();
         if let Some(error) = refused() {
@@ -215,21 +231,31 @@ impl WaitingRoom {
             Joined::Overflow => return Join::Refused(WaitError::Full),
             Joined::Waiting => {}
         }
+        // Itself is counted as waiting.
+        let present = self.permits.active() + self.permits.waiters() - 1;
+        if queue.sheds(rank, (present, self.permits.limit()), now) {
+            self.permits.leave(1);
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return Join::Refused(WaitError::Shed);
+        }
         let waiter = Arc::new(Waiter { key, limits, state: Mutex::new(WaitState::Waiting(None)) });
-        let joined = match queue.push(Arc::clone(&waiter)) {
+        let (line, pushed) = queue.push(class, Arc::clone(&waiter));
+        let joined = match pushed {
             Push::Waiting(item) | Push::Blocked(item) => {
-                Join::Waiting(Position { waiter, item, is_first: queue.len() == 1 })
+                let spot = Spot::new(line, item);
+                Join::Waiting(Position { waiter, spot, is_first: queue.len() == 1 })
             }
             Push::Evicted { key: item, evicted } => {
                 self.permits.leave(1);
                 evicted.settle(WaitState::Ended(WaitError::Dropped), &mut wakers);
-                Join::Waiting(Position { waiter, item, is_first: false })
+                Join::Waiting(Position { waiter, spot: Spot::new(line, item), is_first: false })
             }
             Push::Full(_) => Join::Refused(WaitError::Full),
             Push::Dropped(_) => Join::Refused(WaitError::Dropped),
         };
         if matches!(joined, Join::Refused(_)) {
             self.permits.leave(1);
+            queue.waited_in_vain();
         }
         drop(queue);
         wakers.wake();
@@ -243,13 +269,13 @@ impl WaitingRoom {
         wakers.wake();
     }
 
-    fn hand_over(&self, queue: &mut Queue<Arc<Waiter>>, now: Moment, wakers: &mut Wakers) {
-        self.shed_expired(queue, now, wakers);
+    fn hand_over(&self, queue: &mut Lines<Arc<Waiter>>, now: Moment, wakers: &mut Wakers) {
+        queue.all().for_each(|line| self.shed_expired(line, now, wakers));
         while !queue.is_empty() && self.permits.grant() {
             if let Some(waiter) = queue.pop() {
                 waiter.settle(WaitState::Granted, wakers);
             }
-            self.shed_expired(queue, now, wakers);
+            queue.all().for_each(|line| self.shed_expired(line, now, wakers));
         }
     }
 
@@ -280,14 +306,10 @@ impl WaitingRoom {
         self.refuse(|queue| queue.remove_where(|waiter| waiter.key == Some(key)), error);
     }
 
-    fn refuse(
-        &self,
-        take: impl FnOnce(&mut Queue<Arc<Waiter>>) -> Vec<Arc<Waiter>>,
-        error: WaitError,
-    ) {
+    fn refuse(&self, take: impl Fn(&mut Queue<Arc<Waiter>>) -> Vec<Arc<Waiter>>, error: WaitError) {
         let mut wakers = Wakers::default();
         let mut queue = self.queue.lock();
-        let waiters = take(&mut queue);
+        let waiters: Vec<_> = queue.all().flat_map(take).collect();
         // A queue is shorter than 2^21.
         self.permits.leave(waiters.len() as u32);
         for waiter in waiters {
@@ -328,9 +350,10 @@ impl WaitingRoom {
     /// Gives the position up. `None`: it had already been exchanged for a permit, which the caller now holds.
     pub(crate) fn give_up(&self, position: &Position) -> Option<WaitError> {
         let mut queue = self.queue.lock();
-        let blocked = queue.is_blocked(position.item);
-        if queue.remove(position.item).is_some() {
+        let blocked = queue.is_blocked(position.spot);
+        if queue.remove(position.spot).is_some() {
             self.permits.leave(1);
+            queue.waited_in_vain();
             return Some(match blocked {
                 Some(true) => WaitError::ExpiredBlocked,
                 _ => WaitError::Expired,
@@ -347,7 +370,7 @@ impl WaitingRoom {
     /// When this wait is over at the latest. Later than before, once a blocked call has moved up into the queue.
     pub(crate) fn gives_up_at(&self, position: &Position) -> Moment {
         let limits = position.waiter.limits;
-        match self.queue.lock().is_blocked(position.item) {
+        match self.queue.lock().is_blocked(position.spot) {
             Some(true) => limits.give_up_at.min(limits.blocked_until),
             _ => limits.give_up_at,
         }
@@ -364,6 +387,11 @@ impl WaitingRoom {
 
     pub(crate) fn fill_ratio(&self) -> f64 {
         self.queue.lock().fill_ratio()
+    }
+
+    /// The share of calls without a permit that is shed by priority.
+    pub(crate) fn shed_share(&self) -> f64 {
+        self.queue.lock().shed_share()
     }
 
     pub(crate) fn capacity(&self) -> u32 {
@@ -387,9 +415,14 @@ mod tests {
         room
     }
 
-    fn wait(room: &WaitingRoom, until: Moment) -> Position {
+    fn newcomer(until: Moment) -> Newcomer {
         let limits = WaitLimits { give_up_at: until, blocked_until: until, noticed_late: until };
-        match room.join(None, limits, || None) {
+        let (class, rank) = (Importance::Normal, Rank::LEAST);
+        Newcomer { key: None, class, rank, limits, now: Moment::ZERO }
+    }
+
+    fn wait(room: &WaitingRoom, until: Moment) -> Position {
+        match room.join(newcomer(until), || None) {
             Join::Waiting(position) => position,
             joined => panic!("{joined:?}"),
         }
@@ -423,9 +456,7 @@ mod tests {
     #[test]
     fn a_call_that_comes_after_a_flush_does_not_wait() {
         let room = room(1);
-        let limits =
-            WaitLimits { give_up_at: at(9), blocked_until: at(9), noticed_late: Moment::MAX };
-        let joined = room.join(None, limits, || Some(WaitError::BreakerOpen));
+        let joined = room.join(newcomer(at(9)), || Some(WaitError::BreakerOpen));
         assert!(matches!(joined, Join::Refused(WaitError::BreakerOpen)), "{joined:?}");
         assert_eq!((room.permits().waiters(), room.counts().received), (0, 0));
     }

@@ -94,10 +94,8 @@ where
         let length = said.or(self.settings.or).map(|length| length.min(self.settings.at_most));
         let origin = read_origin(request.headers());
         let answer = self.inner.call(request);
-        match length {
-            Some(length) => deadline::scope(Deadline::from(length).from_origin(origin), answer),
-            None => deadline::carry(answer),
-        }
+        let deadline = length.map_or_else(Deadline::never, Deadline::from);
+        deadline::scope(deadline.from_origin(origin), answer)
     }
 }
 

@@ -169,8 +169,8 @@ pub(super) const HEDGE_KEYS: [PolicyKey<retry::HedgeBuilder>; 3] =
 pub(super) const BULKHEAD_KEYS: [PolicyKey<bulkhead::Builder>; 3] =
     [key!(max_concurrent: Count), key!(max_wait: Duration), key!(limit: Limit)];
 
-pub(super) const MAILBOX_KEYS: [PolicyKey<backpressure::Builder>; 2] =
-    [key!(capacity: Count), key!(on_full: OnFull)];
+pub(super) const MAILBOX_KEYS: [PolicyKey<backpressure::Builder>; 3] =
+    [key!(capacity: Count), key!(on_full: OnFull), key!(priorities: Flag)];
 
 /// One of the tables, and how long an attempt may wait for a token. Assembled by hand, because a limit has no defaults.
 pub(super) const RATE_LIMIT: &[Field] = &[

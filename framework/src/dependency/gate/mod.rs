@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+use crate::backpressure::{Priority, Rank};
 use crate::breaker::{CircuitBreaker, Leave};
 use crate::bulkhead::{Ended, Tuner};
 use crate::clock::{Moment, nanos};
@@ -31,7 +32,7 @@ use super::keys::{HeldKey, KeyBreakers};
 use super::quota::Quota;
 use super::refusals::Refused;
 use super::start_by::StartBy;
-use super::waiting_room::{Join, WaitError, WaitLimits, WaitingRoom};
+use super::waiting_room::{Join, Newcomer, WaitError, WaitLimits, WaitingRoom};
 use reload::{block_timeout, limiter, tuner};
 
 /// A dependency's guards.
@@ -67,6 +68,23 @@ pub(crate) enum Token {
     At(Moment, u64),
     /// Valid now, but the dependency's own quota is to be asked too.
     Paced(u64),
+}
+
+/// A call that finds no permit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim<'a> {
+    pub(crate) key: Option<&'a HeldKey>,
+    pub(crate) now: Moment,
+    pub(crate) priority: Priority,
+    /// Of its root request, from 0 to 1: of calls that are equally important, the lowest are shed first.
+    pub(crate) lot: f64,
+}
+
+#[cfg(test)]
+impl Claim<'_> {
+    pub(crate) fn normal(now: Moment) -> Self {
+        Self { key: None, now, priority: Priority::NORMAL, lot: 0.5 }
+    }
 }
 
 #[derive(Debug)]
@@ -263,11 +281,11 @@ impl Gate {
     /// no time left to wait is told so at once.
     pub(crate) fn join(
         &self,
-        key: Option<&HeldKey>,
-        now: Moment,
+        claim: Claim<'_>,
         start_by: StartBy,
         shut_down: impl FnOnce() -> bool,
     ) -> Join {
+        let Claim { key, now, priority, lot } = claim;
         let max_wait = self.max_wait.load(Ordering::Relaxed);
         if max_wait == 0 || start_by.latest <= now {
             return Join::Refused(WaitError::Expired);
@@ -275,7 +293,9 @@ impl Gate {
         let give_up_at = now.plus_nanos(max_wait).min(start_by.latest);
         let blocked_until = now.plus_nanos(self.block_timeout.load(Ordering::Relaxed));
         let limits = WaitLimits { give_up_at, blocked_until, noticed_late: start_by.noticed_late };
-        self.written.0.waiting_room.join(key.map(HeldKey::id), limits, || {
+        let (class, rank) = (priority.importance(), Rank::new(priority, lot));
+        let newcomer = Newcomer { key: key.map(HeldKey::id), class, rank, limits, now };
+        self.written.0.waiting_room.join(newcomer, || {
             if shut_down() {
                 return Some(WaitError::ShutDown);
             }
@@ -402,7 +422,7 @@ mod tests {
         let gate = Gate::new(&policy, Moment::ZERO, Entropy::seeded(0));
         assert!(gate.waiting_room().try_enter());
         assert!(matches!(
-            gate.join(None, Moment::ZERO, StartBy::NEVER, || false),
+            gate.join(Claim::normal(Moment::ZERO), StartBy::NEVER, || false),
             Join::Waiting(_)
         ));
         gate
@@ -410,7 +430,7 @@ mod tests {
 
     fn gives_up_after(on_full: Strategy) -> Duration {
         let gate = full(on_full);
-        match gate.join(None, Moment::ZERO, StartBy::NEVER, || false) {
+        match gate.join(Claim::normal(Moment::ZERO), StartBy::NEVER, || false) {
             Join::Waiting(position) => {
                 gate.waiting_room().gives_up_at(&position).since(Moment::ZERO)
             }
@@ -428,7 +448,7 @@ mod tests {
         let gate = Gate::new(&Policy::default(), Moment::ZERO, Entropy::seeded(0));
         let now = Moment::ZERO + Duration::from_secs(1);
         let start_by = StartBy { latest: now, ..StartBy::NEVER };
-        let joined = gate.join(None, now, start_by, || false);
+        let joined = gate.join(Claim::normal(now), start_by, || false);
         assert!(matches!(joined, Join::Refused(WaitError::Expired)), "{joined:?}");
         assert_eq!(gate.waiting_room().counts().received, 0);
     }
@@ -442,7 +462,8 @@ mod tests {
     #[test]
     fn a_blocked_call_that_moves_up_may_wait_for_max_wait() {
         let gate = full(Strategy::Block { timeout: Duration::from_secs(1) });
-        let Join::Waiting(position) = gate.join(None, Moment::ZERO, StartBy::NEVER, || false)
+        let Join::Waiting(position) =
+            gate.join(Claim::normal(Moment::ZERO), StartBy::NEVER, || false)
         else {
             panic!("a permit is out and the queue is full");
         };

@@ -1,0 +1,160 @@
+//! The queue of a waiting room: one line, or where calls have priorities one for each class.
+
+use crate::backpressure::{Config, Counts, Dimmer, Importance, ItemKey, Load, Push, Queue, Rank};
+use crate::clock::Moment;
+
+/// One in so many permits goes to the second most important class that waits.
+const EVERY: u32 = 10;
+
+/// Where an entry stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spot {
+    line: Importance,
+    item: ItemKey,
+}
+
+/// Without priorities, everything is in the line of normal calls.
+#[derive(Debug)]
+pub(super) struct Lines<T> {
+    normal: Queue<T>,
+    others: Option<Box<Others<T>>>,
+}
+
+#[derive(Debug)]
+struct Others<T> {
+    critical: Queue<T>,
+    sheddable: Queue<T>,
+    dimmer: Dimmer,
+    /// Permits granted.
+    granted: u32,
+}
+
+impl<T> Lines<T> {
+    pub(super) fn new(config: &Config) -> Self {
+        let mut lines = Self { normal: Queue::new(config), others: None };
+        lines.reconfigure(config);
+        lines
+    }
+
+    /// Goes by another capacity and strategy. Nobody leaves: without priorities from now on, calls of the other classes stay
+    /// in their lines until they have been served.
+    pub(super) fn reconfigure(&mut self, config: &Config) {
+        self.all().for_each(|line| line.reconfigure(config));
+        if !config.priorities() {
+            let is_done = |others: &mut Box<Others<T>>| {
+                others.critical.is_empty() && others.sheddable.is_empty()
+            };
+            self.others.take_if(|others| is_done(others));
+        } else if self.others.is_none() {
+            self.others = Some(Box::new(Others {
+                critical: Queue::new(config),
+                sheddable: Queue::new(config),
+                dimmer: Dimmer::new(Moment::ZERO),
+                granted: 0,
+            }));
+        }
+    }
+
+    /// Whether a newcomer that finds no permit is shed.
+    pub(super) fn sheds(&mut self, rank: Rank, (present, limit): (u32, u32), now: Moment) -> bool {
+        let load = Load { present, limit, capacity: self.capacity() };
+        self.others.as_mut().is_some_and(|others| others.dimmer.sheds(rank, load, now))
+    }
+
+    /// A call that was not shed was refused, or has given up.
+    pub(super) fn waited_in_vain(&mut self) {
+        if let Some(others) = &mut self.others {
+            others.dimmer.waited_in_vain();
+        }
+    }
+
+    /// The share of newcomers without a permit that is shed.
+    pub(super) fn shed_share(&self) -> f64 {
+        self.others.as_ref().map_or(0.0, |others| others.dimmer.share())
+    }
+
+    pub(super) fn push(&mut self, class: Importance, item: T) -> (Importance, Push<T>) {
+        let line = if self.others.is_some() { class } else { Importance::Normal };
+        (line, self.line(line).push(item))
+    }
+
+    fn line(&mut self, class: Importance) -> &mut Queue<T> {
+        match (class, &mut self.others) {
+            (Importance::Critical, Some(others)) => &mut others.critical,
+            (Importance::Sheddable, Some(others)) => &mut others.sheddable,
+            _ => &mut self.normal,
+        }
+    }
+
+    /// All lines, the most important first.
+    pub(super) fn all(&mut self) -> impl Iterator<Item = &mut Queue<T>> {
+        let (critical, sheddable) = match self.others.as_deref_mut() {
+            Some(others) => (Some(&mut others.critical), Some(&mut others.sheddable)),
+            None => (None, None),
+        };
+        critical.into_iter().chain([&mut self.normal]).chain(sheddable)
+    }
+
+    fn each(&self) -> impl Iterator<Item = &Queue<T>> {
+        let (critical, sheddable) = match self.others.as_deref() {
+            Some(others) => (Some(&others.critical), Some(&others.sheddable)),
+            None => (None, None),
+        };
+        critical.into_iter().chain([&self.normal]).chain(sheddable)
+    }
+
+    /// Takes the entry that is served next.
+    pub(super) fn pop(&mut self) -> Option<T> {
+        let skips = match &mut self.others {
+            Some(others) => {
+                others.granted = (others.granted + 1) % EVERY;
+                usize::from(others.granted == 0)
+            }
+            None => 0,
+        };
+        let waits = |line: &&mut Queue<T>| !line.is_empty();
+        if skips > 0
+            && let Some(second) = self.all().filter(waits).nth(skips)
+        {
+            return second.pop();
+        }
+        self.all().find(waits)?.pop()
+    }
+
+    pub(super) fn remove(&mut self, spot: Spot) -> Option<T> {
+        self.line(spot.line).remove(spot.item)
+    }
+
+    pub(super) fn is_blocked(&mut self, spot: Spot) -> Option<bool> {
+        self.line(spot.line).is_blocked(spot.item)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.each().all(Queue::is_empty)
+    }
+
+    /// How many wait. Blocked ones are not among them.
+    pub(super) fn len(&self) -> u32 {
+        self.each().map(Queue::len).sum()
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.each().map(Queue::counts).fold(Counts::default(), Counts::plus)
+    }
+
+    /// Of the fullest line.
+    pub(super) fn fill_ratio(&self) -> f64 {
+        self.each().map(Queue::fill_ratio).fold(0.0, f64::max)
+    }
+
+    /// Of each line.
+    pub(super) fn capacity(&self) -> u32 {
+        self.normal.capacity()
+    }
+}
+
+impl Spot {
+    pub(super) fn new(line: Importance, item: ItemKey) -> Self {
+        Self { line, item }
+    }
+}
