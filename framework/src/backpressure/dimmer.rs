@@ -162,8 +162,7 @@ mod tests {
         assert!(shed.windows(2).all(|two| two[1] > two[0] && two[1] <= two[0] + 8), "{shed:?}");
         let peak = dimmer.share();
         assert!((0.24..=0.2501).contains(&peak), "{peak}");
-        half_a_second(&mut dimmer, 3_000, 100, 1);
-        half_a_second(&mut dimmer, 3_500, 100, 1);
+        (6..10).for_each(|n| _ = half_a_second(&mut dimmer, n * 500, 100, 1));
         assert!((0.15..peak).contains(&dimmer.share()), "{}", dimmer.share());
     }
 

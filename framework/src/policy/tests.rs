@@ -303,6 +303,7 @@ fn every_key_of_a_file_arrives() {
             "get history",
             MethodPolicy::default().with_deadline(10 * SECOND).with_timeout(9 * SECOND),
         )
+        .priorities(true)
         .build()
         .unwrap();
     assert_eq!(file.policy("payments"), expected);
