@@ -14,17 +14,23 @@
 //! | `study.rs` | the same in the model of a published study |
 //! | `map.rs` | from which states that model recovers |
 //! | `overload.rs` | more calls than can be served |
+//! | `isolation.rs` | one of ten dependencies hangs |
+//! | `priority.rs` | a spike of work that can wait |
+//! | `fanout.rs` | tasks of several calls of an overloaded service |
 //! | `stability.rs` | breaker, budget and threshold together under a load that goes up and down |
 //! | `chart.rs` | the pictures |
 
 mod amplification;
 mod args;
 mod chart;
+mod fanout;
 mod herd;
+mod isolation;
 mod jitter;
 mod map;
 mod metastable;
 mod overload;
+mod priority;
 mod progress;
 mod scenarios;
 mod stability;

@@ -5,7 +5,9 @@ use std::error::Error;
 use serde_json::Value;
 
 use crate::args::Args;
-use crate::{amplification, herd, jitter, map, metastable, overload, stability};
+use crate::{
+    amplification, fanout, herd, isolation, jitter, map, metastable, overload, priority, stability,
+};
 
 /// What a scenario has found out, in every form that can be asked for.
 pub(crate) struct Found {
@@ -23,7 +25,7 @@ pub(crate) struct Scenario {
     pub(crate) run: fn(&Args) -> Result,
 }
 
-const SCENARIOS: [Scenario; 6] = [
+const SCENARIOS: [Scenario; 9] = [
     Scenario {
         name: "jitter",
         about: "contention for one row: what each jitter does to calls and time",
@@ -48,6 +50,21 @@ const SCENARIOS: [Scenario; 6] = [
         name: "overload",
         about: "more calls than can be served: what is answered in time, by how permits are found",
         run: |args| overload::run(args.seed),
+    },
+    Scenario {
+        name: "isolation",
+        about: "one of ten dependencies hangs: what the other nine keep",
+        run: |args| isolation::run(args.seed),
+    },
+    Scenario {
+        name: "priority",
+        about: "a spike of work that can wait: what it leaves to work that cannot",
+        run: |args| priority::run(args.seed),
+    },
+    Scenario {
+        name: "fanout",
+        about: "tasks of 1 to 4 calls of an overloaded service: what is left of those of 4",
+        run: |args| fanout::run(args.seed),
     },
     Scenario {
         name: "stability",

@@ -12,7 +12,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const STEP: f64 = 0.05;
 /// The controller's two gains, for the error and for its integral over seconds.
 const KP: f64 = 0.2;
-const KI: f64 = 0.1;
+const KI: f64 = 0.02;
 /// However great the overload, some of what comes is let in, so that its end is noticed.
 const MOST: f64 = 0.99;
 /// The priorities of so many newcomers are remembered.
@@ -109,9 +109,13 @@ impl Dimmer {
         let newcomers = f64::from(self.newcomers.max(1));
         let mean = self.present / newcomers;
         let too_many = (mean - load.wanted()) / f64::from(load.limit.max(1));
-        let in_vain = if self.in_vain == 0 { -1.0 } else { f64::from(self.in_vain) / newcomers };
-        let error = too_many.max(in_vain).clamp(-1.0, 1.0);
+        let in_vain = f64::from(self.in_vain) / newcomers;
+        let error = if in_vain > 0.0 { too_many.max(in_vain) } else { too_many }.clamp(-1.0, 1.0);
         self.integral += KI * error * INTERVAL.as_secs_f64();
+        if in_vain > 0.0 {
+            // It is known how many too many were let in.
+            self.integral = self.integral.max(self.share + in_vain.min(STEP) - KP * error);
+        }
         let wanted = KP * error + self.integral;
         self.share = wanted.clamp(self.share - STEP, self.share + STEP).clamp(0.0, MOST);
         self.integral = self.integral.clamp(0.0, MOST);
@@ -148,7 +152,12 @@ mod tests {
         let load = Load { present, limit: 10, capacity: 100 };
         let shed = |n: u32| {
             let rank = Rank::new(Priority::NORMAL, f64::from(n * 37 % 100) / 100.0);
-            dimmer.sheds(rank, load, at(from + u64::from(n) * 500 / u64::from(newcomers)))
+            let at = at(from + u64::from(n) * 500 / u64::from(newcomers));
+            let shed = dimmer.sheds(rank, load, at);
+            if !shed && present >= load.limit + load.capacity {
+                dimmer.waited_in_vain();
+            }
+            shed
         };
         (0..newcomers).map(shed).map(u32::from).sum()
     }
@@ -157,7 +166,7 @@ mod tests {
     fn the_share_grows_by_ten_points_a_second_at_most_and_falls_as_slowly() {
         let mut dimmer = Dimmer::new(at(0));
         let shed: Vec<u32> =
-            (0..6).map(|n| half_a_second(&mut dimmer, n * 500, 100, 100)).collect();
+            (0..6).map(|n| half_a_second(&mut dimmer, n * 500, 100, 110)).collect();
         assert_eq!(shed[0], 0, "nothing is known yet");
         assert!(shed.windows(2).all(|two| two[1] > two[0] && two[1] <= two[0] + 8), "{shed:?}");
         let peak = dimmer.share();
@@ -169,7 +178,7 @@ mod tests {
     #[test]
     fn it_forgets_in_time_what_nobody_has_waited_for() {
         let mut dimmer = Dimmer::new(at(0));
-        (0..10).for_each(|n| _ = half_a_second(&mut dimmer, n * 500, 100, 100));
+        (0..10).for_each(|n| _ = half_a_second(&mut dimmer, n * 500, 100, 110));
         assert!(dimmer.share() > 0.4);
         assert_eq!(half_a_second(&mut dimmer, 60_000, 10, 10), 0, "a minute later");
         assert!(dimmer.share() < 1e-9);

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use crate::backpressure::Priority;
 use crate::clock::{Moment, nanos};
 use crate::deadline;
 use crate::dependency::{
@@ -184,9 +185,14 @@ impl<'a> Call<'a> {
     }
 
     fn claim(&self) -> Claim<'a> {
+        let dependency = self.dependency;
+        let (key, now) = (self.key, self.now);
+        if !dependency.gate().waiting_room().has_priorities() {
+            return Claim { key, now, priority: Priority::NORMAL, lot: 0.0 };
+        }
         let origin = deadline::origin();
-        let lot = origin.lot().unwrap_or_else(|| self.dependency.entropy().unit());
-        Claim { key: self.key, now: self.now, priority: origin.priority(), lot }
+        let lot = origin.lot().unwrap_or_else(|| dependency.entropy().unit());
+        Claim { key, now, priority: origin.priority(), lot }
     }
 
     /// Waits in the mailbox for a permit, and puts it into the lease. Whether it got one.

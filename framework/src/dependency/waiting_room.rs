@@ -8,6 +8,7 @@
 //! again.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll, Waker};
 
 use crate::backpressure::{self, Counts, Importance, Push, Queue, Rank, Strategy};
@@ -128,6 +129,7 @@ pub(crate) struct WaitingRoom {
     drops_at: AtomicU64,
     /// Newcomers that were refused without the queue's lock, and are in none of its counts.
     refused: AtomicU64,
+    has_priorities: AtomicBool,
     queue: Mutex<Lines<Arc<Waiter>>>,
 }
 
@@ -138,6 +140,7 @@ impl WaitingRoom {
             full_at: AtomicU64::new(0),
             drops_at: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            has_priorities: AtomicBool::new(false),
             queue: Mutex::new(Lines::new(mailbox)),
         };
         room.set_full(mailbox);
@@ -150,8 +153,14 @@ impl WaitingRoom {
             let is_known = mailbox.on_full() == strategy && !mailbox.priorities();
             if is_known { u64::from(mailbox.capacity()) } else { u64::MAX }
         };
+        self.has_priorities.store(mailbox.priorities(), Ordering::Relaxed);
         self.full_at.store(full_at(Strategy::Error), Ordering::Relaxed);
         self.drops_at.store(full_at(Strategy::DropNewest), Ordering::Relaxed);
+    }
+
+    /// Whether it matters how important a call is.
+    pub(crate) fn has_priorities(&self) -> bool {
+        self.has_priorities.load(Ordering::Relaxed)
     }
 
     /// Whether a newcomer would be refused because the queue is full, known without its lock. Counts the newcomer if so.

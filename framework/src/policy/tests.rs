@@ -282,7 +282,11 @@ fn every_key_of_a_file_arrives() {
                 .limit(bulkhead::Limit::Adaptive),
         )
         .mailbox(
-            backpressure::Config::builder().capacity(50).on_full(OnFull::Block { timeout: SECOND }),
+            backpressure::Config::builder()
+                .capacity(50)
+                .on_full(OnFull::Block { timeout: SECOND })
+                .priorities(true)
+                .priorities(true),
         )
         .rate_limit(limit::Config::token_bucket(200, 100.0))
         .rate_limit_max_wait(1500 * MILLI)
@@ -303,7 +307,6 @@ fn every_key_of_a_file_arrives() {
             "get history",
             MethodPolicy::default().with_deadline(10 * SECOND).with_timeout(9 * SECOND),
         )
-        .priorities(true)
         .build()
         .unwrap();
     assert_eq!(file.policy("payments"), expected);

@@ -8,6 +8,7 @@
 //! The guide has a [test of a policy](crate::guide::simulation). For experiments that are no scenario there is the [`World`]
 //! beneath: tasks, a clock, and nobody who waits.
 
+mod caller;
 mod client;
 mod distribution;
 mod load;

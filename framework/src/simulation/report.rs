@@ -64,6 +64,8 @@ pub enum CallEnd {
     DeadlineExceeded,
     /// The client's breaker refused it.
     RefusedByBreaker,
+    /// The client shed it, because there was more important work.
+    Shed,
     /// Another guard of the client refused it.
     RefusedByOther,
 }
@@ -78,6 +80,7 @@ impl CallEnd {
             Err(CallError::Fault(Fault::Rejected { by: RejectedBy::Breaker, .. })) => {
                 Self::RefusedByBreaker
             }
+            Err(CallError::Fault(Fault::Rejected { by: RejectedBy::Shed, .. })) => Self::Shed,
             Err(CallError::Fault(_)) => Self::RefusedByOther,
         }
     }

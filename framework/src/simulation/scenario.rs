@@ -1,20 +1,22 @@
 //! Servers, clients and their loads, run together.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::backpressure::Priority;
 use crate::clock::Moment;
 use crate::event::{Event, Observer, State};
 use crate::policy::Policy;
 use crate::sync::Mutex;
 
+use super::caller::{Caller, Left, Task};
 use super::client::Client;
 use super::load::Load;
-use super::report::{CallEnd, ClientReport, Report, ServerReport};
+use super::report::{ClientReport, Report, ServerReport};
 use super::server::{Running, Server};
 use super::world::{Place, World};
 
@@ -23,16 +25,59 @@ use super::world::{Place, World};
 pub struct Clients {
     server: String,
     policy: Policy,
-    load: Load,
+    pub(super) load: Load,
     instances: u32,
-    idempotent: bool,
+    pub(super) idempotent: bool,
+    /// Whose guards they go through; `None`: their own.
+    guards_of: Option<String>,
+    pub(super) priority: Priority,
+    pub(super) task: Task,
 }
 
 impl Clients {
     /// One client of the server of this name: its policy, and the calls that come to it. Its calls are idempotent.
     #[must_use]
     pub fn of(server: &str, policy: Policy, load: Load) -> Self {
-        Self { server: server.to_owned(), policy, load, instances: 1, idempotent: true }
+        Self {
+            server: server.to_owned(),
+            policy,
+            load,
+            instances: 1,
+            idempotent: true,
+            guards_of: None,
+            priority: Priority::NORMAL,
+            task: Task { calls: 1, has_lot: true },
+        }
+    }
+
+    /// Through the guards of a group that was added before, for the same server: other calls of the same application, and their
+    /// own policy and number of instances mean nothing.
+    #[must_use]
+    pub fn guards_of(mut self, group: &str) -> Self {
+        self.guards_of = Some(group.to_owned());
+        self
+    }
+
+    /// How important their calls are. Default: normal.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// What the load brings are tasks of so many calls, at least one: each after the other, until one fails, and then the task
+    /// has. They are calls of one root request, which are shed all or none, as far as that goes.
+    #[must_use]
+    pub fn tasks_of(mut self, calls: u32) -> Self {
+        self.task.calls = calls.max(1);
+        self
+    }
+
+    /// The calls of a task have nothing in common: each is shed by a lot of its own.
+    #[must_use]
+    pub fn without_origin(mut self) -> Self {
+        self.task.has_lot = false;
+        self
     }
 
     /// So many clients, at least one, as many processes of one application: each has the whole load, and a breaker, a limit
@@ -92,10 +137,6 @@ impl Default for Scenario {
     }
 }
 
-/// Calls under way and to come. A run ends when there are none.
-#[derive(Debug, Default)]
-struct Left(Cell<u64>);
-
 impl Scenario {
     /// An empty one.
     #[must_use]
@@ -144,9 +185,12 @@ impl Scenario {
             servers.insert(name, Running::start(server.clone(), downstream, report, &place));
         }
         let left = Rc::new(Left::default());
-        let mut groups = Vec::new();
+        let mut groups: Vec<(&String, Group)> = Vec::new();
         for (name, clients) in &self.clients {
-            let group = Group::start(clients, &servers[clients.server.as_str()], self.bin, &place);
+            let shared = groups.iter().find(|(name, _)| clients.guards_of.as_ref() == Some(*name));
+            let shared = shared.map(|(_, group)| group.clients.clone());
+            let server = &servers[clients.server.as_str()];
+            let group = Group::start(clients, shared, server, (self.bin, &place));
             for client in &group.clients {
                 let (client, server) = (Rc::clone(client), Rc::clone(&group.server));
                 let caller = Caller {
@@ -155,13 +199,13 @@ impl Scenario {
                     report: Rc::clone(&group.report),
                     left: Rc::clone(&left),
                 };
-                left.0.set(left.0.get() + 1);
+                left.one_more();
                 place.spawn(caller.send(clients.clone(), Moment::ZERO + lasts, place.clone()));
             }
             groups.push((name, group));
         }
         world.run_until(Moment::ZERO + lasts);
-        while left.0.get() > 0 {
+        while left.any() {
             world.run_until(place.now() + Duration::from_secs(1));
         }
         Ok(Report {
@@ -203,6 +247,14 @@ impl Scenario {
                     clients.server
                 ));
             }
+            if let Some(group) = &clients.guards_of {
+                let before = self.clients[..index].iter().find(|(other, _)| other == group);
+                if before.is_none_or(|(_, before)| before.server != clients.server) {
+                    mistakes.push(format!(
+                        "clients `{name}` go through the guards of `{group}`, which is no group of the same server that was added before"
+                    ));
+                }
+            }
             if self.clients[..index].iter().any(|(other, _)| other == name) {
                 mistakes.push(format!("there are two groups of clients `{name}`"));
             }
@@ -233,14 +285,19 @@ struct Group {
 }
 
 impl Group {
-    fn start(clients: &Clients, server: &Rc<Running>, bin: Duration, place: &Place) -> Self {
+    fn start(
+        clients: &Clients,
+        shared: Option<Vec<Rc<Client>>>,
+        server: &Rc<Running>,
+        (bin, place): (Duration, &Place),
+    ) -> Self {
         let moves = Arc::new(Moves::default());
         let client = |_| {
             let observer: Arc<dyn Observer> = Arc::clone(&moves) as _;
             Rc::new(Client::observed(place, &clients.server, clients.policy.clone(), observer))
         };
         Self {
-            clients: (0..clients.instances.max(1)).map(client).collect(),
+            clients: shared.unwrap_or_else(|| (0..clients.instances.max(1)).map(client).collect()),
             server: Rc::clone(server),
             report: Rc::new(RefCell::new(ClientReport::new(bin))),
             moves,
@@ -265,47 +322,6 @@ impl Observer for Moves {
             let at = transition.at.since(Moment::ZERO).as_secs_f64();
             self.0.lock().push((at, transition.to));
         }
-    }
-}
-
-/// Who makes the calls of one client.
-#[derive(Clone)]
-struct Caller {
-    client: Rc<Client>,
-    server: Rc<Running>,
-    report: Rc<RefCell<ClientReport>>,
-    left: Rc<Left>,
-}
-
-impl Caller {
-    async fn send(self, clients: Clients, end: Moment, place: Place) {
-        let entropy = place.next_entropy();
-        for _ in 0..clients.load.begins_with() {
-            self.begin(clients.idempotent, &place);
-        }
-        while let Some(next) = clients.load.next(place.now(), end, &entropy) {
-            place.sleep_until(next).await;
-            self.begin(clients.idempotent, &place);
-        }
-        self.left.0.set(self.left.0.get() - 1);
-    }
-
-    fn begin(&self, idempotent: bool, place: &Place) {
-        let caller = self.clone();
-        let (clock, began) = (place.clone(), place.elapsed());
-        self.report.borrow_mut().begun(began);
-        self.left.0.set(self.left.0.get() + 1);
-        place.spawn(async move {
-            let server = &caller.server;
-            let answer = if idempotent {
-                caller.client.call_idempotent(|| server.request()).await
-            } else {
-                caller.client.call(|| server.request()).await
-            };
-            let took = clock.elapsed().saturating_sub(began);
-            caller.report.borrow_mut().ended(began, took, CallEnd::of(&answer));
-            caller.left.0.set(caller.left.0.get() - 1);
-        });
     }
 }
 
