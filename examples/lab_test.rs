@@ -30,7 +30,8 @@ fn scenarios_are_listed_one_a_line_and_an_unknown_one_is_named() {
     let listed = run(&["--list"]);
     let text = String::from_utf8(listed.stdout).unwrap();
     let names: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(names, ["jitter", "amplification", "herd", "metastable", "overload", "stability"]);
+    let known = "jitter amplification herd metastable overload isolation priority fanout stability";
+    assert_eq!(names.join(" "), known);
     let unknown = run(&["jiter"]);
     assert!(!unknown.status.success());
     let said = String::from_utf8(unknown.stderr).unwrap();
@@ -134,6 +135,44 @@ fn a_limit_that_finds_itself_keeps_the_capacity() {
             let arrived = number(&found["arrived"][load]);
             assert!(goodput("seawall", load) >= 0.98 * arrived, "{retries} {load}: {found}");
         }
+    }
+}
+
+#[test]
+fn overload_costs_no_memory_and_other_servers_are_shown() {
+    let found = found(&["overload", "--json"]);
+    let bytes = |load: &str| number(&found["details"]["seawall"][load]["peak_bytes"]);
+    assert!(bytes("3") <= 2.0 * bytes("0.8"), "{found}");
+    let skips = |stack: &str| number(&found["others"]["skips"][stack]["3"]);
+    assert!(skips("seawall") > 0.9 && skips("nothing") < 0.2, "{found}");
+    assert!(number(&found["others"]["exponential"]["seawall"]["1"]) > 0.6, "{found}");
+}
+
+#[test]
+fn nine_dependencies_keep_their_calls_when_the_tenth_hangs() {
+    let kept = &found(&["isolation", "--json"])["kept"];
+    let others = |stack: &str| number(&kept[stack]["others"]);
+    assert!(others("nothing") < 0.2 && others("timeout") < 0.9, "{kept}");
+    assert!(others("bulkhead") > 0.999 && others("seawall") > 0.999, "{kept}");
+}
+
+#[test]
+fn a_spike_of_what_can_wait_leaves_the_rest_alone() {
+    for seed in ["1", "2"] {
+        let found = found(&["priority", "--json", "--seed", seed]);
+        assert!(number(&found["success"]["critical"]) >= 0.994, "{found}");
+        assert!(number(&found["success"]["normal"]) >= 0.99, "{found}");
+        assert!(number(&found["success"]["sheddable"]) > 0.1, "what is left is theirs: {found}");
+        assert!(number(&found["without"]["critical"]) < 0.3, "{found}");
+    }
+}
+
+#[test]
+fn a_task_of_four_calls_succeeds_nearly_as_often_as_one_of_one() {
+    for seed in ["1", "5"] {
+        let found = found(&["fanout", "--json", "--seed", seed]);
+        let four = |stack: &str| number(&found["relative_success"][stack]["4"]);
+        assert!(four("seawall") >= 0.9 && four("random") < 0.5, "{found}");
     }
 }
 

@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use seawall::simulation::{CallEnd, Clients, Distribution, Load, Scenario, Server};
+use seawall::simulation::{CallEnd, ClientReport, Clients, Distribution, Load, Scenario, Server};
 use serde_json::{Map, Value, json};
 
 use crate::chart::{self, Series};
@@ -29,17 +29,64 @@ const STACKS: [(&str, &str); 6] = [
     ("seawall", "bulkhead = { max_concurrent = 200, max_wait = '50ms', limit = 'adaptive' }"),
 ];
 
+/// When a stack has settled, and over what its refusals are compared.
+const SETTLED: Duration = Duration::from_secs(10);
+const SPAN: Duration = Duration::from_millis(500);
+/// Half a second is steady if the share that it refuses is within so many points of the mean.
+const STEADY: f64 = 0.05;
+
 struct Run {
     goodput: f64,
     arrived: f64,
     p99_ms: f64,
+    /// Requests in the server's queue, and calls under way in the client, at most.
     peak_queue: u32,
+    peak_calls: u64,
+    /// What the whole run held on the heap at most.
+    peak_bytes: u64,
+    /// The share of half seconds that refuse as much as the others.
+    steady: f64,
+}
+
+/// What the server is.
+#[derive(Clone, Copy)]
+struct Kind {
+    name: &'static str,
+    says: &'static str,
+    varies: bool,
+    skips: bool,
+}
+
+const USUAL: Kind = Kind { name: "usual", says: "", varies: false, skips: false };
+const OTHERS: [Kind; 2] = [
+    Kind {
+        name: "exponential",
+        says: "service times that vary (exponential)",
+        varies: true,
+        skips: false,
+    },
+    Kind {
+        name: "skips",
+        says: "a server that skips requests whose client has given up",
+        varies: false,
+        skips: true,
+    },
+];
+
+/// The share of half seconds whose share of answers is within [`STEADY`] of that of all of them.
+fn steadiness(clients: &ClientReport) -> f64 {
+    let spans = (LASTS - SETTLED).as_nanos() / SPAN.as_nanos();
+    let span = |n: u128| SETTLED + SPAN * u32::try_from(n).unwrap_or(u32::MAX);
+    let mean = clients.answered_share(SETTLED..LASTS);
+    let is_steady =
+        |n: &u128| (clients.answered_share(span(*n)..span(n + 1)) - mean).abs() <= STEADY;
+    (0..spans).filter(is_steady).count() as f64 / spans as f64
 }
 
 fn simulate(
     permits: &str,
-    load: f64,
-    attempts: u32,
+    kind: Kind,
+    (load, attempts): (f64, u32),
     seed: u64,
 ) -> std::result::Result<Run, Box<dyn Error>> {
     let guards = if permits.contains("100_000") { "breaker = { mode = 'disabled' }\n" } else { "" };
@@ -49,9 +96,14 @@ fn simulate(
          retry = {{ max_attempts = {attempts}, base_delay = '10ms', budget = {budget} }}"
     );
     let clients = Clients::of("server", policy(&text)?, Load::poisson(load * CAPACITY));
-    let server = Server::new(1, Distribution::constant(WORK));
+    let work =
+        if kind.varies { Distribution::exponential(WORK) } else { Distribution::constant(WORK) };
+    let server = Server::new(1, work);
+    let server = if kind.skips { server.skips_abandoned() } else { server };
     let scenario = Scenario::new().server("server", server).clients("clients", clients);
-    let report = scenario.run(LASTS, seed)?;
+    let mut report = None;
+    let allocated = allocation_counter::measure(|| report = Some(scenario.run(LASTS, seed)));
+    let report = report.ok_or("the scenario was not run")??;
     let (Some(clients), Some(server)) = (report.clients("clients"), report.server("server")) else {
         return Err("a scenario without its clients".into());
     };
@@ -61,53 +113,120 @@ fn simulate(
         arrived: per_second(clients.calls),
         p99_ms: clients.latency(0.99).unwrap_or_default().as_secs_f64() * 1e3,
         peak_queue: server.queue.iter().max().copied().unwrap_or_default(),
+        peak_calls: clients.most_at_once,
+        peak_bytes: allocated.bytes_max,
+        steady: steadiness(clients),
     })
 }
 
+/// A table of stacks by loads.
+struct Table {
+    page: String,
+    csv: String,
+    goodput: Map<String, Value>,
+    details: Map<String, Value>,
+    arrived: Map<String, Value>,
+    lines: Vec<Series>,
+}
+
+fn table(
+    kind: Kind,
+    attempts: u32,
+    seed: u64,
+    progress: &mut Progress,
+) -> std::result::Result<Table, Box<dyn Error>> {
+    let (mut page, mut csv) = (String::new(), String::new());
+    let (mut goodput, mut details, mut arrived) = (Map::new(), Map::new(), Map::new());
+    let mut lines = Vec::new();
+    for (name, permits) in STACKS {
+        let (mut row, mut more, mut line) = (Map::new(), Map::new(), Vec::new());
+        page += &format!("{name:<12}");
+        for load in LOADS {
+            let run = simulate(permits, kind, (load, attempts), seed)?;
+            page += &format!("  {:>5.2}", run.goodput);
+            csv += &format!(
+                "{},{name},{},{load},{},{},{},{},{},{},{}\n",
+                kind.name,
+                attempts - 1,
+                run.arrived,
+                run.goodput,
+                run.p99_ms,
+                run.peak_queue,
+                run.peak_calls,
+                run.peak_bytes,
+                run.steady
+            );
+            row.insert(load.to_string(), run.goodput.into());
+            arrived.insert(load.to_string(), run.arrived.into());
+            more.insert(
+                load.to_string(),
+                json!({ "p99_ms": run.p99_ms, "peak_queue": run.peak_queue, "peak_calls": run.peak_calls,
+                    "peak_bytes": run.peak_bytes, "steady": run.steady }),
+            );
+            line.push((load, run.goodput));
+            progress.step();
+        }
+        page += "\n";
+        goodput.insert(name.to_owned(), Value::Object(row));
+        details.insert(name.to_owned(), Value::Object(more));
+        lines.push(Series::new(name, line));
+    }
+    Ok(Table { page, csv, goodput, details, arrived, lines })
+}
+
+fn heads(title: &str) -> String {
+    let heads: String = LOADS.iter().map(|load| format!("  {load:>5}")).collect();
+    format!("\n{title:<12}{heads}\n")
+}
+
+/// What a stack costs at a low load and at the highest.
+fn costs(details: &Map<String, Value>) -> String {
+    let mut page = format!(
+        "\n{:<12}{:>9}{:>9}{:>12}{:>12}{:>12}{:>10}\n",
+        "at 0.8 and 3", "p99, ms", "", "most calls", "", "peak kB", ""
+    );
+    for (name, _) in STACKS {
+        let number = |load: &str, key: &str| details[name][load][key].as_f64().unwrap_or_default();
+        page += &format!("{name:<12}");
+        for (key, by, width) in
+            [("p99_ms", 1.0, 9), ("peak_calls", 1.0, 12), ("peak_bytes", 1024.0, 11)]
+        {
+            for load in ["0.8", "3"] {
+                page += &format!("{:>width$.0}", number(load, key) / by);
+            }
+        }
+        page += "\n";
+    }
+    page
+}
+
 pub(crate) fn run(seed: u64) -> Result {
-    let mut progress = Progress::new("overload", 2 * STACKS.len() * LOADS.len());
+    let tables = 2 + OTHERS.len();
+    let mut progress = Progress::new("overload", tables * STACKS.len() * LOADS.len());
     let mut page = format!(
         "A server that does {CAPACITY}/s, a deadline of 100 ms. Answers in time by the capacity, for calls that come by the \
          capacity:\n"
     );
-    let mut csv = "stack,retries,load,arrived,goodput,p99_ms,peak_queue\n".to_owned();
-    let (mut results, mut arrived, mut lines) = (Vec::new(), Map::new(), Vec::new());
-    for attempts in [1, 3] {
-        let heads: String = LOADS.iter().map(|load| format!("  {load:>5}")).collect();
-        page +=
-            &format!("\n{:<12}{heads}\n", if attempts == 1 { "one attempt" } else { "3 attempts" });
-        let mut goodput = Map::new();
-        for (name, permits) in STACKS {
-            let (mut row, mut line) = (Map::new(), Vec::new());
-            page += &format!("{name:<12}");
-            for load in LOADS {
-                let run = simulate(permits, load, attempts, seed)?;
-                page += &format!("  {:>5.2}", run.goodput);
-                csv += &format!(
-                    "{name},{},{load},{},{},{},{}\n",
-                    attempts - 1,
-                    run.arrived,
-                    run.goodput,
-                    run.p99_ms,
-                    run.peak_queue
-                );
-                row.insert(load.to_string(), run.goodput.into());
-                arrived.insert(load.to_string(), run.arrived.into());
-                line.push((load, run.goodput));
-                progress.step();
-            }
-            page += "\n";
-            goodput.insert(name.to_owned(), Value::Object(row));
-            if attempts == 1 {
-                lines.push(Series::new(name, line));
-            }
-        }
-        results.push(Value::Object(goodput));
+    let mut csv =
+        "server,stack,retries,load,arrived,goodput,p99_ms,peak_queue,peak_calls,peak_bytes,steady\n".to_owned();
+    let once = table(USUAL, 1, seed, &mut progress)?;
+    let retried = table(USUAL, 3, seed, &mut progress)?;
+    page +=
+        &format!("{}{}{}{}", heads("one attempt"), once.page, heads("3 attempts"), retried.page);
+    page += &costs(&once.details);
+    csv += &format!("{}{}", once.csv, retried.csv);
+    let mut others = Map::new();
+    for kind in OTHERS {
+        let table = table(kind, 1, seed, &mut progress)?;
+        page += &format!("\n{}:{}{}", kind.says, heads("one attempt"), table.page);
+        csv += &table.csv;
+        others.insert(kind.name.to_owned(), Value::Object(table.goodput));
     }
     let svg = chart::lines(&[(
         "answers in time by the capacity, by calls that come by the capacity",
-        lines,
+        once.lines,
     )])?;
-    let json = json!({ "goodput": results[0], "with_retries": results[1], "arrived": arrived });
+    let json = json!({ "goodput": once.goodput, "with_retries": retried.goodput, "arrived": retried.arrived,
+        "details": once.details, "others": others });
     Ok(Found { page, json, csv, svg })
 }

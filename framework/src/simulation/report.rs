@@ -98,6 +98,8 @@ pub struct ClientReport {
     pub ends: BTreeMap<CallEnd, u64>,
     /// Retries made.
     pub retries: u64,
+    /// The most calls that were under way at once.
+    pub most_at_once: u64,
     /// Calls begun, over time.
     pub begun: Vec<u32>,
     /// Of these, those that ended with a good answer.
@@ -116,6 +118,7 @@ impl ClientReport {
             calls: 0,
             ends: BTreeMap::new(),
             retries: 0,
+            most_at_once: 0,
             begun: Vec::new(),
             answered: Vec::new(),
             moves: Vec::new(),
@@ -125,6 +128,8 @@ impl ClientReport {
 
     pub(super) fn begun(&mut self, at: Duration) {
         self.calls += 1;
+        let under_way = self.calls - self.ends.values().sum::<u64>();
+        self.most_at_once = self.most_at_once.max(under_way);
         *bin_of(&mut self.begun, self.bin, at) += 1;
         // As long as the other.
         *bin_of(&mut self.answered, self.bin, at) += 0;
