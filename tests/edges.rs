@@ -9,6 +9,7 @@ mod edges {
     mod origin;
     mod outgoing;
     mod pacing;
+    mod protected;
     mod server;
     mod watched;
 }

@@ -27,6 +27,10 @@ impl Config {
     pub fn builder() -> Builder {
         Builder(Self::default())
     }
+    /// By priority, and told at once.
+    pub(crate) fn for_server() -> Self {
+        Self { on_full: Strategy::Error, priorities: true, ..Self::default() }
+    }
     /// How many entries may wait. Default 100.
     #[must_use]
     pub fn capacity(&self) -> u32 {

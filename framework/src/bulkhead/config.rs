@@ -24,6 +24,11 @@ impl Config {
     pub fn builder() -> Builder {
         Builder(Self::default())
     }
+    /// As many as are answered in time.
+    pub(crate) fn for_server() -> Self {
+        let max_wait = Duration::from_millis(250);
+        Self { max_concurrent: 1_000, max_wait, limit: Limit::Adaptive }
+    }
     /// How many calls may be with the dependency at once; with a limit that finds itself, at most. Default 25.
     #[must_use]
     pub fn max_concurrent(&self) -> u32 {

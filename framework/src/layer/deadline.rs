@@ -7,7 +7,7 @@ use http::{HeaderName, Request};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::deadline::{self, Deadline, PLAIN_TIMEOUT, Scope, read_header, read_origin};
+use crate::deadline::{self, Deadline, Origin, PLAIN_TIMEOUT, Scope, read_header, read_origin};
 
 /// Answers each request in a [`scope`](deadline::scope) that lasts as long as its caller waits, by `grpc-timeout` or a plain
 /// field in milliseconds: what the handler calls through clients ends in time. Where the request comes from
@@ -28,11 +28,12 @@ pub struct DeadlineLayer {
     plain: HeaderName,
     or: Option<Duration>,
     at_most: Duration,
+    ignores_origin: bool,
 }
 
 impl Default for DeadlineLayer {
     fn default() -> Self {
-        Self { plain: PLAIN_TIMEOUT, or: None, at_most: Duration::MAX }
+        Self { plain: PLAIN_TIMEOUT, or: None, at_most: Duration::MAX, ignores_origin: false }
     }
 }
 
@@ -59,6 +60,13 @@ impl DeadlineLayer {
     #[must_use]
     pub fn at_most(self, length: Duration) -> Self {
         Self { at_most: length, ..self }
+    }
+
+    /// Does not believe what a request says of where it comes from: each is a root request, of normal priority, and a first
+    /// attempt. For a server that anybody can ask, who could say that everything is critical.
+    #[must_use]
+    pub fn ignore_origin(self) -> Self {
+        Self { ignores_origin: true, ..self }
     }
 }
 
@@ -92,7 +100,8 @@ where
     fn call(&mut self, request: Request<B>) -> Scope<S::Future> {
         let said = read_header(request.headers(), &self.settings.plain);
         let length = said.or(self.settings.or).map(|length| length.min(self.settings.at_most));
-        let origin = read_origin(request.headers());
+        let ignores = self.settings.ignores_origin;
+        let origin = if ignores { Origin::default() } else { read_origin(request.headers()) };
         let answer = self.inner.call(request);
         let deadline = length.map_or_else(Deadline::never, Deadline::from);
         deadline::scope(deadline.from_origin(origin), answer)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
 
-use crate::error::Fault;
+use crate::error::{Fault, RejectedBy};
 use crate::limit::headers::{Fields, QuotaPolicy};
 
 const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
@@ -101,6 +101,35 @@ impl Problem {
         };
         problem.retry_after = fault.retry_after().map(seconds_up);
         problem
+    }
+
+    /// A server that is [protected](super::ProtectLayer) has refused a request, or had no answer for it in time: 429 by its rate
+    /// limit, otherwise 503. `Retry-After` is there for each refusal: one second, where nobody knows better.
+    #[must_use]
+    pub fn overloaded(fault: &Fault) -> Self {
+        let (status, kind, title, detail) = match fault {
+            Fault::Rejected { by: RejectedBy::RateLimit, .. } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                QUOTA_EXCEEDED,
+                "Request cannot be satisfied as assigned quota has been exceeded",
+                "Too many requests; the same request can be repeated after retry_after seconds.",
+            ),
+            Fault::TimedOut { .. } | Fault::DeadlineExceeded { .. } => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                REDUCED_CAPACITY,
+                "Request cannot be satisfied due to temporary server capacity constraints",
+                "The server had no answer in time.",
+            ),
+            Fault::Rejected { .. } | Fault::Unavailable { .. } => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                REDUCED_CAPACITY,
+                "Request cannot be satisfied due to temporary server capacity constraints",
+                "The server has more requests than it can answer in time.",
+            ),
+        };
+        let after = fault.retry_after().map_or(1, seconds_up);
+        let retry_after = matches!(fault, Fault::Rejected { .. }).then_some(after);
+        Self { retry_after, ..Self::new(status, kind, title, detail) }
     }
 
     /// Its status.

@@ -9,6 +9,7 @@ use http::Response;
 use pin_project_lite::pin_project;
 
 use super::body::ResponseBody;
+use super::counting::Remembered;
 use super::headers::AnswerFields;
 
 pin_project! {
@@ -27,6 +28,7 @@ pin_project! {
             #[pin]
             future: F,
             fields: Option<AnswerFields>,
+            remembered: Option<Box<Remembered>>,
         },
         Refused {
             response: Option<Response<Bytes>>,
@@ -35,8 +37,17 @@ pin_project! {
 }
 
 impl<F> ResponseFuture<F> {
-    pub(super) fn inner(future: F, fields: Option<AnswerFields>) -> Self {
-        Self { kind: Kind::Inner { future, fields } }
+    /// For a request that is not limited.
+    pub(super) fn inner(future: F) -> Self {
+        Self { kind: Kind::Inner { future, fields: None, remembered: None } }
+    }
+
+    pub(super) fn counted(
+        future: F,
+        fields: AnswerFields,
+        remembered: Option<Box<Remembered>>,
+    ) -> Self {
+        Self { kind: Kind::Inner { future, fields: Some(fields), remembered } }
     }
 
     pub(super) fn refused(response: Response<Bytes>) -> Self {
@@ -52,8 +63,11 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().kind.project() {
-            Projected::Inner { future, fields } => {
+            Projected::Inner { future, fields, remembered } => {
                 let mut answer = ready!(future.poll(context));
+                if let (Ok(response), Some(remembered)) = (&answer, remembered.take()) {
+                    remembered.answered(response.status(), response.headers());
+                }
                 if let (Ok(response), Some(fields)) = (&mut answer, fields.take()) {
                     fields.put(response.headers_mut());
                 }

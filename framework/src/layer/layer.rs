@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::{HeaderMap, StatusCode};
 use tower_layer::Layer;
 
 use crate::clock::Clock;
@@ -10,6 +11,7 @@ use crate::event::Observer;
 use crate::limit::headers::{QuotaPolicy, ResetStyle};
 use crate::limit::{LimitCounts, Metered};
 
+use super::counting::Counting;
 use super::key::Head;
 use super::limit::Limit;
 use super::responder::Responder;
@@ -35,6 +37,7 @@ impl<L: Limit> RateLimitLayer<L> {
             exempt: Vec::new(),
             cost: None,
             responder: None,
+            counting: None,
             meter: Arc::default(),
         };
         Self { limit: Arc::new(limit), settings: Arc::new(settings) }
@@ -103,6 +106,39 @@ impl<L: Limit> RateLimitLayer<L> {
     #[must_use]
     pub fn responder(self, responder: impl Responder) -> Self {
         self.with(|settings| settings.responder = Some(Arc::new(responder)))
+    }
+
+    /// Counts only requests whose answer `counts`, by its status and headers: failed log-ins, say, so that somebody who knows the
+    /// password is never locked out by logging in often.
+    ///
+    /// What a request costs is taken before it is answered, so that many at once cannot pass together, and given back when
+    /// its answer does not count. One that is never answered counts. The fields of an answer say what was left before
+    /// anything was given back. For it the head of each request is kept until the answer. A
+    /// [`PerTier`](super::PerTier) gives nothing back.
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use seawall::clock::Clock;
+    /// use seawall::layer::{Key, PerKey, RateLimitLayer};
+    /// use seawall::limit::{KeyedConfig, KeyedLimiter, Rate, TokenBucket};
+    ///
+    /// // Five wrong passwords at once from an address, one a minute after that.
+    /// let bucket = TokenBucket::new(&Rate::new(5, 1.0 / 60.0)?);
+    /// let limiter = KeyedLimiter::new(bucket, KeyedConfig::default(), Clock::system().now());
+    /// let layer = RateLimitLayer::new(PerKey::new(limiter, Key::peer()))
+    ///     .count_if(|status, _| status == StatusCode::UNAUTHORIZED);
+    /// # Ok::<(), seawall::constraint::InvalidSettings>(())
+    /// ```
+    #[must_use]
+    pub fn count_if(
+        self,
+        counts: impl Fn(StatusCode, &HeaderMap) -> bool + Send + Sync + 'static,
+    ) -> Self
+    where
+        L: 'static,
+    {
+        let counting = Counting::new(Arc::clone(&self.limit), counts);
+        self.with(|settings| settings.counting = Some(Arc::new(counting)))
     }
 
     fn with(mut self, set: impl FnOnce(&mut Settings)) -> Self {

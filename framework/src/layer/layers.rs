@@ -13,6 +13,7 @@ use crate::limit::{
     MAX_LAYERS, RateLimiter,
 };
 
+use super::counting::Taken;
 use super::key::{Head, Key, KeyValue};
 use super::limit::{Answer, Limit, Unkeyed};
 use super::policies::Policies;
@@ -91,6 +92,12 @@ impl Limit for Layers {
             policies: Cow::Borrowed(&self.policies),
             at: verdict.at,
             refusing: verdict.refusing,
+        }
+    }
+
+    fn refund(&self, head: &Head<'_>, taken: Taken, now: Moment) {
+        if let Ok(found) = self.find(head) {
+            self.layered.refund(&found, now, taken.cost, taken.at);
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::clock::Moment;
 use crate::limit::headers::QuotaPolicy;
 use crate::limit::{Algorithm, Decision, KeyedLimiter, RateLimiter};
 
+use super::counting::Taken;
 use super::key::{Head, Key, KeyValue};
 use super::policies::Policies;
 
@@ -51,6 +52,11 @@ impl From<Decision> for Answer<'_> {
 pub trait Limit: Send + Sync {
     /// Takes `cost` for a request, or refuses it.
     fn check(&self, head: &Head<'_>, now: Moment, cost: u64) -> Answer<'_>;
+    /// Gives back what was taken for a request that does not count after all; see
+    /// [`RateLimitLayer::count_if`](super::RateLimitLayer::count_if). Default: it is not given back.
+    fn refund(&self, head: &Head<'_>, taken: Taken, now: Moment) {
+        let _ = (head, taken, now);
+    }
     /// How many keys it holds now, for metrics. Default `None`: it has none.
     fn key_count(&self) -> Option<usize> {
         None
@@ -61,11 +67,17 @@ impl<A: Algorithm> Limit for RateLimiter<A> {
     fn check(&self, _: &Head<'_>, now: Moment, cost: u64) -> Answer<'_> {
         RateLimiter::check(self, now, cost).into()
     }
+    fn refund(&self, _: &Head<'_>, taken: Taken, now: Moment) {
+        RateLimiter::refund(self, now, taken.cost, taken.at);
+    }
 }
 
 impl<L: Limit + ?Sized> Limit for Arc<L> {
     fn check(&self, head: &Head<'_>, now: Moment, cost: u64) -> Answer<'_> {
         L::check(self, head, now, cost)
+    }
+    fn refund(&self, head: &Head<'_>, taken: Taken, now: Moment) {
+        L::refund(self, head, taken, now);
     }
     fn key_count(&self) -> Option<usize> {
         L::key_count(self)
@@ -76,6 +88,10 @@ impl<L: Limit + ?Sized> Limit for Arc<L> {
 pub trait KeyedCheck<K>: Send + Sync {
     /// Takes `cost` from `key`, or nothing, and tells how things are now.
     fn check_key(&self, key: &K, now: Moment, cost: u64) -> Decision;
+    /// Gives back what was taken from `key`. Default: it is not given back.
+    fn refund_key(&self, key: &K, taken: Taken, now: Moment) {
+        let _ = (key, taken, now);
+    }
     /// How many keys it holds now, for metrics. Default `None`: it does not say.
     fn key_count(&self) -> Option<usize> {
         None
@@ -91,6 +107,9 @@ where
     fn check_key(&self, key: &K, now: Moment, cost: u64) -> Decision {
         self.check(key, now, cost)
     }
+    fn refund_key(&self, key: &K, taken: Taken, now: Moment) {
+        self.refund(key, now, taken.cost, taken.at);
+    }
     fn key_count(&self) -> Option<usize> {
         Some(self.len())
     }
@@ -99,6 +118,9 @@ where
 impl<K, C: KeyedCheck<K> + ?Sized> KeyedCheck<K> for Arc<C> {
     fn check_key(&self, key: &K, now: Moment, cost: u64) -> Decision {
         C::check_key(self, key, now, cost)
+    }
+    fn refund_key(&self, key: &K, taken: Taken, now: Moment) {
+        C::refund_key(self, key, taken, now);
     }
     fn key_count(&self) -> Option<usize> {
         C::key_count(self)
@@ -147,6 +169,14 @@ impl<C: KeyedCheck<KeyValue>> Limit for PerKey<C> {
             (None, Unkeyed::Shared) => self.limiters.check_key(&KeyValue::Shared, now, cost).into(),
             (None, Unkeyed::Refuse) => Answer::Unidentified,
             (None, Unkeyed::Pass) => Answer::Free,
+        }
+    }
+
+    fn refund(&self, head: &Head<'_>, taken: Taken, now: Moment) {
+        match (self.key.of(head), self.unkeyed) {
+            (Some(key), _) => self.limiters.refund_key(&key, taken, now),
+            (None, Unkeyed::Shared) => self.limiters.refund_key(&KeyValue::Shared, taken, now),
+            (None, Unkeyed::Refuse | Unkeyed::Pass) => {}
         }
     }
 

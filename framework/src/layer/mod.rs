@@ -16,6 +16,11 @@
 //! # }
 //! ```
 //!
+//! # More requests than can be served
+//!
+//! [`ProtectLayer`] is the other guard of a server: it lets in as many requests at once as the server can answer in time, the most
+//! important first. Around it a rate limit, it is what "rate limiting + backpressure = protected server" means.
+//!
 //! # What a client sees
 //!
 //! On every answer, allowed or refused: `X-RateLimit-Limit`, `-Remaining`, `-Reset` (a point in time unless
@@ -104,8 +109,8 @@
 //!
 //! # What counts
 //!
-//! Requests are counted when they come in, and count whatever becomes of them: dropping the answer's future gives
-//! nothing back. The inner service is not called for a refused request. It was polled ready for it, though: a layer further in
+//! Requests are counted when they come in, and count whatever becomes of them, unless [`RateLimitLayer::count_if`] says
+//! otherwise: dropping the answer's future gives nothing back. The inner service is not called for a refused request. It was polled ready for it, though: a layer further in
 //! that reserves a place in `poll_ready` holds that place until the next request, or until the clone is dropped.
 //!
 //! A panic in a key's, a tier's or an exemption's function goes on to the caller, and nothing is left locked or taken: all
@@ -113,6 +118,7 @@
 
 mod address;
 mod body;
+mod counting;
 mod deadline;
 mod error;
 mod future;
@@ -123,6 +129,7 @@ mod layer;
 mod layers;
 mod limit;
 mod policies;
+mod protect;
 mod responder;
 mod service;
 mod settings;
@@ -130,6 +137,7 @@ mod tiers;
 
 pub use address::{Network, Proxies};
 pub use body::ResponseBody;
+pub use counting::Taken;
 pub use deadline::{DeadlineLayer, WithDeadline};
 pub use error::Problem;
 pub use future::ResponseFuture;
@@ -138,6 +146,8 @@ pub use layer::RateLimitLayer;
 pub use layers::{Layers, LayersBuilder};
 pub use limit::{Answer, KeyedCheck, Limit, PerKey, Unkeyed};
 pub use policies::Policies;
+pub(crate) use protect::METHOD as PROTECTED_METHOD;
+pub use protect::{ProtectLayer, Protected, ProtectedBody, ProtectedFuture};
 pub use responder::Responder;
 pub use service::RateLimited;
 pub use tiers::PerTier;

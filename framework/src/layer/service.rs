@@ -8,6 +8,7 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use super::body::ResponseBody;
+use super::counting::Taken;
 use super::error::Problem;
 use super::future::ResponseFuture;
 use super::headers::AnswerFields;
@@ -53,12 +54,13 @@ where
         let settings = &self.settings;
         let head = Head::from(&request);
         if settings.exempts(&head) {
-            return ResponseFuture::inner(self.inner.call(request), None);
+            return ResponseFuture::inner(self.inner.call(request));
         }
         let now = settings.clock.now();
-        let answer = self.limit.check(&head, now, settings.cost_of(&head));
+        let cost = settings.cost_of(&head);
+        let answer = self.limit.check(&head, now, cost);
         let (decision, policy, all, refusing) = match &answer {
-            Answer::Free => return ResponseFuture::inner(self.inner.call(request), None),
+            Answer::Free => return ResponseFuture::inner(self.inner.call(request)),
             Answer::Unidentified => {
                 settings.meter.count("unidentified", false, now);
                 return ResponseFuture::refused(settings.respond(&head, &Problem::unidentified()));
@@ -74,7 +76,11 @@ where
         settings.meter.count(policy.name(), decision.allowed, now);
         let fields = AnswerFields::new(decision, policy, all, settings);
         if decision.allowed {
-            return ResponseFuture::inner(self.inner.call(request), Some(fields));
+            let counting = settings.counting.as_ref();
+            let remembered = counting.map(|counting| {
+                counting.remember(&request, Taken { cost, at: now }, &settings.clock)
+            });
+            return ResponseFuture::counted(self.inner.call(request), fields, remembered);
         }
         let mut problem = Problem::quota_exceeded(policy, fields.fields());
         for other in all.into_iter().flat_map(|all| all.of(refusing)) {

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::limit::Meter;
 use crate::limit::headers::{QuotaPolicy, ResetStyle};
 
+use super::counting::Counting;
 use super::error::Problem;
 use super::key::Head;
 use super::responder::{Responder, respond};
@@ -24,6 +25,7 @@ pub(super) struct Settings {
     pub(super) exempt: Vec<Exempt>,
     pub(super) cost: Option<Arc<Cost>>,
     pub(super) responder: Option<Arc<dyn Responder>>,
+    pub(super) counting: Option<Arc<Counting>>,
     /// What has been decided, by all clones.
     pub(super) meter: Arc<Meter>,
 }

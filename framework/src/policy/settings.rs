@@ -50,6 +50,20 @@ impl Policy {
         self.breaker.window_bytes().saturating_mul(max_keys)
     }
 
+    /// What a protected server (`Seawall::protect`) goes by that no section says anything of: as many requests at once as it answers in
+    /// time, 1,000 at most, found by themselves; 100 of each class wait for up to 250 ms, by their priority; no breaker; 30 s for an
+    /// answer.
+    #[must_use]
+    pub fn for_server() -> Self {
+        Self {
+            timeout: DEFAULT_DEADLINE,
+            breaker: Arc::new(breaker::Config::off()),
+            bulkhead: bulkhead::Config::for_server(),
+            mailbox: backpressure::Config::for_server(),
+            ..Self::default()
+        }
+    }
+
     /// How long a whole call may take: every attempt, wait and backoff. Default 30 s. Nothing is waited for longer than
     /// leaves an attempt its timeout, or half of the deadline if that is shorter.
     #[must_use]

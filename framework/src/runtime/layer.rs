@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use crate::dependency::MethodSpec;
+use crate::layer::{PROTECTED_METHOD, ProtectLayer};
 use crate::outcome::Class;
 use crate::outgoing::{OutgoingLayer, RequestHead, ResponseStatus, SentOnce, Settings};
 
@@ -40,6 +41,18 @@ impl Seawall {
             settings: Settings::default(),
             resend: SentOnce,
         }
+    }
+}
+
+impl Seawall {
+    /// A guard in front of a server of this process; [`ProtectLayer`] says what it does. Its policy is the section of this name, or
+    /// [`Policy::for_server`](crate::Policy::for_server) where there is none.
+    ///
+    /// # Errors
+    /// As [`Seawall::spawn`].
+    pub async fn protect(&self, name: &str) -> Result<ProtectLayer, SpawnError> {
+        self.serve(name);
+        Ok(ProtectLayer::new(self.declare(name, &[PROTECTED_METHOD]).await?))
     }
 }
 

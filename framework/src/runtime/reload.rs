@@ -74,6 +74,8 @@ pub(super) struct Policies {
     /// Those built in code, by name: no file has a say in them.
     own: std::collections::BTreeMap<String, Policy>,
     file: Mutex<PolicyFile>,
+    /// Of these names are servers of this process, and no dependencies.
+    servers: Mutex<std::collections::BTreeSet<String>>,
     /// One reload at a time.
     reloading: Mutex<()>,
 }
@@ -84,12 +86,31 @@ impl Policies {
         own: std::collections::BTreeMap<String, Policy>,
         file: PolicyFile,
     ) -> Self {
-        Self { path, own, file: Mutex::new(file), reloading: Mutex::default() }
+        Self {
+            path,
+            own,
+            file: Mutex::new(file),
+            servers: Mutex::default(),
+            reloading: Mutex::default(),
+        }
     }
 
     /// What `name` goes by, as things are now.
     pub(super) fn of(&self, name: &str) -> Policy {
-        self.own.get(name).cloned().unwrap_or_else(|| self.file.lock().policy(name))
+        if let Some(own) = self.own.get(name) {
+            return own.clone();
+        }
+        let file = self.file.lock();
+        if self.servers.lock().contains(name) && file.names().all(|known| known != name) {
+            return Policy::for_server();
+        }
+        file.policy(name)
+    }
+
+    /// From now on this name is a server's.
+    #[cfg(feature = "tower")]
+    pub(super) fn serve(&self, name: &str) {
+        self.servers.lock().insert(name.to_owned());
     }
 
     /// Tells what the policies that have names do not do though they say so.

@@ -167,6 +167,12 @@ impl Seawall {
     }
 
     /// Makes a dependency of this name, with its actor.
+    /// The dependency of this name is a server of this process.
+    #[cfg(feature = "tower")]
+    pub(super) fn serve(&self, name: &str) {
+        self.0.policies.serve(name);
+    }
+
     pub(super) async fn settle(&self, name: &str) -> Result<Arc<Tenancy>, SpawnError> {
         if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
             return Err(SpawnError::BadName { name: name.escape_debug().to_string() });

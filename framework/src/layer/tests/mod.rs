@@ -16,8 +16,9 @@ use super::*;
 use crate::clock::{Clock, ManualClock, Moment};
 use crate::error::{Fault, RejectedBy};
 use crate::limit::headers::{Report, ResetReading};
-use crate::limit::{Decision, KeyedConfig, KeyedLimiter, Rate, RateLimiter, TokenBucket};
+use crate::limit::{Config, Decision, KeyedConfig, KeyedLimiter, Rate, RateLimiter, TokenBucket};
 
+mod counting;
 mod keys;
 mod layers;
 mod tiers;
