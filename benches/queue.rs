@@ -135,23 +135,15 @@ impl Drop for Closes {
     }
 }
 
-fn between_tasks(producers: u64, effort: Effort) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build();
-    let runtime: &Runtime = &runtime.expect("a runtime");
-    let places = CAPACITY as usize;
-    let mut contenders = vec![Contender::new("tokio mpsc", move |calls| {
-        tasks!(
-            runtime,
-            producers,
-            calls,
-            tokio::sync::mpsc::channel(places),
-            |sender, item| sender.send(item).await.expect("open"),
-            |receiver| receiver.recv().await
-        );
-    })];
-    for (name, strategy) in strategies() {
-        contenders.push(Contender::new(format!("seawall {name}"), move |calls| {
-            let queue = queue(strategy.clone());
+/// Ours: each strategy, and an order that reads the clock.
+fn ours(runtime: &Runtime, producers: u64) -> Vec<Contender<'_>> {
+    let fifo =
+        strategies().into_iter().map(|(name, strategy)| (name.to_owned(), strategy, Order::Fifo));
+    let codel = Order::codel(std::time::Duration::from_millis(10));
+    let all = fifo.chain([("block, CoDel".to_owned(), Strategy::block(), codel)]);
+    all.map(|(name, strategy, order)| {
+        Contender::new(format!("seawall {name}"), move |calls| {
+            let queue = queue_in(strategy.clone(), order);
             let sender = Producer(std::sync::Arc::new(Closes(queue.clone())));
             tasks!(
                 runtime,
@@ -161,72 +153,89 @@ fn between_tasks(producers: u64, effort: Effort) {
                 |sender, item| black_box(sender.0.0.put(item).await.is_ok()),
                 |queue| queue.get().await
             );
-        }));
-    }
-    let codel = Order::codel(std::time::Duration::from_millis(10));
-    contenders.push(Contender::new("seawall block, CoDel", move |calls| {
-        let queue = queue_in(Strategy::block(), codel);
-        let sender = Producer(std::sync::Arc::new(Closes(queue.clone())));
+        })
+    })
+    .collect()
+}
+
+fn async_peers(runtime: &Runtime, producers: u64) -> Vec<Contender<'_>> {
+    let places = CAPACITY as usize;
+    vec![
+        Contender::new("async-channel", move |calls| {
+            tasks!(
+                runtime,
+                producers,
+                calls,
+                async_channel::bounded(places),
+                |sender, item| sender.send(item).await.expect("open"),
+                |receiver| receiver.recv().await.ok()
+            );
+        }),
+        Contender::new("flume", move |calls| {
+            tasks!(
+                runtime,
+                producers,
+                calls,
+                flume::bounded(places),
+                |sender, item| sender.send_async(item).await.expect("open"),
+                |receiver| receiver.recv_async().await.ok()
+            );
+        }),
+        Contender::new("kanal", move |calls| {
+            tasks!(
+                runtime,
+                producers,
+                calls,
+                kanal::bounded_async(places),
+                |sender, item| sender.send(item).await.expect("open"),
+                |receiver| receiver.recv().await.ok()
+            );
+        }),
+    ]
+}
+
+fn on_threads<'a>(producers: u64) -> Vec<Contender<'a>> {
+    vec![
+        Contender::new("crossbeam-channel, threads", move |calls| {
+            let (sender, receiver) = crossbeam_channel::bounded(CAPACITY as usize);
+            threads(
+                producers,
+                calls,
+                sender,
+                |sender, item| sender.send(item).is_ok(),
+                || receiver.recv().ok(),
+            );
+        }),
+        Contender::new("seawall block, threads", move |calls| {
+            let queue = queue(Strategy::block());
+            let sender = Producer(std::sync::Arc::new(Closes(queue.clone())));
+            threads(
+                producers,
+                calls,
+                sender,
+                |sender, item| sender.0.0.put_blocking(item).is_ok(),
+                || queue.get_blocking(),
+            );
+        }),
+    ]
+}
+
+fn between_tasks(producers: u64, effort: Effort) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build();
+    let runtime: &Runtime = &runtime.expect("a runtime");
+    let mut contenders = vec![Contender::new("tokio mpsc", move |calls| {
         tasks!(
             runtime,
             producers,
             calls,
-            (sender, queue),
-            |sender, item| black_box(sender.0.0.put(item).await.is_ok()),
-            |queue| queue.get().await
-        );
-    }));
-    contenders.push(Contender::new("async-channel", move |calls| {
-        tasks!(
-            runtime,
-            producers,
-            calls,
-            async_channel::bounded(places),
+            tokio::sync::mpsc::channel(CAPACITY as usize),
             |sender, item| sender.send(item).await.expect("open"),
-            |receiver| receiver.recv().await.ok()
+            |receiver| receiver.recv().await
         );
-    }));
-    contenders.push(Contender::new("flume", move |calls| {
-        tasks!(
-            runtime,
-            producers,
-            calls,
-            flume::bounded(places),
-            |sender, item| sender.send_async(item).await.expect("open"),
-            |receiver| receiver.recv_async().await.ok()
-        );
-    }));
-    contenders.push(Contender::new("kanal", move |calls| {
-        tasks!(
-            runtime,
-            producers,
-            calls,
-            kanal::bounded_async(places),
-            |sender, item| sender.send(item).await.expect("open"),
-            |receiver| receiver.recv().await.ok()
-        );
-    }));
-    contenders.push(Contender::new("crossbeam-channel, threads", move |calls| {
-        let (sender, receiver) = crossbeam_channel::bounded(places);
-        threads(
-            producers,
-            calls,
-            sender,
-            |sender, item| sender.send(item).is_ok(),
-            || receiver.recv().ok(),
-        );
-    }));
-    contenders.push(Contender::new("seawall block, threads", move |calls| {
-        let queue = queue(Strategy::block());
-        let sender = Producer(std::sync::Arc::new(Closes(queue.clone())));
-        threads(
-            producers,
-            calls,
-            sender,
-            |sender, item| sender.0.0.put_blocking(item).is_ok(),
-            || queue.get_blocking(),
-        );
-    }));
+    })];
+    contenders.extend(ours(runtime, producers));
+    contenders.extend(async_peers(runtime, producers));
+    contenders.extend(on_threads(producers));
     compare_on(&format!("{producers} to 1"), &[1], effort, &contenders);
 }
 

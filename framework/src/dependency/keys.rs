@@ -17,7 +17,7 @@ use crate::policy::Policy;
 use crate::sync::Ordering;
 
 use super::refusals::Refused;
-use super::waiting_room::KeyId;
+use super::waiter::KeyId;
 
 /// A longer key has no breaker of its own, but shares the overflow breaker. In bytes.
 pub const MAX_KEY_BYTES: usize = 256;

@@ -23,10 +23,11 @@ use std::time::Duration;
 use loom::future::block_on;
 use loom::thread;
 
+use super::claim::Claim;
 use super::gate::{Gate, Token};
 use super::signals::{Signal, Signals};
 use super::start_by::StartBy;
-use super::waiting_room::{Join, Position, WaitError};
+use super::waiter::{Join, Position, WaitError};
 use crate::backpressure::{self, Strategy};
 use crate::breaker::{self, Leave};
 use crate::bulkhead;

@@ -4,6 +4,7 @@
 //! can stop or be rebuilt without a call noticing.
 
 mod attendance;
+mod claim;
 mod examples;
 mod gate;
 mod held_permit;
@@ -27,6 +28,7 @@ mod signals;
 mod snapshot;
 mod start_by;
 mod stats;
+mod waiter;
 mod waiting_room;
 
 pub use keys::{HeldKey, KeysSnapshot, MAX_KEY_BYTES, MAX_OPEN_KEYS_NAMED, OpenKey};
@@ -36,11 +38,13 @@ pub use shared::Dependency;
 pub(crate) use signals::Signal;
 pub use snapshot::{ByHand, MethodSnapshot, Snapshot};
 
-pub(crate) use gate::{Claim, Token};
+pub(crate) use claim::Claim;
+pub(crate) use gate::Token;
 pub(crate) use held_permit::HeldPermit;
 pub(crate) use kept::KeptAnswers;
 pub(crate) use method::Method;
 pub(crate) use quota::UnusedReservation;
 pub(crate) use refusals::Refused;
 pub(crate) use start_by::{StartBy, had_its_chance};
-pub(crate) use waiting_room::{Join, Position, WaitError, WaitingRoom};
+pub(crate) use waiter::{Join, Position, WaitError};
+pub(crate) use waiting_room::WaitingRoom;

@@ -25,7 +25,7 @@ use super::retried::Retried;
 use super::signals::{Signal, Signals};
 use super::snapshot::{ByHand, MethodSnapshot, Snapshot};
 use super::stats::MethodStats;
-use super::waiting_room::WaitError;
+use super::waiter::WaitError;
 use crate::time::Time;
 
 /// Calls are taken.

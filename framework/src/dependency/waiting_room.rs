@@ -9,116 +9,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
-use crate::backpressure::{self, Counts, Importance, Push, Queue, Rank, Strategy};
+use crate::backpressure::{self, Counts, Push, Queue, Strategy};
 use crate::bulkhead::{Joined, Permits};
 use crate::clock::Moment;
 use crate::error::RejectedBy;
-use crate::sync::{AtomicU64, Mutex, Ordering, wake};
+use crate::sync::{AtomicU64, Mutex, Ordering};
 
 use super::lines::{Lines, Spot};
-
-/// How a wait ended without a permit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WaitError {
-    /// The queue was full.
-    Full,
-    /// The strategy dropped this call to make room, or instead of making room.
-    Dropped,
-    /// It is among the least important calls, of which there are more than permits.
-    Shed,
-    /// The wait in the queue took too long.
-    Expired,
-    /// The wait for room in the full queue took too long.
-    ExpiredBlocked,
-    /// The breaker opened.
-    BreakerOpen,
-    /// Seawall is shutting down.
-    ShutDown,
-}
-
-/// What became of a call that asked for a permit.
-#[derive(Debug)]
-pub(crate) enum Join {
-    /// It has one.
-    Acquired,
-    /// It waits.
-    Waiting(Position),
-    /// It may not wait.
-    Refused(WaitError),
-}
-
-/// Tells one key from another for as long as a call on it waits. A key in use is not evicted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct KeyId(pub(crate) usize);
-
-/// How long a call may wait.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct WaitLimits {
-    /// For a permit: the earlier of `max_wait` and when its attempt must begin.
-    pub(crate) give_up_at: Moment,
-    /// For room in a full queue, under strategy `block`.
-    pub(crate) blocked_until: Moment,
-    /// See [`StartBy::noticed_late`](super::StartBy::noticed_late). A call past it is never handed a permit.
-    pub(crate) noticed_late: Moment,
-}
-
-/// A call without a permit.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Newcomer {
-    pub(crate) key: Option<KeyId>,
-    pub(crate) class: Importance,
-    pub(crate) rank: Rank,
-    pub(crate) limits: WaitLimits,
-    pub(crate) now: Moment,
-}
-
-/// A call's position in the queue.
-#[derive(Debug)]
-pub(crate) struct Position {
-    waiter: Arc<Waiter>,
-    spot: Spot,
-    /// The queue was empty before. From now on the actor looks at it now and then.
-    pub(crate) is_first: bool,
-}
-
-#[derive(Debug)]
-pub(crate) struct Waiter {
-    key: Option<KeyId>,
-    limits: WaitLimits,
-    state: Mutex<WaitState>,
-}
-
-#[derive(Debug)]
-enum WaitState {
-    Waiting(Option<Waker>),
-    Granted,
-    Ended(WaitError),
-}
-
-impl Waiter {
-    /// Ends the wait. Only the first end counts.
-    fn settle(&self, end: WaitState, wakers: &mut Wakers) {
-        let mut state = self.state.lock();
-        if let WaitState::Waiting(waker) = &mut *state {
-            let waker = waker.take();
-            *state = end;
-            wakers.0.extend(waker);
-        }
-    }
-}
-
-/// Tasks to wake once no lock is held.
-#[derive(Debug, Default)]
-#[must_use = "a settled waiter that is not woken sleeps for ever"]
-pub(crate) struct Wakers(Vec<Waker>);
-
-impl Wakers {
-    pub(crate) fn wake(self) {
-        self.0.into_iter().for_each(wake);
-    }
-}
+use super::waiter::{Join, KeyId, Newcomer, Position, WaitError, WaitState, Waiter, Wakers};
 
 #[derive(Debug)]
 pub(crate) struct WaitingRoom {
@@ -411,7 +311,11 @@ impl WaitingRoom {
 #[cfg(all(test, not(seawall_loom)))]
 #[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 mod tests {
+    use std::task::Waker;
+
     use super::*;
+    use crate::backpressure::{Importance, Rank};
+    use crate::dependency::waiter::WaitLimits;
 
     const fn at(nanos: u64) -> Moment {
         Moment::from_nanos(nanos)

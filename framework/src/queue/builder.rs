@@ -8,9 +8,10 @@ use crate::backpressure::{self, MAX_BLOCK_TIMEOUT, Order};
 use crate::constraint::{Constraints, InvalidSettings};
 use crate::time::Time;
 
+use super::BackpressureQueue;
 use super::outcome::Dropped;
+use super::settings::Settings;
 use super::strategy::{Pace, Strategy};
-use super::{BackpressureQueue, Settings};
 
 /// Builds a [`BackpressureQueue`], checking every setting.
 #[must_use]

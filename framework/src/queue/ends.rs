@@ -9,10 +9,10 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use futures_sink::Sink;
 
-use super::Shared;
 use super::get::{Place, leave_get, poll_get};
 use super::outcome::PutError;
 use super::put::Putting;
+use super::shared::Shared;
 
 /// The items of a [`BackpressureQueue`](super::BackpressureQueue). Made by its `stream`.
 pub struct QueueStream<T> {

@@ -6,8 +6,8 @@ use std::task::{Context, Poll, Waker};
 
 use crate::backpressure::{ItemKey, Push, Queue};
 
-use super::Shared;
 use super::outcome::TryGetError;
+use super::shared::Shared;
 use super::state::State;
 
 /// A place among those who wait for something, kept from one poll to the next.

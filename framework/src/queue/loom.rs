@@ -7,8 +7,9 @@ use std::task::{Context, Poll, Waker};
 use ::loom::future::block_on;
 use ::loom::thread;
 
-use super::{BackpressureQueue, Time};
+use super::BackpressureQueue;
 use crate::sync::model;
+use crate::time::Time;
 
 fn queue(capacity: u32) -> BackpressureQueue<u32> {
     BackpressureQueue::builder().capacity(capacity).time(&Time::manual()).build().unwrap()

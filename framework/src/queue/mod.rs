@@ -38,6 +38,8 @@ mod get;
 mod loom;
 mod outcome;
 mod put;
+mod settings;
+mod shared;
 mod state;
 mod strategy;
 #[cfg(all(test, not(seawall_loom)))]
@@ -46,17 +48,16 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::backpressure::{Config, Counts, Order};
-use crate::clock::Moment;
-use crate::sync::Mutex;
-use crate::time::{Time, block_on};
+use crate::backpressure::{Config, Counts};
+use crate::time::block_on;
 
 pub use builder::Builder;
 pub use ends::{QueueSink, QueueStream};
 pub use outcome::{Dropped, Put, PutError, PutErrorKind, TryGetError};
-use state::{State, Step, Visit};
+use settings::Settings;
+use shared::Shared;
+use state::State;
 pub use strategy::{Merge, Pace, Strategy};
 
 /// A bounded queue of `T`, with many producers and many consumers. See [the module](self). Cheap to clone; clones are the same queue.
@@ -65,25 +66,6 @@ pub use strategy::{Merge, Pace, Strategy};
 /// wait, by [`MAX_BLOCKED`](crate::backpressure::MAX_BLOCKED) of them.
 pub struct BackpressureQueue<T>(Arc<Shared<T>>);
 
-struct Shared<T> {
-    state: Mutex<State<T>>,
-    settings: Settings<T>,
-    /// Whether anybody asks how long an item has waited.
-    is_timed: bool,
-}
-
-/// What does not change.
-#[derive(Clone)]
-struct Settings<T> {
-    strategy: Strategy<T>,
-    order: Order,
-    max_age: Option<Duration>,
-    on_drop: Option<Arc<OnDrop<T>>>,
-    time: Time,
-}
-
-type OnDrop<T> = dyn Fn(T, Dropped) + Send + Sync;
-
 impl<T> BackpressureQueue<T> {
     /// Starts from the defaults: 100 places, and producers that wait for up to 30 s.
     pub fn builder() -> Builder<T> {
@@ -91,10 +73,7 @@ impl<T> BackpressureQueue<T> {
     }
 
     fn from_parts(line: &Config, settings: Settings<T>) -> Self {
-        let is_timed = settings.order.is_timed()
-            || settings.max_age.is_some()
-            || matches!(settings.strategy, Strategy::Throttle { .. });
-        Self(Arc::new(Shared { state: Mutex::new(State::new(line)), settings, is_timed }))
+        Self(Arc::new(Shared::new(line, settings)))
     }
 
     /// Puts an item in, or does what the strategy says; only `block` and `throttle` ever wait.
@@ -244,23 +223,6 @@ impl<T> BackpressureQueue<T> {
     }
 }
 
-impl<T> Shared<T> {
-    #[inline]
-    fn visit(&self) -> Visit<'_, T> {
-        let now = if self.is_timed { self.settings.time.now() } else { Moment::ZERO };
-        Visit::new(&self.settings, now)
-    }
-
-    /// One step under the lock, and what follows from it once that is open.
-    #[inline]
-    fn step<R>(&self, step: impl FnOnce(&mut State<T>, &mut Visit<'_, T>) -> R) -> R {
-        let mut visit = self.visit();
-        let result = step(&mut self.state.lock_briefly(), &mut visit);
-        visit.end();
-        result
-    }
-}
-
 impl<T> Clone for BackpressureQueue<T> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
@@ -271,13 +233,5 @@ impl<T> fmt::Debug for BackpressureQueue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("BackpressureQueue");
         debug.field("settings", &self.0.settings).field("counts", &self.counts()).finish()
-    }
-}
-
-impl<T> fmt::Debug for Settings<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("Settings");
-        debug.field("strategy", &self.strategy).field("order", &self.order);
-        debug.field("max_age", &self.max_age).finish_non_exhaustive()
     }
 }

@@ -12,7 +12,8 @@ use crate::clock::Moment;
 use crate::time::Sleep;
 
 use super::outcome::{Put, PutError, PutErrorKind};
-use super::{Shared, Step};
+use super::shared::Shared;
+use super::state::Step;
 
 pub(super) type Done<T> = Result<Put<T>, PutError<T>>;
 

@@ -8,8 +8,8 @@ use crate::backpressure::{Config, ItemKey, Next, Push, Queue, Standing};
 use crate::clock::Moment;
 use crate::sync::{quietly, wake};
 
-use super::Settings;
 use super::outcome::{Dropped, Put, PutError, PutErrorKind, TryGetError};
+use super::settings::Settings;
 use super::strategy::{Pace, Strategy};
 
 /// Of the mean time between two items that are taken, the share of the newest one.

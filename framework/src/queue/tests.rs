@@ -10,7 +10,8 @@ use futures_sink::Sink;
 use proptest::prelude::{prop, prop_assert, prop_assert_eq, proptest};
 
 use super::*;
-use crate::time::ManualTime;
+use crate::backpressure::Order;
+use crate::time::{ManualTime, Time};
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -441,17 +442,20 @@ impl Naive {
     }
 }
 
+/// A put that may have to wait.
+type Waits<'a> = Pin<Box<dyn Future<Output = Result<Put<u32>, PutError<u32>>> + 'a>>;
+
 proptest! {
     /// Puts that wait, are polled and are dropped, and gets, in any order.
     #[test]
     fn equals_two_lists(capacity in 1u32..4, steps in prop::collection::vec((0u8..4, 0usize..8), 0..120)) {
         let (queue, _) = queue(capacity, Strategy::block());
         let mut naive = Naive::default();
-        let mut puts: Vec<(u32, Pin<Box<dyn Future<Output = Result<Put<u32>, PutError<u32>>> + '_>>)> = Vec::new();
+        let mut puts: Vec<(u32, Waits<'_>)> = Vec::new();
         for (item, (step, which)) in (0u32..).zip(steps) {
             match step {
                 0 => {
-                    let mut put: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(queue.put(item));
+                    let mut put: Waits<'_> = Box::pin(queue.put(item));
                     let fits = naive.waiting.len() < capacity as usize;
                     prop_assert_eq!(poll(put.as_mut()).is_ready(), fits);
                     if fits {

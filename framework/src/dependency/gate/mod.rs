@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use crate::backpressure::{Priority, Rank};
+use crate::backpressure::Rank;
 use crate::breaker::{CircuitBreaker, Leave};
 use crate::bulkhead::{Ended, Tuner};
 use crate::clock::{Moment, nanos};
@@ -28,11 +28,13 @@ use crate::policy::Policy;
 use crate::swappable::Swappable;
 use crate::sync::{AtomicU64, CachePadded, Ordering};
 
+use super::claim::Claim;
 use super::keys::{HeldKey, KeyBreakers};
 use super::quota::Quota;
 use super::refusals::Refused;
 use super::start_by::StartBy;
-use super::waiting_room::{Join, Newcomer, WaitError, WaitLimits, WaitingRoom};
+use super::waiter::{Join, Newcomer, WaitError, WaitLimits};
+use super::waiting_room::WaitingRoom;
 use reload::{block_timeout, limiter, tuner};
 
 /// A dependency's guards.
@@ -68,23 +70,6 @@ pub(crate) enum Token {
     At(Moment, u64),
     /// Valid now, but the dependency's own quota is to be asked too.
     Paced(u64),
-}
-
-/// A call that finds no permit.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Claim<'a> {
-    pub(crate) key: Option<&'a HeldKey>,
-    pub(crate) now: Moment,
-    pub(crate) priority: Priority,
-    /// Of its root request, from 0 to 1: of calls that are equally important, the lowest are shed first.
-    pub(crate) lot: f64,
-}
-
-#[cfg(test)]
-impl Claim<'_> {
-    pub(crate) fn normal(now: Moment) -> Self {
-        Self { key: None, now, priority: Priority::NORMAL, lot: 0.5 }
-    }
 }
 
 #[derive(Debug)]

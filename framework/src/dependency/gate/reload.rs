@@ -2,7 +2,7 @@
 
 use crate::bulkhead::Tuner;
 use crate::clock::{Moment, nanos};
-use crate::dependency::waiting_room::Wakers;
+use crate::dependency::waiter::Wakers;
 use crate::event::Transition;
 use crate::limit::{AnyAlgorithm, RateLimiter};
 use crate::policy::Policy;

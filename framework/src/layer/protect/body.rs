@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 
 use crate::dependency::HeldPermit;
 
-use super::super::body::ResponseBody;
+use crate::layer::body::ResponseBody;
 
 pin_project! {
     /// The body of an answer of [`Protected`](super::Protected): the inner service's, or that of a refusal. It holds the request's permit until it is

@@ -17,10 +17,10 @@ use crate::dependency::HeldPermit;
 use crate::error::{CallError, Fault};
 use crate::outcome::Class;
 
-use super::super::error::Problem;
-use super::super::key::Head;
 use super::Shared;
 use super::body::ProtectedBody;
+use crate::layer::error::Problem;
+use crate::layer::key::Head;
 
 /// A protected service. Made by [`ProtectLayer`](super::ProtectLayer).
 pub struct Protected<S> {

@@ -1,0 +1,40 @@
+//! How a queue is set.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backpressure::Order;
+use crate::time::Time;
+
+use super::outcome::Dropped;
+use super::strategy::Strategy;
+
+/// What does not change.
+#[derive(Clone)]
+pub(super) struct Settings<T> {
+    pub(super) strategy: Strategy<T>,
+    pub(super) order: Order,
+    pub(super) max_age: Option<Duration>,
+    pub(super) on_drop: Option<Arc<OnDrop<T>>>,
+    pub(super) time: Time,
+}
+
+type OnDrop<T> = dyn Fn(T, Dropped) + Send + Sync;
+
+impl<T> Settings<T> {
+    /// Whether anybody asks how long an item has waited.
+    pub(super) fn is_timed(&self) -> bool {
+        self.order.is_timed()
+            || self.max_age.is_some()
+            || matches!(self.strategy, Strategy::Throttle { .. })
+    }
+}
+
+impl<T> fmt::Debug for Settings<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Settings");
+        debug.field("strategy", &self.strategy).field("order", &self.order);
+        debug.field("max_age", &self.max_age).finish_non_exhaustive()
+    }
+}
