@@ -20,10 +20,15 @@ const LASTS: Duration = Duration::from_secs(60);
 const LOADS: [f64; 8] = [0.5, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0, 3.0];
 
 /// Each by its name, with what stands in its policy file about permits.
-const STACKS: [(&str, &str); 6] = [
+const STACKS: [(&str, &str); 8] = [
     ("nothing", "bulkhead = { max_concurrent = 100_000 }"),
     ("fixed_high", "bulkhead = { max_concurrent = 20, max_wait = '50ms' }"),
     ("fixed_right", "bulkhead = { max_concurrent = 9, max_wait = '50ms' }"),
+    ("high_grace", "bulkhead = { max_concurrent = 20, max_wait = '50ms', grace = '100ms' }"),
+    (
+        "no_grace",
+        "bulkhead = { max_concurrent = 200, max_wait = '50ms', limit = 'adaptive', grace = '0s' }",
+    ),
     ("gradient2", "bulkhead = { max_concurrent = 200, max_wait = '50ms', limit = 'gradient2' }"),
     ("vegas", "bulkhead = { max_concurrent = 200, max_wait = '50ms', limit = 'vegas' }"),
     ("seawall", "bulkhead = { max_concurrent = 200, max_wait = '50ms', limit = 'adaptive' }"),

@@ -16,7 +16,12 @@ pub struct Config {
     max_concurrent: u32,
     max_wait: Duration,
     limit: Limit,
+    /// `None`: as the limit has it.
+    grace: Option<Duration>,
 }
+
+/// The grace where the number of permits finds itself, unless told otherwise.
+const FOUND_GRACE: Duration = Duration::from_secs(1);
 
 impl Config {
     /// Starts from the defaults.
@@ -27,7 +32,7 @@ impl Config {
     /// As many as are answered in time.
     pub(crate) fn for_server() -> Self {
         let max_wait = Duration::from_millis(250);
-        Self { max_concurrent: 1_000, max_wait, limit: Limit::Adaptive }
+        Self { max_concurrent: 1_000, max_wait, limit: Limit::Adaptive, ..Self::default() }
     }
     /// How many calls may be with the dependency at once; with a limit that finds itself, at most. Default 25.
     #[must_use]
@@ -39,6 +44,13 @@ impl Config {
     pub fn limit(&self) -> Limit {
         self.limit
     }
+    /// For how long the permit of an attempt that ended without an answer, by its timeout or because it was dropped, is kept back at
+    /// most; less, if nearly all good answers come sooner. Default 0; 1 s where the number of permits finds itself.
+    #[must_use]
+    pub fn grace(&self) -> Duration {
+        let found = self.limit != Limit::Fixed;
+        self.grace.unwrap_or(if found { FOUND_GRACE } else { Duration::ZERO })
+    }
     /// How long a call may wait for a permit; zero refuses at once. Default 30 s. A wait ends sooner where the attempt
     /// would not have its timeout left, or half of the deadline if that is shorter.
     #[must_use]
@@ -49,7 +61,8 @@ impl Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { max_concurrent: 25, max_wait: Duration::from_secs(30), limit: Limit::Fixed }
+        let max_wait = Duration::from_secs(30);
+        Self { max_concurrent: 25, max_wait, limit: Limit::Fixed, grace: None }
     }
 }
 
@@ -74,6 +87,13 @@ impl Builder {
     #[must_use]
     pub fn max_wait(mut self, wait: Duration) -> Self {
         self.0.max_wait = wait;
+        self
+    }
+    /// For how long the permit of an attempt that ended without an answer is kept back at most, 0 to 30 days: the dependency may
+    /// still be busy with it. Less, if 99 of 100 good answers come sooner.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.0.grace = Some(grace);
         self
     }
     /// The checked settings.

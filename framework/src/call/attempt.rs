@@ -153,6 +153,11 @@ impl<'a> Call<'a> {
     /// No permit is free: waits for one, unless it is known already that it may not.
     #[cold]
     pub(super) fn no_permit(&mut self, lease: &mut Lease<'a>) -> Entry {
+        let gate = self.dependency.gate();
+        if gate.end_graces(self.now) && gate.waiting_room().try_enter() {
+            lease.hold_permit();
+            return Entry::Free;
+        }
         match self.dependency.gate().refuses_to_wait() {
             None => Entry::NoPermit,
             Some(by) => {

@@ -72,6 +72,8 @@ const IN_USER_CODE: u64 = 8;
 const RETRY: u64 = 16;
 const HEDGE: u64 = 32;
 const AGAIN: u64 = RETRY | HEDGE;
+/// It has ended without an answer, which the dependency may still be busy with.
+const UNANSWERED: u64 = 64;
 
 impl<'a> Lease<'a> {
     /// What an open attempt holds: its permit and its admission. It began at `started`.
@@ -254,6 +256,9 @@ impl<'a> Lease<'a> {
         if outcome != Outcome::Success {
             self.method.stats.attempt(outcome);
         }
+        if matches!(outcome, Outcome::TimedOut | Outcome::Cancelled) {
+            self.held |= UNANSWERED;
+        }
         self.count_again(outcome);
         self.tune(
             match recorded {
@@ -305,9 +310,26 @@ impl<'a> Lease<'a> {
             let dependency = self.dependency;
             dependency.gate().refund(self.limiter, dependency.now(), self.taken_for);
         }
-        if self.held & PERMIT != 0 {
+        if self.held & PERMIT != 0 && !self.keeps_permit() {
             self.leave();
         }
+    }
+
+    /// Whether the permit stays out for a grace. Its actor is told when to look.
+    fn keeps_permit(&self) -> bool {
+        if self.held & UNANSWERED == 0 {
+            return false;
+        }
+        let (dependency, now) = (self.dependency, self.dependency.now());
+        // While nobody knows what answers take, it is the timeout at most.
+        let answers_take =
+            || self.method.stats.high_latency(now).unwrap_or_else(|| self.method.plan.timeout());
+        let is_kept = dependency.gate().keep_permit(answers_take, now);
+        if is_kept {
+            dependency.signals().raise(Signal::Moved);
+            dependency.left();
+        }
+        is_kept
     }
 
     /// Whether a healthy dependency would have answered by now: the attempt is slow, or took twice as long as nearly all good

@@ -68,9 +68,9 @@ impl<T> Lines<T> {
         }
     }
 
-    /// The share of newcomers without a permit that is shed.
-    pub(super) fn shed_share(&self) -> f64 {
-        self.others.as_ref().map_or(0.0, |others| others.dimmer.share())
+    /// The share of newcomers that is shed; `None`: there are no priorities.
+    pub(super) fn shed_share(&self) -> Option<f64> {
+        Some(self.others.as_ref()?.dimmer.share())
     }
 
     pub(super) fn push(&mut self, class: Importance, item: T) -> (Importance, Push<T>) {

@@ -13,6 +13,7 @@ mod keyed_calls;
 mod keys;
 mod latency;
 mod lines;
+mod lingering;
 #[cfg(all(test, seawall_loom))]
 mod loom;
 mod method;

@@ -289,7 +289,7 @@ impl Dependency {
     /// Calls that have not ended, those too that have not had to wait. Of both kinds it may count too few, but never none.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
-        self.pending().max(u64::from(self.gate.waiting_room().permits().active_and_fence()))
+        self.pending().max(u64::from(self.gate.attempts_and_fence()))
     }
 
     /// Ends when a draining dependency may have nothing in flight any more, after this call.
@@ -356,6 +356,7 @@ impl Dependency {
             adaptive,
             ramp,
             active: room.permits().active(),
+            kept_permits: self.gate.kept_permits(),
             limit: room.permits().limit(),
             mailbox: room.counts(),
             capacity: room.capacity(),

@@ -35,8 +35,11 @@ pub struct Snapshot {
     /// The share of calls that its breaker's slow start lets through now, 0 to 1; 1 while there is none, `None` if its
     /// settings have none.
     pub ramp: Option<f64>,
-    /// Calls that are with the dependency.
+    /// Calls that are with the dependency, and permits that are kept back.
     pub active: u32,
+    /// Permits that are kept back: their attempts ended without an answer, and the dependency may still be busy with them.
+    /// `None`: its policy has no `bulkhead.grace`.
+    pub kept_permits: Option<u32>,
     /// How many may be.
     pub limit: u32,
     /// What its mailbox has seen, and who is waiting in it.
@@ -45,8 +48,8 @@ pub struct Snapshot {
     pub capacity: u32,
     /// The share of the mailbox that is taken, 0 to 1.
     pub fill_ratio: f64,
-    /// The share of calls without a permit that is shed by priority, 0 to 1.
-    pub shed_share: f64,
+    /// The share of calls without a permit that is shed by priority, 0 to 1; `None`: its policy has no `mailbox.priorities`.
+    pub shed_share: Option<f64>,
     /// See [`Snapshot::rejections`].
     #[serde(serialize_with = "by_guard")]
     pub(super) rejections: [u64; RejectedBy::ALL.len()],

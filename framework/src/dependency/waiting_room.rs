@@ -299,7 +299,7 @@ impl WaitingRoom {
     }
 
     /// The share of calls without a permit that is shed by priority.
-    pub(crate) fn shed_share(&self) -> f64 {
+    pub(crate) fn shed_share(&self) -> Option<f64> {
         self.queue.lock().shed_share()
     }
 

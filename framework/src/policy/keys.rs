@@ -166,8 +166,12 @@ pub(super) const BUDGET_KEYS: [PolicyKey<retry::BudgetBuilder>; 8] = [
 pub(super) const HEDGE_KEYS: [PolicyKey<retry::HedgeBuilder>; 3] =
     [key!(after: Duration), key!(percentile: Number), key!(max: Count)];
 
-pub(super) const BULKHEAD_KEYS: [PolicyKey<bulkhead::Builder>; 3] =
-    [key!(max_concurrent: Count), key!(max_wait: Duration), key!(limit: Limit)];
+pub(super) const BULKHEAD_KEYS: [PolicyKey<bulkhead::Builder>; 4] = [
+    key!(max_concurrent: Count),
+    key!(max_wait: Duration),
+    key!(limit: Limit),
+    key!(grace: Duration),
+];
 
 pub(super) const MAILBOX_KEYS: [PolicyKey<backpressure::Builder>; 3] =
     [key!(capacity: Count), key!(on_full: OnFull), key!(priorities: Flag)];

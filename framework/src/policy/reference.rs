@@ -89,6 +89,7 @@ pub(super) const REFERENCE: &[Described] = &[
     key("bulkhead.max_concurrent", Some("20"), ("25", "1 to 1,000,000"), ("more load on the dependency, less waiting", "less load, more waiting and refusals")),
     key("bulkhead.max_wait", Some(r#""250ms""#), ("30 s, cut short by the deadline", "0 to 30 days"), ("calls wait longer for a permit", "calls are refused sooner")),
     key("bulkhead.limit", Some(r#""fixed""#), ("`fixed`", "`fixed`, `adaptive`, `gradient2`, `vegas`, `aimd`"), ("", "")),
+    key("bulkhead.grace", Some(r#""0s""#), ("0; 1 s with a `limit` that finds itself", "0 to 30 days"), ("what timed out counts as load for longer", "its permit comes back sooner")),
     key("mailbox.capacity", Some("100"), ("100", "1 to 1,000,000"), ("longer bursts are held", "callers are told sooner")),
     key("mailbox.on_full", Some(r#""error""#), ("`block` for up to 30 s", "`block`, `drop_oldest`, `drop_newest`, `error`, `{ block = { timeout } }`"), ("", "")),
     key("mailbox.priorities", Some("false"), ("`false`", "`true`, `false`"), ("", "")),

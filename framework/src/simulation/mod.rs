@@ -11,6 +11,8 @@
 mod caller;
 mod client;
 mod distribution;
+#[cfg(test)]
+mod grace;
 mod load;
 #[cfg(test)]
 mod permits;

@@ -74,6 +74,7 @@ pub(super) static FAMILIES: [Family; names::ALL.len()] = [
         Dependency(|it, tell| tell(&[], Total(it.breaker.refusals_withheld))),
     ),
     of(&names::BULKHEAD_ACTIVE, Dependency(|it, tell| tell(&[], Level(it.active.into())))),
+    of(&names::BULKHEAD_KEPT, Dependency(kept_permits)),
     of(&names::BULKHEAD_LIMIT, Dependency(|it, tell| tell(&[], Level(it.limit.into())))),
     of(&names::CALL_DURATION, Latency),
     of(&names::CALLS, Method(calls)),
@@ -82,6 +83,7 @@ pub(super) static FAMILIES: [Family; names::ALL.len()] = [
     of(&names::MAILBOX_DEPTH, Dependency(|it, tell| tell(&[], Level(it.mailbox.waiting.into())))),
     of(&names::MAILBOX_DROPPED, Dependency(|it, tell| tell(&[], Total(it.mailbox.dropped)))),
     of(&names::MAILBOX_FILL_RATIO, Dependency(|it, tell| tell(&[], Level(it.fill_ratio)))),
+    of(&names::MAILBOX_SHED, Dependency(shed_share)),
     of(&names::REJECTIONS, Dependency(rejections)),
     of(&names::RETRIES, Dependency(|it, tell| tell(&[], Total(it.retries)))),
     of(&names::RETRY_DELAY, RetryDelay),
@@ -112,6 +114,14 @@ fn fallbacks(method: &MethodSnapshot, tell: &mut Tell<'_>) {
     for (reason, count) in method.fallbacks() {
         tell(&[(names::REASON, reason)], Total(count));
     }
+}
+
+fn kept_permits(it: &Snapshot, tell: &mut Tell<'_>) {
+    it.kept_permits.into_iter().for_each(|kept| tell(&[], Level(kept.into())));
+}
+
+fn shed_share(it: &Snapshot, tell: &mut Tell<'_>) {
+    it.shed_share.into_iter().for_each(|share| tell(&[], Level(share)));
 }
 
 fn rejections(it: &Snapshot, tell: &mut Tell<'_>) {

@@ -199,11 +199,23 @@ pub const BREAKER_RAMP: Metric = flag(
 /// Permits out.
 pub const BULKHEAD_ACTIVE: Metric =
     gauge("seawall_bulkhead_active", &[DEPENDENCY], "Attempts that are with the dependency now.");
+/// Permits that are kept back.
+pub const BULKHEAD_KEPT: Metric = gauge(
+    "seawall_bulkhead_kept",
+    &[DEPENDENCY],
+    "Permits of attempts that ended without an answer, which are kept back for a grace.",
+);
 /// Permits in all.
 pub const BULKHEAD_LIMIT: Metric = gauge(
     "seawall_bulkhead_limit",
     &[DEPENDENCY],
     "Attempts that may be with the dependency at once.",
+);
+/// The share of calls that is shed by priority.
+pub const MAILBOX_SHED: Metric = flag(
+    "seawall_mailbox_shed_ratio",
+    &[DEPENDENCY],
+    "The share of calls without a permit that is shed by priority now, from 0 to 1.",
 );
 /// Calls waiting in the mailbox.
 pub const MAILBOX_DEPTH: Metric =
@@ -253,7 +265,7 @@ pub const LIMIT_KEYS: Metric =
 pub static OF_LIMITS: [Metric; 2] = [LIMIT_REQUESTS, LIMIT_KEYS];
 
 /// Every metric of a dependency.
-pub static ALL: [Metric; 27] = [
+pub static ALL: [Metric; 29] = [
     CALLS,
     ATTEMPTS,
     FALLBACKS,
@@ -274,9 +286,11 @@ pub static ALL: [Metric; 27] = [
     BREAKER_BASELINE,
     BREAKER_RAMP,
     BULKHEAD_ACTIVE,
+    BULKHEAD_KEPT,
     BULKHEAD_LIMIT,
     MAILBOX_DEPTH,
     MAILBOX_FILL_RATIO,
+    MAILBOX_SHED,
     MAILBOX_DROPPED,
     MAILBOX_BLOCKED,
     ACTOR_RESTARTS,

@@ -7,6 +7,7 @@
 //! The gate never waits and reads no clock. It holds the whole state of its guards, so the actor can stop and be
 //! rebuilt without any change here.
 
+mod linger;
 mod reload;
 
 use std::sync::atomic::AtomicBool;
@@ -30,6 +31,7 @@ use crate::sync::{AtomicU64, CachePadded, Ordering};
 
 use super::claim::Claim;
 use super::keys::{HeldKey, KeyBreakers};
+use super::lingering::Lingering;
 use super::quota::Quota;
 use super::refusals::Refused;
 use super::start_by::StartBy;
@@ -46,6 +48,7 @@ pub struct Gate {
     written: CachePadded<Written>,
     /// Finds the number of permits, if that is not fixed.
     tuner: Swappable<Option<Box<Tuner>>>,
+    lingering: Lingering,
     /// There is one permit, whatever a policy says.
     is_exclusive: AtomicBool,
     /// In nanoseconds.
@@ -92,6 +95,7 @@ impl Gate {
                 limiter: Swappable::new(limiter(policy, now)),
                 waiting_room: WaitingRoom::new(permits, policy.mailbox()),
             }),
+            lingering: Lingering::new(policy.bulkhead().grace()),
             is_exclusive: AtomicBool::new(false),
             max_wait: AtomicU64::new(nanos(policy.bulkhead().max_wait())),
             block_timeout: AtomicU64::new(block_timeout(policy)),
@@ -382,11 +386,13 @@ impl Gate {
     /// and when the breaker needs the next look.
     pub(crate) fn tick(&self, now: Moment) -> (Option<Transition>, Option<Moment>) {
         let (moved, next) = self.breaker.poll(now);
+        self.end_graces(now);
         if self.breaker.check(now).is_err() && self.breaker.state() == State::Open {
             self.refuse_waiting();
         } else if self.written.0.waiting_room.permits().waiters() > 0 {
             self.written.0.waiting_room.grant_free(now);
         }
+        let next = next.into_iter().chain(self.lingering.next()).min();
         (moved, next)
     }
 }

@@ -39,6 +39,7 @@ impl Gate {
             self.limit_changed.notify_waiters();
         }
         self.rate_limit_max_wait.store(nanos(next.rate_limit_max_wait()), Ordering::Relaxed);
+        self.lingering.set(next.bulkhead().grace());
         self.max_wait.store(nanos(next.bulkhead().max_wait()), Ordering::Relaxed);
         self.block_timeout.store(block_timeout(next), Ordering::Relaxed);
         let limit = self.permits(before, next, now);

@@ -1,0 +1,106 @@
+//! Permits that are kept back for a while after their attempts have ended.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use crate::clock::{Moment, nanos};
+use crate::sync::{AtomicU64, Mutex, Ordering};
+
+/// Permits of attempts that ended without an answer: the server may still be busy with them.
+#[derive(Debug)]
+pub(super) struct Lingering {
+    /// The longest that one is kept, in nanoseconds; 0: none is.
+    grace: AtomicU64,
+    /// How many are kept. Changed with the lock held, and read without it.
+    kept: AtomicU64,
+    ends: Mutex<BinaryHeap<Reverse<Moment>>>,
+}
+
+impl Lingering {
+    pub(super) fn new(grace: Duration) -> Self {
+        Self {
+            grace: AtomicU64::new(nanos(grace)),
+            kept: AtomicU64::new(0),
+            ends: Mutex::default(),
+        }
+    }
+
+    pub(super) fn set(&self, grace: Duration) {
+        self.grace.store(nanos(grace), Ordering::Relaxed);
+    }
+
+    /// Whether permits are kept.
+    pub(super) fn is_on(&self) -> bool {
+        self.grace.load(Ordering::Relaxed) > 0 || self.kept() > 0
+    }
+
+    /// How many permits are kept.
+    pub(super) fn kept(&self) -> u32 {
+        // As many as there are permits, at most.
+        self.kept.load(Ordering::Acquire) as u32
+    }
+
+    /// Keeps a permit for as long as nearly all good answers take, and not longer than the grace. False: not at all.
+    pub(super) fn keep(&self, answers_take: impl FnOnce() -> Duration, now: Moment) -> bool {
+        let grace = self.grace.load(Ordering::Relaxed);
+        if grace == 0 {
+            return false;
+        }
+        let grace = grace.min(nanos(answers_take()));
+        let mut ends = self.ends.lock();
+        ends.push(Reverse(now.plus_nanos(grace)));
+        self.kept.store(ends.len() as u64, Ordering::Release);
+        true
+    }
+
+    /// How many need not be kept any longer. The caller gives their permits back.
+    pub(super) fn take_due(&self, now: Moment) -> u32 {
+        if self.kept() == 0 {
+            return 0;
+        }
+        let mut due = 0;
+        let mut ends = self.ends.lock();
+        while ends.peek().is_some_and(|end| end.0 <= now) {
+            ends.pop();
+            due += 1;
+        }
+        self.kept.store(ends.len() as u64, Ordering::Release);
+        due
+    }
+
+    /// When the next one is due.
+    pub(super) fn next(&self) -> Option<Moment> {
+        if self.kept() == 0 { None } else { self.ends.lock().peek().map(|end| end.0) }
+    }
+}
+
+#[cfg(all(test, not(seawall_loom)))]
+mod tests {
+    use super::*;
+
+    const fn at(millis: u64) -> Moment {
+        Moment::from_nanos(millis * 1_000_000)
+    }
+
+    #[test]
+    fn a_permit_is_kept_for_the_grace_or_what_answers_take_whichever_is_less() {
+        let lingering = Lingering::new(Duration::from_millis(100));
+        assert!(lingering.keep(|| Duration::from_millis(30), at(0)));
+        assert!(lingering.keep(|| Duration::MAX, at(0)));
+        assert!(lingering.keep(|| Duration::from_secs(9), at(5)));
+        assert_eq!((lingering.kept(), lingering.next()), (3, Some(at(30))));
+        assert_eq!([29, 30, 31, 104, 105].map(|ms| lingering.take_due(at(ms))), [0, 1, 0, 1, 1]);
+        assert_eq!((lingering.kept(), lingering.next()), (0, None));
+    }
+
+    #[test]
+    fn without_a_grace_none_is_kept() {
+        let lingering = Lingering::new(Duration::ZERO);
+        assert!(!lingering.keep(|| Duration::MAX, at(0)));
+        lingering.set(Duration::from_millis(1));
+        assert!(lingering.keep(|| Duration::MAX, at(0)));
+        lingering.set(Duration::ZERO);
+        assert_eq!(lingering.take_due(at(1)), 1, "those that are kept come back all the same");
+    }
+}
