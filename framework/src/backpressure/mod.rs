@@ -4,6 +4,11 @@
 //! newcomer waits (`block`), is refused (`error`, `drop_newest`), or takes the place of the call that has waited longest (`drop_oldest`).
 //! [`Queue`] is the same line for work of your own, without waiting or lock; a queue that is shared and waited for is
 //! [`BackpressureQueue`](crate::queue::BackpressureQueue).
+//!
+//! The [guide] says which strategy is for what, and how priorities work.
+
+#[doc = include_str!("guide.md")]
+pub mod guide {}
 
 mod config;
 mod dimmer;

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-/// The most entries that can be blocked at once under [`Strategy::Block`], beyond the capacity. The
+/// The most entries that can be blocked at once under [`Strategy::Block`](super::Strategy::Block), beyond the capacity. The
 /// line is a limit on memory, and a limit that callers can outgrow by blocking would be none.
 pub const MAX_BLOCKED: u32 = 1_000_000;
 
-/// Names one entry of one [`Queue`], for as long as it stands in it and never again: no later entry
+/// Names one entry of one [`Queue`](super::Queue), for as long as it stands in it and never again: no later entry
 /// gets the same key, so a key kept too long finds nothing rather than somebody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ItemKey {

@@ -55,8 +55,10 @@ impl Driven {
     fn adaptive(name: &str) -> Self {
         let breaker = breaker::Config::builder().adaptive(breaker::adaptive::Config::default());
         let breaker = breaker.ramp(0.1, Duration::from_secs(10));
-        let policy = Policy::builder().breaker(breaker).build().unwrap();
-        Self::under(policy, name, &[method("charge"), method("balance")])
+        let mailbox = crate::backpressure::Config::builder().priorities(true).build();
+        let bulkhead = crate::bulkhead::Config::builder().grace(Duration::from_secs(1)).build();
+        let policy = Policy::builder().breaker(breaker).bulkhead(bulkhead).mailbox(mailbox);
+        Self::under(policy.build().unwrap(), name, &[method("charge"), method("balance")])
     }
 
     fn under(policy: Policy, name: &str, methods: &[MethodSpec]) -> Self {
