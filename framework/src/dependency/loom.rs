@@ -65,6 +65,10 @@ fn place(limit: u32, mailbox: backpressure::Builder) -> Arc<Place> {
     })
 }
 
+fn on(key: &super::HeldKey) -> Claim<'_> {
+    Claim { key: Some(key), ..Claim::normal(NOW) }
+}
+
 fn blocking() -> backpressure::Builder {
     backpressure::Config::builder().capacity(4)
 }
@@ -249,7 +253,7 @@ fn a_key_that_opens_turns_its_own_calls_away_and_nobody_else() {
             {
                 return;
             }
-            match place.gate.join(Some(&same), NOW, StartBy::NEVER, || false) {
+            match place.gate.join(on(&same), StartBy::NEVER, || false) {
                 Join::Waiting(position) => {
                     assert_eq!(place.wait(&position), Err(WaitError::BreakerOpen));
                 }
@@ -257,7 +261,7 @@ fn a_key_that_opens_turns_its_own_calls_away_and_nobody_else() {
             }
         });
         let waits = spawn(&place, move |place| {
-            match place.gate.join(Some(&other), NOW, StartBy::NEVER, || false) {
+            match place.gate.join(on(&other), StartBy::NEVER, || false) {
                 Join::Waiting(position) => assert_eq!(place.wait(&position), Ok(())),
                 joined => assert!(matches!(joined, Join::Acquired)),
             }
@@ -330,7 +334,7 @@ fn forced_open_behind_a_breaker_whose_time_is_up_nobody_waits_on() {
             if place.gate.breaker().check(later).is_err() {
                 return;
             }
-            match place.gate.join(None, later, StartBy::NEVER, || false) {
+            match place.gate.join(Claim::normal(later), StartBy::NEVER, || false) {
                 Join::Waiting(position) => assert!(place.wait(&position).is_err()),
                 Join::Acquired => place.gate.waiting_room().leave(|| later),
                 Join::Refused(end) => assert_eq!(end, WaitError::BreakerOpen),
@@ -440,5 +444,38 @@ fn a_token_of_the_limit_before_a_reload_is_not_given_back_to_the_one_after_it() 
         assert_eq!(moved, None);
         let left = (0..3).filter(|_| take(&gate).is_ok()).count();
         assert!(left <= 1, "{left} tokens are left of 2, though one is spent");
+    });
+}
+
+#[test]
+fn a_permit_that_is_kept_comes_back_once_and_to_the_call_that_waits() {
+    model("grace: 2 kept permits end twice at once, 1 waits", || {
+        let later = NOW + std::time::Duration::from_millis(1);
+        let bulkhead = bulkhead::Config::builder().max_concurrent(2);
+        let bulkhead = bulkhead.grace(std::time::Duration::from_millis(1));
+        let policy = Policy::builder().bulkhead(bulkhead.build()).build().unwrap();
+        let gate = Arc::new(Gate::new(&policy, NOW, Entropy::seeded(0)));
+        let room = gate.waiting_room();
+        assert!(room.try_enter() && room.try_enter());
+        let keep = |gate: &Gate| gate.keep_permit(|| std::time::Duration::MAX, NOW);
+        assert!(keep(&gate));
+        let ends = Arc::clone(&gate);
+        let other = thread::spawn(move || {
+            assert!(keep(&ends));
+            ends.end_graces(later);
+        });
+        match gate.join(Claim::normal(NOW), StartBy::NEVER, || false) {
+            Join::Waiting(position) => {
+                gate.end_graces(later);
+                block_on(poll_fn(|cx| room.poll(&position, cx))).unwrap();
+            }
+            Join::Acquired => {}
+            Join::Refused(error) => panic!("{error:?}"),
+        }
+        other.join().unwrap();
+        gate.end_graces(later);
+        assert_eq!((room.permits().active(), gate.attempts_and_fence()), (1, 1), "its own");
+        room.leave(|| later);
+        assert_eq!(room.permits().active(), 0);
     });
 }

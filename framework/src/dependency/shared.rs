@@ -23,7 +23,7 @@ use super::gate::Gate;
 use super::method::Method;
 use super::retried::Retried;
 use super::signals::{Signal, Signals};
-use super::snapshot::{ByHand, MethodSnapshot, Snapshot};
+use super::snapshot::{ByHand, refusals};
 use super::stats::MethodStats;
 use super::waiter::WaitError;
 use crate::time::Time;
@@ -61,7 +61,7 @@ pub struct Dependency {
     /// The order by hand that its breaker stands under.
     pub(super) by_hand: Mutex<Option<ByHand>>,
     /// By name. A handful, so a list: a tree's first node is larger than all of it.
-    methods: Mutex<Vec<(&'static str, Arc<MethodStats>)>>,
+    pub(super) methods: Mutex<Vec<(&'static str, Arc<MethodStats>)>>,
     /// What each trait on it goes by; locked while the policy changes.
     planned: Mutex<Vec<Weak<[Method]>>>,
 }
@@ -176,6 +176,7 @@ impl Dependency {
     pub(crate) fn moved(&self, transition: Transition) {
         self.tell(&Event::Transition { dependency: Arc::clone(&self.name), transition });
         self.signals.raise(Signal::Moved);
+        self.gate.waiting_room().upstream().tell();
     }
 
     /// Tells the observer. Its panics are its own.
@@ -266,6 +267,7 @@ impl Dependency {
         let _ = self.life.compare_exchange(SERVING, DRAINING, Ordering::SeqCst, Ordering::SeqCst);
         // A caller that holds a permit by now is seen by `in_flight`. One that takes a permit later sees DRAINING.
         self.gate.waiting_room().permits().active_and_fence();
+        self.gate.waiting_room().upstream().tell();
     }
 
     /// Ends every call in flight: it is woken, and answers that Seawall is shutting down.
@@ -278,6 +280,7 @@ impl Dependency {
     /// Its last client is gone, so there are no calls and will be none.
     pub(crate) fn retire(&self) {
         self.life.store(CANCELLED, Ordering::SeqCst);
+        self.gate.waiting_room().upstream().tell();
     }
 
     /// Calls that are waiting for something: a permit, an answer, the end of a backoff.
@@ -331,50 +334,6 @@ impl Dependency {
     pub(crate) fn retried(&self) -> &Retried {
         &self.retried
     }
-
-    /// Everything about it at one instant. Counters are read one by one: each only grows from one
-    /// snapshot to the next, but calls in flight may show in one and not yet in another.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        let now = self.now();
-        let mut breaker = self.gate.breaker().report(now);
-        let keys = self.gate.keys().snapshot();
-        // Keys are never labels: what is counted is counted for the dependency.
-        if let Some(keys) = &keys {
-            breaker.refusals_withheld += keys.refusals_withheld;
-            breaker.stale_results += keys.stale_results;
-        }
-        let adaptive = self.gate.breaker().reading(now);
-        let ramp = self.gate.breaker().ramp(now);
-        let room = self.gate.waiting_room();
-        let methods = self.methods.lock();
-        Snapshot {
-            dependency: self.name.to_string(),
-            breaker,
-            by_hand: self.by_hand.lock().clone(),
-            keys,
-            adaptive,
-            ramp,
-            active: room.permits().active(),
-            kept_permits: self.gate.kept_permits(),
-            limit: room.permits().limit(),
-            mailbox: room.counts(),
-            capacity: room.capacity(),
-            fill_ratio: room.fill_ratio(),
-            shed_share: room.shed_share(),
-            rejections: RejectedBy::EVERY.map(|by| refusals(&methods, by)),
-            retries: self.retried.retries(),
-            hedges: self.retried.hedges(),
-            retry_delays: self.retried.delays(),
-            restarts: self.restarts.load(Ordering::Relaxed),
-            unattended: self.unattended.load(Ordering::Relaxed),
-            pending: self.pending(),
-            methods: methods
-                .iter()
-                .map(|(name, stats)| MethodSnapshot::new(name, stats.read()))
-                .collect(),
-        }
-    }
 }
 
 /// What retries may cost. Where the number of permits goes by how attempts end, the budget has calls watched for that too: a call
@@ -385,10 +344,6 @@ fn budget(policy: &Policy) -> Option<Budget> {
         Limit::Fixed => budget,
         _ => Some(budget.unwrap_or_else(Budget::unlimited).listening()),
     }
-}
-
-fn refusals(methods: &[(&'static str, Arc<MethodStats>)], by: RejectedBy) -> u64 {
-    methods.iter().map(|(_, stats)| stats.refused_total(by)).sum()
 }
 
 impl fmt::Debug for Dependency {

@@ -1,6 +1,7 @@
 //! A dependency at one instant, as data.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -16,6 +17,8 @@ use crate::outcome::{AttemptKind, CallOutcome, Outcome};
 use super::keys::KeysSnapshot;
 use super::latency::Latency;
 use super::named::{by_call_outcome, by_guard, by_kind, by_outcome, by_reason, reasons};
+use super::shared::Dependency;
+use super::stats::MethodStats;
 use super::stats::{MethodCounts, REASONS};
 
 /// A dependency at one instant.
@@ -152,6 +155,56 @@ impl MethodSnapshot {
     #[must_use]
     pub fn rejected(&self, by: RejectedBy) -> u64 {
         self.rejected[by.index()]
+    }
+}
+
+pub(super) fn refusals(methods: &[(&'static str, Arc<MethodStats>)], by: RejectedBy) -> u64 {
+    methods.iter().map(|(_, stats)| stats.refused_total(by)).sum()
+}
+
+impl Dependency {
+    /// Everything about it at one instant. Counters are read one by one: each only grows from one
+    /// snapshot to the next, but calls in flight may show in one and not yet in another.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let now = self.now();
+        let mut breaker = self.gate().breaker().report(now);
+        let keys = self.gate().keys().snapshot();
+        // Keys are never labels: what is counted is counted for the dependency.
+        if let Some(keys) = &keys {
+            breaker.refusals_withheld += keys.refusals_withheld;
+            breaker.stale_results += keys.stale_results;
+        }
+        let adaptive = self.gate().breaker().reading(now);
+        let ramp = self.gate().breaker().ramp(now);
+        let room = self.gate().waiting_room();
+        let methods = self.methods.lock();
+        Snapshot {
+            dependency: self.name().to_string(),
+            breaker,
+            by_hand: self.by_hand.lock().clone(),
+            keys,
+            adaptive,
+            ramp,
+            active: room.permits().active(),
+            kept_permits: self.gate().kept_permits(),
+            limit: room.permits().limit(),
+            mailbox: room.counts(),
+            capacity: room.capacity(),
+            fill_ratio: room.fill_ratio(),
+            shed_share: room.shed_share(),
+            rejections: RejectedBy::EVERY.map(|by| refusals(&methods, by)),
+            retries: self.retried().retries(),
+            hedges: self.retried().hedges(),
+            retry_delays: self.retried().delays(),
+            restarts: self.restarts.load(Ordering::Relaxed),
+            unattended: self.unattended.load(Ordering::Relaxed),
+            pending: self.pending(),
+            methods: methods
+                .iter()
+                .map(|(name, stats)| MethodSnapshot::new(name, stats.read()))
+                .collect(),
+        }
     }
 }
 

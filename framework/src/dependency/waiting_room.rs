@@ -18,6 +18,7 @@ use crate::error::RejectedBy;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
 use super::lines::{Lines, Spot};
+use super::pressure::Upstream;
 use super::waiter::{Join, KeyId, Newcomer, Position, WaitError, WaitState, Waiter, Wakers};
 
 #[derive(Debug)]
@@ -30,6 +31,7 @@ pub(crate) struct WaitingRoom {
     /// Newcomers that were refused without the queue's lock, and are in none of its counts.
     refused: AtomicU64,
     has_priorities: AtomicBool,
+    upstream: Upstream,
     queue: Mutex<Lines<Arc<Waiter>>>,
 }
 
@@ -41,6 +43,7 @@ impl WaitingRoom {
             drops_at: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             has_priorities: AtomicBool::new(false),
+            upstream: Upstream::default(),
             queue: Mutex::new(Lines::new(mailbox)),
         };
         room.set_full(mailbox);
@@ -56,6 +59,11 @@ impl WaitingRoom {
         self.has_priorities.store(mailbox.priorities(), Ordering::Relaxed);
         self.full_at.store(full_at(Strategy::Error), Ordering::Relaxed);
         self.drops_at.store(full_at(Strategy::DropNewest), Ordering::Relaxed);
+    }
+
+    /// Those who look at how many wait.
+    pub(super) fn upstream(&self) -> &Upstream {
+        &self.upstream
     }
 
     /// Whether it matters how important a call is.
@@ -168,6 +176,7 @@ impl WaitingRoom {
         }
         drop(queue);
         wakers.wake();
+        self.upstream.tell();
         joined
     }
 
@@ -176,6 +185,7 @@ impl WaitingRoom {
         let mut wakers = Wakers::default();
         self.hand_over(&mut self.queue.lock(), now, &mut wakers);
         wakers.wake();
+        self.upstream.tell();
     }
 
     fn hand_over(&self, queue: &mut Lines<Arc<Waiter>>, now: Moment, wakers: &mut Wakers) {
@@ -226,6 +236,7 @@ impl WaitingRoom {
         }
         drop(queue);
         wakers.wake();
+        self.upstream.tell();
     }
 
     /// Whether the wait is over, and how. If not, keeps the waker of this task.
@@ -263,6 +274,8 @@ impl WaitingRoom {
         if queue.remove(position.spot).is_some() {
             self.permits.leave(1);
             queue.waited_in_vain();
+            drop(queue);
+            self.upstream.tell();
             return Some(match blocked {
                 Some(true) => WaitError::ExpiredBlocked,
                 _ => WaitError::Expired,

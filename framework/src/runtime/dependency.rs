@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::actor::{Control, ControlError};
-use crate::dependency::Snapshot;
+use crate::dependency::{PressureChanges, Snapshot};
 use crate::event::{Command, State};
 use crate::policy::Policy;
 use crate::time::Time;
@@ -46,6 +46,31 @@ impl DependencyHandle {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.registered.dependency.snapshot()
+    }
+
+    /// How much waits for it, from 0 to 1: how full its mailbox is, or the share of calls that it sheds by priority, whichever is
+    /// more. 1 while its breaker refuses calls, and once it takes none any more.
+    ///
+    /// For what produces work for it: a consumer of a queue, a scheduler. A call need not ask; it is told.
+    #[must_use]
+    pub fn pressure(&self) -> f64 {
+        self.registered.dependency.pressure()
+    }
+
+    /// Ends when its [`pressure`](Self::pressure) is below 1: a call would be let in, or may wait. Somebody else may be faster. Ends at
+    /// once when it takes no calls any more, which a call is told.
+    ///
+    /// # Cancellation
+    /// Dropped, it leaves nothing behind.
+    pub async fn ready(&self) {
+        self.registered.dependency.ready().await;
+    }
+
+    /// Its [`pressure`](Self::pressure) as it is now, and whenever it has changed by a tenth or more. It keeps no client alive, and ends when
+    /// the dependency takes no calls any more.
+    #[must_use]
+    pub fn pressure_changes(&self) -> PressureChanges {
+        PressureChanges::new(Arc::clone(&self.registered.dependency))
     }
 
     /// Puts it under another policy while calls go on, until the next [`Seawall::reload`](super::Seawall::reload),
