@@ -15,6 +15,7 @@
 //! | `map.rs` | from which states that model recovers |
 //! | `overload.rs` | more calls than can be served |
 //! | `isolation.rs` | one of ten dependencies hangs |
+//! | `fleet.rs` | one total of permits for ten dependencies |
 //! | `priority.rs` | a spike of work that can wait |
 //! | `fanout.rs` | tasks of several calls of an overloaded service |
 //! | `stability.rs` | breaker, budget and threshold together under a load that goes up and down |
@@ -24,6 +25,7 @@ mod amplification;
 mod args;
 mod chart;
 mod fanout;
+mod fleet;
 mod herd;
 mod isolation;
 mod jitter;

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::args::Args;
 use crate::{
-    amplification, fanout, herd, isolation, jitter, map, metastable, overload, priority, stability,
+    amplification, fanout, fleet, herd, isolation, jitter, map, metastable, overload, priority,
+    stability,
 };
 
 /// What a scenario has found out, in every form that can be asked for.
@@ -25,7 +26,7 @@ pub(crate) struct Scenario {
     pub(crate) run: fn(&Args) -> Result,
 }
 
-const SCENARIOS: [Scenario; 9] = [
+const SCENARIOS: [Scenario; 10] = [
     Scenario {
         name: "jitter",
         about: "contention for one row: what each jitter does to calls and time",
@@ -55,6 +56,11 @@ const SCENARIOS: [Scenario; 9] = [
         name: "isolation",
         about: "one of ten dependencies hangs: what the other nine keep",
         run: |args| isolation::run(args.seed),
+    },
+    Scenario {
+        name: "fleet",
+        about: "one total of permits for ten dependencies, beside ten fixed pools, when load moves",
+        run: |args| fleet::run(args.seed),
     },
     Scenario {
         name: "priority",

@@ -9,10 +9,13 @@
 pub mod guide {}
 
 mod config;
+mod fleet;
 mod permits;
 mod tuning;
 
 pub use config::{Builder, Config, MAX_CONCURRENT};
+pub use fleet::{FleetBuilder, FleetConfig};
+pub(crate) use fleet::{Member, Seat, Step, step};
 pub use permits::{Joined, MAX_WAITERS, Permits};
 pub use tuning::Limit;
 pub(crate) use tuning::{Ended, Tuner};

@@ -146,6 +146,15 @@ impl Permits {
         self.load().waiters() > 0
     }
 
+    /// Lowers the limit, but not below what is out. What it is now.
+    pub fn lower_limit(&self, to: u32) -> u32 {
+        self.update(|word| {
+            let limit = u64::from(to).max(word.active());
+            (limit < word.limit()).then_some(word.0 & !(MASK << LIMIT_SHIFT) | limit << LIMIT_SHIFT)
+        });
+        self.limit()
+    }
+
     /// Permits out.
     #[must_use]
     pub fn active(&self) -> u32 {
@@ -198,7 +207,7 @@ mod tests {
     proptest! {
         /// Against three plain numbers.
         #[test]
-        fn equals_a_naive_count(limit in 0u32..5, steps in prop::collection::vec((0u8..6, 0u32..5), 0..200)) {
+        fn equals_a_naive_count(limit in 0u32..5, steps in prop::collection::vec((0u8..7, 0u32..5), 0..200)) {
             let permits = Permits::new(limit);
             let (mut limit, mut active, mut waiters) = (limit, 0u32, 0u32);
             for (step, n) in steps {
@@ -225,6 +234,7 @@ mod tests {
                     }
                     4 => { permits.leave(n); waiters -= n.min(waiters) }
                     5 => { limit = n; prop_assert_eq!(permits.set_limit(n), waiters > 0) }
+                    6 => { limit = limit.min(n.max(active)); prop_assert_eq!(permits.lower_limit(n), limit) }
                     _ => {}
                 }
                 prop_assert_eq!((permits.limit(), permits.active(), permits.waiters()), (limit, active, waiters));

@@ -4,8 +4,10 @@
 //! can stop or be rebuilt without a call noticing.
 
 mod attendance;
+mod by_hand;
 mod claim;
 mod examples;
+mod fleet;
 mod gate;
 mod held_permit;
 mod kept;
@@ -30,18 +32,21 @@ mod signals;
 mod snapshot;
 mod start_by;
 mod stats;
+mod upstream;
 mod waiter;
 mod waiting_room;
 
+pub use by_hand::ByHand;
 pub use keys::{HeldKey, KeysSnapshot, MAX_KEY_BYTES, MAX_OPEN_KEYS_NAMED, OpenKey};
 pub use latency::{BUCKETS, Latency, bucket};
 pub use method::{MethodSpec, MethodTable};
 pub use pressure::PressureChanges;
 pub use shared::Dependency;
 pub(crate) use signals::Signal;
-pub use snapshot::{ByHand, MethodSnapshot, Snapshot};
+pub use snapshot::{MethodSnapshot, Snapshot};
 
 pub(crate) use claim::Claim;
+pub(crate) use fleet::Fleet;
 pub(crate) use gate::Token;
 pub(crate) use held_permit::HeldPermit;
 pub(crate) use kept::KeptAnswers;

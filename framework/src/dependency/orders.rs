@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::event::{Command, Event};
 
+use super::by_hand::ByHand;
 use super::shared::Dependency;
 use super::signals::Signal;
-use super::snapshot::ByHand;
 
 impl Dependency {
     /// Executes an operator command on the breaker, at once, in the name of `author`. The actor hears of it afterwards.

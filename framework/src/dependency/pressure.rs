@@ -3,31 +3,11 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use futures_core::Stream;
-use tokio::sync::Notify;
-
 use super::shared::Dependency;
-
-/// Wakes those who look at the pressure. Nothing is there before the first of them.
-#[derive(Debug, Default)]
-pub(super) struct Upstream(OnceLock<Arc<Notify>>);
-
-impl Upstream {
-    /// Something may have changed.
-    #[inline]
-    pub(super) fn tell(&self) {
-        if let Some(changed) = self.0.get() {
-            changed.notify_waiters();
-        }
-    }
-
-    fn changed(&self) -> &Arc<Notify> {
-        self.0.get_or_init(Arc::default)
-    }
-}
+use futures_core::Stream;
 
 impl Dependency {
     /// See [`DependencyHandle::pressure`](crate::DependencyHandle::pressure).

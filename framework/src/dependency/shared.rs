@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use crate::bulkhead::Limit;
+use crate::bulkhead::{Limit, Permits};
 use crate::clock::{Clock, Moment};
 use crate::entropy::Entropy;
 use crate::error::{DependencyName, RejectedBy};
@@ -18,13 +18,15 @@ use crate::retry::Budget;
 use crate::swappable::Swappable;
 use crate::sync::Mutex;
 
+use super::by_hand::ByHand;
 use super::examples::Examples;
+use super::fleet::{FleetMember, FleetSeat};
 use super::gate::Gate;
 use super::method::Method;
 use super::retried::Retried;
 use super::signals::{Signal, Signals};
-use super::snapshot::{ByHand, refusals};
-use super::stats::MethodStats;
+
+use super::stats::{MethodStats, refusals};
 use super::waiter::WaitError;
 use crate::time::Time;
 
@@ -244,7 +246,7 @@ impl Dependency {
     /// Has one permit from now on, whatever its policies say: a client needs the service for itself.
     pub(crate) fn allow_one_at_a_time(&self) {
         let _planned = self.planned.lock();
-        self.gate.allow_one_at_a_time(&self.policy.load(), self.now()).wake();
+        self.gate.allow_one_at_a_time(self.now()).wake();
     }
 
     /// Shows the policy and the chance, with no reload coming in between.
@@ -352,5 +354,19 @@ impl fmt::Debug for Dependency {
             .field("name", &self.name)
             .field("state", &self.gate.breaker().state())
             .finish_non_exhaustive()
+    }
+}
+
+impl FleetMember for Dependency {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn permits(&self) -> &Permits {
+        self.gate.waiting_room().permits()
+    }
+
+    fn sit(&self, seat: FleetSeat) -> bool {
+        self.gate.seat(seat)
     }
 }

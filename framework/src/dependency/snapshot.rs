@@ -1,24 +1,23 @@
 //! A dependency at one instant, as data.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::backpressure::Counts;
 use crate::breaker::BreakerReport;
 use crate::breaker::adaptive::Reading;
-use crate::clock::Moment;
 use crate::error::RejectedBy;
-use crate::event::{Command, State};
+use crate::event::State;
 use crate::outcome::{AttemptKind, CallOutcome, Outcome};
 
+use super::by_hand::ByHand;
 use super::keys::KeysSnapshot;
 use super::latency::Latency;
 use super::named::{by_call_outcome, by_guard, by_kind, by_outcome, by_reason, reasons};
 use super::shared::Dependency;
-use super::stats::MethodStats;
+use super::stats::refusals;
 use super::stats::{MethodCounts, REASONS};
 
 /// A dependency at one instant.
@@ -70,24 +69,6 @@ pub struct Snapshot {
     pub pending: u64,
     /// Its methods, by name.
     pub methods: Vec<MethodSnapshot>,
-}
-
-/// An order that somebody has given a breaker by hand.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct ByHand {
-    /// The order.
-    pub command: Command,
-    /// Who gave it, if it was given in somebody's name.
-    #[serde(serialize_with = "as_text")]
-    pub author: Option<Arc<str>>,
-    /// When, on the clock that the breaker is driven by.
-    #[serde(serialize_with = "crate::event::seconds")]
-    pub since: Moment,
-}
-
-fn as_text<S: Serializer>(author: &Option<Arc<str>>, to: S) -> Result<S::Ok, S::Error> {
-    author.as_deref().serialize(to)
 }
 
 /// A method at one instant.
@@ -156,10 +137,6 @@ impl MethodSnapshot {
     pub fn rejected(&self, by: RejectedBy) -> u64 {
         self.rejected[by.index()]
     }
-}
-
-pub(super) fn refusals(methods: &[(&'static str, Arc<MethodStats>)], by: RejectedBy) -> u64 {
-    methods.iter().map(|(_, stats)| stats.refused_total(by)).sum()
 }
 
 impl Dependency {

@@ -260,3 +260,7 @@ pub(crate) struct MethodCounts {
     pub(crate) again: [[u64; ATTEMPTS]; AGAIN],
     pub(crate) latency: Latency,
 }
+
+pub(super) fn refusals(methods: &[(&'static str, Arc<MethodStats>)], by: RejectedBy) -> u64 {
+    methods.iter().map(|(_, stats)| stats.refused_total(by)).sum()
+}

@@ -18,7 +18,7 @@ use crate::error::RejectedBy;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
 use super::lines::{Lines, Spot};
-use super::pressure::Upstream;
+use super::upstream::Upstream;
 use super::waiter::{Join, KeyId, Newcomer, Position, WaitError, WaitState, Waiter, Wakers};
 
 #[derive(Debug)]
@@ -89,30 +89,28 @@ impl WaitingRoom {
         &self.permits
     }
 
-    /// Applies another limit and another mailbox. Permits that are out stay out, and every waiter keeps its position.
-    /// The caller wakes those that were granted a permit.
-    pub(crate) fn reconfigure(
-        &self,
-        max_concurrent: u32,
-        mailbox: &backpressure::Config,
-        now: Moment,
-    ) -> Wakers {
+    /// Applies another mailbox. Every waiter keeps its position. The caller wakes those that were granted a permit.
+    pub(crate) fn reconfigure(&self, mailbox: &backpressure::Config, now: Moment) -> Wakers {
         let mut wakers = Wakers::default();
         let mut queue = self.queue.lock();
         queue.reconfigure(mailbox);
         self.set_full(mailbox);
-        if self.permits.set_limit(max_concurrent) {
-            self.hand_over(&mut queue, now, &mut wakers);
-        }
+        self.hand_over(&mut queue, now, &mut wakers);
         wakers
     }
 
-    /// Has so many permits from now on.
+    /// Has so many permits from now on. Those that are out stay out.
     pub(crate) fn set_limit(&self, max_concurrent: u32, now: Moment) -> Wakers {
-        let mut wakers = Wakers::default();
         if self.permits.limit() != max_concurrent && self.permits.set_limit(max_concurrent) {
-            self.hand_over(&mut self.queue.lock(), now, &mut wakers);
+            return self.grant(now);
         }
+        Wakers::default()
+    }
+
+    /// Hands free permits to the next waiters, whom the caller wakes.
+    pub(crate) fn grant(&self, now: Moment) -> Wakers {
+        let mut wakers = Wakers::default();
+        self.hand_over(&mut self.queue.lock(), now, &mut wakers);
         wakers
     }
 
@@ -182,9 +180,7 @@ impl WaitingRoom {
 
     /// Hands free permits to the next waiters.
     pub(crate) fn grant_free(&self, now: Moment) {
-        let mut wakers = Wakers::default();
-        self.hand_over(&mut self.queue.lock(), now, &mut wakers);
-        wakers.wake();
+        self.grant(now).wake();
         self.upstream.tell();
     }
 

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use crate::actor::{ActorHandle, Job, RestartPolicy, Supervision};
 use crate::breaker::adaptive::HistoryStore;
+use crate::bulkhead::FleetConfig;
 use crate::call::want_spans;
+use crate::constraint::{Constraints, InvalidSettings};
+use crate::dependency::Fleet;
 use crate::entropy::Entropy;
 use crate::event::{Event, Observer};
 use crate::policy::{Policy, PolicyFile};
@@ -30,6 +33,7 @@ use super::warnings::Warnings;
 pub struct Builder {
     policy: PolicySource,
     own_policies: BTreeMap<String, Policy>,
+    fleets: Vec<FleetConfig>,
     time: Option<Time>,
     seed: Option<u64>,
     restart: RestartPolicy,
@@ -73,6 +77,7 @@ impl Default for Builder {
         Self {
             policy: PolicySource::BuiltIn,
             own_policies: BTreeMap::new(),
+            fleets: Vec::new(),
             time: None,
             seed: None,
             restart: RestartPolicy::default(),
@@ -104,6 +109,29 @@ impl Builder {
     /// dependency, its defaults included, no longer applies.
     pub fn policy(mut self, dependency: impl Into<String>, policy: Policy) -> Self {
         self.own_policies.insert(dependency.into(), policy);
+        self
+    }
+
+    /// One total of permits for several dependencies, each of which has a minimum of its own.
+    ///
+    /// ```
+    /// use seawall::Seawall;
+    /// use seawall::bulkhead::FleetConfig;
+    ///
+    /// // 100 permits. Each has 10 in any case; of the other 70, what payments need comes first, two to one.
+    /// let fleet = FleetConfig::builder(100)
+    ///     .member("payments", 10, 2.0)
+    ///     .member("inventory", 10, 1.0)
+    ///     .member("recommendations", 10, 1.0)
+    ///     .build()?;
+    /// let seawall = Seawall::builder().fleet(fleet);
+    /// # Ok::<(), seawall::constraint::InvalidSettings>(())
+    /// ```
+    ///
+    /// A member still has no more than its policy's `max_concurrent`, or what its `limit` finds: set that to what the dependency can
+    /// bear. `cargo run --release --example lab -- fleet` says what it is worth.
+    pub fn fleet(mut self, fleet: FleetConfig) -> Self {
+        self.fleets.push(fleet);
         self
     }
 
@@ -217,6 +245,7 @@ impl Builder {
             PolicySource::Text { name, text } => (None, PolicyFile::parse(&text, &name)?),
         };
         let events = Arc::new(Events::new(self.event_capacity)?);
+        one_fleet_each(&self.fleets)?;
         let time = self.time.unwrap_or_else(Time::usual);
         let registry = Arc::new(Registry::default());
         // Before any thread but its own: the one step that fails for reasons outside.
@@ -261,6 +290,7 @@ impl Builder {
             unused,
             looking,
             policies,
+            fleets: self.fleets.iter().map(Fleet::new).collect(),
             warnings,
             entropy: self.seed.map_or_else(Entropy::system, Entropy::seeded),
             observer,
@@ -273,6 +303,16 @@ impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Builder").field("metrics", &self.metrics).finish_non_exhaustive()
     }
+}
+
+/// A dependency has one limit, and so one fleet at most.
+fn one_fleet_each(fleets: &[FleetConfig]) -> Result<(), InvalidSettings> {
+    let mut check = Constraints::default();
+    let mut known = BTreeSet::new();
+    for name in fleets.iter().flat_map(FleetConfig::names) {
+        check.require(known.insert(name), "fleet.member", name, "in one fleet");
+    }
+    check.finish(())
 }
 
 /// From a minute after the start on, once a minute.

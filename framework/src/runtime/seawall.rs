@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::actor::{ActorHandle, Job, Supervision, actix};
 use crate::client::{Exclusive, Link, Proxy};
 use crate::clock::Moment;
-use crate::dependency::{Dependency, MethodTable, Snapshot};
+use crate::dependency::{Dependency, Fleet, MethodTable, Snapshot};
 use crate::entropy::Entropy;
 use crate::error::DependencyName;
 use crate::event::Observer;
@@ -51,6 +51,7 @@ pub(super) struct Inner {
     /// Held so that it goes on, on supervision's thread.
     _keeping: Option<ActorHandle<Job>>,
     policies: Policies,
+    fleets: Box<[Arc<Fleet>]>,
     entropy: Entropy,
     forks: AtomicU64,
     observer: Arc<dyn Observer>,
@@ -72,6 +73,7 @@ pub(super) struct Parts {
     pub(super) keeper: Option<Keeper>,
     pub(super) keeping: Option<ActorHandle<Job>>,
     pub(super) policies: Policies,
+    pub(super) fleets: Box<[Arc<Fleet>]>,
     pub(super) unused: Arc<Unused>,
     pub(super) warnings: Warnings,
     pub(super) looking: Option<ActorHandle<Job>>,
@@ -99,6 +101,7 @@ impl Seawall {
             warnings: parts.warnings,
             _looking: parts.looking,
             policies: parts.policies,
+            fleets: parts.fleets,
             entropy: parts.entropy,
             forks: AtomicU64::new(0),
             observer: parts.observer,
@@ -208,6 +211,7 @@ impl Seawall {
         let observer = Arc::clone(&self.0.observer);
         let dependency =
             Arc::new(Dependency::new(name, policy, self.0.time.clone(), entropy, observer));
+        self.0.fleets.iter().for_each(|fleet| fleet.seat(&dependency));
         let supervised = self.0.supervision.supervise(Arc::clone(&dependency));
         Registered { dependency, supervised, keeper: self.0.keeper.clone() }
     }

@@ -6,8 +6,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 
+use crate::bulkhead::FleetConfig;
 use crate::call::{Call, Rules};
-use crate::dependency::{Dependency, MethodSpec, MethodTable, Snapshot};
+use crate::dependency::{self, Dependency, MethodSpec, MethodTable, Snapshot};
 use crate::error::{CallError, Fallible};
 use crate::event::{Event, Observer};
 use crate::policy::Policy;
@@ -114,6 +115,23 @@ impl Client {
     pub fn budget_use(&self) -> Option<crate::retry::BudgetUse> {
         let dependency = self.methods.dependency();
         dependency.budget().with(|budget| budget.as_ref().map(|it| it.usage(dependency.now())))
+    }
+}
+
+/// Clients that share one total of permits, as [`Builder::fleet`](crate::runtime::Builder::fleet) has it.
+#[derive(Clone, Debug)]
+pub struct Fleet(Arc<dependency::Fleet>);
+
+impl Fleet {
+    /// Whose members are not there yet.
+    #[must_use]
+    pub fn new(config: &FleetConfig) -> Self {
+        Self(dependency::Fleet::new(config))
+    }
+
+    /// Puts a client into its place, which is that of its name. One that has none there keeps its own permits.
+    pub fn seat(&self, client: &Client) {
+        self.0.seat(client.methods.dependency());
     }
 }
 

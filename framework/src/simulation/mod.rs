@@ -26,7 +26,7 @@ mod table;
 mod trouble;
 mod world;
 
-pub use client::Client;
+pub use client::{Client, Fleet};
 pub use distribution::Distribution;
 pub use load::Load;
 pub use report::{CallEnd, ClientReport, Report, ServerReport};

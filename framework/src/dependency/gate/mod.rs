@@ -7,9 +7,10 @@
 //! The gate never waits and reads no clock. It holds the whole state of its guards, so the actor can stop and be
 //! rebuilt without any change here.
 
-mod linger;
+mod bounds;
 mod reload;
 
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use tokio::sync::futures::Notified;
 
 use crate::backpressure::Rank;
 use crate::breaker::{CircuitBreaker, Leave};
-use crate::bulkhead::{Ended, Tuner};
+use crate::bulkhead::Tuner;
 use crate::clock::{Moment, nanos};
 use crate::entropy::Entropy;
 use crate::error::RejectedBy;
@@ -30,6 +31,7 @@ use crate::swappable::Swappable;
 use crate::sync::{AtomicU64, CachePadded, Ordering};
 
 use super::claim::Claim;
+use super::fleet::FleetSeat;
 use super::keys::{HeldKey, KeyBreakers};
 use super::lingering::Lingering;
 use super::quota::Quota;
@@ -49,6 +51,8 @@ pub struct Gate {
     /// Finds the number of permits, if that is not fixed.
     tuner: Swappable<Option<Box<Tuner>>>,
     lingering: Lingering,
+    /// Where its permits are part of a fleet's.
+    seat: OnceLock<FleetSeat>,
     /// There is one permit, whatever a policy says.
     is_exclusive: AtomicBool,
     /// In nanoseconds.
@@ -96,6 +100,7 @@ impl Gate {
                 waiting_room: WaitingRoom::new(permits, policy.mailbox()),
             }),
             lingering: Lingering::new(policy.bulkhead().grace()),
+            seat: OnceLock::new(),
             is_exclusive: AtomicBool::new(false),
             max_wait: AtomicU64::new(nanos(policy.bulkhead().max_wait())),
             block_timeout: AtomicU64::new(block_timeout(policy)),
@@ -124,22 +129,6 @@ impl Gate {
     /// The breakers of its keys.
     pub(crate) fn keys(&self) -> &KeyBreakers {
         &self.keys
-    }
-
-    /// An attempt with this timeout has ended, and still has its permit: the number of permits may change with it. Of a fixed
-    /// number it is not to be told.
-    #[cold]
-    pub(crate) fn tune(&self, ended: Ended, timeout: Duration, now: Moment) {
-        let room = &self.written.0.waiting_room;
-        let inflight = room.permits().active();
-        let limit = self.tuner.with(|tuner| {
-            tuner.as_ref().and_then(|tuner| tuner.ended(now, ended, (inflight, timeout)))
-        });
-        if let Some(limit) = limit
-            && !self.is_exclusive.load(Ordering::Relaxed)
-        {
-            room.set_limit(limit, now).wake();
-        }
     }
 
     /// What the dependency's answers say of its quota.
@@ -392,7 +381,8 @@ impl Gate {
         } else if self.written.0.waiting_room.permits().waiters() > 0 {
             self.written.0.waiting_room.grant_free(now);
         }
-        let next = next.into_iter().chain(self.lingering.next()).min();
+        let next =
+            next.into_iter().chain(self.lingering.next()).chain(self.ask_for_waiters(now)).min();
         (moved, next)
     }
 }

@@ -42,37 +42,35 @@ impl Gate {
         self.lingering.set(next.bulkhead().grace());
         self.max_wait.store(nanos(next.bulkhead().max_wait()), Ordering::Relaxed);
         self.block_timeout.store(block_timeout(next), Ordering::Relaxed);
-        let limit = self.permits(before, next, now);
-        let is_same_room = self.written.0.waiting_room.permits().limit() == limit
-            && before.mailbox() == next.mailbox();
-        let wakers = if is_same_room {
-            Wakers::default()
-        } else {
-            self.written.0.waiting_room.reconfigure(limit, next.mailbox(), now)
+        let mut wakers = match self.permits(before, next, now) {
+            Some(limit) => self.set_limit(limit, now),
+            None => Wakers::default(),
         };
+        if before.mailbox() != next.mailbox() {
+            wakers.extend(self.written.0.waiting_room.reconfigure(next.mailbox(), now));
+        }
         (moved, wakers)
     }
 }
 
 impl Gate {
     /// Has one permit from now on, whatever policies say. Returns who is to be woken.
-    pub(crate) fn allow_one_at_a_time(&self, policy: &Policy, now: Moment) -> Wakers {
+    pub(crate) fn allow_one_at_a_time(&self, now: Moment) -> Wakers {
         self.is_exclusive.store(true, Ordering::Relaxed);
-        self.written.0.waiting_room.reconfigure(1, policy.mailbox(), now)
+        self.set_limit(1, now)
     }
 
-    /// How many permits there are from now on. A number that finds itself is kept while what it is found by is the same.
-    fn permits(&self, before: &Policy, next: &Policy, now: Moment) -> u32 {
+    /// How many permits there are from now on, if that changes. A number that finds itself is kept while what it is found by is
+    /// the same.
+    fn permits(&self, before: &Policy, next: &Policy, now: Moment) -> Option<u32> {
         let bounds =
             |policy: &Policy| (policy.bulkhead().limit(), policy.bulkhead().max_concurrent());
-        let permits = if bounds(before) == bounds(next) {
-            self.written.0.waiting_room.permits().limit()
-        } else {
-            let (tuner, permits) = tuner(next, now);
-            self.tuner.replace(tuner);
-            permits
-        };
-        if self.is_exclusive.load(Ordering::Relaxed) { 1 } else { permits }
+        if bounds(before) == bounds(next) {
+            return None;
+        }
+        let (tuner, permits) = tuner(next, now);
+        self.tuner.replace(tuner);
+        Some(if self.is_exclusive.load(Ordering::Relaxed) { 1 } else { permits })
     }
 }
 
