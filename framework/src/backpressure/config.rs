@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::order::MailboxOrder;
 use super::strategy::Strategy;
 use crate::constraint::{Constraints, InvalidSettings};
 
@@ -19,6 +20,7 @@ pub struct Config {
     capacity: u32,
     on_full: Strategy,
     priorities: bool,
+    order: MailboxOrder,
 }
 
 impl Config {
@@ -41,6 +43,11 @@ impl Config {
     pub fn on_full(&self) -> Strategy {
         self.on_full
     }
+    /// Which call is served next. Default: the oldest.
+    #[must_use]
+    pub fn order(&self) -> MailboxOrder {
+        self.order
+    }
     /// Whether it goes by the priority of calls. Default: no.
     #[must_use]
     pub fn priorities(&self) -> bool {
@@ -50,7 +57,12 @@ impl Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { capacity: 100, on_full: Strategy::default(), priorities: false }
+        Self {
+            capacity: 100,
+            on_full: Strategy::default(),
+            priorities: false,
+            order: MailboxOrder::default(),
+        }
     }
 }
 
@@ -75,6 +87,12 @@ impl Builder {
     #[must_use]
     pub fn on_full(mut self, strategy: Strategy) -> Self {
         self.0.on_full = strategy;
+        self
+    }
+    /// Which call is served next.
+    #[must_use]
+    pub fn order(mut self, order: MailboxOrder) -> Self {
+        self.0.order = order;
         self
     }
     /// Whether it goes by the [priority](super::Priority) of calls: each class has places of its own, `capacity` of them; the most

@@ -20,7 +20,7 @@ mod strategy;
 
 pub use config::{Builder, Config, MAX_BLOCK_TIMEOUT, MAX_CAPACITY};
 pub(crate) use dimmer::{Dimmer, Load};
-pub use order::Order;
+pub use order::{MailboxOrder, Order};
 pub(crate) use order::{Next, Standing};
 pub(crate) use priority::Rank;
 pub use priority::{Importance, InvalidPriority, Priority};

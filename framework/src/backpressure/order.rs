@@ -64,6 +64,46 @@ impl Order {
     }
 }
 
+/// Which call of a mailbox is served next: an [`Order`] by its name, for the service time that is observed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum MailboxOrder {
+    /// First come, first served. The default.
+    #[default]
+    Fifo,
+    /// [`Order::Lifo`].
+    Lifo,
+    /// [`Order::Codel`].
+    Codel,
+}
+
+impl MailboxOrder {
+    /// Every one of them.
+    pub const ALL: &[Self] = &Self::EVERY;
+    pub(crate) const EVERY: [Self; 3] = [Self::Fifo, Self::Lifo, Self::Codel];
+
+    /// The name that a policy file uses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fifo => "fifo",
+            Self::Lifo => "lifo",
+            Self::Codel => "codel",
+        }
+    }
+
+    /// For this service time; first come, first served while that is not known.
+    pub(crate) fn of(self, service_time: Duration) -> Order {
+        match self {
+            _ if service_time.is_zero() => Order::Fifo,
+            Self::Fifo => Order::Fifo,
+            Self::Lifo => Order::lifo(service_time),
+            Self::Codel => Order::codel(service_time),
+        }
+    }
+}
+
 fn relative(service_time: Duration) -> (Duration, Duration) {
     (service_time / 2, service_time.saturating_mul(10).max(LEAST_INTERVAL))
 }

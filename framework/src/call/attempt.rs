@@ -193,7 +193,9 @@ impl<'a> Call<'a> {
     fn claim(&self) -> Claim<'a> {
         let dependency = self.dependency;
         let (key, now) = (self.key, self.now);
-        if !dependency.gate().waiting_room().has_priorities() {
+        let room = dependency.gate().waiting_room();
+        room.tell_service_time(|| self.method.stats.typical_latency(now));
+        if !room.has_priorities() {
             return Claim { key, now, priority: Priority::NORMAL, lot: 0.0 };
         }
         let origin = deadline::origin();

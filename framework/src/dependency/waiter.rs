@@ -7,7 +7,7 @@ use crate::backpressure::{Importance, Rank};
 use crate::clock::Moment;
 use crate::sync::{Mutex, wake};
 
-use super::lines::Spot;
+use super::lines::{Spot, Waits};
 
 /// How a wait ended without a permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,7 @@ pub(crate) struct Position {
 #[derive(Debug)]
 pub(crate) struct Waiter {
     pub(super) key: Option<KeyId>,
+    pub(super) since: Moment,
     pub(super) limits: WaitLimits,
     pub(super) state: Mutex<WaitState>,
 }
@@ -85,6 +86,12 @@ pub(super) enum WaitState {
     Waiting(Option<Waker>),
     Granted,
     Ended(WaitError),
+}
+
+impl Waits for Arc<Waiter> {
+    fn since(&self) -> Moment {
+        self.since
+    }
 }
 
 impl Waiter {

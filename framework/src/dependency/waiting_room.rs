@@ -10,10 +10,11 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use crate::backpressure::{self, Counts, Push, Queue, Strategy};
+use crate::backpressure::{self, Counts, MailboxOrder, Order, Push, Queue, Strategy};
 use crate::bulkhead::{Joined, Permits};
-use crate::clock::Moment;
+use crate::clock::{Moment, nanos};
 use crate::error::RejectedBy;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
@@ -31,6 +32,9 @@ pub(crate) struct WaitingRoom {
     /// Newcomers that were refused without the queue's lock, and are in none of its counts.
     refused: AtomicU64,
     has_priorities: AtomicBool,
+    /// Whether calls are served in an order that goes by what an attempt takes; and that, in nanoseconds, 0 while it is not known.
+    is_timed: AtomicBool,
+    service_time: AtomicU64,
     upstream: Upstream,
     queue: Mutex<Lines<Arc<Waiter>>>,
 }
@@ -43,6 +47,8 @@ impl WaitingRoom {
             drops_at: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             has_priorities: AtomicBool::new(false),
+            is_timed: AtomicBool::new(false),
+            service_time: AtomicU64::new(0),
             upstream: Upstream::default(),
             queue: Mutex::new(Lines::new(mailbox)),
         };
@@ -57,8 +63,18 @@ impl WaitingRoom {
             if is_known { u64::from(mailbox.capacity()) } else { u64::MAX }
         };
         self.has_priorities.store(mailbox.priorities(), Ordering::Relaxed);
+        self.is_timed.store(mailbox.order() != MailboxOrder::Fifo, Ordering::Relaxed);
         self.full_at.store(full_at(Strategy::Error), Ordering::Relaxed);
         self.drops_at.store(full_at(Strategy::DropNewest), Ordering::Relaxed);
+    }
+
+    /// How long an attempt takes, if the order of calls goes by that.
+    pub(crate) fn tell_service_time(&self, observed: impl FnOnce() -> Option<Duration>) {
+        if self.is_timed.load(Ordering::Relaxed)
+            && let Some(observed) = observed()
+        {
+            self.service_time.store(nanos(observed), Ordering::Relaxed);
+        }
     }
 
     /// Those who look at how many wait.
@@ -153,7 +169,8 @@ impl WaitingRoom {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return Join::Refused(WaitError::Shed);
         }
-        let waiter = Arc::new(Waiter { key, limits, state: Mutex::new(WaitState::Waiting(None)) });
+        let state = Mutex::new(WaitState::Waiting(None));
+        let waiter = Arc::new(Waiter { key, since: now, limits, state });
         let (line, pushed) = queue.push(class, Arc::clone(&waiter));
         let joined = match pushed {
             Push::Waiting(item) | Push::Blocked(item) => {
@@ -185,19 +202,40 @@ impl WaitingRoom {
     }
 
     fn hand_over(&self, queue: &mut Lines<Arc<Waiter>>, now: Moment, wakers: &mut Wakers) {
-        queue.all().for_each(|line| self.shed_expired(line, now, wakers));
+        let order = queue.order(Duration::from_nanos(self.service_time.load(Ordering::Relaxed)));
+        self.shed(queue, order, now, wakers);
         while !queue.is_empty() && self.permits.grant() {
-            if let Some(waiter) = queue.pop() {
+            if let Some(waiter) = queue.pop(order, now) {
                 waiter.settle(WaitState::Granted, wakers);
             }
-            queue.all().for_each(|line| self.shed_expired(line, now, wakers));
+            self.shed(queue, order, now, wakers);
         }
+    }
+
+    /// Refuses the calls that have waited too long.
+    fn shed(&self, queue: &mut Lines<Arc<Waiter>>, order: Order, now: Moment, wakers: &mut Wakers) {
+        let mut shed = 0;
+        for line in queue.all() {
+            shed += self.shed_expired(&mut line.queue, now, wakers);
+            while let Some(waiter) = line.drop_late(order, now) {
+                self.permits.leave(1);
+                waiter.settle(WaitState::Ended(WaitError::Dropped), wakers);
+                shed += 1;
+            }
+        }
+        (0..shed).for_each(|_| queue.waited_in_vain());
     }
 
     /// Refuses the calls at the head of the queue that have waited too long, in favour of those behind them that have
     /// not. If all have, only those that it is too late for: the thread that gives permits back may have been busy, and
     /// the permit on its way in time.
-    fn shed_expired(&self, queue: &mut Queue<Arc<Waiter>>, now: Moment, wakers: &mut Wakers) {
+    fn shed_expired(
+        &self,
+        queue: &mut Queue<Arc<Waiter>>,
+        now: Moment,
+        wakers: &mut Wakers,
+    ) -> u32 {
+        let mut shed = 0;
         let others_in_time = queue.back().is_some_and(|newest| newest.limits.give_up_at >= now);
         let is_over = |waiter: &Arc<Waiter>| {
             let limits = waiter.limits;
@@ -207,8 +245,10 @@ impl WaitingRoom {
             if let Some(waiter) = queue.drop_front() {
                 self.permits.leave(1);
                 waiter.settle(WaitState::Ended(WaitError::Expired), wakers);
+                shed += 1;
             }
         }
+        shed
     }
 
     /// Refuses every waiter at once.
@@ -224,7 +264,7 @@ impl WaitingRoom {
     fn refuse(&self, take: impl Fn(&mut Queue<Arc<Waiter>>) -> Vec<Arc<Waiter>>, error: WaitError) {
         let mut wakers = Wakers::default();
         let mut queue = self.queue.lock();
-        let waiters: Vec<_> = queue.all().flat_map(take).collect();
+        let waiters: Vec<_> = queue.all().flat_map(|line| take(&mut line.queue)).collect();
         // A queue is shorter than 2^21.
         self.permits.leave(waiters.len() as u32);
         for waiter in waiters {

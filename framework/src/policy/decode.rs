@@ -11,6 +11,7 @@ use super::diagnostic::{MAX_MISTAKES, Mistake};
 use super::keys;
 use super::schema::{self, Field, Kind};
 use super::source::Source;
+use crate::backpressure::MailboxOrder;
 use crate::backpressure::{DEFAULT_BLOCK_TIMEOUT, Strategy};
 use crate::breaker::adaptive::UtcOffset;
 use crate::breaker::{Enforcement, HalfOpenMode, Window};
@@ -28,6 +29,7 @@ pub(super) enum Setting {
     Jitter(Jitter),
     Backoff(Backoff),
     Limit(Limit),
+    Order(MailboxOrder),
     BudgetMode(BudgetMode),
     HalfOpen(HalfOpenMode),
     Enforcement(Enforcement),
@@ -205,6 +207,9 @@ fn leaf(kind: Kind, value: &DeValue<'_>) -> Result<Setting, String> {
             .map(Setting::Backoff),
         (Kind::Limit, DeValue::String(name)) => {
             Limit::EVERY.into_iter().find(|it| it.as_str() == name).map(Setting::Limit)
+        }
+        (Kind::Order, DeValue::String(name)) => {
+            MailboxOrder::EVERY.into_iter().find(|it| it.as_str() == name).map(Setting::Order)
         }
         (Kind::BudgetMode, DeValue::String(name)) => {
             BudgetMode::EVERY.into_iter().find(|it| it.as_str() == name).map(Setting::BudgetMode)

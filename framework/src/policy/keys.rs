@@ -173,8 +173,8 @@ pub(super) const BULKHEAD_KEYS: [PolicyKey<bulkhead::Builder>; 4] = [
     key!(grace: Duration),
 ];
 
-pub(super) const MAILBOX_KEYS: [PolicyKey<backpressure::Builder>; 3] =
-    [key!(capacity: Count), key!(on_full: OnFull), key!(priorities: Flag)];
+pub(super) const MAILBOX_KEYS: [PolicyKey<backpressure::Builder>; 4] =
+    [key!(capacity: Count), key!(on_full: OnFull), key!(priorities: Flag), key!(order: Order)];
 
 /// One of the tables, and how long an attempt may wait for a token. Assembled by hand, because a limit has no defaults.
 pub(super) const RATE_LIMIT: &[Field] = &[

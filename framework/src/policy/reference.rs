@@ -93,6 +93,7 @@ pub(super) const REFERENCE: &[Described] = &[
     key("mailbox.capacity", Some("100"), ("100", "1 to 1,000,000"), ("longer bursts are held", "callers are told sooner")),
     key("mailbox.on_full", Some(r#""error""#), ("`block` for up to 30 s", "`block`, `drop_oldest`, `drop_newest`, `error`, `{ block = { timeout } }`"), ("", "")),
     key("mailbox.priorities", Some("false"), ("`false`", "`true`, `false`"), ("", "")),
+    key("mailbox.order", Some(r#""fifo""#), ("`fifo`", "`fifo`, `lifo`, `codel`"), ("", "")),
     key("rate_limit.token_bucket.capacity", Some("200"), ("required in the table", "1 and up"), ("larger bursts pass at once", "smaller bursts pass")),
     key("rate_limit.token_bucket.refill_per_second", Some("100"), ("required in the table", "above 0"), ("more attempts in the long run", "fewer")),
     key("rate_limit.leaky_bucket.capacity", None, ("required in the table", "1 and up"), ("more attempts wait or pass at once", "fewer")),

@@ -1,5 +1,6 @@
 //! What the value of a key must be, and what to say about another.
 
+use crate::backpressure::MailboxOrder;
 use crate::breaker::{Enforcement, HalfOpenMode};
 use crate::bulkhead::Limit;
 use crate::retry::{Backoff, BudgetMode, Jitter};
@@ -25,6 +26,7 @@ pub(super) enum Kind {
     Backoff,
     /// The name of how the number of permits is found.
     Limit,
+    Order,
     /// The name of what a budget goes by.
     BudgetMode,
     /// The name of a half-open mode.
@@ -85,6 +87,7 @@ impl Kind {
             Self::Jitter => one_of(Jitter::EVERY.map(Jitter::as_str)),
             Self::Backoff => one_of(Backoff::EVERY.map(Backoff::as_str)),
             Self::Limit => one_of(Limit::EVERY.map(Limit::as_str)),
+            Self::Order => one_of(MailboxOrder::EVERY.map(MailboxOrder::as_str)),
             Self::BudgetMode => one_of(BudgetMode::EVERY.map(BudgetMode::as_str)),
             Self::HalfOpen => one_of(HalfOpenMode::EVERY.map(HalfOpenMode::as_str)),
             Self::Enforcement => one_of(Enforcement::EVERY.map(Enforcement::as_str)),

@@ -15,6 +15,8 @@ mod distribution;
 mod grace;
 mod load;
 #[cfg(test)]
+mod orders;
+#[cfg(test)]
 mod permits;
 mod picture;
 #[cfg(test)]
