@@ -1,0 +1,139 @@
+//! A permit that is free, and 64 tasks over four permits, beside other semaphores.
+//!
+//! Ours is the bulkhead's own word in the first part, and a whole dependency in the second: a call that waits in its mailbox, with breaker,
+//! counters and a deadline, beside a semaphore that is nothing but one.
+
+use std::convert::Infallible;
+use std::hint::black_box;
+use std::sync::Arc;
+
+use async_lock::Semaphore as AsyncLockSemaphore;
+use seawall::bulkhead::Permits;
+use seawall::{Policy, Seawall, backpressure, bulkhead};
+use seawall_benches::{Contender, Effort, compare, compare_on};
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+use tower::limit::ConcurrencyLimit;
+use tower::{Service, ServiceExt, service_fn};
+
+const PERMITS: u32 = 4;
+const TASKS: u32 = 64;
+
+fn free(effort: Effort) {
+    let (tokios, async_locks, ours) =
+        (Semaphore::new(1_000), AsyncLockSemaphore::new(1_000), Permits::new(1_000));
+    let contenders = [
+        Contender::new("tokio Semaphore", |calls| {
+            (0..calls).for_each(|_| drop(black_box(tokios.try_acquire())));
+        }),
+        Contender::new("seawall Permits", |calls| {
+            for _ in 0..calls {
+                assert!(ours.try_acquire());
+                black_box(ours.release());
+            }
+        }),
+        Contender::new("async-lock Semaphore", |calls| {
+            (0..calls).for_each(|_| drop(black_box(async_locks.try_acquire())));
+        }),
+    ];
+    compare("a permit that is free", effort, &contenders);
+}
+
+/// What each task does, so many times in all.
+fn tasks<F: Future<Output = ()> + Send>(
+    runtime: &Runtime,
+    calls: u32,
+    task: impl Fn(u32) -> F + Send,
+) where
+    F: 'static,
+{
+    runtime.block_on(async {
+        let tasks: Vec<_> = (0..TASKS).map(|_| tokio::spawn(task(calls / TASKS))).collect();
+        for task in tasks {
+            task.await.expect("no panic");
+        }
+    });
+}
+
+/// The work that a permit is for: it pends once.
+async fn work() {
+    tokio::task::yield_now().await;
+}
+
+fn waiting(effort: Effort) {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = &runtime.expect("a runtime");
+    let semaphore = Arc::new(Semaphore::new(PERMITS as usize));
+    let async_lock = Arc::new(AsyncLockSemaphore::new(PERMITS as usize));
+    let tower = ConcurrencyLimit::new(
+        service_fn(async |(): ()| {
+            work().await;
+            Ok::<_, Infallible>(())
+        }),
+        PERMITS as usize,
+    );
+    let policy = Policy::builder()
+        .bulkhead(bulkhead::Config::builder().max_concurrent(PERMITS).build())
+        .mailbox(backpressure::Config::builder().capacity(1_000).build())
+        .build()
+        .expect("valid");
+    let seawall = Seawall::builder().policy("it", policy).start().expect("started");
+    let calls = runtime.block_on(seawall.calls("it", &["work"])).expect("spawned");
+    let contenders = [
+        Contender::new("tokio Semaphore", |all| {
+            tasks(runtime, all, |each| {
+                let semaphore = Arc::clone(&semaphore);
+                async move {
+                    for _ in 0..each {
+                        let _permit = semaphore.acquire().await.expect("open");
+                        work().await;
+                    }
+                }
+            });
+        }),
+        Contender::new("seawall dependency", |all| {
+            tasks(runtime, all, |each| {
+                let calls = calls.clone();
+                async move {
+                    for _ in 0..each {
+                        let answer = calls.call("work", async || {
+                            work().await;
+                            Ok::<_, Infallible>(())
+                        });
+                        assert!(answer.await.is_ok());
+                    }
+                }
+            });
+        }),
+        Contender::new("async-lock Semaphore", |all| {
+            tasks(runtime, all, |each| {
+                let semaphore = Arc::clone(&async_lock);
+                async move {
+                    for _ in 0..each {
+                        let _permit = semaphore.acquire().await;
+                        work().await;
+                    }
+                }
+            });
+        }),
+        Contender::new("tower ConcurrencyLimit", |all| {
+            tasks(runtime, all, |each| {
+                let mut tower = tower.clone();
+                async move {
+                    for _ in 0..each {
+                        let ready = tower.ready().await.expect("ready");
+                        ready.call(()).await.expect("answered");
+                    }
+                }
+            });
+        }),
+    ];
+    compare_on("64 tasks over 4 permits", &[1], effort, &contenders);
+}
+
+fn main() {
+    let effort = Effort::from_args();
+    free(effort);
+    waiting(effort);
+}
