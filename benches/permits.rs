@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use async_lock::Semaphore as AsyncLockSemaphore;
 use seawall::bulkhead::Permits;
+use seawall::runtime::Calls;
 use seawall::{Policy, Seawall, backpressure, bulkhead};
 use seawall_benches::{Contender, Effort, compare, compare_on};
 use tokio::runtime::Runtime;
@@ -60,6 +61,17 @@ async fn work() {
     tokio::task::yield_now().await;
 }
 
+fn dependency(runtime: &Runtime) -> (Seawall, Calls) {
+    let policy = Policy::builder()
+        .bulkhead(bulkhead::Config::builder().max_concurrent(PERMITS).build())
+        .mailbox(backpressure::Config::builder().capacity(1_000).build())
+        .build()
+        .expect("valid");
+    let seawall = Seawall::builder().policy("it", policy).start().expect("started");
+    let calls = runtime.block_on(seawall.calls("it", &["work"])).expect("spawned");
+    (seawall, calls)
+}
+
 fn waiting(effort: Effort) {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -73,13 +85,7 @@ fn waiting(effort: Effort) {
         }),
         PERMITS as usize,
     );
-    let policy = Policy::builder()
-        .bulkhead(bulkhead::Config::builder().max_concurrent(PERMITS).build())
-        .mailbox(backpressure::Config::builder().capacity(1_000).build())
-        .build()
-        .expect("valid");
-    let seawall = Seawall::builder().policy("it", policy).start().expect("started");
-    let calls = runtime.block_on(seawall.calls("it", &["work"])).expect("spawned");
+    let (_seawall, calls) = dependency(runtime);
     let contenders = [
         Contender::new("tokio Semaphore", |all| {
             tasks(runtime, all, |each| {

@@ -11,5 +11,6 @@ mod edges {
     mod pacing;
     mod protected;
     mod server;
+    mod soak;
     mod watched;
 }

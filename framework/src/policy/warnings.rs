@@ -41,6 +41,7 @@ impl Policy {
         warnings.extend(self.warn_of_slow_opening());
         warnings.extend(self.warn_of_short_probes());
         warnings.extend(self.warn_of_long_queue());
+        warnings.extend(self.warn_of_an_idle_mailbox());
         warnings
     }
 
@@ -123,6 +124,22 @@ impl Policy {
         })
     }
 
+    /// Priorities and orders of calls that wait, where none ever does.
+    fn warn_of_an_idle_mailbox(&self) -> Option<PolicyWarning> {
+        let usual = backpressure::Config::default();
+        let key = match (self.mailbox.priorities(), self.mailbox.order() != usual.order()) {
+            (true, _) => "mailbox.priorities",
+            (false, true) => "mailbox.order",
+            (false, false) => return None,
+        };
+        self.bulkhead.max_wait().is_zero().then(|| PolicyWarning {
+            key: key.to_owned(),
+            text: "does nothing: with a bulkhead.max_wait of 0 no call ever waits in the mailbox; set that to how long a call \
+                   may wait for a permit"
+                .to_owned(),
+        })
+    }
+
     /// Waits that were asked for and leave an attempt less than its timeout: it would be cut off by the deadline. Default
     /// waits are left out: nobody asked for them, and they end in time by themselves.
     fn warn_of_waits(
@@ -169,6 +186,18 @@ mod tests {
     fn warnings(text: &str) -> Vec<String> {
         let file = PolicyFile::parse(text, "test.toml").unwrap();
         file.policy("a").warnings().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn an_order_of_calls_that_never_wait_is_warned_of() {
+        let idle = "[a]\nbulkhead.max_wait = '0s'\nmailbox";
+        for (key, value) in [("priorities", "true"), ("order", "'codel'")] {
+            let found = warnings(&format!("{idle}.{key} = {value}"));
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].contains(&format!("mailbox.{key} does nothing")), "{found:?}");
+        }
+        assert!(warnings(&format!("{idle}.capacity = 7")).is_empty());
+        assert!(warnings("[a]\nmailbox = { priorities = true, order = 'lifo' }").is_empty());
     }
 
     #[test]
