@@ -94,3 +94,35 @@ async fn tiers_are_counted_by_their_names() {
         assert!(page.contains(line), "{line}\n{page}");
     }
 }
+
+#[tokio::test]
+async fn what_a_queue_has_seen_is_in_the_metrics() {
+    use seawall::queue::{BackpressureQueue, Strategy};
+
+    let seawall = Seawall::builder().start().unwrap();
+    let add = |waiting: &mut u32, newcomer| {
+        *waiting += newcomer;
+        Ok(())
+    };
+    let queue = BackpressureQueue::builder().capacity(4).strategy(Strategy::aggregate(add));
+    let queue = queue.build().unwrap();
+    seawall.watch_queue("sums", BackpressureQueue::<u32>::builder().build().unwrap());
+    seawall.watch_queue("sums", queue.clone());
+    for item in 0..5 {
+        queue.put(item).await.unwrap();
+    }
+    assert_eq!(queue.get().await, Some(0));
+    let page = seawall.render_metrics();
+    for line in [
+        r#"seawall_queue_items_total{queue="sums",end="received"} 5"#,
+        r#"seawall_queue_items_total{queue="sums",end="processed"} 1"#,
+        r#"seawall_queue_items_total{queue="sums",end="merged"} 1"#,
+        r#"seawall_queue_items_total{queue="sums",end="dropped"} 0"#,
+        r#"seawall_queue_depth{queue="sums"} 3"#,
+        r#"seawall_queue_fill_ratio{queue="sums"} 0.75"#,
+    ] {
+        assert!(page.contains(line), "{line}\n{page}");
+    }
+    assert_eq!(page.matches("seawall_queue_depth{").count(), 1, "one of a name");
+    seawall.shutdown(std::time::Duration::ZERO).await;
+}

@@ -27,10 +27,13 @@
 //! [`Builder::on_drop`]. In any [`counts`](BackpressureQueue::counts), `received = processed + dropped + merged + waiting +
 //! blocked_now`.
 //!
+//! `Seawall::watch_queue` has a queue in the metrics.
+//!
 //! In front of a dependency no such queue is needed: its mailbox is one
 //! ([`backpressure`](crate::backpressure)).
 
 mod builder;
+mod counted;
 mod ends;
 mod get;
 #[cfg(all(test, seawall_loom))]
@@ -53,6 +56,7 @@ use crate::backpressure::{Config, Counts};
 use crate::time::block_on;
 
 pub use builder::Builder;
+pub use counted::Counted;
 pub use ends::{QueueSink, QueueStream};
 pub use outcome::{Dropped, Put, PutError, PutErrorKind, TryGetError};
 use settings::Settings;

@@ -202,7 +202,7 @@ impl Builder {
     {
         let publish = move |registry: &Registry| {
             publisher.publish(registry.dependencies());
-            publisher.publish_limits(&registry.limits());
+            publisher.publish_watched(&registry.watched());
         };
         self.publishing = Some(Publishing { publish: Box::new(publish), period });
         self

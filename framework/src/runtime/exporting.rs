@@ -27,7 +27,7 @@ pub(super) struct Exporting {
 #[cfg(feature = "prometheus")]
 fn render(exporter: &OnceLock<Exporter>, registry: &Registry) -> String {
     let exporter = exporter.get_or_init(Exporter::new);
-    exporter.render_with(registry.dependencies(), &registry.limits())
+    exporter.render_with(registry.dependencies(), &registry.watched())
 }
 
 #[cfg(feature = "prometheus")]

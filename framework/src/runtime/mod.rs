@@ -16,6 +16,7 @@ mod seawall;
 mod shutdown;
 mod unused;
 mod warnings;
+mod watching;
 
 pub use builder::Builder;
 pub use calls::{Calls, OTHER};

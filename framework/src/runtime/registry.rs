@@ -10,7 +10,7 @@ use crate::actor::{DependencyActor, Supervised};
 use crate::dependency::Dependency;
 use crate::error::DependencyName;
 use crate::sync::Mutex;
-use crate::telemetry::WatchedLimit;
+use crate::telemetry::{Watched, WatchedLimit, WatchedQueue};
 
 use super::history::Keeper;
 
@@ -19,7 +19,7 @@ use super::history::Keeper;
 #[derive(Default)]
 pub(super) struct Registry {
     places: DashMap<DependencyName, Place>,
-    limits: Mutex<Vec<WatchedLimit>>,
+    watched: Mutex<Watched>,
 }
 
 /// A place in the registry, for as long as anybody holds a client.
@@ -34,6 +34,11 @@ pub(super) struct Registered {
     pub(super) supervised: Arc<Supervised<DependencyActor>>,
     /// Keeps what its breaker learns, if that is kept.
     pub(super) keeper: Option<Keeper>,
+}
+
+fn put<T>(among: &mut Vec<(Arc<str>, T)>, one: (Arc<str>, T)) {
+    among.retain(|(name, _)| *name != one.0);
+    among.push(one);
 }
 
 impl Registry {
@@ -73,14 +78,17 @@ impl Registry {
     }
 
     /// Watches a limit from now on, in place of another of its name.
-    pub(super) fn watch(&self, limit: WatchedLimit) {
-        let mut limits = self.limits.lock();
-        limits.retain(|(name, _)| *name != limit.0);
-        limits.push(limit);
+    pub(super) fn watch_limit(&self, limit: WatchedLimit) {
+        put(&mut self.watched.lock().limits, limit);
     }
 
-    pub(super) fn limits(&self) -> Vec<WatchedLimit> {
-        self.limits.lock().clone()
+    /// The same for a queue.
+    pub(super) fn watch_queue(&self, queue: WatchedQueue) {
+        put(&mut self.watched.lock().queues, queue);
+    }
+
+    pub(super) fn watched(&self) -> Watched {
+        self.watched.lock().clone()
     }
 
     /// For the edges that read them.

@@ -15,6 +15,7 @@ use crate::error::DependencyName;
 use crate::event::Observer;
 use crate::limit::Metered;
 use crate::policy::PolicyFile;
+use crate::queue::Counted;
 use crate::telemetry::EventStream;
 use crate::time::Time;
 
@@ -354,13 +355,9 @@ impl Seawall {
         self.0.exporting.render(&self.0.registry)
     }
 
-    /// Has a limit in front of a server in the metrics, and its refusals among the events, under this name: what it allowed and
-    /// refused, by policy, and the keys that it holds. A `RateLimitLayer` is one, and its clones share all that: `seawall.watch_limit("edge",
-    /// layer.clone())`. Another of the same name takes its place.
-    pub fn watch_limit(&self, name: impl Into<Arc<str>>, limit: impl Metered + 'static) {
-        let name = name.into();
-        limit.tell(Arc::clone(&name), Arc::clone(&self.0.observer));
-        self.0.registry.watch((name, Arc::new(limit)));
+    /// Where things that are watched are listed, and who is told what happens.
+    pub(super) fn watching(&self) -> (&Registry, &Arc<dyn Observer>) {
+        (&self.0.registry, &self.0.observer)
     }
 
     /// Takes no new calls, waits for those in flight for up to `limit`, then ends the rest, and says

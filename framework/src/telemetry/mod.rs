@@ -16,6 +16,7 @@ pub mod names;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod publish;
+mod queues;
 mod series;
 #[cfg(feature = "prometheus")]
 mod server;
@@ -23,16 +24,19 @@ mod spans;
 mod stream;
 #[cfg(feature = "prometheus")]
 mod text;
+mod watched;
 
 pub use limits::WatchedLimit;
 #[cfg(feature = "prometheus")]
 pub use prometheus::Exporter;
 pub use publish::{GlobalRecorder, Publisher};
+pub use queues::WatchedQueue;
 #[cfg(feature = "prometheus")]
 pub use server::Server;
 pub use spans::Tracing;
 pub(crate) use stream::Events;
 pub use stream::{DEFAULT_CAPACITY, EventStream, MAX_CAPACITY, Received, TryRecvError};
+pub use watched::Watched;
 
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,10 @@ pub const TO: &str = "to";
 
 /// The label for a limit in front of a server, by the name that it is watched under.
 pub const LIMIT: &str = "limit";
+/// The label for a queue, by the name that it is watched under.
+pub const QUEUE: &str = "queue";
+/// The label for what became of items: `received`, `processed`, `dropped`, `merged` or `blocked`.
+pub const END: &str = "end";
 /// The label for a limit's policy: a tier's name, a layer's, the cap's.
 pub const POLICY: &str = "policy";
 /// The label for what a limit decided: `allowed` or `refused`.
@@ -264,6 +268,22 @@ pub const LIMIT_KEYS: Metric =
 /// The metrics of limits that are watched. They have no label `dependency`.
 pub static OF_LIMITS: [Metric; 2] = [LIMIT_REQUESTS, LIMIT_KEYS];
 
+/// Items of a queue.
+pub const QUEUE_ITEMS: Metric = counter(
+    "seawall_queue_items_total",
+    &[QUEUE, END],
+    "Items of a queue: received, and of these processed, dropped, merged into others; and those whose producers had to wait.",
+);
+/// Items that wait.
+pub const QUEUE_DEPTH: Metric =
+    gauge("seawall_queue_depth", &[QUEUE], "Items waiting in a queue now.");
+/// How full a queue is.
+pub const QUEUE_FILL_RATIO: Metric =
+    flag("seawall_queue_fill_ratio", &[QUEUE], "The share of a queue that is taken, from 0 to 1.");
+
+/// The metrics of queues that are watched. They have no label `dependency`.
+pub static OF_QUEUES: [Metric; 3] = [QUEUE_ITEMS, QUEUE_DEPTH, QUEUE_FILL_RATIO];
+
 /// Every metric of a dependency.
 pub static ALL: [Metric; 29] = [
     CALLS,
@@ -309,7 +329,7 @@ pub const LEGAL_MOVES: [(State, State); 5] = [
 
 /// Tells a recorder what every metric means.
 pub fn describe<R: Recorder + ?Sized>(recorder: &R) {
-    for metric in ALL.iter().chain(&OF_LIMITS) {
+    for metric in ALL.iter().chain(&OF_LIMITS).chain(&OF_QUEUES) {
         let name = KeyName::from_const_str(metric.name);
         let help = SharedString::const_str(metric.help);
         match metric.kind {

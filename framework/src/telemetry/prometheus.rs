@@ -7,9 +7,9 @@ use std::sync::Arc;
 use crate::dependency::{Dependency, Snapshot};
 use crate::sync::Mutex;
 
-use super::limits::WatchedLimit;
 use super::publish::by_name;
 use super::text;
+use super::watched::Watched;
 
 /// Renders dependencies as a page of Prometheus text (format 0.0.4).
 ///
@@ -41,20 +41,20 @@ impl Exporter {
         &self,
         dependencies: impl IntoIterator<Item = D>,
     ) -> String {
-        self.render_with(dependencies, &[])
+        self.render_with(dependencies, &Watched::default())
     }
 
-    /// The same, with these limits.
+    /// The same, with these limits and queues.
     pub fn render_with<D: Borrow<Arc<Dependency>>>(
         &self,
         dependencies: impl IntoIterator<Item = D>,
-        limits: &[WatchedLimit],
+        watched: &Watched,
     ) -> String {
         // Outside the lock: the iterator is somebody else's code.
         let living = by_name(dependencies);
         let mut length = self.length.lock();
         let snapshots: Vec<Snapshot> = living.values().map(|living| living.snapshot()).collect();
-        let page = text::page(&snapshots, limits, *length);
+        let page = text::page(&snapshots, watched, *length);
         *length = page.len();
         page
     }

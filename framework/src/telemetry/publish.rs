@@ -12,9 +12,11 @@ use metrics::{
 use crate::dependency::Dependency;
 use crate::error::DependencyName;
 
-use super::limits::{LimitSeries, WatchedLimit};
+use super::limits::LimitSeries;
 use super::names;
+use super::queues::QueuesSeries;
 use super::series::Series;
+use super::watched::Watched;
 
 /// Dependencies by name, each name once.
 pub(super) type Living = BTreeMap<DependencyName, Arc<Dependency>>;
@@ -50,6 +52,7 @@ pub struct Publisher<R> {
     latency: bool,
     known: HashMap<DependencyName, Series>,
     limits: LimitSeries,
+    queues: QueuesSeries,
 }
 
 impl<R: Recorder> Publisher<R> {
@@ -58,7 +61,13 @@ impl<R: Recorder> Publisher<R> {
     #[must_use]
     pub fn new(recorder: R) -> Self {
         names::describe(&recorder);
-        Self { recorder, latency: false, known: HashMap::new(), limits: LimitSeries::default() }
+        Self {
+            recorder,
+            latency: false,
+            known: HashMap::new(),
+            limits: LimitSeries::default(),
+            queues: QueuesSeries::default(),
+        }
     }
 
     /// Whether calls' latency goes into the recorder's own histogram `seawall_call_duration_seconds`.
@@ -110,9 +119,10 @@ impl<R: Recorder> Publisher<R> {
         }
     }
 
-    /// Brings the counts of these limits up to date. One that is not among them any more keeps its series.
-    pub fn publish_limits(&mut self, limits: &[WatchedLimit]) {
-        self.limits.update(&self.recorder, limits);
+    /// Brings the counts of these limits and queues up to date. One that is not among them any more keeps its series.
+    pub fn publish_watched(&mut self, watched: &Watched) {
+        self.limits.update(&self.recorder, &watched.limits);
+        self.queues.update(&self.recorder, &watched.queues);
     }
 
     /// The recorder.

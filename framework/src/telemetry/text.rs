@@ -14,6 +14,8 @@ use crate::outcome::CallOutcome;
 use super::families::{FAMILIES, Family, Labels, Read, Value};
 use super::limits::{DECISIONS, WatchedLimit};
 use super::names::{self, Kind, Metric};
+use super::queues::{WatchedQueue, ends};
+use super::watched::Watched;
 
 /// The bounds shown, up to three to a decade from 500 µs to 30 s. Each is a bound of [`Latency`] too, so the counts are exact.
 const BOUNDS_MICROS: [u64; 15] = [
@@ -25,9 +27,9 @@ const BOUNDS_MICROS: [u64; 15] = [
 /// an alert divides.
 pub(super) const IDLE_METHODS_SHOWN_WHOLE: usize = 1_000;
 
-/// The page of these dependencies and limits: families by name, those of limits last, a family's series in the order of
+/// The page of these dependencies, limits and queues: families by name, those of limits and queues last, a family's series in the order of
 /// the snapshots.
-pub(super) fn page(snapshots: &[Snapshot], limits: &[WatchedLimit], expected: usize) -> String {
+pub(super) fn page(snapshots: &[Snapshot], watched: &Watched, expected: usize) -> String {
     let dependencies: Vec<_> = snapshots.iter().map(Described::new).collect();
     let methods = dependencies.iter().flat_map(|dependency| &dependency.methods);
     let idle_whole = methods.filter(|method| method.idle).count() <= IDLE_METHODS_SHOWN_WHOLE;
@@ -37,7 +39,8 @@ pub(super) fn page(snapshots: &[Snapshot], limits: &[WatchedLimit], expected: us
     for family in &FAMILIES {
         text.family(family.metric, |text| page.write(family, text));
     }
-    text.limits(limits);
+    text.limits(&watched.limits);
+    text.queues(&watched.queues);
     text.0
 }
 
@@ -209,6 +212,35 @@ impl Text {
                         let labels = [(names::DECISION, decision)];
                         text.line(names::LIMIT_REQUESTS.name, &fixed, &labels, Value::Total(count));
                     }
+                }
+            }
+        });
+    }
+}
+
+impl Text {
+    fn queues(&mut self, queues: &[WatchedQueue]) {
+        let label = |name: &str| format!("{}=\"{}\"", names::QUEUE, Escaped(name));
+        // Of one moment, whichever family they are in.
+        let seen: Vec<_> =
+            queues.iter().map(|(name, queue)| (label(name), queue.counts())).collect();
+        self.family(&names::QUEUE_DEPTH, |text| {
+            for (label, counts) in &seen {
+                let depth = Value::Level(counts.waiting.into());
+                text.line(names::QUEUE_DEPTH.name, label, &[], depth);
+            }
+        });
+        self.family(&names::QUEUE_FILL_RATIO, |text| {
+            for ((_, queue), (label, _)) in queues.iter().zip(&seen) {
+                let ratio = Value::Level(queue.fill_ratio());
+                text.line(names::QUEUE_FILL_RATIO.name, label, &[], ratio);
+            }
+        });
+        self.family(&names::QUEUE_ITEMS, |text| {
+            for (label, counts) in &seen {
+                for (end, count) in ends(*counts) {
+                    let labels = [(names::END, end)];
+                    text.line(names::QUEUE_ITEMS.name, label, &labels, Value::Total(count));
                 }
             }
         });

@@ -1,0 +1,24 @@
+//! What is watched beside dependencies.
+
+use std::fmt;
+
+use super::limits::WatchedLimit;
+use super::queues::WatchedQueue;
+
+/// Limits in front of servers, and queues, each under its name.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct Watched {
+    /// The limits.
+    pub limits: Vec<WatchedLimit>,
+    /// The queues.
+    pub queues: Vec<WatchedQueue>,
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limits: Vec<_> = self.limits.iter().map(|(name, _)| name).collect();
+        let queues: Vec<_> = self.queues.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Watched").field("limits", &limits).field("queues", &queues).finish()
+    }
+}
