@@ -13,9 +13,7 @@ use crate::dependency::{Dependency, Fleet, MethodTable, Snapshot};
 use crate::entropy::Entropy;
 use crate::error::DependencyName;
 use crate::event::Observer;
-use crate::limit::Metered;
 use crate::policy::PolicyFile;
-use crate::queue::Counted;
 use crate::telemetry::EventStream;
 use crate::time::Time;
 
