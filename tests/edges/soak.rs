@@ -30,6 +30,7 @@ fn is_whole(counts: Counts) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[allow(clippy::print_stdout, reason = "with --nocapture it says what it saw")]
 async fn ten_thousand_producers_lose_nothing_and_need_no_more_memory() {
     let queue = BackpressureQueue::builder().capacity(1_000).strategy(Strategy::block()).build();
     let queue: BackpressureQueue<u64> = queue.unwrap();

@@ -109,7 +109,7 @@ async fn what_a_queue_has_seen_is_in_the_metrics() {
     seawall.watch_queue("sums", BackpressureQueue::<u32>::builder().build().unwrap());
     seawall.watch_queue("sums", queue.clone());
     for item in 0..5 {
-        queue.put(item).await.unwrap();
+        assert!(queue.put(item).await.unwrap().is_in());
     }
     assert_eq!(queue.get().await, Some(0));
     let page = seawall.render_metrics();
