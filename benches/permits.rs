@@ -41,13 +41,11 @@ fn free(effort: Effort) {
 }
 
 /// What each task does, so many times in all.
-fn tasks<F: Future<Output = ()> + Send>(
+fn tasks<F: Future<Output = ()> + Send + 'static>(
     runtime: &Runtime,
     calls: u32,
     task: impl Fn(u32) -> F + Send,
-) where
-    F: 'static,
-{
+) {
     runtime.block_on(async {
         let tasks: Vec<_> = (0..TASKS).map(|_| tokio::spawn(task(calls / TASKS))).collect();
         for task in tasks {
