@@ -78,6 +78,24 @@ fn calls_in_flight_drain_in_whatever_they_are_waiting_for() {
 }
 
 #[test]
+fn it_does_not_wait_for_permits_that_are_kept_for_a_grace() {
+    let grace = seawall::bulkhead::Config::builder().max_concurrent(2).grace(secs(60));
+    let world = World::new(base().bulkhead(grace).build().unwrap(), [Step::Hang, Step::Hang]);
+    let (dropped, mut last) =
+        (Task::pending(world.client.write("")), Task::pending(world.client.write("")));
+    world.time.advance(ms(10));
+    drop(dropped);
+    assert_eq!((world.snapshot().active, world.snapshot().kept_permits), (2, Some(1)));
+    let mut shutdown = Task::pending(world.seawall.shutdown(secs(5)));
+    world.time.advance(ms(10));
+    assert!(shutdown.poll().is_pending() && last.poll().is_pending());
+    let woken = shutdown.wakes();
+    drop(last);
+    assert!(shutdown.wakes() > woken);
+    assert!(shutdown.ready().is_clean());
+}
+
+#[test]
 fn what_is_not_done_in_time_is_woken_ended_and_reported() {
     let world = world([Step::Hang, Step::Hang]);
     let attempts =

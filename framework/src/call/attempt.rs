@@ -154,7 +154,7 @@ impl<'a> Call<'a> {
     #[cold]
     pub(super) fn no_permit(&mut self, lease: &mut Lease<'a>) -> Entry {
         let gate = self.dependency.gate();
-        let may_be_free = gate.end_graces(self.now) | gate.ask_fleet(self.now);
+        let may_be_free = self.dependency.end_graces(self.now) | gate.ask_fleet(self.now);
         if may_be_free && gate.waiting_room().try_enter() {
             lease.hold_permit();
             return Entry::Free;

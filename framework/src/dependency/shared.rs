@@ -191,6 +191,7 @@ impl Dependency {
     /// Looks after everything that callers normally do for themselves; returns when to do it again.
     pub fn tick(&self) -> Option<Moment> {
         let now = self.now();
+        self.end_graces(now);
         let (moved, next) = self.gate.tick(now);
         if let Some(transition) = moved {
             self.moved(transition);
@@ -322,6 +323,16 @@ impl Dependency {
         if self.pending.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.left();
         }
+    }
+
+    /// Gives back the permits whose grace is over. Whether there were any.
+    pub(crate) fn end_graces(&self, now: Moment) -> bool {
+        let ended = self.gate.end_graces(now);
+        if ended {
+            // For a moment one of them looked like an attempt that holds its permit.
+            self.left();
+        }
+        ended
     }
 
     /// A call ended, or gave its permit back: a shutdown may be waiting for it.

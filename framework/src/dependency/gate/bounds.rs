@@ -35,8 +35,8 @@ impl Gate {
         self.lingering.keep(answers_take, now)
     }
 
-    /// Gives back the permits whose grace is over. Whether there were any.
-    pub(crate) fn end_graces(&self, now: Moment) -> bool {
+    /// Gives back the permits whose grace is over. Whether there were any; then a drain is to look again.
+    pub(in crate::dependency) fn end_graces(&self, now: Moment) -> bool {
         let due = self.lingering.take_due(now);
         (0..due).for_each(|_| self.waiting_room().leave(|| now));
         due > 0

@@ -375,7 +375,6 @@ impl Gate {
     /// and when the breaker needs the next look.
     pub(crate) fn tick(&self, now: Moment) -> (Option<Transition>, Option<Moment>) {
         let (moved, next) = self.breaker.poll(now);
-        self.end_graces(now);
         if self.breaker.check(now).is_err() && self.breaker.state() == State::Open {
             self.refuse_waiting();
         } else if self.written.0.waiting_room.permits().waiters() > 0 {
