@@ -186,18 +186,17 @@ fn heads(title: &str) -> String {
 
 /// What a stack costs at a low load and at the highest.
 fn costs(details: &Map<String, Value>) -> String {
-    let mut page = format!(
-        "\n{:<12}{:>9}{:>9}{:>12}{:>12}{:>12}{:>10}\n",
-        "at 0.8 and 3", "p99, ms", "", "most calls", "", "peak kB", ""
-    );
+    let mut page = format!("\n{:<12}", "at the load");
+    for head in ["p99 0.8", "p99 3, ms", "calls 0.8", "calls 3", "kB 0.8", "kB 3"] {
+        page += &format!("{head:>11}");
+    }
+    page += "\n";
     for (name, _) in STACKS {
         let number = |load: &str, key: &str| details[name][load][key].as_f64().unwrap_or_default();
         page += &format!("{name:<12}");
-        for (key, by, width) in
-            [("p99_ms", 1.0, 9), ("peak_calls", 1.0, 12), ("peak_bytes", 1024.0, 11)]
-        {
+        for (key, by) in [("p99_ms", 1.0), ("peak_calls", 1.0), ("peak_bytes", 1024.0)] {
             for load in ["0.8", "3"] {
-                page += &format!("{:>width$.0}", number(load, key) / by);
+                page += &format!("{:>11.0}", number(load, key) / by);
             }
         }
         page += "\n";

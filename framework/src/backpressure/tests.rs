@@ -160,6 +160,11 @@ enum Step {
     /// Every one that this divides.
     RemoveMultiples(u64),
     Drain,
+    /// The newest that waits.
+    PopNewest,
+    /// Into the newest that waits, which takes it or gives it back.
+    Merge(bool),
+    TurnAway,
     /// Another capacity, another strategy.
     Reconfigure(u32, Strategy),
 }
@@ -179,6 +184,9 @@ fn step() -> impl proptest::strategy::Strategy<Value = Step> {
         4 => any::<prop::sample::Index>().prop_map(Step::Remove),
         1 => (1_u64..4).prop_map(Step::RemoveMultiples),
         1 => Just(Step::Drain),
+        2 => Just(Step::PopNewest),
+        2 => any::<bool>().prop_map(Step::Merge),
+        1 => Just(Step::TurnAway),
         1 => (1_u32..6, prop::sample::select(&STRATEGIES[..]))
             .prop_map(|(capacity, strategy)| Step::Reconfigure(capacity, strategy)),
     ]
@@ -246,6 +254,30 @@ proptest! {
                     model.counts.dropped += model.line.len() as u64;
                     prop_assert_eq!(queue.drain(), model.line.drain(..).collect::<Vec<_>>());
                 }
+                Step::PopNewest => {
+                    let newest = model.line.len().min(model.may_wait()).checked_sub(1);
+                    let expected = newest.and_then(|at| model.line.remove(at));
+                    model.counts.processed += u64::from(expected.is_some());
+                    prop_assert_eq!(queue.pop_newest(), expected);
+                }
+                Step::Merge(fits) => {
+                    let newest = model.line.len().min(model.may_wait()).checked_sub(1);
+                    let mut into = None;
+                    let merged = queue.merge(item, |waiting, newcomer| {
+                        into = Some(*waiting);
+                        if fits { Ok(()) } else { Err(newcomer) }
+                    });
+                    prop_assert_eq!(into, newest.map(|at| model.line[at]));
+                    let expected = if fits && newest.is_some() { Ok(()) } else { Err(item) };
+                    prop_assert_eq!(merged, expected);
+                    model.counts.received += u64::from(expected.is_ok());
+                    model.counts.merged += u64::from(expected.is_ok());
+                }
+                Step::TurnAway => {
+                    queue.turn_away();
+                    model.counts.received += 1;
+                    model.counts.dropped += 1;
+                }
                 Step::Reconfigure(capacity, strategy) => {
                     let config = Config::builder().capacity(capacity).on_full(strategy);
                     queue.reconfigure(&config.build().unwrap());
@@ -256,11 +288,16 @@ proptest! {
             prop_assert_eq!(counts, model.counts());
             prop_assert_eq!(
                 counts.received,
-                counts.processed + counts.dropped + u64::from(counts.waiting) + u64::from(counts.blocked_now)
+                counts.processed + counts.dropped + counts.merged + u64::from(counts.waiting) + u64::from(counts.blocked_now)
             );
             prop_assert_eq!(queue.front(), model.line.front());
             prop_assert_eq!(queue.back(), model.line.back());
             prop_assert_eq!(queue.is_empty(), model.line.is_empty());
+            let first_blocked = queue.first_blocked().and_then(|key| queue.get(key));
+            prop_assert_eq!(first_blocked, model.line.get(model.may_wait()));
+            let mut seen = Vec::new();
+            queue.for_each_mut(|item| seen.push(*item));
+            prop_assert_eq!(&seen, &model.line.iter().copied().collect::<Vec<_>>());
             for (key, item) in &keys {
                 let at = model.line.iter().position(|other| other == item);
                 prop_assert_eq!(queue.is_blocked(*key), at.map(|at| at >= model.may_wait()));

@@ -205,3 +205,117 @@ impl Spot {
         Self { line, item }
     }
 }
+
+#[cfg(all(test, not(seawall_loom)))]
+#[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+mod tests {
+    use super::*;
+    use crate::backpressure::{Priority, Strategy};
+
+    /// A name, and since when it waits, in milliseconds.
+    #[derive(Debug, PartialEq)]
+    struct Call(&'static str, u64);
+
+    impl Waits for Call {
+        fn since(&self) -> Moment {
+            at(self.1)
+        }
+    }
+
+    const fn at(millis: u64) -> Moment {
+        Moment::from_nanos(millis * 1_000_000)
+    }
+
+    fn config(priorities: bool) -> Config {
+        let config = Config::builder().capacity(2).on_full(Strategy::Error);
+        config.priorities(priorities).build().unwrap()
+    }
+
+    fn is_in(lines: &mut Lines<Call>, class: Importance, name: &'static str) -> bool {
+        matches!(lines.push(class, Call(name, 0)).1, Push::Waiting(_))
+    }
+
+    fn pop(lines: &mut Lines<Call>) -> Option<&'static str> {
+        lines.pop(Order::Fifo, Moment::ZERO).map(|call| call.0)
+    }
+
+    const CLASSES: [(Importance, &str); 3] = [
+        (Importance::Sheddable, "sheddable"),
+        (Importance::Normal, "normal"),
+        (Importance::Critical, "critical"),
+    ];
+
+    #[test]
+    fn each_class_has_its_own_places_and_the_most_important_is_served_first() {
+        let mut lines = Lines::new(&config(true));
+        for (class, name) in CLASSES {
+            assert!(is_in(&mut lines, class, name) && is_in(&mut lines, class, name));
+            assert!(!is_in(&mut lines, class, "too many"));
+        }
+        assert_eq!((lines.len(), lines.counts().waiting, lines.counts().dropped), (6, 6, 3));
+        assert_eq!(lines.fill_ratio(), 1.0);
+        let served: Vec<_> = std::iter::from_fn(|| pop(&mut lines)).collect();
+        assert_eq!(served, ["critical", "critical", "normal", "normal", "sheddable", "sheddable"]);
+        assert!(lines.is_empty() && pop(&mut lines).is_none());
+    }
+
+    #[test]
+    fn every_tenth_permit_goes_to_the_second_class_so_that_it_never_starves() {
+        let mut lines = Lines::new(&config(true));
+        let mut normal = 0;
+        for _ in 0..100 {
+            let _ = (
+                is_in(&mut lines, Importance::Critical, "critical"),
+                is_in(&mut lines, Importance::Normal, "normal"),
+            );
+            normal += u32::from(pop(&mut lines) == Some("normal"));
+        }
+        assert_eq!(normal, 10, "however many critical calls there are");
+    }
+
+    #[test]
+    fn without_priorities_there_is_one_line() {
+        let mut lines = Lines::new(&config(false));
+        for (class, name) in [CLASSES[0], CLASSES[2]] {
+            assert!(is_in(&mut lines, class, name));
+        }
+        assert!(!is_in(&mut lines, Importance::Critical, "too many"));
+        assert_eq!((pop(&mut lines), pop(&mut lines)), (Some("sheddable"), Some("critical")));
+        assert_eq!(lines.shed_share(), None);
+    }
+
+    #[test]
+    fn a_reload_loses_nobody() {
+        let mut lines = Lines::new(&config(true));
+        let (class, pushed) = lines.push(Importance::Critical, Call("critical", 0));
+        let Push::Waiting(item) = pushed else { panic!("{pushed:?}") };
+        let spot = Spot::new(class, item);
+        lines.reconfigure(&config(false));
+        assert_eq!(
+            (lines.len(), lines.is_blocked(spot)),
+            (1, Some(false)),
+            "its line stays until it is empty"
+        );
+        assert_eq!(lines.remove(spot), Some(Call("critical", 0)));
+        lines.reconfigure(&config(false));
+        assert_eq!(lines.shed_share(), None, "and then it is gone");
+    }
+
+    #[test]
+    fn lines_have_their_own_orders_and_late_ones_are_dropped_by_codel_alone() {
+        let order =
+            Order::Codel { target: Duration::from_millis(5), interval: Duration::from_millis(100) };
+        let mut lines = Lines::new(&config(true));
+        let _ = lines.push(Importance::Critical, Call("late", 0));
+        let _ = lines.push(Importance::Normal, Call("in time", 108));
+        let late = |lines: &mut Lines<Call>, millis| -> Vec<Call> {
+            lines.all().filter_map(|line| line.drop_late(order, at(millis))).collect()
+        };
+        assert!(late(&mut lines, 11).is_empty(), "not for 100 ms yet");
+        assert_eq!(late(&mut lines, 111), [Call("late", 0)]);
+        assert_eq!(lines.pop(order, at(111)), Some(Call("in time", 108)));
+        let sheds =
+            |lines: &mut Lines<Call>| lines.sheds(Rank::new(Priority::NORMAL, 0.5), (1, 1), at(0));
+        assert!(!sheds(&mut lines), "nothing is known yet");
+    }
+}
