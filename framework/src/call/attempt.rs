@@ -117,7 +117,9 @@ impl<'a> Call<'a> {
             self.no_answer = NoAnswer::DeadlineExceeded;
             return false;
         }
-        if self.now > self.start_by().noticed_late {
+        // In the first half of a call no wait is over too late, whatever an attempt needs.
+        let waited = self.now.since(self.started);
+        if waited > self.deadline.since(self.now) && self.now > self.start_by().noticed_late {
             too_little_left(self);
             return false;
         }
@@ -226,7 +228,7 @@ impl<'a> Call<'a> {
         let mut waiting = WaitGuard::new(dependency, position);
         self.pend();
         let room = gate.waiting_room();
-        let mut limit = dependency.time().limit(room.gives_up_at(&waiting.position));
+        let mut limit = dependency.time().limit(waiting.position.gives_up_at);
         let waited = poll_fn(|cx| {
             loop {
                 if let Poll::Ready(end) = room.poll(&waiting.position, cx) {

@@ -69,6 +69,8 @@ pub(crate) struct Newcomer {
 pub(crate) struct Position {
     pub(super) waiter: Arc<Waiter>,
     pub(super) spot: Spot,
+    /// When the wait is over at the latest, as things stood when it began.
+    pub(crate) gives_up_at: Moment,
     /// The queue was empty before. From now on the actor looks at it now and then.
     pub(crate) is_first: bool,
 }

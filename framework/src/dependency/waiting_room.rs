@@ -173,14 +173,20 @@ impl WaitingRoom {
         let waiter = Arc::new(Waiter { key, since: now, limits, state });
         let (line, pushed) = queue.push(class, Arc::clone(&waiter));
         let joined = match pushed {
-            Push::Waiting(item) | Push::Blocked(item) => {
+            Push::Waiting(item) => {
+                let (spot, is_first) = (Spot::new(line, item), queue.len() == 1);
+                Join::Waiting(Position { waiter, spot, gives_up_at: limits.give_up_at, is_first })
+            }
+            Push::Blocked(item) => {
+                let gives_up_at = limits.give_up_at.min(limits.blocked_until);
                 let spot = Spot::new(line, item);
-                Join::Waiting(Position { waiter, spot, is_first: queue.len() == 1 })
+                Join::Waiting(Position { waiter, spot, gives_up_at, is_first: false })
             }
             Push::Evicted { key: item, evicted } => {
                 self.permits.leave(1);
                 evicted.settle(WaitState::Ended(WaitError::Dropped), &mut wakers);
-                Join::Waiting(Position { waiter, spot: Spot::new(line, item), is_first: false })
+                let (spot, gives_up_at) = (Spot::new(line, item), limits.give_up_at);
+                Join::Waiting(Position { waiter, spot, gives_up_at, is_first: false })
             }
             Push::Full(_) => Join::Refused(WaitError::Full),
             Push::Dropped(_) => Join::Refused(WaitError::Dropped),
