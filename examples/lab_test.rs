@@ -182,7 +182,7 @@ fn a_spike_of_what_can_wait_leaves_the_rest_alone() {
 
 #[test]
 fn a_task_of_four_calls_succeeds_nearly_as_often_as_one_of_one() {
-    for seed in ["1", "5"] {
+    for seed in ["7", "1"] {
         let found = found(&["fanout", "--json", "--seed", seed]);
         let four = |stack: &str| number(&found["relative_success"][stack]["4"]);
         assert!(four("seawall") >= 0.9 && four("random") < 0.5, "{found}");

@@ -10,9 +10,12 @@ use super::priority::Rank;
 const INTERVAL: Duration = Duration::from_millis(500);
 /// The most that the share moves in an interval: 10 points a second.
 const STEP: f64 = 0.05;
-/// The controller's two gains, for the error and for its integral over seconds.
-const KP: f64 = 0.2;
-const KI: f64 = 0.02;
+/// The controller's two gains, for the error and for its integral over seconds. Small ones: the share is a number that many
+/// callers are told by, and what it must follow quickly, calls that wait in vain, it hears of directly.
+const KP: f64 = 0.05;
+const KI: f64 = 0.01;
+/// So many times as many as may wait is far too many.
+const FAR: f64 = 4.0;
 /// However great the overload, some of what comes is let in, so that its end is noticed.
 const MOST: f64 = 0.99;
 /// The priorities of so many newcomers are remembered.
@@ -110,8 +113,11 @@ impl Dimmer {
         let mean = self.present / newcomers;
         let too_many = (mean - load.wanted()) / f64::from(load.limit.max(1));
         let in_vain = f64::from(self.in_vain) / newcomers;
-        let error = if in_vain > 0.0 { too_many.max(in_vain) } else { too_many }.clamp(-1.0, 1.0);
-        self.integral += KI * error * INTERVAL.as_secs_f64();
+        let error = if in_vain > 0.0 { too_many.max(in_vain) } else { too_many };
+        // A queue that is far too long moves the share by up to a whole step.
+        let far = if error > FAR { error } else { error.clamp(-1.0, 1.0) };
+        self.integral += (KI * far * INTERVAL.as_secs_f64()).min(STEP);
+        let error = error.clamp(-1.0, 1.0);
         if in_vain > 0.0 {
             // It is known how many too many were let in.
             self.integral = self.integral.max(self.share + in_vain.min(STEP) - KP * error);
