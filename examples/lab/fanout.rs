@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::chart::{self, Series};
 use crate::progress::Progress;
 use crate::scenarios::{Found, Result};
-use crate::stacks::policy;
+use crate::stacks::{policy, prioritized};
 
 const LASTS: Duration = Duration::from_secs(300);
 const EACH: f64 = 200.0;
@@ -27,10 +27,7 @@ pub(crate) fn run(seed: u64) -> Result {
     let mut csv = "stack,calls,success,relative\n".to_owned();
     let (mut results, mut lines) = (Map::new(), Vec::new());
     for (name, is_ours) in [("random", false), ("seawall", true)] {
-        let policy = policy(
-            "timeout = '500ms'\ndeadline = '1s'\nbulkhead = { max_concurrent = 200, max_wait = '250ms', limit = 'adaptive' }\n\
-             mailbox = { capacity = 100, on_full = 'error', priorities = true }\nretry = { max_attempts = 1 }",
-        )?;
+        let policy = policy(&prioritized(true))?;
         let server = Server::new(10, Distribution::constant(Duration::from_millis(10)));
         let mut scenario = Scenario::new().server("server", server);
         for calls in SIZES {

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::chart::{self, Series};
 use crate::progress::Progress;
 use crate::scenarios::{Found, Result};
+use crate::seen::{ONE, OTHERS, Seen};
 use crate::stacks::policy;
 
 const DEPENDENCIES: usize = 10;
@@ -28,24 +29,6 @@ const SHIFTS_EVERY: u64 = 10;
 const SHIFTS_FOR: u64 = 100;
 const LASTS: u64 = 120;
 
-/// Calls that came and that were answered, in each second: for the hot one, and for the other nine.
-#[derive(Default)]
-struct Seen {
-    came: [Vec<f64>; 2],
-    answered: [Vec<f64>; 2],
-}
-
-fn count(line: &mut Vec<f64>, second: u64) {
-    let second = second as usize;
-    line.resize(line.len().max(second + 1), 0.0);
-    line[second] += 1.0;
-}
-
-/// The sum of these seconds.
-fn sum(line: &[f64], seconds: std::ops::Range<u64>) -> f64 {
-    seconds.map(|second| line.get(second as usize).copied().unwrap_or_default()).sum()
-}
-
 /// Which is hot, or hangs.
 fn special(second: u64) -> usize {
     (second / SHIFTS_EVERY) as usize % DEPENDENCIES
@@ -54,8 +37,9 @@ fn special(second: u64) -> usize {
 async fn call(place: Place, client: Rc<Client>, which: usize, seen: Rc<RefCell<Seen>>) {
     let second = place.elapsed().as_secs();
     let hangs = second >= SHIFTS_FOR && which == 0;
-    let kind = usize::from(if second < SHIFTS_FOR { which != special(second) } else { which != 0 });
-    count(&mut seen.borrow_mut().came[kind], second);
+    let is_special = which == if second < SHIFTS_FOR { special(second) } else { 0 };
+    let kind = if is_special { ONE } else { OTHERS };
+    seen.borrow_mut().came(kind, second);
     let answer = client.call_idempotent(async || {
         if hangs {
             std::future::pending::<()>().await;
@@ -64,7 +48,7 @@ async fn call(place: Place, client: Rc<Client>, which: usize, seen: Rc<RefCell<S
         Ok::<_, io::Error>(())
     });
     if answer.await.is_ok() {
-        count(&mut seen.borrow_mut().answered[kind], second);
+        seen.borrow_mut().answered(kind, second);
     }
 }
 
@@ -125,13 +109,10 @@ pub(crate) fn run(seed: u64) -> Result {
     let (mut results, mut lines, mut answered) = (Map::new(), Vec::new(), Vec::new());
     for (name, fixed) in [("ten of 20", true), ("a fleet", false)] {
         let seen = simulate(fixed, seed)?;
-        let share = |kind: usize, seconds: std::ops::Range<u64>| {
-            sum(&seen.answered[kind], seconds.clone()) / sum(&seen.came[kind], seconds).max(1.0)
-        };
         let shifts = 0..SHIFTS_FOR;
-        let all = sum(&seen.answered[0], shifts.clone()) + sum(&seen.answered[1], shifts.clone());
-        let (hot, others) = (share(0, shifts.clone()), share(1, shifts));
-        let hanging = share(1, SHIFTS_FOR..LASTS);
+        let all = seen.answers(ONE, shifts.clone()) + seen.answers(OTHERS, shifts.clone());
+        let (hot, others) = (seen.share(ONE, shifts.clone()), seen.share(OTHERS, shifts));
+        let hanging = seen.share(OTHERS, SHIFTS_FOR..LASTS);
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);
         page += &format!(
             "{name:<14}{all:>12}{:>10}{:>16}{:>18}\n",
@@ -140,7 +121,8 @@ pub(crate) fn run(seed: u64) -> Result {
             percent(hanging)
         );
         csv += &format!("{name},{all},{hot},{others},{hanging}\n");
-        let line = (0..SHIFTS_FOR).map(|second| (second as f64, share(0, second..second + 1)));
+        let line =
+            (0..SHIFTS_FOR).map(|second| (second as f64, seen.share(ONE, second..second + 1)));
         lines.push(Series::new(name, line.collect()));
         answered.push(all);
         let key = if fixed { "fixed" } else { "fleet" };

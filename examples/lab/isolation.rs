@@ -1,8 +1,8 @@
 //! One of ten dependencies hangs: what the other nine keep.
 //!
 //! An application of 80 workers answers 1,000 requests a second. Each needs a worker for as long as it lasts, and makes one
-//! call of one of ten dependencies, which takes 20 ms. From 20 s to 60 s one of them does not answer at all. Whoever gets no worker
-//! within 250 ms is lost.
+//! call of one of ten dependencies, which takes 20 ms. From 20 s to 60 s one of them does not answer at all. A request that gets no
+//! worker within 250 ms is lost.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use crate::chart::{self, Series};
 use crate::progress::Progress;
 use crate::scenarios::{Found, Result};
+use crate::seen::{ONE, OTHERS, Seen};
 use crate::stacks::policy;
 
 const DEPENDENCIES: usize = 10;
@@ -43,32 +44,6 @@ const STACKS: [(&str, &str); 4] = [
     ("seawall", "timeout = '1s'\ndeadline = '1s'\nbulkhead = { max_wait = '50ms' }"),
 ];
 
-/// Requests that came and that were answered, in each second: for the one that hangs, and for the other nine.
-#[derive(Default)]
-struct Seen {
-    came: [Vec<f64>; 2],
-    answered: [Vec<f64>; 2],
-}
-
-impl Seen {
-    fn count(lines: &mut [Vec<f64>; 2], hangs: bool, second: u64) {
-        let (line, second) = (&mut lines[usize::from(!hangs)], second as usize);
-        line.resize(line.len().max(second + 1), 0.0);
-        line[second] += 1.0;
-    }
-
-    /// The share that was answered of what came in these seconds.
-    fn kept(&self, of: usize, seconds: std::ops::Range<u64>) -> f64 {
-        let sum = |line: &[f64]| -> f64 {
-            seconds
-                .clone()
-                .map(|second| line.get(second as usize).copied().unwrap_or_default())
-                .sum()
-        };
-        sum(&self.answered[of]) / sum(&self.came[of]).max(1.0)
-    }
-}
-
 struct Application {
     place: Place,
     workers: Semaphore,
@@ -81,12 +56,13 @@ struct Application {
 
 impl Application {
     async fn serve(self: Rc<Self>, which: usize) {
-        let (second, hangs) = (self.place.elapsed().as_secs(), which == 0);
-        Seen::count(&mut self.seen.borrow_mut().came, hangs, second);
+        let second = self.place.elapsed().as_secs();
+        let kind = if which == 0 { ONE } else { OTHERS };
+        self.seen.borrow_mut().came(kind, second);
         self.inside.set(self.inside.get() + 1);
         self.peak.set(self.peak.get().max(self.inside.get()));
         if self.answer(which).await.is_some() {
-            Seen::count(&mut self.seen.borrow_mut().answered, hangs, second);
+            self.seen.borrow_mut().answered(kind, second);
         }
         self.inside.set(self.inside.get() - 1);
     }
@@ -151,14 +127,15 @@ pub(crate) fn run(seed: u64) -> Result {
     let (mut results, mut lines) = (Map::new(), Vec::new());
     for (name, text) in STACKS {
         let (seen, peak) = simulate(text, seed)?;
-        let (hanging, others) = (seen.kept(0, HANGS), seen.kept(1, HANGS));
+        let (hanging, others) = (seen.share(ONE, HANGS), seen.share(OTHERS, HANGS));
         page += &format!(
             "{name:<10}{:>15}{:>20}{peak:>23}\n",
             format!("{:.2} %", 100.0 * others),
             format!("{:.2} %", 100.0 * hanging)
         );
         csv += &format!("{name},{others},{hanging},{peak}\n");
-        let shares = (0..LASTS).map(|second| (second as f64, seen.kept(1, second..second + 1)));
+        let shares =
+            (0..LASTS).map(|second| (second as f64, seen.share(OTHERS, second..second + 1)));
         lines.push(Series::new(name, shares.collect()));
         results
             .insert(name.to_owned(), json!({ "others": others, "hanging": hanging, "peak": peak }));

@@ -16,6 +16,7 @@
 //! | `overload.rs` | more calls than can be served |
 //! | `isolation.rs` | one of ten dependencies hangs |
 //! | `fleet.rs` | one total of permits for ten dependencies |
+//! | `seen.rs` | what both of them count |
 //! | `priority.rs` | a spike of work that can wait |
 //! | `fanout.rs` | tasks of several calls of an overloaded service |
 //! | `stability.rs` | breaker, budget and threshold together under a load that goes up and down |
@@ -35,6 +36,7 @@ mod overload;
 mod priority;
 mod progress;
 mod scenarios;
+mod seen;
 mod stability;
 mod stacks;
 mod study;

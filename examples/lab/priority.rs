@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::chart::{self, Series};
 use crate::progress::Progress;
 use crate::scenarios::{Found, Result};
-use crate::stacks::policy;
+use crate::stacks::{policy, prioritized};
 
 const LASTS: Duration = Duration::from_secs(100);
 const SPIKE: std::ops::Range<Duration> = Duration::from_secs(20)..Duration::from_secs(80);
@@ -22,7 +22,7 @@ const CLASSES: [(&str, Priority, f64); 3] = [
     ("normal", Priority::NORMAL, 300.0),
     ("sheddable", Priority::SHEDDABLE, 400.0),
 ];
-const STACKS: [(&str, &str); 2] = [("without", "false"), ("priorities", "true")];
+const STACKS: [(&str, bool); 2] = [("without", false), ("priorities", true)];
 
 pub(crate) fn run(seed: u64) -> Result {
     let mut progress = Progress::new("priority", STACKS.len());
@@ -34,10 +34,7 @@ pub(crate) fn run(seed: u64) -> Result {
     let mut csv = "stack,class,success,shed,not_answered\n".to_owned();
     let (mut results, mut pictures) = (Map::new(), Vec::new());
     for (name, priorities) in STACKS {
-        let policy = policy(&format!(
-            "timeout = '500ms'\ndeadline = '1s'\nbulkhead = {{ max_concurrent = 200, max_wait = '250ms', limit = 'adaptive' }}\n\
-             mailbox = {{ capacity = 100, on_full = 'error', priorities = {priorities} }}\nretry = {{ max_attempts = 1 }}"
-        ))?;
+        let policy = policy(&prioritized(priorities))?;
         let server = Server::new(10, Distribution::constant(Duration::from_millis(10)));
         let mut scenario = Scenario::new().server("server", server);
         for (class, priority, rate) in CLASSES {

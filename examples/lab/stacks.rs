@@ -25,3 +25,11 @@ pub(crate) fn seawall(timeout: &str, attempts: u32) -> String {
          retry = {{ max_attempts = {attempts}, base_delay = '100ms' }}"
     )
 }
+
+/// Permits that find themselves and a short wait, with priorities or without.
+pub(crate) fn prioritized(priorities: bool) -> String {
+    format!(
+        "timeout = '500ms'\ndeadline = '1s'\nbulkhead = {{ max_concurrent = 200, max_wait = '250ms', limit = 'adaptive' }}\n\
+         mailbox = {{ capacity = 100, on_full = 'error', priorities = {priorities} }}\nretry = {{ max_attempts = 1 }}"
+    )
+}

@@ -320,11 +320,12 @@ impl<'a> Lease<'a> {
         if self.held & UNANSWERED == 0 {
             return false;
         }
-        let (dependency, now) = (self.dependency, self.dependency.now());
-        // While nobody knows what answers take, it is the timeout at most.
-        let answers_take =
-            || self.method.stats.high_latency(now).unwrap_or_else(|| self.method.plan.timeout());
-        let is_kept = dependency.gate().keep_permit(answers_take, now);
+        let dependency = self.dependency;
+        let is_kept = dependency.gate().keep_permit(|| {
+            let (stats, now) = (&self.method.stats, dependency.now());
+            // While nobody knows what answers take, it is the timeout at most.
+            (now, stats.high_latency(now).unwrap_or_else(|| self.method.plan.timeout()))
+        });
         if is_kept {
             dependency.signals().raise(Signal::Moved);
             dependency.left();

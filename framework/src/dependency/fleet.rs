@@ -93,21 +93,19 @@ impl Fleet {
             match step(self.total, &seats, asks) {
                 Step::Grant(limit) => {
                     places[asks].hungry_until = Moment::ZERO;
-                    // Who waits is called up by the caller, with nothing locked.
+                    // The caller calls the waiters up, once nothing is locked.
                     return permits(asks).map(|own| own.set_limit(limit)).is_some();
                 }
                 Step::Reclaim { from, to } => _ = permits(from).map(|other| other.lower_limit(to)),
                 Step::TakeBack { from, to } => {
                     _ = permits(from).map(|other| other.set_limit(to));
-                    places[asks].hungry_until = now + HUNGRY_FOR;
-                    return false;
+                    break;
                 }
-                Step::Nothing => {
-                    places[asks].hungry_until = now + HUNGRY_FOR;
-                    return false;
-                }
+                Step::Nothing => break,
             }
         }
+        places[asks].hungry_until = now + HUNGRY_FOR;
+        false
     }
 }
 
@@ -146,7 +144,7 @@ impl FleetSeat {
         has_more
     }
 
-    /// It can have so many at most, from now on. The caller calls up who waits.
+    /// It can have so many at most, from now on. The caller calls the waiters up.
     pub(super) fn set_cap(&self, cap: u32, permits: &Permits) {
         let mut places = self.fleet.places.lock();
         places[self.at].cap = cap;

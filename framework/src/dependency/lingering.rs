@@ -41,13 +41,15 @@ impl Lingering {
         self.kept.load(Ordering::Acquire) as u32
     }
 
-    /// Keeps a permit for as long as nearly all good answers take, and not longer than the grace. False: not at all.
-    pub(super) fn keep(&self, answers_take: impl FnOnce() -> Duration, now: Moment) -> bool {
+    /// Keeps a permit for as long as nearly all good answers take, and not longer than the grace. False: not at all. Without a
+    /// grace nothing is asked.
+    pub(super) fn keep(&self, now_and_answers_take: impl FnOnce() -> (Moment, Duration)) -> bool {
         let grace = self.grace.load(Ordering::Relaxed);
         if grace == 0 {
             return false;
         }
-        let grace = grace.min(nanos(answers_take()));
+        let (now, answers_take) = now_and_answers_take();
+        let grace = grace.min(nanos(answers_take));
         let mut ends = self.ends.lock();
         ends.push(Reverse(now.plus_nanos(grace)));
         self.kept.store(ends.len() as u64, Ordering::Release);
@@ -86,9 +88,9 @@ mod tests {
     #[test]
     fn a_permit_is_kept_for_the_grace_or_what_answers_take_whichever_is_less() {
         let lingering = Lingering::new(Duration::from_millis(100));
-        assert!(lingering.keep(|| Duration::from_millis(30), at(0)));
-        assert!(lingering.keep(|| Duration::MAX, at(0)));
-        assert!(lingering.keep(|| Duration::from_secs(9), at(5)));
+        assert!(lingering.keep(|| (at(0), Duration::from_millis(30))));
+        assert!(lingering.keep(|| (at(0), Duration::MAX)));
+        assert!(lingering.keep(|| (at(5), Duration::from_secs(9))));
         assert_eq!((lingering.kept(), lingering.next()), (3, Some(at(30))));
         assert_eq!([29, 30, 31, 104, 105].map(|ms| lingering.take_due(at(ms))), [0, 1, 0, 1, 1]);
         assert_eq!((lingering.kept(), lingering.next()), (0, None));
@@ -97,9 +99,9 @@ mod tests {
     #[test]
     fn without_a_grace_none_is_kept() {
         let lingering = Lingering::new(Duration::ZERO);
-        assert!(!lingering.keep(|| Duration::MAX, at(0)));
+        assert!(!lingering.keep(|| (at(0), Duration::MAX)));
         lingering.set(Duration::from_millis(1));
-        assert!(lingering.keep(|| Duration::MAX, at(0)));
+        assert!(lingering.keep(|| (at(0), Duration::MAX)));
         lingering.set(Duration::ZERO);
         assert_eq!(lingering.take_due(at(1)), 1, "those that are kept come back all the same");
     }

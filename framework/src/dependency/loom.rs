@@ -457,7 +457,7 @@ fn a_permit_that_is_kept_comes_back_once_and_to_the_call_that_waits() {
         let gate = Arc::new(Gate::new(&policy, NOW, Entropy::seeded(0)));
         let room = gate.waiting_room();
         assert!(room.try_enter() && room.try_enter());
-        let keep = |gate: &Gate| gate.keep_permit(|| std::time::Duration::MAX, NOW);
+        let keep = |gate: &Gate| gate.keep_permit(|| (NOW, std::time::Duration::MAX));
         assert!(keep(&gate));
         let ends = Arc::clone(&gate);
         let other = thread::spawn(move || {

@@ -54,6 +54,13 @@ pub(crate) struct WaitLimits {
     pub(crate) noticed_late: Moment,
 }
 
+impl WaitLimits {
+    /// When the wait is over at the latest, of a call that stands in front of the full queue or in it.
+    pub(super) fn end(self, is_blocked: bool) -> Moment {
+        if is_blocked { self.give_up_at.min(self.blocked_until) } else { self.give_up_at }
+    }
+}
+
 /// A call without a permit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Newcomer {

@@ -52,11 +52,12 @@ impl WaitingRoom {
             upstream: Upstream::default(),
             queue: Mutex::new(Lines::new(mailbox)),
         };
-        room.set_full(mailbox);
+        room.go_by(mailbox);
         room
     }
 
-    fn set_full(&self, mailbox: &backpressure::Config) {
+    /// What is read of the mailbox's settings without the queue's lock.
+    fn go_by(&self, mailbox: &backpressure::Config) {
         let full_at = |strategy| {
             // With priorities, it depends on who comes.
             let is_known = mailbox.on_full() == strategy && !mailbox.priorities();
@@ -110,7 +111,7 @@ impl WaitingRoom {
         let mut wakers = Wakers::default();
         let mut queue = self.queue.lock();
         queue.reconfigure(mailbox);
-        self.set_full(mailbox);
+        self.go_by(mailbox);
         self.hand_over(&mut queue, now, &mut wakers);
         wakers
     }
@@ -172,21 +173,17 @@ impl WaitingRoom {
         let state = Mutex::new(WaitState::Waiting(None));
         let waiter = Arc::new(Waiter { key, since: now, limits, state });
         let (line, pushed) = queue.push(class, Arc::clone(&waiter));
+        let waiting = |item, is_blocked, is_first| {
+            let (spot, gives_up_at) = (Spot::new(line, item), limits.end(is_blocked));
+            Join::Waiting(Position { waiter, spot, gives_up_at, is_first })
+        };
         let joined = match pushed {
-            Push::Waiting(item) => {
-                let (spot, is_first) = (Spot::new(line, item), queue.len() == 1);
-                Join::Waiting(Position { waiter, spot, gives_up_at: limits.give_up_at, is_first })
-            }
-            Push::Blocked(item) => {
-                let gives_up_at = limits.give_up_at.min(limits.blocked_until);
-                let spot = Spot::new(line, item);
-                Join::Waiting(Position { waiter, spot, gives_up_at, is_first: false })
-            }
+            Push::Waiting(item) => waiting(item, false, queue.len() == 1),
+            Push::Blocked(item) => waiting(item, true, false),
             Push::Evicted { key: item, evicted } => {
                 self.permits.leave(1);
                 evicted.settle(WaitState::Ended(WaitError::Dropped), &mut wakers);
-                let (spot, gives_up_at) = (Spot::new(line, item), limits.give_up_at);
-                Join::Waiting(Position { waiter, spot, gives_up_at, is_first: false })
+                waiting(item, false, false)
             }
             Push::Full(_) => Join::Refused(WaitError::Full),
             Push::Dropped(_) => Join::Refused(WaitError::Dropped),
@@ -333,11 +330,8 @@ impl WaitingRoom {
 
     /// When this wait is over at the latest. Later than before, once a blocked call has moved up into the queue.
     pub(crate) fn gives_up_at(&self, position: &Position) -> Moment {
-        let limits = position.waiter.limits;
-        match self.queue.lock().is_blocked(position.spot) {
-            Some(true) => limits.give_up_at.min(limits.blocked_until),
-            _ => limits.give_up_at,
-        }
+        let is_blocked = self.queue.lock().is_blocked(position.spot);
+        position.waiter.limits.end(is_blocked == Some(true))
     }
 
     /// What the queue has seen, and how many wait in it now.

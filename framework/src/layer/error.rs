@@ -13,6 +13,8 @@ const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#qu
 const REDUCED_CAPACITY: &str =
     "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity";
 const BLANK: &str = "about:blank";
+const REPEAT_LATER: &str =
+    "Too many requests; the same request can be repeated after retry_after seconds.";
 
 /// Why there is no better answer, as `application/problem+json` (RFC 9457).
 ///
@@ -39,24 +41,27 @@ impl Problem {
         Self { status, kind, title, detail, retry_after: None, policies: Vec::new() }
     }
 
+    fn over_quota(detail: &'static str) -> Self {
+        let title = "Request cannot be satisfied as assigned quota has been exceeded";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, QUOTA_EXCEEDED, title, detail)
+    }
+
+    fn reduced_capacity(detail: &'static str) -> Self {
+        let title = "Request cannot be satisfied due to temporary server capacity constraints";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, REDUCED_CAPACITY, title, detail)
+    }
+
     /// A limit was reached: 429.
     #[must_use]
     pub fn quota_exceeded(policy: &QuotaPolicy, fields: &Fields) -> Self {
         let detail = match fields.retry_after {
-            Some(_) => {
-                "Too many requests; the same request can be repeated after retry_after seconds."
-            }
+            Some(_) => REPEAT_LATER,
             None => "The request asks for more than the limit ever allows at once.",
         };
         Self {
             retry_after: fields.retry_after,
             policies: vec![policy.quoted().to_owned()],
-            ..Self::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                QUOTA_EXCEEDED,
-                "Request cannot be satisfied as assigned quota has been exceeded",
-                detail,
-            )
+            ..Self::over_quota(detail)
         }
     }
 
@@ -92,10 +97,7 @@ impl Problem {
                 "Gateway Timeout",
                 "A service that this one depends on did not answer in time.",
             ),
-            Fault::Rejected { .. } | Fault::Unavailable { .. } => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                REDUCED_CAPACITY,
-                "Request cannot be satisfied due to temporary server capacity constraints",
+            Fault::Rejected { .. } | Fault::Unavailable { .. } => Self::reduced_capacity(
                 "A service that this one depends on is not available at present.",
             ),
         };
@@ -107,29 +109,18 @@ impl Problem {
     /// limit, otherwise 503. `Retry-After` is there for each refusal: one second, where nobody knows better.
     #[must_use]
     pub fn overloaded(fault: &Fault) -> Self {
-        let (status, kind, title, detail) = match fault {
-            Fault::Rejected { by: RejectedBy::RateLimit, .. } => (
-                StatusCode::TOO_MANY_REQUESTS,
-                QUOTA_EXCEEDED,
-                "Request cannot be satisfied as assigned quota has been exceeded",
-                "Too many requests; the same request can be repeated after retry_after seconds.",
-            ),
-            Fault::TimedOut { .. } | Fault::DeadlineExceeded { .. } => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                REDUCED_CAPACITY,
-                "Request cannot be satisfied due to temporary server capacity constraints",
-                "The server had no answer in time.",
-            ),
-            Fault::Rejected { .. } | Fault::Unavailable { .. } => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                REDUCED_CAPACITY,
-                "Request cannot be satisfied due to temporary server capacity constraints",
-                "The server has more requests than it can answer in time.",
-            ),
+        let problem = match fault {
+            Fault::Rejected { by: RejectedBy::RateLimit, .. } => Self::over_quota(REPEAT_LATER),
+            Fault::TimedOut { .. } | Fault::DeadlineExceeded { .. } => {
+                Self::reduced_capacity("The server had no answer in time.")
+            }
+            Fault::Rejected { .. } | Fault::Unavailable { .. } => {
+                Self::reduced_capacity("The server has more requests than it can answer in time.")
+            }
         };
         let after = fault.retry_after().map_or(1, seconds_up);
         let retry_after = matches!(fault, Fault::Rejected { .. }).then_some(after);
-        Self { retry_after, ..Self::new(status, kind, title, detail) }
+        Self { retry_after, ..problem }
     }
 
     /// Its status.

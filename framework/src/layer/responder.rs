@@ -41,8 +41,20 @@ where
     }
 }
 
+/// The answer of the layer's own responder, or the usual one.
+pub(super) fn respond_by(
+    responder: Option<&dyn Responder>,
+    head: &Head<'_>,
+    problem: &Problem,
+) -> Response<Bytes> {
+    match responder {
+        Some(responder) => responder.respond(head, problem),
+        None => respond(head, problem),
+    }
+}
+
 /// In gRPC to a gRPC request, else in `application/problem+json`.
-pub(super) fn respond(head: &Head<'_>, problem: &Problem) -> Response<Bytes> {
+fn respond(head: &Head<'_>, problem: &Problem) -> Response<Bytes> {
     let content_type = head.headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     if content_type.starts_with(b"application/grpc") {
         problem.grpc_response(content_type.starts_with(b"application/grpc-web"))

@@ -13,7 +13,7 @@ use crate::limit::headers::{QuotaPolicy, ResetStyle};
 use super::counting::Counting;
 use super::error::Problem;
 use super::key::Head;
-use super::responder::{Responder, respond};
+use super::responder::{Responder, respond_by};
 
 #[derive(Clone)]
 pub(super) struct Settings {
@@ -56,10 +56,7 @@ impl Settings {
 
     /// The answer to a refused request.
     pub(super) fn respond(&self, head: &Head<'_>, problem: &Problem) -> Response<Bytes> {
-        match &self.responder {
-            Some(responder) => responder.respond(head, problem),
-            None => respond(head, problem),
-        }
+        respond_by(self.responder.as_deref(), head, problem)
     }
 
     pub(super) fn cost_of(&self, head: &Head<'_>) -> u64 {

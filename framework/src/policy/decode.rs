@@ -199,27 +199,25 @@ fn leaf(kind: Kind, value: &DeValue<'_>) -> Result<Setting, String> {
         (Kind::Number, DeValue::Float(number)) => number.as_str().parse().ok().map(Setting::Number),
         (Kind::Flag, DeValue::Boolean(flag)) => Some(Setting::Flag(*flag)),
         (Kind::Jitter, DeValue::String(name)) => {
-            Jitter::EVERY.into_iter().find(|jitter| jitter.as_str() == name).map(Setting::Jitter)
+            named(&Jitter::EVERY, Jitter::as_str, name).map(Setting::Jitter)
         }
-        (Kind::Backoff, DeValue::String(name)) => Backoff::EVERY
-            .into_iter()
-            .find(|backoff| backoff.as_str() == name)
-            .map(Setting::Backoff),
+        (Kind::Backoff, DeValue::String(name)) => {
+            named(&Backoff::EVERY, Backoff::as_str, name).map(Setting::Backoff)
+        }
         (Kind::Limit, DeValue::String(name)) => {
-            Limit::EVERY.into_iter().find(|it| it.as_str() == name).map(Setting::Limit)
+            named(&Limit::EVERY, Limit::as_str, name).map(Setting::Limit)
         }
         (Kind::Order, DeValue::String(name)) => {
-            MailboxOrder::EVERY.into_iter().find(|it| it.as_str() == name).map(Setting::Order)
+            named(&MailboxOrder::EVERY, MailboxOrder::as_str, name).map(Setting::Order)
         }
         (Kind::BudgetMode, DeValue::String(name)) => {
-            BudgetMode::EVERY.into_iter().find(|it| it.as_str() == name).map(Setting::BudgetMode)
+            named(&BudgetMode::EVERY, BudgetMode::as_str, name).map(Setting::BudgetMode)
         }
-        (Kind::HalfOpen, DeValue::String(name)) => HalfOpenMode::EVERY
-            .into_iter()
-            .find(|mode| mode.as_str() == name)
-            .map(Setting::HalfOpen),
+        (Kind::HalfOpen, DeValue::String(name)) => {
+            named(&HalfOpenMode::EVERY, HalfOpenMode::as_str, name).map(Setting::HalfOpen)
+        }
         (Kind::Enforcement, DeValue::String(name)) => {
-            Enforcement::EVERY.into_iter().find(|it| it.as_str() == name).map(Setting::Enforcement)
+            named(&Enforcement::EVERY, Enforcement::as_str, name).map(Setting::Enforcement)
         }
         (Kind::UtcOffset, DeValue::String(text)) => text.parse().ok().map(Setting::UtcOffset),
         (Kind::OnFull, value) => on_full(value)?.map(Setting::OnFull),
@@ -227,6 +225,11 @@ fn leaf(kind: Kind, value: &DeValue<'_>) -> Result<Setting, String> {
         _ => None,
     };
     setting.ok_or_else(|| format!("must be {}", kind.expected()))
+}
+
+/// The one that has this name.
+fn named<T: Copy>(every: &[T], name_of: fn(T) -> &'static str, name: &str) -> Option<T> {
+    every.iter().copied().find(|it| name_of(*it) == name)
 }
 
 /// One window, or a list of one of calls and one of time.

@@ -72,11 +72,10 @@ impl<T> Sink<T> for QueueSink<T> {
     }
 
     fn start_send(mut self: Pin<&mut Self>, item: T) -> Result<(), Self::Error> {
-        let mut putting = Putting::new(Arc::clone(&self.shared), item);
-        match putting.begin() {
-            Some(done) => done.map(drop),
-            None => {
-                self.waiting = Some(putting);
+        match Putting::begin(Arc::clone(&self.shared), item) {
+            Ok(done) => done.map(drop),
+            Err(waits) => {
+                self.waiting = Some(waits);
                 Ok(())
             }
         }

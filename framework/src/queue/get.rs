@@ -62,7 +62,7 @@ impl Place {
         }
     }
 
-    /// Waits no longer. Whoever was woken for nothing wakes the next one.
+    /// Waits no longer. A consumer that was woken and takes nothing wakes the next one.
     fn leave<T>(&mut self, shared: &Shared<T>, of: fn(&mut State<T>) -> &mut Queue<Waker>) {
         let Some(key) = self.0.take() else { return };
         let mut state = shared.state.lock_briefly();

@@ -89,10 +89,9 @@ impl<T> BackpressureQueue<T> {
     /// A put that is dropped while it waits takes its item along. It is in the queue once it has room, even if the
     /// put is dropped before it could say so.
     pub async fn put(&self, item: T) -> Result<Put<T>, PutError<T>> {
-        let mut putting = put::Putting::new(&*self.0, item);
-        match putting.begin() {
-            Some(done) => done,
-            None => putting.await,
+        match put::Putting::begin(&*self.0, item) {
+            Ok(done) => done,
+            Err(waits) => waits.await,
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::backpressure::ItemKey;
 use crate::clock::Moment;
-use crate::time::Sleep;
+use crate::time::{Sleep, Time};
 
 use super::outcome::{Put, PutError, PutErrorKind};
 use super::shared::Shared;
@@ -26,62 +26,55 @@ pub(super) fn try_put<T>(shared: &Shared<T>, item: T) -> Done<T> {
     }
 }
 
-/// Puts an item in, and waits for it as the strategy says. Dropped while it waits, it takes the item along, and gives
-/// a turn that it has not used back.
+/// A put that waits, as the strategy says. Dropped meanwhile, it takes the item along, and gives a turn that it has not
+/// used back.
 pub(super) struct Putting<S: Deref<Target = Shared<T>>, T> {
     shared: S,
     stage: Stage<T>,
-    /// When a producer gives up; known once it waits.
-    until: Option<Moment>,
+    /// When the producer gives up.
+    until: Moment,
 }
 
 enum Stage<T> {
-    /// Nothing is asked yet.
-    New(T),
-    /// Waits for its turn.
-    Turn {
-        item: T,
-        at: Moment,
-        sleep: Sleep,
-    },
-    /// Waits in front of the full queue.
-    Blocked {
-        key: ItemKey,
-        sleep: Sleep,
-    },
+    /// For its turn.
+    Turn { item: T, at: Moment, sleep: Sleep },
+    /// In front of the full queue.
+    Blocked { key: ItemKey, sleep: Sleep },
+    /// It does not wait any longer.
     Over,
 }
 
-impl<S: Deref<Target = Shared<T>>, T> Putting<S, T> {
-    pub(super) fn new(shared: S, item: T) -> Self {
-        Self { shared, stage: Stage::New(item), until: None }
-    }
-
-    /// Goes as far as it can without waiting. `None`: it waits.
-    #[inline]
-    pub(super) fn begin(&mut self) -> Option<Done<T>> {
-        let Stage::New(item) = replace(&mut self.stage, Stage::Over) else { return None };
-        match self.shared.step(|state, visit| state.arrive(item, true, visit)) {
-            Step::Done(done) => Some(done),
-            step => self.wait(step),
+impl<T> Stage<T> {
+    /// What follows a step: its end, or else a wait.
+    fn after(step: Step<T>, until: Moment, time: &Time) -> Result<Done<T>, Self> {
+        match step {
+            Step::Done(done) => Ok(done),
+            Step::Turn(item, at) => Err(Self::Turn { item, at, sleep: time.sleep_until(at) }),
+            Step::Blocked(key) => Err(Self::Blocked { key, sleep: time.sleep_until(until) }),
         }
     }
+}
 
-    fn enter(&mut self, item: T) -> Option<Done<T>> {
-        let step = self.shared.step(|state, visit| state.put(item, true, visit));
-        self.wait(step)
-    }
-
-    fn wait(&mut self, step: Step<T>) -> Option<Done<T>> {
-        let settings = &self.shared.settings;
-        let timeout = settings.strategy.timeout().unwrap_or(Duration::MAX);
-        let until = *self.until.get_or_insert_with(|| settings.time.now() + timeout);
-        self.stage = match step {
-            Step::Done(done) => return Some(done),
-            Step::Turn(item, at) => Stage::Turn { item, at, sleep: settings.time.sleep_until(at) },
-            Step::Blocked(key) => Stage::Blocked { key, sleep: settings.time.sleep_until(until) },
-        };
-        None
+impl<S: Deref<Target = Shared<T>>, T> Putting<S, T> {
+    /// Puts an item in.
+    ///
+    /// # Errors
+    /// It has to wait, which is no error: this is the wait.
+    #[inline]
+    pub(super) fn begin(shared: S, item: T) -> Result<Done<T>, Self> {
+        match shared.step(|state, visit| state.arrive(item, true, visit)) {
+            Step::Done(done) => Ok(done),
+            step => {
+                let settings = &shared.settings;
+                let timeout = settings.strategy.timeout().unwrap_or(Duration::MAX);
+                let until = settings.time.now() + timeout;
+                Stage::after(step, until, &settings.time).map_err(|stage| Self {
+                    shared,
+                    stage,
+                    until,
+                })
+            }
+        }
     }
 
     /// Ends a wait in front of the queue. If it has room by now, the item stays there.
@@ -144,17 +137,14 @@ impl<S: Deref<Target = Shared<T>>, T> Future for Putting<S, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Done<T>> {
         let this = self.get_mut();
-        if matches!(this.stage, Stage::New(_))
-            && let Some(done) = this.begin()
-        {
-            return Poll::Ready(done);
-        }
         if let Stage::Turn { sleep, .. } = &mut this.stage {
             ready!(Pin::new(sleep).poll(cx));
-            if let Stage::Turn { item, .. } = replace(&mut this.stage, Stage::Over)
-                && let Some(done) = this.enter(item)
-            {
-                return Poll::Ready(done);
+            if let Stage::Turn { item, .. } = replace(&mut this.stage, Stage::Over) {
+                let step = this.shared.step(|state, visit| state.put(item, true, visit));
+                match Stage::after(step, this.until, &this.shared.settings.time) {
+                    Ok(done) => return Poll::Ready(done),
+                    Err(stage) => this.stage = stage,
+                }
             }
         }
         let Stage::Blocked { key, sleep } = &mut this.stage else { return Poll::Pending };
@@ -180,7 +170,7 @@ impl<S: Deref<Target = Shared<T>>, T> Drop for Putting<S, T> {
                 self.shared.step(|state, _| state.give_back(at));
             }
             Stage::Blocked { key, .. } => drop(take_back(&self.shared, key)),
-            Stage::New(_) | Stage::Over => {}
+            Stage::Over => {}
         }
     }
 }

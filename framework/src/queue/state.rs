@@ -146,10 +146,9 @@ impl<T> State<T> {
                 Ok(at) if at > visit.now => return Step::Turn(item, at),
                 Ok(_) => {}
                 Err(wait) => {
-                    self.line.turn_away();
                     let kind =
                         if may_wait { PutErrorKind::TimedOut } else { PutErrorKind::TooEarly };
-                    return Step::Done(Err(PutError { kind, item, retry_after: Some(wait) }));
+                    return self.refuse(PutError { kind, item, retry_after: Some(wait) });
                 }
             }
         }
@@ -159,10 +158,8 @@ impl<T> State<T> {
     /// As [`arrive`](Self::arrive), for a producer whose turn it is.
     #[inline]
     pub(super) fn put(&mut self, item: T, may_wait: bool, visit: &mut Visit<'_, T>) -> Step<T> {
-        let refused = |kind, item| Step::Done(Err(PutError::new(kind, item)));
         if self.is_closed {
-            self.line.turn_away();
-            return refused(PutErrorKind::Closed, item);
+            return self.refuse(PutError::new(PutErrorKind::Closed, item));
         }
         let is_full = self.line.len() >= self.line.capacity();
         match &visit.settings.strategy {
@@ -180,15 +177,11 @@ impl<T> State<T> {
                 };
                 return match self.line.merge(Entry::new(item, visit.now), merge) {
                     Ok(()) => Step::Done(Ok(Put::Merged)),
-                    Err(newcomer) => {
-                        self.line.turn_away();
-                        refused(PutErrorKind::Full, newcomer.item)
-                    }
+                    Err(newcomer) => self.refuse(PutError::new(PutErrorKind::Full, newcomer.item)),
                 };
             }
             Strategy::Block { .. } | Strategy::Throttle { .. } if is_full && !may_wait => {
-                self.line.turn_away();
-                return refused(PutErrorKind::Full, item);
+                return self.refuse(PutError::new(PutErrorKind::Full, item));
             }
             _ => {}
         }
@@ -196,11 +189,20 @@ impl<T> State<T> {
             Push::Waiting(_) => Put::Accepted,
             Push::Evicted { evicted, .. } => Put::Evicted(evicted.item),
             Push::Dropped(newcomer) => return Step::Done(Ok(Put::Dropped(newcomer.item))),
-            Push::Full(newcomer) => return refused(PutErrorKind::Full, newcomer.item),
+            // The line has counted it.
+            Push::Full(newcomer) => {
+                return Step::Done(Err(PutError::new(PutErrorKind::Full, newcomer.item)));
+            }
             Push::Blocked(key) => return Step::Blocked(key),
         };
         visit.wake(self.consumers.pop());
         Step::Done(Ok(done))
+    }
+
+    /// Lets a newcomer not even come to the line, which counts it all the same.
+    fn refuse(&mut self, error: PutError<T>) -> Step<T> {
+        self.line.turn_away();
+        Step::Done(Err(error))
     }
 
     /// The item that leaves next.

@@ -216,9 +216,7 @@ impl Text {
             }
         });
     }
-}
 
-impl Text {
     fn queues(&mut self, queues: &[WatchedQueue]) {
         let label = |name: &str| format!("{}=\"{}\"", names::QUEUE, Escaped(name));
         // Of one moment, whichever family they are in.

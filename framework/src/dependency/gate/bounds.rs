@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use crate::bulkhead::Ended;
 use crate::clock::Moment;
-
 use crate::dependency::fleet::{FleetSeat, LOOKS};
 use crate::dependency::waiter::Wakers;
-
 use crate::sync::Ordering;
 
 use super::Gate;
@@ -31,8 +29,11 @@ impl Gate {
 
     /// Keeps the permit of an attempt that ended without an answer, for a grace. False: the caller gives it back. Its actor, or a
     /// call that finds no permit, gives it back later.
-    pub(crate) fn keep_permit(&self, answers_take: impl FnOnce() -> Duration, now: Moment) -> bool {
-        self.lingering.keep(answers_take, now)
+    pub(crate) fn keep_permit(
+        &self,
+        now_and_answers_take: impl FnOnce() -> (Moment, Duration),
+    ) -> bool {
+        self.lingering.keep(now_and_answers_take)
     }
 
     /// Gives back the permits whose grace is over. Whether there were any; then a drain is to look again.

@@ -15,7 +15,7 @@ use crate::dependency::{MethodSpec, MethodTable};
 
 use super::error::Problem;
 use super::key::Head;
-use super::responder::{Responder, respond};
+use super::responder::{Responder, respond_by};
 
 pub use body::ProtectedBody;
 pub use service::{Protected, ProtectedFuture};
@@ -119,10 +119,7 @@ impl ProtectLayer {
 
 impl Shared {
     fn respond(&self, head: &Head<'_>, problem: &Problem) -> Response<Bytes> {
-        match &self.responder {
-            Some(responder) => responder.respond(head, problem),
-            None => respond(head, problem),
-        }
+        respond_by(self.responder.as_deref(), head, problem)
     }
 }
 
