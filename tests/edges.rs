@@ -13,4 +13,9 @@ mod edges {
     mod server;
     mod soak;
     mod watched;
+
+    #[cfg(not(feature = "redis"))]
+    #[test]
+    #[ignore = "limits in Redis need redis-server: cargo test -p seawall-tests --features redis"]
+    fn limits_in_redis() {}
 }

@@ -68,6 +68,7 @@
 //! | choose a breaker's settings | [`breaker::guide`] |
 //! | choose how to retry, and at whose expense | [`retry::guide`] |
 //! | choose a rate limit | [`limit::guide`] |
+//! | keep one limit on many machines | [`distributed`] |
 //! | limit requests that come in to your server | `layer` (features `tower`, `axum`) |
 //! | guard blocking calls | [`blocking`] |
 //! | give all calls of a request one deadline | [`deadline`] |
@@ -89,6 +90,7 @@
 //! | `tower` | | `layer`: rate limits in front of a tower service; `outgoing`: guards around a client that is one |
 //! | `axum` | | keys by axum's peer and route, axum answers for faults |
 //! | `http2` | | whether a server of HTTP/2 says that it has not begun a request; `reqwest` and `tonic` bring it |
+//! | `redis` | | a store for [`distributed`] limits in Redis or Valkey; `redis-tls` adds TLS |
 //! | `simulation` | | `simulation`: servers, loads and policies in virtual time |
 
 // So that generated code, which says `seawall::`, works in this crate's own docs and tests.
@@ -134,7 +136,10 @@ pub mod retrying;
 // Row 5: supervision.
 pub mod actor;
 
-// Row 6: edges.
+// Row 6: limits that several instances keep to together.
+pub mod distributed;
+
+// Row 7: edges.
 #[doc(hidden)]
 pub mod client;
 #[cfg(feature = "tower")]
@@ -145,7 +150,7 @@ pub mod outgoing;
 pub mod simulation;
 pub mod telemetry;
 
-// Row 7: the composition root.
+// Row 8: the composition root.
 pub mod runtime;
 
 pub mod prelude;

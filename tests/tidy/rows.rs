@@ -6,7 +6,7 @@ use super::names::{Name, Names};
 use super::tree::{File, Tree};
 
 /// The framework's modules, lowest row first.
-const ROWS: [&[&str]; 8] = [
+const ROWS: [&[&str]; 9] = [
     &[
         "classify",
         "clock",
@@ -24,6 +24,7 @@ const ROWS: [&[&str]; 8] = [
     &["blocking", "deadline", "dependency", "last_good", "paced", "queue"],
     &["call", "retrying"],
     &["actor"],
+    &["distributed"],
     &["client", "layer", "outgoing", "simulation", "telemetry"],
     &["runtime"],
 ];

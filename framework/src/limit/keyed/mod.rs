@@ -164,6 +164,50 @@ impl<K: Hash + Eq, A: Algorithm, S: BuildHasher> KeyedLimiter<K, A, S> {
         self.peek(key, now, 0).remaining
     }
 
+    /// Forgets what `key` has spent. Whether it had spent anything that still counted. A key that has found no room keeps what it
+    /// shares with others.
+    pub fn reset<Q>(&self, key: &Q, now: Moment) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        let has_spent = |state: &A::State| !self.algorithm.is_fresh(state, now);
+        if self.keys.read(key, has_spent) != Some(true) {
+            return false;
+        }
+        // Nobody may go for it: it is there, or has just gone by itself.
+        self.keys.write(
+            key,
+            |_| false,
+            || self.algorithm.start(now),
+            |state| {
+                let Some(state) = state else { return false };
+                *state = self.algorithm.start(now);
+                true
+            },
+        )
+    }
+
+    /// Keys that have spent something which still counts at `now`: `at_most` so many, in no order. For people who look; it goes
+    /// through all keys.
+    #[must_use]
+    pub fn spenders(&self, now: Moment, at_most: usize) -> Vec<K>
+    where
+        K: Clone,
+    {
+        self.keys.some(at_most, |state| !self.algorithm.is_fresh(state, now))
+    }
+
+    /// Whether `key` has a state of its own.
+    #[must_use]
+    pub fn contains<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.keys.read(key, |_| ()).is_some()
+    }
+
     /// How many keys have a state of their own; at most `max_keys`.
     #[must_use]
     pub fn len(&self) -> usize {

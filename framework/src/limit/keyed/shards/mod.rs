@@ -151,6 +151,21 @@ impl<K: Hash + Eq, V, S: BuildHasher> Shards<K, V, S> {
         look(Some(&mut shard.table.insert_unique(hash, pair, hasher).into_mut().1))
     }
 
+    /// The keys whose values `wanted` likes, at most so many.
+    pub(in crate::limit) fn some(&self, at_most: usize, wanted: impl Fn(&V) -> bool) -> Vec<K>
+    where
+        K: Clone,
+    {
+        let mut found = Vec::new();
+        for at in 0..self.shards.len() {
+            let shard = self.reading(at);
+            let left = at_most - found.len();
+            let liked = shard.table.iter().filter(|(_, value)| wanted(value));
+            found.extend(liked.take(left).map(|(key, _)| key.clone()));
+        }
+        found
+    }
+
     /// Forgets keys whose values `may_go` among the next [`SWEEP_LOOKS`] places. How many went.
     pub(in crate::limit) fn sweep(&self, may_go: impl Fn(&V) -> bool) -> usize {
         let mut sweep = Sweep { looks: SWEEP_LOOKS, gone: Vec::new() };

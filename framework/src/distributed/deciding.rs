@@ -1,0 +1,218 @@
+//! How a request is decided by all limits of a set.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::limit::Decision;
+use crate::time::Time;
+
+use super::exact::Exact;
+use super::layer::{DecidedBy, Layer, TakenHere};
+use super::members::Members;
+use super::settings::{OnFailure, Request, SharedLimit};
+use super::store::{BeatRequest, LimitKey, Store, StoreError, StoreFuture, Verdict, VerdictKind};
+use super::within::within;
+
+/// What all clones of a set share.
+pub(super) struct Inner {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) time: Time,
+    /// The widest first.
+    pub(super) layers: Box<[Layer]>,
+    /// The places of those that the store decides, and the rest.
+    pub(super) exact_at: Vec<usize>,
+    pub(super) here_at: Vec<usize>,
+    pub(super) exact: Arc<Exact>,
+    pub(super) members: Members,
+    pub(super) decide_within: Duration,
+    pub(super) is_tended: AtomicBool,
+    pub(super) failures: AtomicU64,
+    pub(super) decisions: [AtomicU64; 2],
+}
+
+/// What a request has taken so far, by the place of the limit. Dropped, it gives back.
+struct TakenSoFar<'a> {
+    inner: &'a Inner,
+    cost: u64,
+    taken: Vec<(usize, LimitKey, TakenHere)>,
+    keeps: bool,
+}
+
+impl Drop for TakenSoFar<'_> {
+    fn drop(&mut self) {
+        if self.keeps {
+            return;
+        }
+        let now = self.inner.time.now();
+        for (at, key, taken) in &self.taken {
+            let layer = &self.inner.layers[*at];
+            layer.give_back((key, taken.by), now, self.cost, &self.inner.members);
+        }
+    }
+}
+
+/// One limit's word on a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Word {
+    /// Its place, from the widest.
+    pub(super) at: usize,
+    pub(super) decision: Decision,
+    pub(super) by: DecidedBy,
+}
+
+impl Inner {
+    /// A cost above a limit, which nobody need be asked about.
+    pub(super) fn never(&self, cost: u64) -> Option<Word> {
+        let at = self.layers.iter().position(|layer| cost > layer.limit.limit())?;
+        let limit = self.layers[at].limit.limit();
+        let decision = Decision {
+            allowed: false,
+            limit,
+            remaining: 0,
+            reset_after: Duration::ZERO,
+            retry_after: None,
+        };
+        Some(Word { at, decision, by: DecidedBy::Share })
+    }
+
+    pub(super) async fn decide(&self, request: &Request<'_>, cost: u64) -> Word {
+        let now = self.time.now();
+        let deadline = now + self.decide_within;
+        let mut so_far = TakenSoFar { inner: self, cost, taken: Vec::new(), keeps: false };
+        // The narrowest first: it is the one that refuses most.
+        for &at in self.here_at.iter().rev() {
+            let layer = &self.layers[at];
+            let key = layer.limit.key(request);
+            if self.needs_word(layer) {
+                self.hear(deadline).await;
+            }
+            let taken = layer.take(&key, cost, (now, deadline), &self.members).await;
+            self.note_failure(taken.by);
+            if !taken.decision.allowed {
+                return Word { at, decision: taken.decision, by: taken.by };
+            }
+            so_far.taken.push((at, key, taken));
+        }
+        let by_store = self.ask_store(request, cost, deadline, &mut so_far).await;
+        let words = so_far.taken.iter().map(|(at, _, taken)| Word {
+            at: *at,
+            decision: taken.decision,
+            by: taken.by,
+        });
+        let tightest = words
+            .chain(by_store)
+            .min_by_key(|word| (word.decision.allowed, word.decision.remaining, word.at));
+        so_far.keeps = tightest.is_some_and(|word| word.decision.allowed);
+        // There is a limit at least.
+        tightest.unwrap_or_else(|| Word {
+            at: 0,
+            decision: decision_of(&Verdict::LATE, 0),
+            by: DecidedBy::Store,
+        })
+    }
+
+    /// The exact limits' word, if there are any.
+    async fn ask_store(
+        &self,
+        request: &Request<'_>,
+        cost: u64,
+        deadline: Moment,
+        so_far: &mut TakenSoFar<'_>,
+    ) -> Option<Word> {
+        if self.exact_at.is_empty() {
+            return None;
+        }
+        let limits: Vec<&SharedLimit> =
+            self.exact_at.iter().map(|at| &self.layers[*at].limit).collect();
+        match self.exact.take(&limits, request, cost, deadline).await {
+            Ok(verdict) => {
+                // It was checked that the store names a limit that was asked.
+                let at = self.exact_at.get(verdict.at).copied().unwrap_or(0);
+                if verdict.kind == VerdictKind::Taken {
+                    self.note_taken(request, cost);
+                }
+                let decision = decision_of(&verdict, self.layers[at].limit.limit());
+                Some(Word { at, decision, by: DecidedBy::Store })
+            }
+            Err(_) => self.fall_back(request, cost, so_far),
+        }
+    }
+
+    /// The store has taken this: so have the shares that stand in for it.
+    fn note_taken(&self, request: &Request<'_>, cost: u64) {
+        let now = self.time.now();
+        for &at in &self.exact_at {
+            let layer = &self.layers[at];
+            if layer.limit.on_failure == OnFailure::Local {
+                layer.share.note(&layer.limit.key(request), now, cost, &self.members);
+            }
+        }
+    }
+
+    /// What becomes of a request that the store has not decided. `None`: every limit has said its word to `so_far`.
+    fn fall_back(
+        &self,
+        request: &Request<'_>,
+        cost: u64,
+        so_far: &mut TakenSoFar<'_>,
+    ) -> Option<Word> {
+        let now = self.time.now();
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        for &at in &self.exact_at {
+            let layer = &self.layers[at];
+            let key = layer.limit.key(request);
+            let taken = layer.fall_back(&key, now, cost, &self.members);
+            if !taken.decision.allowed {
+                return Some(Word { at, decision: taken.decision, by: taken.by });
+            }
+            so_far.taken.push((at, key, taken));
+        }
+        None
+    }
+
+    fn note_failure(&self, by: DecidedBy) {
+        if matches!(by, DecidedBy::Failure(_)) {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn needs_word(&self, layer: &Layer) -> bool {
+        layer.leased.is_none() && !self.members.is_open()
+    }
+
+    /// Waits until the store has said how many there are, or until `deadline`.
+    async fn hear(&self, deadline: Moment) {
+        let mut changed = std::pin::pin!(self.members.changed.notified());
+        changed.as_mut().enable();
+        if !self.members.is_open() {
+            let _ = within(&self.time, deadline, changed).await;
+        }
+    }
+
+    pub(super) fn beat(&self, leaves: bool) -> BeatRequest {
+        BeatRequest {
+            instance: Arc::clone(&self.members.instance),
+            alive: if leaves { Duration::ZERO } else { self.members.alive() },
+            deadline: self.time.now() + self.decide_within,
+        }
+    }
+
+    /// The answer of the store, if it comes within a second: nobody's request waits for it.
+    pub(super) async fn in_time<T>(&self, answer: StoreFuture<'_, T>) -> Result<T, StoreError> {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let deadline = self.time.now() + PATIENCE;
+        within(&self.time, deadline, answer).await.unwrap_or(Err(StoreError::TimedOut))
+    }
+}
+
+pub(super) fn decision_of(verdict: &Verdict, limit: u64) -> Decision {
+    Decision {
+        allowed: verdict.kind == VerdictKind::Taken,
+        limit,
+        remaining: verdict.remaining,
+        reset_after: verdict.reset_after,
+        retry_after: verdict.retry_after,
+    }
+}

@@ -1,0 +1,335 @@
+//! Limits that an instance decides by leases: parts of the limit that it has taken ahead of its need.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use tokio::sync::Notify;
+
+use crate::clock::{Moment, nanos};
+use crate::entropy::SecretHash;
+use crate::sync::Mutex;
+use crate::time::Time;
+
+use super::settings::SharedLimit;
+use super::store::{Epoch, Granted, Lease, LeaseRequest, LimitKey, Store, StoreError, StoredLimit};
+use super::within::within;
+
+/// The store is asked again no sooner than this after it had less than was wanted. So an instance takes what has come back
+/// meanwhile in one piece, and not one by one.
+const GAP: Duration = Duration::from_millis(10);
+/// The same after it has not answered.
+const AFTER_FAILURE: Duration = Duration::from_millis(100);
+/// A pot that nobody has used for so many leases' lengths is forgotten.
+const IDLE_TERMS: u32 = 10;
+
+/// What all pots of a limit have in common.
+pub(super) struct Leased {
+    store: Arc<dyn Store>,
+    time: Time,
+    limit: SharedLimit,
+    instance: Arc<str>,
+    decide_within: Duration,
+    /// How long a lease lasts.
+    term: Duration,
+    most_keys: usize,
+    pots: DashMap<LimitKey, Arc<Pot>, SecretHash>,
+}
+
+/// What an instance holds of one key's limit.
+struct Pot {
+    /// What it has not used.
+    credits: AtomicU64,
+    /// What the store had left when it was last asked.
+    left: AtomicU64,
+    used_at: AtomicU64,
+    state: Mutex<Books>,
+    changed: Notify,
+}
+
+/// What a pot knows of the store.
+#[derive(Debug)]
+struct Books {
+    is_asking: bool,
+    known: Option<Epoch>,
+    granted: Granted,
+    asked_at: Moment,
+    /// Nothing is to be had before.
+    dry_until: Moment,
+    /// The store does not answer, and is not asked before.
+    failed_until: Moment,
+    /// The largest cost that waits.
+    wanted: u64,
+}
+
+/// Why a lease does not pay a request.
+#[derive(Debug)]
+pub(super) enum Unpaid {
+    /// There is nothing left for anybody.
+    Dry(Duration),
+    /// The store has not said whether there is, or as many keys have leases as may.
+    Failed,
+}
+
+impl Leased {
+    pub(super) fn new(
+        (store, time): (Arc<dyn Store>, Time),
+        limit: SharedLimit,
+        instance: Arc<str>,
+        (decide_within, term): (Duration, Duration),
+        most_keys: usize,
+    ) -> Arc<Self> {
+        let pots = DashMap::with_hasher(SecretHash::default());
+        Arc::new(Self { store, time, limit, instance, decide_within, term, most_keys, pots })
+    }
+
+    /// How much is held and not used, of all keys.
+    pub(super) fn held(&self) -> u64 {
+        self.pots.iter().map(|pot| pot.credits.load(Ordering::Relaxed)).sum()
+    }
+
+    pub(super) fn keys(&self) -> usize {
+        self.pots.len()
+    }
+
+    /// Takes `cost`. What is left then, here and in the store, as far as is known.
+    pub(super) async fn take(
+        self: &Arc<Self>,
+        key: &LimitKey,
+        cost: u64,
+        deadline: Moment,
+    ) -> Result<u64, Unpaid> {
+        let pot = self.pot(key)?;
+        loop {
+            // Before the look, so that no change is missed.
+            let mut changed = std::pin::pin!(pot.changed.notified());
+            changed.as_mut().enable();
+            let now = self.time.now();
+            if let Some(left) = pot.pay(cost) {
+                pot.used_at.store(now.as_nanos(), Ordering::Relaxed);
+                if left < self.limit.lease_amount() / 2 {
+                    self.refill(key, &pot, now, 0);
+                }
+                return Ok(left.saturating_add(pot.left.load(Ordering::Relaxed)));
+            }
+            pot.used_at.store(now.as_nanos(), Ordering::Relaxed);
+            {
+                let books = pot.state.lock();
+                if now < books.failed_until {
+                    return Err(Unpaid::Failed);
+                }
+                if now < books.dry_until {
+                    return Err(Unpaid::Dry(books.dry_until.since(now)));
+                }
+            }
+            self.refill(key, &pot, now, cost);
+            if within(&self.time, deadline, changed).await.is_none() {
+                return Err(Unpaid::Failed);
+            }
+        }
+    }
+
+    /// Gives back what was taken and is not used after all.
+    pub(super) fn give_back(&self, key: &LimitKey, cost: u64) {
+        if let Some(pot) = self.pots.get(key) {
+            pot.credits.fetch_add(cost, Ordering::AcqRel);
+        }
+    }
+
+    fn pot(&self, key: &LimitKey) -> Result<Arc<Pot>, Unpaid> {
+        if let Some(pot) = self.pots.get(key) {
+            return Ok(Arc::clone(&pot));
+        }
+        if self.pots.len() >= self.most_keys {
+            return Err(Unpaid::Failed);
+        }
+        Ok(Arc::clone(&self.pots.entry(key.clone()).or_insert_with(|| Arc::new(Pot::new()))))
+    }
+
+    /// Asks the store for more, in a task of its own, unless that is being done or of no use. `cost`: what cannot be paid, if
+    /// somebody waits.
+    fn refill(self: &Arc<Self>, key: &LimitKey, pot: &Arc<Pot>, now: Moment, cost: u64) {
+        {
+            let mut books = pot.state.lock();
+            books.wanted = books.wanted.max(cost);
+            if books.is_asking || now < books.dry_until || now < books.failed_until {
+                return;
+            }
+            books.is_asking = true;
+            books.asked_at = now;
+        }
+        let (leased, key, pot) = (Arc::clone(self), key.clone(), Arc::clone(pot));
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => {
+                runtime.spawn(async move { leased.ask(&key, &pot, Asked::More).await });
+            }
+            Err(_) => pot.failed(now),
+        }
+    }
+
+    async fn ask(&self, key: &LimitKey, pot: &Pot, asked: Asked) {
+        // Whatever becomes of this task, the next one can ask.
+        let asking = Asking { pot, time: &self.time, term: self.term, ended: false };
+        let deadline = self.time.now() + self.decide_within;
+        let request = self.request(key, pot, asked, deadline);
+        let answer = within(&self.time, deadline, self.store.lease(request)).await;
+        asking.end(answer.unwrap_or(Err(StoreError::TimedOut)), self.limit.lease_amount());
+    }
+
+    fn request(&self, key: &LimitKey, pot: &Pot, asked: Asked, deadline: Moment) -> LeaseRequest {
+        let credits = pot.credits.load(Ordering::Acquire);
+        let mut books = pot.state.lock();
+        let wanted = self.limit.lease_amount().max(std::mem::take(&mut books.wanted));
+        let (wanted, returned) = match asked {
+            Asked::More => (wanted.saturating_sub(credits), 0),
+            Asked::Nothing => (0, 0),
+            // From now on nobody can use it.
+            Asked::Back { .. } => (0, pot.credits.swap(0, Ordering::AcqRel)),
+        };
+        LeaseRequest {
+            limit: StoredLimit { key: key.clone(), config: self.limit.config },
+            instance: Arc::clone(&self.instance),
+            known: books.known,
+            term: self.term,
+            wanted,
+            returned,
+            granted: books.granted,
+            leaves: matches!(asked, Asked::Back { leaves: true }),
+            deadline,
+        }
+    }
+
+    /// Gives back what has not been used for a lease's length, tells the store of what is held, forgets what nobody uses.
+    pub(super) async fn tend(&self) {
+        let now = self.time.now();
+        let pots: Vec<_> =
+            self.pots.iter().map(|pot| (pot.key().clone(), Arc::clone(&pot))).collect();
+        for (key, pot) in pots {
+            let idle = now.since(Moment::from_nanos(pot.used_at.load(Ordering::Relaxed)));
+            let is_empty = pot.credits.load(Ordering::Acquire) == 0;
+            if idle > self.term.saturating_mul(IDLE_TERMS) && is_empty {
+                // Two: the table's and ours. Who is about to use it has a third.
+                self.pots.remove_if(&key, |_, pot| Arc::strong_count(pot) == 2);
+                continue;
+            }
+            let asked = {
+                let mut books = pot.state.lock();
+                let is_due = now.since(books.asked_at) >= self.term / 2 && books.known.is_some();
+                if books.is_asking || !is_due || now < books.failed_until {
+                    continue;
+                }
+                books.is_asking = true;
+                books.asked_at = now;
+                if idle > self.term && !is_empty {
+                    Asked::Back { leaves: false }
+                } else {
+                    Asked::Nothing
+                }
+            };
+            self.ask(&key, &pot, asked).await;
+        }
+    }
+
+    /// Gives everything back: this instance goes.
+    pub(super) async fn leave(&self) {
+        let pots: Vec<_> =
+            self.pots.iter().map(|pot| (pot.key().clone(), Arc::clone(&pot))).collect();
+        for (key, pot) in pots {
+            if pot.state.lock().known.is_some() {
+                self.ask(&key, &pot, Asked::Back { leaves: true }).await;
+            }
+        }
+        self.pots.clear();
+    }
+}
+
+/// What the store is asked.
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    /// For more.
+    More,
+    /// Nothing: it is told what is held.
+    Nothing,
+    /// To take back what has not been used.
+    Back { leaves: bool },
+}
+
+/// The store is being asked.
+struct Asking<'a> {
+    pot: &'a Pot,
+    time: &'a Time,
+    term: Duration,
+    ended: bool,
+}
+
+impl Asking<'_> {
+    fn end(mut self, answer: Result<Lease, StoreError>, wanted: u64) {
+        self.ended = true;
+        let now = self.time.now();
+        match answer {
+            Ok(lease) => self.pot.add(&lease, now, wanted, self.term),
+            Err(_) => self.pot.failed(now),
+        }
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.pot.failed(self.time.now());
+        }
+    }
+}
+
+impl Pot {
+    fn new() -> Self {
+        Self {
+            credits: AtomicU64::new(0),
+            left: AtomicU64::new(0),
+            used_at: AtomicU64::new(0),
+            state: Mutex::new(Books {
+                is_asking: false,
+                known: None,
+                granted: Granted::default(),
+                asked_at: Moment::ZERO,
+                dry_until: Moment::ZERO,
+                failed_until: Moment::ZERO,
+                wanted: 0,
+            }),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Pays from what is held. What is left.
+    fn pay(&self, cost: u64) -> Option<u64> {
+        let pay = |credits: u64| credits.checked_sub(cost);
+        let before = self.credits.fetch_update(Ordering::AcqRel, Ordering::Acquire, pay).ok()?;
+        Some(before - cost)
+    }
+
+    fn add(&self, lease: &Lease, now: Moment, wanted: u64, term: Duration) {
+        self.credits.fetch_add(lease.granted, Ordering::AcqRel);
+        self.left.store(lease.remaining, Ordering::Relaxed);
+        let mut books = self.state.lock();
+        books.is_asking = false;
+        books.known = Some(lease.epoch);
+        books.granted.add(lease.window, lease.granted);
+        let has_less = self.credits.load(Ordering::Relaxed) < wanted;
+        let has_refused = lease.retry_after != Some(Duration::ZERO);
+        if has_refused || has_less && lease.remaining == 0 {
+            let after = lease.retry_after.unwrap_or(term);
+            books.dry_until = now.plus_nanos(nanos(after.max(GAP)));
+        }
+        drop(books);
+        self.changed.notify_waiters();
+    }
+
+    fn failed(&self, now: Moment) {
+        let mut books = self.state.lock();
+        books.is_asking = false;
+        books.failed_until = now + AFTER_FAILURE;
+        drop(books);
+        self.changed.notify_waiters();
+    }
+}

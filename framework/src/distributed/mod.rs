@@ -1,0 +1,36 @@
+//! Limits that all instances of a program keep to together: one limit over many machines.
+
+mod builder;
+mod deciding;
+mod denied;
+mod exact;
+mod layer;
+mod leased;
+mod limits;
+mod members;
+mod memory;
+#[cfg(feature = "redis")]
+mod redis;
+mod settings;
+mod shape;
+mod share;
+mod store;
+mod tending;
+mod within;
+
+#[cfg(feature = "redis")]
+pub use self::redis::{InvalidRedis, Redis, RedisBuilder};
+pub use builder::SharedLimitsBuilder;
+pub use layer::DecidedBy;
+pub use limits::{SharedCounts, SharedDecision, SharedLimits};
+pub use memory::Memory;
+pub use settings::{Mode, OnFailure, Per, Request, SharedLimit};
+pub use shape::{MAX_SHARED_FILL, MAX_SHARED_LIMIT, MAX_SHARED_RATE};
+pub use store::{
+    BeatRequest, Epoch, Granted, Lease, LeaseRequest, LimitKey, Membership, Store, StoreCounts,
+    StoreError, StoreFuture, StoredLimit, TakeRequest, Verdict, VerdictKind,
+};
+
+#[cfg(all(test, not(seawall_loom)))]
+#[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+mod tests;

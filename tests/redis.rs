@@ -1,0 +1,9 @@
+//! Shared limits on real servers: each test starts servers of its own, and ends exactly those.
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
+mod redis {
+    mod algorithms;
+    mod exact;
+    mod proxy;
+    mod server;
+}

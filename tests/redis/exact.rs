@@ -1,0 +1,256 @@
+//! Limits that the server decides.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::cmd;
+use seawall::distributed::{
+    DecidedBy, OnFailure, Per, Redis, Request, SharedDecision, SharedLimit, SharedLimits,
+};
+use seawall::limit::Config;
+
+use super::proxy::Proxy;
+use super::server::Server;
+
+/// Long enough for a test's machine to be busy.
+const PATIENT: Duration = Duration::from_secs(5);
+
+fn limits(url: &str, limit: SharedLimit, decide_within: Duration) -> SharedLimits {
+    let builder = SharedLimits::builder(Redis::open(url).unwrap()).limit(limit);
+    builder.decide_within(decide_within).build().unwrap()
+}
+
+fn hundred_a_minute() -> SharedLimit {
+    let config = Config::fixed_window(100, Duration::from_secs(3600)).unwrap();
+    SharedLimit::new("api", config).per(Per::Subject).on_failure(OnFailure::Closed)
+}
+
+async fn check(limits: &SharedLimits, subject: &str) -> SharedDecision {
+    limits.check(&Request::of(subject), 1).await
+}
+
+fn spent(server: &Server, key: &str) -> Option<String> {
+    cmd("GET").arg(key).query(&mut server.connection()).unwrap()
+}
+
+/// The founding text's picture: three servers, each of which sees a part of one user's requests.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_instances_admit_a_hundred_together() {
+    let server = Server::start();
+    let instances: Vec<_> =
+        (0..3).map(|_| limits(&server.url(), hundred_a_minute(), PATIENT)).collect();
+    // By themselves they would admit all of these: 30, 40 and 35 of 100 each.
+    let mut admitted = 0;
+    for (instance, requests) in instances.iter().zip([30, 40, 35]) {
+        let tasks: Vec<_> = (0..requests)
+            .map(|_| {
+                let instance = instance.clone();
+                tokio::spawn(async move { check(&instance, "user:42").await })
+            })
+            .collect();
+        for task in tasks {
+            let decision = task.await.unwrap();
+            assert_eq!(decision.by, DecidedBy::Store);
+            admitted += u32::from(decision.decision.allowed);
+        }
+    }
+    assert_eq!(admitted, 100);
+    // Another user is another matter.
+    assert!(check(&instances[0], "user:43").await.decision.allowed);
+}
+
+#[tokio::test]
+async fn a_script_that_the_server_forgot_is_sent_again_and_counts_once() {
+    let server = Server::start();
+    let limits = limits(&server.url(), hundred_a_minute(), PATIENT);
+    assert_eq!(check(&limits, "a").await.decision.remaining, 99);
+    let reloads = limits.counts().store.script_reloads;
+    let _: () = cmd("SCRIPT").arg("FLUSH").query(&mut server.connection()).unwrap();
+    assert_eq!(check(&limits, "a").await.decision.remaining, 98);
+    assert_eq!(limits.counts().store.script_reloads, reloads + 1);
+    assert_eq!(check(&limits, "a").await.decision.remaining, 97);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_lost_is_not_asked_for_again() {
+    let server = Server::start();
+    let proxy = Proxy::start(server.port());
+    let limits = limits(&proxy.url(), hundred_a_minute(), PATIENT);
+    assert_eq!(check(&limits, "a").await.decision.remaining, 99);
+    // The script runs, and its answer gets no further than here.
+    proxy.cut_the_next_answer();
+    let decision = check(&limits, "a").await;
+    assert_eq!(decision.by, DecidedBy::Failure(OnFailure::Closed));
+    assert!(!decision.decision.allowed);
+    // By another connection: the one that was lost has counted, once.
+    assert_eq!(check(&limits, "a").await.decision.remaining, 97);
+    assert_eq!(limits.counts().failures, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_sent_to_a_server_that_stood_still_is_not_done_when_it_wakes() {
+    let server = Server::start();
+    let limits = limits(&server.url(), hundred_a_minute(), Duration::from_millis(50));
+    // The first may take longer: it connects, and learns the server's clock.
+    while !check(&limits, "a").await.decision.allowed {}
+    let key = "seawall:{=a}:api:-";
+    let before = spent(&server, key).unwrap();
+    server.pause();
+    for _ in 0..5 {
+        let decision = check(&limits, "a").await;
+        assert_eq!(decision.by, DecidedBy::Failure(OnFailure::Closed));
+    }
+    server.wake();
+    // Answered by the same connection, so behind all that had been sent to it.
+    assert_eq!(spent(&server, key).unwrap(), before);
+    let mut answered = check(&limits, "a").await;
+    while answered.by != DecidedBy::Store {
+        answered = check(&limits, "a").await;
+    }
+    let count = |text: &str| text.split(':').nth(1).unwrap().parse::<u64>().unwrap();
+    assert_eq!(count(&spent(&server, key).unwrap()), count(&before) + 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_comes_back_is_asked_again() {
+    let mut server = Server::start();
+    let limits = limits(&server.url(), hundred_a_minute(), Duration::from_millis(200));
+    while check(&limits, "a").await.by != DecidedBy::Store {}
+    server.kill();
+    assert_eq!(check(&limits, "a").await.by, DecidedBy::Failure(OnFailure::Closed));
+    server.run();
+    let back = async { while check(&limits, "b").await.by != DecidedBy::Store {} };
+    tokio::time::timeout(Duration::from_secs(2), back).await.expect("back within 2 s");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_checks_of_one_key_share_scripts_and_decide_as_one_by_one() {
+    let server = Server::start();
+    let limits = limits(&server.url(), hundred_a_minute(), PATIENT);
+    assert!(check(&limits, "warm").await.decision.allowed);
+    let before = limits.counts().store.round_trips;
+    let tasks: Vec<_> = (0..1_000)
+        .map(|_| {
+            let limits = limits.clone();
+            tokio::spawn(async move { check(&limits, "hot").await.decision })
+        })
+        .collect();
+    let mut left = Vec::new();
+    let mut refused = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            decision if decision.allowed => left.push(decision.remaining),
+            _ => refused += 1,
+        }
+    }
+    left.sort_unstable();
+    assert_eq!(left, (0..100).collect::<Vec<_>>());
+    assert_eq!(refused, 900);
+    let scripts = limits.counts().store.round_trips - before;
+    assert!(scripts <= 100, "{scripts} scripts for 1,000 checks");
+}
+
+#[tokio::test]
+async fn a_key_that_is_refused_is_asked_about_once() {
+    let server = Server::start();
+    let config = Config::token_bucket(2, 0.001).unwrap();
+    let limit = SharedLimit::new("api", config).per(Per::Subject);
+    let limits = limits(&server.url(), limit, PATIENT);
+    for _ in 0..2 {
+        assert!(check(&limits, "a").await.decision.allowed);
+    }
+    let before = limits.counts().store.round_trips;
+    let first = check(&limits, "a").await.decision;
+    for _ in 0..100 {
+        let again = check(&limits, "a").await;
+        assert!(!again.decision.allowed && again.by == DecidedBy::Store);
+        assert!(again.decision.retry_after.unwrap() <= first.retry_after.unwrap());
+    }
+    // At most a sign of life came between.
+    assert!(limits.counts().store.round_trips - before <= 3);
+    assert_eq!(limits.counts().remembered, 100);
+    assert!(check(&limits, "b").await.decision.allowed);
+}
+
+#[tokio::test]
+async fn a_refusal_writes_nothing_and_every_key_expires() {
+    let server = Server::start();
+    let window = Duration::from_secs(100);
+    let configs = [
+        ("fixed", Config::fixed_window(1, window).unwrap(), 100_000),
+        ("sliding", Config::sliding_window(1, window).unwrap(), 200_000),
+        ("log", Config::sliding_log(1, window).unwrap(), 100_000),
+        ("bucket", Config::token_bucket(1, 0.01).unwrap(), 100_000),
+    ];
+    for (name, config, longest) in configs {
+        let limit = SharedLimit::new(name, config).per(Per::Subject);
+        // Two, because one remembers that it was refused.
+        let (first, second) =
+            (limits(&server.url(), limit.clone(), PATIENT), limits(&server.url(), limit, PATIENT));
+        assert!(check(&first, "a").await.decision.allowed);
+        let key = format!("seawall:{{=a}}:{name}:-");
+        let mut connection = server.connection();
+        let dump = |connection: &mut redis::Connection| -> Vec<u8> {
+            cmd("DUMP").arg(&key).query(connection).unwrap()
+        };
+        let before = dump(&mut connection);
+        let alive: i64 = cmd("PTTL").arg(&key).query(&mut connection).unwrap();
+        assert!((1..=longest + 1).contains(&alive), "{name}: {alive} ms");
+        assert!(!check(&second, "a").await.decision.allowed, "{name}");
+        assert_eq!(dump(&mut connection), before, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn all_limits_of_a_request_are_taken_in_one_round_trip_or_none() {
+    let server = Server::start();
+    let hour = Duration::from_secs(3600);
+    let of = |name: &'static str, limit, per| {
+        SharedLimit::new(name, Config::sliding_window(limit, hour).unwrap()).per(per)
+    };
+    let limits = SharedLimits::builder(Redis::open(server.url()).unwrap())
+        .limit(of("global", 5, Per::All).on_failure(OnFailure::Open))
+        .limit(of("user", 3, Per::Subject).on_failure(OnFailure::Open))
+        .limit(of("endpoint", 2, Per::SubjectAndPart).on_failure(OnFailure::Open))
+        .decide_within(PATIENT)
+        .build()
+        .unwrap();
+    let ask = async |user: &'static str, part: &'static str| {
+        let decision = limits.check(&Request::of(user).part(part), 1).await;
+        (decision.decision.allowed, decision.limit.to_string())
+    };
+    assert_eq!(ask("a", "x").await, (true, "endpoint".to_owned()));
+    let before = limits.counts().store.round_trips;
+    assert_eq!(ask("a", "x").await, (true, "endpoint".to_owned()));
+    assert_eq!(limits.counts().store.round_trips - before, 1);
+    assert_eq!(ask("a", "x").await, (false, "endpoint".to_owned()));
+    assert_eq!(ask("a", "y").await, (true, "user".to_owned()));
+    assert_eq!(ask("a", "y").await, (false, "user".to_owned()));
+    // What was refused has taken nothing from anybody.
+    let shown = limits.show(&Request::of("a").part("y")).await.unwrap();
+    let left: Vec<_> = shown.iter().map(|(_, decision)| decision.remaining).collect();
+    assert_eq!(left, [2, 0, 1]);
+    assert_eq!(limits.reset(&Request::of("a").part("x")).await.unwrap(), 3);
+    assert!(ask("a", "x").await.0);
+    let top = limits.top("user", 10).await.unwrap().unwrap();
+    assert_eq!(top.len(), 1);
+    assert_eq!(top[0].0.subject.as_deref(), Some("a"));
+    assert_eq!(limits.top("nobody", 10).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_whose_future_is_dropped_leaves_the_next_its_turn() {
+    let server = Server::start();
+    let limits = Arc::new(limits(&server.url(), hundred_a_minute(), PATIENT));
+    assert!(check(&limits, "a").await.decision.allowed);
+    for _ in 0..50 {
+        let dropped = {
+            let limits = Arc::clone(&limits);
+            tokio::spawn(async move { check(&limits, "a").await })
+        };
+        tokio::task::yield_now().await;
+        dropped.abort();
+        let next = check(&limits, "a").await;
+        assert_eq!(next.by, DecidedBy::Store);
+    }
+}
