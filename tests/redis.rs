@@ -3,7 +3,10 @@
 
 mod redis {
     mod algorithms;
+    mod cluster;
     mod exact;
+    mod leased;
+    mod load;
     mod proxy;
     mod server;
 }

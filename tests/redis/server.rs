@@ -5,8 +5,9 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
-use redis::{Client, Connection};
+use redis::{Client, Connection, Value, cmd};
 
 /// A server in a folder of its own, ended when it is dropped.
 pub(crate) struct Server {
@@ -24,7 +25,7 @@ impl Server {
         Self::with(&[])
     }
 
-    pub(crate) fn with(options: &[&str]) -> Self {
+    fn with(options: &[&str]) -> Self {
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
         let folder =
             std::env::temp_dir().join(format!("seawall-redis-{}-{number}", std::process::id()));
@@ -64,6 +65,13 @@ impl Server {
         self.child = Some(child);
     }
 
+    /// Of a Cluster: whether each shard has a replica, as far as it knows.
+    fn knows_three_replicas(&self) -> bool {
+        let shards: Vec<Vec<Value>> =
+            cmd("CLUSTER").arg("SLOTS").query(&mut self.connection()).unwrap();
+        shards.len() == 3 && shards.iter().all(|shard| shard.len() == 4)
+    }
+
     /// As a machine that fails: nothing is said to anybody.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
@@ -96,7 +104,59 @@ impl Drop for Server {
     }
 }
 
+/// Several that share their keys, ended when they are dropped.
+pub(crate) struct Cluster {
+    pub(crate) servers: Vec<Server>,
+}
+
+impl Cluster {
+    /// Three masters, and as many replicas.
+    pub(crate) fn start() -> Self {
+        let node = || {
+            let bus = free_port().to_string();
+            let patience =
+                ["--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0"];
+            let options = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+            Server::with(&[options.as_slice(), patience.as_slice()].concat())
+        };
+        let servers: Vec<_> = (0..6).map(|_| node()).collect();
+        let mut command = Command::new("redis-cli");
+        command.args(["--cluster", "create"]);
+        command.args(servers.iter().map(|server| format!("127.0.0.1:{}", server.port)));
+        command.args(["--cluster-replicas", "1", "--cluster-yes"]).stdout(Stdio::null());
+        assert!(command.status().unwrap().success());
+        let cluster = Self { servers };
+        // Asked until all of them say so: there is no signal for it.
+        let begin = Instant::now();
+        while !cluster.servers.iter().all(Server::knows_three_replicas) {
+            assert!(begin.elapsed() < Duration::from_secs(20), "the Cluster does not form");
+            std::thread::yield_now();
+        }
+        cluster
+    }
+
+    /// Which of them has this key's slot, and one of its replicas.
+    pub(crate) fn of(&self, key: &str) -> (usize, usize) {
+        let mut connection = self.servers[0].connection();
+        let slot: u64 = cmd("CLUSTER").arg("KEYSLOT").arg(key).query(&mut connection).unwrap();
+        let shards: Vec<Vec<Value>> = cmd("CLUSTER").arg("SLOTS").query(&mut connection).unwrap();
+        let port = |node: &Value| {
+            let Value::Array(node) = node else { panic!("{node:?}") };
+            let Value::Int(port) = node[1] else { panic!("{node:?}") };
+            let is_it = |server: &Server| i64::from(server.port) == port;
+            self.servers.iter().position(is_it).unwrap()
+        };
+        let number = |value: &Value| match value {
+            Value::Int(number) => u64::try_from(*number).unwrap(),
+            other => panic!("{other:?}"),
+        };
+        let has_it = |shard: &&Vec<Value>| (number(&shard[0])..=number(&shard[1])).contains(&slot);
+        let shard = shards.iter().find(has_it).unwrap();
+        (port(&shard[2]), port(&shard[3]))
+    }
+}
+
 /// Of the ports that the system hands out: never 6379.
-pub(crate) fn free_port() -> u16 {
+fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -164,7 +164,7 @@ pub struct Lease {
     pub epoch: Epoch,
     /// How much. Less than was wanted, or nothing, if there is not so much.
     pub granted: u64,
-    /// If nothing was granted: how long until there is something. `None`: never.
+    /// If less was granted than was wanted: how long until it is worth asking again. `None`: never.
     pub retry_after: Option<Duration>,
     /// The present window's number.
     pub window: u64,

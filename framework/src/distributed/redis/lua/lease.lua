@@ -16,7 +16,7 @@
 -- ARGV[14] and in the window before
 -- ARGV[15] '1': it goes, and wants nothing any more
 --
--- Returns the moment, the epoch, how much is granted, microseconds until there is more (0: now; -1: never), the window,
+-- Returns the moment, the epoch, how much is granted, microseconds until there is enough more to ask again (0: now), the window,
 -- what is left for all. Too late: the moment alone.
 
 if is_late then return { now } end
@@ -56,7 +56,9 @@ if now < listens_until then
   wait = listens_until - now
 elseif wanted > 0 then
   grant = math.min(wanted, limit:left())
-  if grant > 0 then limit:take(grant) else wait = limit:wait(1) end
+  if grant > 0 then limit:take(grant) end
+  -- Half of what is wanted: so what comes back is leased in few pieces, and not one by one.
+  if grant < wanted then wait = limit:wait(math.min(math.ceil(wanted / 2), limit.limit)) end
 end
 if limit.changed then limit:write() end
 
