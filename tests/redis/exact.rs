@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::cmd;
+use seawall::clock::Clock;
 use seawall::distributed::{
     DecidedBy, OnFailure, Per, Redis, Request, SharedDecision, SharedLimit, SharedLimits,
 };
 use seawall::limit::Config;
+use seawall::{Seawall, State};
 
 use super::proxy::Proxy;
 use super::server::Server;
@@ -253,4 +255,33 @@ async fn a_check_whose_future_is_dropped_leaves_the_next_its_turn() {
         let next = check(&limits, "a").await;
         assert_eq!(next.by, DecidedBy::Store);
     }
+}
+
+/// Redis is a dependency, too: its breaker opens, and then nobody waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guarded_server_that_stands_still_is_not_waited_for() {
+    let server = Server::start();
+    let seawall = Seawall::builder().start().unwrap();
+    let redis = Redis::open(server.url()).unwrap();
+    let store = seawall.guard_store("limits-redis", redis).await.unwrap();
+    let limits = SharedLimits::builder(store).limit(hundred_a_minute()).build().unwrap();
+    while check(&limits, "a").await.by != DecidedBy::Store {}
+    server.pause();
+    let is_open = || seawall.dependency("limits-redis").unwrap().state() == State::Open;
+    let opens = async {
+        while !is_open() {
+            check(&limits, "a").await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), opens).await.expect("it opens");
+    let clock = Clock::system();
+    let begin = clock.now();
+    for _ in 0..10 {
+        assert_eq!(check(&limits, "a").await.by, DecidedBy::Failure(OnFailure::Closed));
+    }
+    // Waited for, they would take half a second.
+    assert!(clock.now().since(begin) < Duration::from_millis(250));
+    server.wake();
+    let back = async { while check(&limits, "b").await.by != DecidedBy::Store {} };
+    tokio::time::timeout(Duration::from_secs(2), back).await.expect("back within 2 s");
 }

@@ -1,8 +1,9 @@
 //! Limits that instances decide by leases and shares.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use redis::cmd;
+use seawall::clock::Clock;
 use seawall::distributed::{
     DecidedBy, Mode, OnFailure, Per, Redis, Request, SharedLimit, SharedLimits,
 };
@@ -52,7 +53,7 @@ async fn state_that_is_lost_five_times_admits_no_more_than_the_bound() {
         let limit = limit.on_failure(OnFailure::Closed);
         let instances: Vec<_> = (0..4).map(|_| limits(&server, limit.clone())).collect();
         let load = at_three_times(&instances, 200.0, Duration::from_secs(8), async |second| {
-            if second >= 1 && second <= 5 {
+            if (1..=5).contains(&second) {
                 let _: () = cmd("FLUSHALL").query(&mut server.connection()).unwrap();
             }
         })
@@ -117,16 +118,16 @@ async fn an_instance_that_goes_leaves_its_share_to_the_others() {
     let limit = SharedLimit::new("api", config).mode(Mode::LocalShare);
     let (first, second) = (limits(&server, limit.clone()), limits(&server, limit));
     assert!(allowed(&first).await);
-    let begin = Instant::now();
+    let begin = Clock::system().now();
     while second.counts().instances != 2 {
         allowed(&second).await;
-        assert!(begin.elapsed() < Duration::from_secs(10));
+        assert!(Clock::system().now().since(begin) < Duration::from_secs(10));
         tokio::task::yield_now().await;
     }
     first.leave().await;
     while second.counts().instances != 1 {
         allowed(&second).await;
-        assert!(begin.elapsed() < Duration::from_secs(10));
+        assert!(Clock::system().now().since(begin) < Duration::from_secs(10));
         tokio::task::yield_now().await;
     }
 }
@@ -152,7 +153,7 @@ async fn without_the_store_each_limit_does_as_it_says() {
         let _ = limits.reset(&Request::of("a")).await;
     }
     server.kill();
-    let begin = Instant::now();
+    let begin = Clock::system().now();
     for _ in 0..20 {
         assert_eq!(ask(&open, "a").await, (true, DecidedBy::Failure(OnFailure::Open)));
         assert_eq!(ask(&closed, "a").await, (false, DecidedBy::Failure(OnFailure::Closed)));
@@ -169,5 +170,9 @@ async fn without_the_store_each_limit_does_as_it_says() {
     }
     let share = 10 / local.counts().instances;
     assert_eq!(admitted, share);
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert!(
+        Clock::system().now().since(begin) < Duration::from_secs(5),
+        "{:?}",
+        Clock::system().now().since(begin)
+    );
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use seawall::clock::Clock;
 use seawall::distributed::{Request, SharedLimits};
 
 /// What came of it.
@@ -28,11 +29,12 @@ pub(crate) async fn at_three_times(
     happens: impl AsyncFn(u64),
 ) -> Load {
     let admitted = Arc::new(AtomicU64::new(0));
-    let begin = Instant::now();
+    let clock = Clock::system();
+    let begin = clock.now();
     let mut tick = tokio::time::interval(Duration::from_secs_f64(1.0 / (3.0 * per_second)));
     let mut tasks = tokio::task::JoinSet::new();
     let (mut seconds, mut turn) = (0, 0);
-    while begin.elapsed() < length {
+    while clock.now().since(begin) < length {
         tick.tick().await;
         let (limits, admitted) = (instances[turn % instances.len()].clone(), Arc::clone(&admitted));
         turn += 1;
@@ -41,12 +43,12 @@ pub(crate) async fn at_three_times(
             admitted.fetch_add(u64::from(decision.decision.allowed), Ordering::Relaxed);
         });
         while tasks.try_join_next().is_some() {}
-        if begin.elapsed().as_secs() > seconds {
+        if clock.now().since(begin).as_secs() > seconds {
             seconds += 1;
             happens(seconds).await;
         }
     }
-    let took = begin.elapsed();
+    let took = clock.now().since(begin);
     while tasks.join_next().await.is_some() {}
     Load { admitted: admitted.load(Ordering::Relaxed), took }
 }

@@ -34,6 +34,10 @@ impl Config {
         let max_wait = Duration::from_millis(250);
         Self { max_concurrent: 1_000, max_wait, limit: Limit::Adaptive, ..Self::default() }
     }
+    /// More than one connection answers at once; whoever has to wait has another way to decide.
+    pub(crate) fn for_store() -> Self {
+        Self { max_concurrent: 1_000, max_wait: Duration::ZERO, ..Self::default() }
+    }
     /// How many calls may be with the dependency at once; with a limit that finds itself, at most. Default 25.
     #[must_use]
     pub fn max_concurrent(&self) -> u32 {

@@ -4,6 +4,7 @@ mod builder;
 mod deciding;
 mod denied;
 mod exact;
+mod guarded;
 mod layer;
 mod leased;
 mod limits;
@@ -21,6 +22,8 @@ mod within;
 #[cfg(feature = "redis")]
 pub use self::redis::{InvalidRedis, Redis, RedisBuilder};
 pub use builder::SharedLimitsBuilder;
+pub use guarded::GuardedStore;
+pub(crate) use guarded::METHODS as STORE_METHODS;
 pub use layer::DecidedBy;
 pub use limits::{SharedCounts, SharedDecision, SharedLimits};
 pub use memory::Memory;

@@ -64,6 +64,21 @@ impl Policy {
         }
     }
 
+    /// What a store of shared limits (`Seawall::guard_store`) goes by that no section says anything of: 1,000 requests at once and
+    /// none that waits, 1 s for each whose caller has no earlier deadline, and a breaker that is open for 500 ms the first time and
+    /// 1 s from then on.
+    #[must_use]
+    pub fn for_store() -> Self {
+        let patience = Duration::from_secs(1);
+        Self {
+            deadline: patience,
+            timeout: patience,
+            breaker: Arc::new(breaker::Config::for_store()),
+            bulkhead: bulkhead::Config::for_store(),
+            ..Self::default()
+        }
+    }
+
     /// How long a whole call may take: every attempt, wait and backoff. Default 30 s. Nothing is waited for longer than
     /// leaves an attempt its timeout, or half of the deadline if that is shorter.
     #[must_use]

@@ -9,6 +9,7 @@ use crate::dependency::MethodSpec;
 use crate::layer::{PROTECTED_METHOD, ProtectLayer};
 use crate::outcome::Class;
 use crate::outgoing::{OutgoingLayer, RequestHead, ResponseStatus, SentOnce, Settings};
+use crate::policy::Policy;
 
 use super::calls::OTHER;
 use super::error::SpawnError;
@@ -51,7 +52,7 @@ impl Seawall {
     /// # Errors
     /// As [`Seawall::spawn`].
     pub async fn protect(&self, name: &str) -> Result<ProtectLayer, SpawnError> {
-        self.serve(name);
+        self.set_usual(name, Policy::for_server);
         Ok(ProtectLayer::new(self.declare(name, &[PROTECTED_METHOD]).await?))
     }
 }

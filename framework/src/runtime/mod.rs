@@ -14,6 +14,7 @@ mod registry;
 mod reload;
 mod seawall;
 mod shutdown;
+mod store;
 mod unused;
 mod warnings;
 mod watching;

@@ -74,8 +74,8 @@ pub(super) struct Policies {
     /// Those built in code, by name: no file has a say in them.
     own: std::collections::BTreeMap<String, Policy>,
     file: Mutex<PolicyFile>,
-    /// Of these names are servers of this process, and no dependencies.
-    servers: Mutex<std::collections::BTreeSet<String>>,
+    /// What those names go by that are no ordinary dependency's, where no section says anything of them.
+    usual: Mutex<std::collections::BTreeMap<String, fn() -> Policy>>,
     /// One reload at a time.
     reloading: Mutex<()>,
 }
@@ -90,7 +90,7 @@ impl Policies {
             path,
             own,
             file: Mutex::new(file),
-            servers: Mutex::default(),
+            usual: Mutex::default(),
             reloading: Mutex::default(),
         }
     }
@@ -101,16 +101,15 @@ impl Policies {
             return own.clone();
         }
         let file = self.file.lock();
-        if self.servers.lock().contains(name) && file.names().all(|known| known != name) {
-            return Policy::for_server();
+        match self.usual.lock().get(name) {
+            Some(usual) if file.names().all(|known| known != name) => usual(),
+            _ => file.policy(name),
         }
-        file.policy(name)
     }
 
-    /// From now on this name is a server's.
-    #[cfg(feature = "tower")]
-    pub(super) fn serve(&self, name: &str) {
-        self.servers.lock().insert(name.to_owned());
+    /// From now on this name goes by another policy, where no section says anything of it.
+    pub(super) fn set_usual(&self, name: &str, usual: fn() -> Policy) {
+        self.usual.lock().insert(name.to_owned(), usual);
     }
 
     /// Tells what the policies that have names do not do though they say so.

@@ -13,6 +13,7 @@ use crate::dependency::{Dependency, Fleet, MethodTable, Snapshot};
 use crate::entropy::Entropy;
 use crate::error::DependencyName;
 use crate::event::Observer;
+use crate::policy::Policy;
 use crate::policy::PolicyFile;
 use crate::telemetry::EventStream;
 use crate::time::Time;
@@ -168,13 +169,17 @@ impl Seawall {
         self.0.unused.tell_methods(dependency);
     }
 
-    /// Makes a dependency of this name, with its actor.
-    /// The dependency of this name is a server of this process.
-    #[cfg(feature = "tower")]
-    pub(super) fn serve(&self, name: &str) {
-        self.0.policies.serve(name);
+    /// What its dependencies tell the time by.
+    pub(super) fn time(&self) -> &Time {
+        &self.0.time
     }
 
+    /// What the dependency of this name goes by, where no section says anything of it.
+    pub(super) fn set_usual(&self, name: &str, usual: fn() -> Policy) {
+        self.0.policies.set_usual(name, usual);
+    }
+
+    /// Makes a dependency of this name, with its actor.
     pub(super) async fn settle(&self, name: &str) -> Result<Arc<Tenancy>, SpawnError> {
         if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
             return Err(SpawnError::BadName { name: name.escape_debug().to_string() });

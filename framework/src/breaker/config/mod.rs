@@ -193,6 +193,11 @@ impl Config {
     pub(crate) fn off() -> Self {
         Self { enforcement: Enforcement::Disabled, ..Self::default() }
     }
+    /// It is short: whoever asks has another way to decide, and wants the store back soon.
+    pub(crate) fn for_store() -> Self {
+        let (first_open_for, open_for) = (Duration::from_millis(500), Duration::from_secs(1));
+        Self { first_open_for, open_for, healthy_after: open_for, ..Self::default() }
+    }
     /// Starts from the defaults.
     #[must_use]
     pub fn builder() -> Builder {
