@@ -35,7 +35,7 @@ fn limits(cluster: &Cluster) -> SharedLimits {
 }
 
 fn key(subject: &str) -> String {
-    format!("seawall:{{={subject}}}:user:-")
+    format!("seawall:{{={subject}}}:user:-:fixed")
 }
 
 async fn left(limits: &SharedLimits, subject: &str, part: &str) -> Option<u64> {

@@ -95,7 +95,7 @@ async fn what_was_sent_to_a_server_that_stood_still_is_not_done_when_it_wakes() 
     let limits = limits(&server.url(), hundred_a_minute(), Duration::from_millis(50));
     // The first may take longer: it connects, and learns the server's clock.
     while !check(&limits, "a").await.decision.allowed {}
-    let key = "seawall:{=a}:api:-";
+    let key = "seawall:{=a}:api:-:fixed";
     let before = spent(&server, key).unwrap();
     server.pause();
     for _ in 0..5 {
@@ -190,7 +190,7 @@ async fn a_refusal_writes_nothing_and_every_key_expires() {
         let (first, second) =
             (limits(&server.url(), limit.clone(), PATIENT), limits(&server.url(), limit, PATIENT));
         assert!(check(&first, "a").await.decision.allowed);
-        let key = format!("seawall:{{=a}}:{name}:-");
+        let key = format!("seawall:{{=a}}:{name}:-:{name}");
         let mut connection = server.connection();
         let dump = |connection: &mut redis::Connection| -> Vec<u8> {
             cmd("DUMP").arg(&key).query(connection).unwrap()
@@ -284,4 +284,42 @@ async fn a_guarded_server_that_stands_still_is_not_waited_for() {
     server.wake();
     let back = async { while check(&limits, "b").await.by != DecidedBy::Store {} };
     tokio::time::timeout(Duration::from_secs(2), back).await.expect("back within 2 s");
+}
+
+/// A reload: other settings, and what was spent is kept. So it is when a subject's tier changes.
+#[tokio::test]
+async fn what_was_spent_is_kept_by_other_settings() {
+    let server = Server::start();
+    let hour = Duration::from_secs(3600);
+    let configs = [
+        (Config::fixed_window(10, hour), Config::fixed_window(20, hour)),
+        (Config::fixed_window(10, hour), Config::fixed_window(20, hour * 2)),
+        (Config::sliding_window(10, hour), Config::sliding_window(20, hour * 2)),
+        (Config::sliding_log(10, hour), Config::sliding_log(20, hour * 2)),
+        (Config::token_bucket(10, 0.001), Config::token_bucket(20, 0.003)),
+        (Config::leaky_bucket(10, 0.001), Config::leaky_bucket(20, 0.0001)),
+    ];
+    for (at, (before, after)) in configs.into_iter().enumerate() {
+        let limit = |config| {
+            SharedLimit::new("api", config).per(Per::Subject).on_failure(OnFailure::Closed)
+        };
+        let (before, after) = (before.unwrap(), after.unwrap());
+        let subject = format!("s{at}");
+        let with_tier = limits(&server.url(), limit(before).tier("premium", after), PATIENT);
+        let reloaded = limits(&server.url(), limit(after), PATIENT);
+        for left in (6..10).rev() {
+            let decision = check(&with_tier, &subject).await.decision;
+            assert_eq!((decision.allowed, decision.remaining), (true, left), "{before:?}");
+        }
+        let premium = Request::of(&subject).tier("premium");
+        let decision = with_tier.check(&premium, 1).await.decision;
+        assert_eq!((decision.limit, decision.remaining), (20, 15), "{before:?}, {after:?}");
+        assert_eq!(check(&reloaded, &subject).await.decision.remaining, 14, "{after:?}");
+        // Another algorithm begins anew.
+        let other = Config::sliding_log(3, hour).unwrap();
+        if before.name() != other.name() {
+            let other = limits(&server.url(), limit(other), PATIENT);
+            assert_eq!(check(&other, &subject).await.decision.remaining, 2);
+        }
+    }
 }

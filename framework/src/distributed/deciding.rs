@@ -5,14 +5,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::limit::Decision;
+use crate::limit::{Decision, OnFailure, SharedLimit};
 use crate::time::Time;
 
 use super::exact::Exact;
 use super::layer::{DecidedBy, Layer, TakenHere};
 use super::members::Members;
-use super::settings::{OnFailure, Request, SharedLimit};
-use super::store::{BeatRequest, LimitKey, Store, StoreError, StoreFuture, Verdict, VerdictKind};
+use super::request::Request;
+use super::store::{
+    BeatRequest, Store, StoreError, StoreFuture, StoredLimit, Verdict, VerdictKind,
+};
 use super::within::within;
 
 /// What all clones of a set share.
@@ -36,7 +38,7 @@ pub(super) struct Inner {
 struct TakenSoFar<'a> {
     inner: &'a Inner,
     cost: u64,
-    taken: Vec<(usize, LimitKey, TakenHere)>,
+    taken: Vec<(usize, StoredLimit, TakenHere)>,
     keeps: bool,
 }
 
@@ -46,9 +48,9 @@ impl Drop for TakenSoFar<'_> {
             return;
         }
         let now = self.inner.time.now();
-        for (at, key, taken) in &self.taken {
+        for (at, of, taken) in &self.taken {
             let layer = &self.inner.layers[*at];
-            layer.give_back((key, taken.by), now, self.cost, &self.inner.members);
+            layer.give_back((of, taken.by), now, self.cost, &self.inner.members);
         }
     }
 }
@@ -64,9 +66,10 @@ pub(super) struct Word {
 
 impl Inner {
     /// A cost above a limit, which nobody need be asked about.
-    pub(super) fn never(&self, cost: u64) -> Option<Word> {
-        let at = self.layers.iter().position(|layer| cost > layer.limit.limit())?;
-        let limit = self.layers[at].limit.limit();
+    pub(super) fn never(&self, request: &Request<'_>, cost: u64) -> Option<Word> {
+        let limit_at = |at: usize| self.layers[at].limit.of_tier(request.tier).limit();
+        let at = (0..self.layers.len()).find(|at| cost > limit_at(*at))?;
+        let limit = limit_at(at);
         let decision = Decision {
             allowed: false,
             limit,
@@ -84,16 +87,16 @@ impl Inner {
         // The narrowest first: it is the one that refuses most.
         for &at in self.here_at.iter().rev() {
             let layer = &self.layers[at];
-            let key = layer.limit.key(request);
+            let of = request.stored(&layer.limit);
             if self.needs_word(layer) {
                 self.hear(deadline).await;
             }
-            let taken = layer.take(&key, cost, (now, deadline), &self.members).await;
+            let taken = layer.take(&of, cost, (now, deadline), &self.members).await;
             self.note_failure(taken.by);
             if !taken.decision.allowed {
                 return Word { at, decision: taken.decision, by: taken.by };
             }
-            so_far.taken.push((at, key, taken));
+            so_far.taken.push((at, of, taken));
         }
         let by_store = self.ask_store(request, cost, deadline, &mut so_far).await;
         let words = so_far.taken.iter().map(|(at, _, taken)| Word {
@@ -133,7 +136,8 @@ impl Inner {
                 if verdict.kind == VerdictKind::Taken {
                     self.note_taken(request, cost);
                 }
-                let decision = decision_of(&verdict, self.layers[at].limit.limit());
+                let limit = self.layers[at].limit.of_tier(request.tier).limit();
+                let decision = decision_of(&verdict, limit);
                 Some(Word { at, decision, by: DecidedBy::Store })
             }
             Err(_) => self.fall_back(request, cost, so_far),
@@ -146,7 +150,7 @@ impl Inner {
         for &at in &self.exact_at {
             let layer = &self.layers[at];
             if layer.limit.on_failure == OnFailure::Local {
-                layer.share.note(&layer.limit.key(request), now, cost, &self.members);
+                layer.share.note(&request.stored(&layer.limit), now, cost, &self.members);
             }
         }
     }
@@ -162,12 +166,12 @@ impl Inner {
         self.failures.fetch_add(1, Ordering::Relaxed);
         for &at in &self.exact_at {
             let layer = &self.layers[at];
-            let key = layer.limit.key(request);
-            let taken = layer.fall_back(&key, now, cost, &self.members);
+            let of = request.stored(&layer.limit);
+            let taken = layer.fall_back(&of, now, cost, &self.members);
             if !taken.decision.allowed {
                 return Some(Word { at, decision: taken.decision, by: taken.by });
             }
-            so_far.taken.push((at, key, taken));
+            so_far.taken.push((at, of, taken));
         }
         None
     }

@@ -9,18 +9,19 @@ use tokio::sync::oneshot;
 
 use crate::clock::Moment;
 use crate::entropy::SecretHash;
+use crate::limit::SharedLimit;
 use crate::time::Time;
 
 use super::denied::Denied;
-use super::settings::{Request, SharedLimit};
+use super::request::Request;
 use super::store::{Store, StoreError, StoredLimit, TakeRequest, Verdict, VerdictKind};
 use super::within::within;
 
 /// As many costs as one script decides.
 const BATCH: usize = 256;
 
-/// The keys of one request, by all limits that are decided here.
-type Keys = (Arc<str>, Arc<str>);
+/// What limits that are decided here know of a request: its subject, its part and its tier.
+type Keys = (Arc<str>, Arc<str>, Arc<str>);
 type Answer = Result<Verdict, StoreError>;
 
 /// A request that waits until the one before it has been decided.
@@ -75,13 +76,8 @@ impl Exact {
         cost: u64,
         deadline: Moment,
     ) -> Result<Verdict, StoreError> {
-        let stored = || -> Arc<[StoredLimit]> {
-            let stored = |limit: &&SharedLimit| StoredLimit {
-                key: limit.key(request),
-                config: limit.config,
-            };
-            limits.iter().map(stored).collect()
-        };
+        let stored =
+            || -> Arc<[StoredLimit]> { limits.iter().map(|limit| request.stored(limit)).collect() };
         if !self.is_remote {
             return only(self.ask(stored(), vec![(cost, deadline)]).await?);
         }
@@ -191,5 +187,5 @@ fn keys_of(limits: &[&SharedLimit], request: &Request<'_>) -> Keys {
     let uses = |test: fn(&SharedLimit) -> bool| limits.iter().any(|limit| test(limit));
     let subject = if uses(SharedLimit::is_by_subject) { request.subject } else { "" };
     let part = if uses(SharedLimit::is_by_part) { request.part } else { "" };
-    (subject.into(), part.into())
+    (subject.into(), part.into(), request.tier.into())
 }

@@ -13,7 +13,7 @@ use crate::time::Time;
 
 use super::store::{
     BeatRequest, Lease, LeaseRequest, LimitKey, Membership, Store, StoreCounts, StoreError,
-    StoreFuture, TakeRequest, Verdict,
+    StoreFuture, StoredLimit, TakeRequest, Verdict,
 };
 use super::within::within;
 
@@ -89,12 +89,12 @@ impl Store for GuardedStore {
         Box::pin(self.call(BEAT, request.deadline, || self.store.beat(request)))
     }
 
-    fn reset(&self, keys: Vec<LimitKey>) -> StoreFuture<'_, u64> {
-        Box::pin(self.call(MANAGE, Moment::MAX, || self.store.reset(keys)))
+    fn reset(&self, limits: Vec<StoredLimit>) -> StoreFuture<'_, u64> {
+        Box::pin(self.call(MANAGE, Moment::MAX, || self.store.reset(limits)))
     }
 
-    fn keys(&self, limit: Arc<str>, at_most: usize) -> StoreFuture<'_, Vec<LimitKey>> {
-        Box::pin(self.call(MANAGE, Moment::MAX, move || self.store.keys(limit, at_most)))
+    fn keys(&self, like: StoredLimit, at_most: usize) -> StoreFuture<'_, Vec<LimitKey>> {
+        Box::pin(self.call(MANAGE, Moment::MAX, move || self.store.keys(like, at_most)))
     }
 
     fn joins_subjects(&self) -> bool {

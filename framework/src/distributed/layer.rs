@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::limit::{Decision, KeyedConfig};
+use crate::limit::{Decision, KeyedConfig, Mode, OnFailure, SharedLimit};
 
 use super::leased::{Leased, Unpaid};
 use super::members::Members;
-use super::settings::{Mode, OnFailure, SharedLimit};
 use super::share::Share;
-use super::store::LimitKey;
+use super::store::StoredLimit;
 
 /// How long a client is told to stay away that was refused because the store does not answer.
 const CLOSED_FOR: Duration = Duration::from_secs(1);
@@ -46,7 +45,7 @@ pub(super) struct TakenHere {
 
 impl Layer {
     pub(super) fn new(limit: SharedLimit, keys: KeyedConfig, now: Moment) -> Self {
-        let share = Share::new(&limit.config, keys, now);
+        let share = Share::new(&limit, keys, now);
         Self { limit, share, leased: None }
     }
 
@@ -62,51 +61,56 @@ impl Layer {
     /// Takes `cost` without asking the store for each. Of an exact limit nothing is taken.
     pub(super) async fn take(
         &self,
-        key: &LimitKey,
+        of: &StoredLimit,
         cost: u64,
         (now, deadline): (Moment, Moment),
         members: &Members,
     ) -> TakenHere {
-        let Some(leased) = &self.leased else { return self.share_out(key, now, cost, members) };
-        match leased.take(key, cost, deadline).await {
+        let Some(leased) = &self.leased else { return self.share_out(of, now, cost, members) };
+        match leased.take(of, cost, deadline).await {
             Ok(remaining) => {
-                self.share.note(key, now, cost, members);
-                let decision = decision(true, self.limit.limit(), remaining, None);
+                self.share.note(of, now, cost, members);
+                let decision = decision(true, of.config.limit(), remaining, None);
                 TakenHere { by: DecidedBy::Lease, decision }
             }
             Err(Unpaid::Dry(after)) => {
-                let decision = decision(false, self.limit.limit(), 0, Some(after));
+                let decision = decision(false, of.config.limit(), 0, Some(after));
                 TakenHere { by: DecidedBy::Lease, decision }
             }
-            Err(Unpaid::Failed) => self.fall_back(key, now, cost, members),
+            Err(Unpaid::Failed) => self.fall_back(of, now, cost, members),
         }
     }
 
-    fn share_out(&self, key: &LimitKey, now: Moment, cost: u64, members: &Members) -> TakenHere {
+    fn share_out(&self, of: &StoredLimit, now: Moment, cost: u64, members: &Members) -> TakenHere {
         if !members.is_open() {
-            let decision = decision(false, self.limit.limit(), 0, Some(members.beat));
+            let decision = decision(false, of.config.limit(), 0, Some(members.beat));
             return TakenHere { by: DecidedBy::Share, decision };
         }
-        if members.begins_spent(now) && self.share.is_new(key) {
-            self.share.spend(key, now);
+        if members.begins_spent(now) && self.share.is_new(of) {
+            self.share.spend(of, now);
         }
-        TakenHere { by: DecidedBy::Share, decision: self.share.take(key, now, cost, members) }
+        TakenHere { by: DecidedBy::Share, decision: self.of_share(of, now, cost, members) }
+    }
+
+    fn of_share(&self, of: &StoredLimit, now: Moment, cost: u64, members: &Members) -> Decision {
+        let taken = self.share.take(of, now, cost, members);
+        taken.unwrap_or_else(|| decision(false, of.config.limit(), 0, Some(CLOSED_FOR)))
     }
 
     /// What is done because the store has not decided.
     pub(super) fn fall_back(
         &self,
-        key: &LimitKey,
+        of: &StoredLimit,
         now: Moment,
         cost: u64,
         members: &Members,
     ) -> TakenHere {
         let on_failure = self.limit.on_failure;
-        let limit = self.limit.limit();
+        let limit = of.config.limit();
         let decision = match on_failure {
             OnFailure::Open => decision(true, limit, limit, None),
             OnFailure::Closed => decision(false, limit, 0, Some(CLOSED_FOR)),
-            OnFailure::Local => self.share.take(key, now, cost, members),
+            OnFailure::Local => self.of_share(of, now, cost, members),
         };
         TakenHere { by: DecidedBy::Failure(on_failure), decision }
     }
@@ -114,7 +118,7 @@ impl Layer {
     /// Gives back what was taken here.
     pub(super) fn give_back(
         &self,
-        (key, by): (&LimitKey, DecidedBy),
+        (of, by): (&StoredLimit, DecidedBy),
         now: Moment,
         cost: u64,
         members: &Members,
@@ -122,11 +126,11 @@ impl Layer {
         match by {
             DecidedBy::Lease => {
                 if let Some(leased) = &self.leased {
-                    leased.give_back(key, cost);
+                    leased.give_back(&of.key, cost);
                 }
             }
             DecidedBy::Share | DecidedBy::Failure(OnFailure::Local) => {
-                self.share.give_back(key, now, cost, members);
+                self.share.give_back(of, now, cost, members);
             }
             DecidedBy::Store | DecidedBy::Failure(OnFailure::Open | OnFailure::Closed) => {}
         }

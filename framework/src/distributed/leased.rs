@@ -9,10 +9,10 @@ use tokio::sync::Notify;
 
 use crate::clock::{Moment, nanos};
 use crate::entropy::SecretHash;
+use crate::limit::{Config, SharedLimit};
 use crate::sync::Mutex;
 use crate::time::Time;
 
-use super::settings::SharedLimit;
 use super::store::{Epoch, Granted, Lease, LeaseRequest, LimitKey, Store, StoreError, StoredLimit};
 use super::within::within;
 
@@ -52,6 +52,8 @@ struct Pot {
 #[derive(Debug)]
 struct Books {
     is_asking: bool,
+    /// What the one who asked last may have.
+    config: Config,
     known: Option<Epoch>,
     granted: Granted,
     asked_at: Moment,
@@ -96,11 +98,11 @@ impl Leased {
     /// Takes `cost`. What is left then, here and in the store, as far as is known.
     pub(super) async fn take(
         self: &Arc<Self>,
-        key: &LimitKey,
+        of: &StoredLimit,
         cost: u64,
         deadline: Moment,
     ) -> Result<u64, Unpaid> {
-        let pot = self.pot(key)?;
+        let pot = self.pot(of)?;
         loop {
             // Before the look, so that no change is missed.
             let mut changed = std::pin::pin!(pot.changed.notified());
@@ -108,8 +110,8 @@ impl Leased {
             let now = self.time.now();
             if let Some(left) = pot.pay(cost) {
                 pot.used_at.store(now.as_nanos(), Ordering::Relaxed);
-                if left < self.limit.lease_amount() / 2 {
-                    self.refill(key, &pot, now, 0);
+                if left < self.limit.lease_of(&of.config) / 2 {
+                    self.refill(of, &pot, now, 0);
                 }
                 return Ok(left.saturating_add(pot.left.load(Ordering::Relaxed)));
             }
@@ -123,7 +125,7 @@ impl Leased {
                     return Err(Unpaid::Dry(books.dry_until.since(now)));
                 }
             }
-            self.refill(key, &pot, now, cost);
+            self.refill(of, &pot, now, cost);
             if within(&self.time, deadline, changed).await.is_none() {
                 return Err(Unpaid::Failed);
             }
@@ -137,19 +139,21 @@ impl Leased {
         }
     }
 
-    fn pot(&self, key: &LimitKey) -> Result<Arc<Pot>, Unpaid> {
-        if let Some(pot) = self.pots.get(key) {
+    fn pot(&self, of: &StoredLimit) -> Result<Arc<Pot>, Unpaid> {
+        if let Some(pot) = self.pots.get(&of.key) {
             return Ok(Arc::clone(&pot));
         }
         if self.pots.len() >= self.most_keys {
             return Err(Unpaid::Failed);
         }
-        Ok(Arc::clone(&self.pots.entry(key.clone()).or_insert_with(|| Arc::new(Pot::new()))))
+        Ok(Arc::clone(
+            &self.pots.entry(of.key.clone()).or_insert_with(|| Arc::new(Pot::new(of.config))),
+        ))
     }
 
     /// Asks the store for more, in a task of its own, unless that is being done or of no use. `cost`: what cannot be paid, if
     /// somebody waits.
-    fn refill(self: &Arc<Self>, key: &LimitKey, pot: &Arc<Pot>, now: Moment, cost: u64) {
+    fn refill(self: &Arc<Self>, of: &StoredLimit, pot: &Arc<Pot>, now: Moment, cost: u64) {
         {
             let mut books = pot.state.lock();
             books.wanted = books.wanted.max(cost);
@@ -158,8 +162,9 @@ impl Leased {
             }
             books.is_asking = true;
             books.asked_at = now;
+            books.config = of.config;
         }
-        let (leased, key, pot) = (Arc::clone(self), key.clone(), Arc::clone(pot));
+        let (leased, key, pot) = (Arc::clone(self), of.key.clone(), Arc::clone(pot));
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => {
                 runtime.spawn(async move { leased.ask(&key, &pot, Asked::More).await });
@@ -173,14 +178,16 @@ impl Leased {
         let asking = Asking { pot, time: &self.time, term: self.term, ended: false };
         let deadline = self.time.now() + self.decide_within;
         let request = self.request(key, pot, asked, deadline);
+        let lease = self.limit.lease_of(&request.limit.config);
         let answer = within(&self.time, deadline, self.store.lease(request)).await;
-        asking.end(answer.unwrap_or(Err(StoreError::TimedOut)), self.limit.lease_amount());
+        asking.end(answer.unwrap_or(Err(StoreError::TimedOut)), lease);
     }
 
     fn request(&self, key: &LimitKey, pot: &Pot, asked: Asked, deadline: Moment) -> LeaseRequest {
         let credits = pot.credits.load(Ordering::Acquire);
         let mut books = pot.state.lock();
-        let wanted = self.limit.lease_amount().max(std::mem::take(&mut books.wanted));
+        let lease = self.limit.lease_of(&books.config);
+        let wanted = lease.max(std::mem::take(&mut books.wanted));
         let (wanted, returned) = match asked {
             Asked::More => (wanted.saturating_sub(credits), 0),
             Asked::Nothing => (0, 0),
@@ -188,7 +195,7 @@ impl Leased {
             Asked::Back { .. } => (0, pot.credits.swap(0, Ordering::AcqRel)),
         };
         LeaseRequest {
-            limit: StoredLimit { key: key.clone(), config: self.limit.config },
+            limit: StoredLimit { key: key.clone(), config: books.config },
             instance: Arc::clone(&self.instance),
             known: books.known,
             term: self.term,
@@ -283,13 +290,14 @@ impl Drop for Asking<'_> {
 }
 
 impl Pot {
-    fn new() -> Self {
+    fn new(config: Config) -> Self {
         Self {
             credits: AtomicU64::new(0),
             left: AtomicU64::new(0),
             used_at: AtomicU64::new(0),
             state: Mutex::new(Books {
                 is_asking: false,
+                config,
                 known: None,
                 granted: Granted::default(),
                 asked_at: Moment::ZERO,

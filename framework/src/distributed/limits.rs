@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::clock::Moment;
-use crate::limit::Decision;
+use crate::limit::{Decision, SharedLimit};
 
 use super::builder::SharedLimitsBuilder;
 use super::deciding::{Inner, decision_of};
 use super::layer::{DecidedBy, Layer};
-use super::settings::{Request, SharedLimit};
+use super::request::Request;
 use super::store::{LimitKey, Store, StoreCounts, StoreError, StoredLimit, TakeRequest, Verdict};
 
 /// Rate limits that are shared, through a [`Store`], by all instances of a program: one, or several that a request passes all of
@@ -75,7 +75,7 @@ impl SharedLimits {
     pub async fn check(&self, request: &Request<'_>, cost: u64) -> SharedDecision {
         let inner = &*self.inner;
         self.tend();
-        let word = match inner.never(cost) {
+        let word = match inner.never(request, cost) {
             Some(never) => never,
             None => inner.decide(request, cost).await,
         };
@@ -97,8 +97,7 @@ impl SharedLimits {
     ) -> Result<Vec<(LimitKey, Decision)>, StoreError> {
         let mut shown = Vec::with_capacity(self.inner.layers.len());
         for layer in &self.inner.layers {
-            let key = layer.limit.key(request);
-            shown.push(self.look(layer, key).await?);
+            shown.push(self.look(request.stored(&layer.limit)).await?);
         }
         Ok(shown)
     }
@@ -108,8 +107,8 @@ impl SharedLimits {
     /// # Errors
     /// The store has not answered in time. Some may have been forgotten.
     pub async fn reset(&self, request: &Request<'_>) -> Result<u64, StoreError> {
-        let keys = self.inner.layers.iter().map(|layer| layer.limit.key(request)).collect();
-        let count = self.inner.in_time(self.inner.store.reset(keys)).await?;
+        let limits = self.inner.layers.iter().map(|it| request.stored(&it.limit)).collect();
+        let count = self.inner.in_time(self.inner.store.reset(limits)).await?;
         self.inner.exact.denied.clear();
         Ok(count)
     }
@@ -126,10 +125,12 @@ impl SharedLimits {
         const LOOKED_AT: usize = 10_000;
         let mut layers = self.inner.layers.iter();
         let Some(layer) = layers.find(|layer| *layer.limit.name == *limit) else { return Ok(None) };
-        let found = self.inner.store.keys(Arc::clone(&layer.limit.name), LOOKED_AT).await?;
+        let like = Request::default().stored(&layer.limit);
+        let config = like.config;
+        let found = self.inner.store.keys(like, LOOKED_AT).await?;
         let mut looked = Vec::with_capacity(found.len());
         for key in found {
-            looked.push(self.look(layer, key).await?);
+            looked.push(self.look(StoredLimit { key, config }).await?);
         }
         looked.sort_by(|(a, of_a), (b, of_b)| {
             of_a.remaining.cmp(&of_b.remaining).then_with(|| a.cmp(b))
@@ -138,13 +139,13 @@ impl SharedLimits {
         Ok(Some(looked))
     }
 
-    async fn look(&self, layer: &Layer, key: LimitKey) -> Result<(LimitKey, Decision), StoreError> {
-        let stored = StoredLimit { key: key.clone(), config: layer.limit.config };
+    async fn look(&self, stored: StoredLimit) -> Result<(LimitKey, Decision), StoreError> {
+        let (key, limit) = (stored.key.clone(), stored.config.limit());
         let costs = vec![(0, Moment::MAX)];
         let request = TakeRequest { limits: Arc::from([stored]), costs, takes: false };
         let verdicts = self.inner.in_time(self.inner.store.take(request)).await?;
         let verdict = verdicts.first().copied().unwrap_or(Verdict::LATE);
-        Ok((key, decision_of(&verdict, layer.limit.limit())))
+        Ok((key, decision_of(&verdict, limit)))
     }
 
     /// Gives leases back and says goodbye to the other instances. Later checks begin anew. Takes one round trip for each key of which

@@ -16,6 +16,9 @@ use super::store::{
     TakeRequest, Verdict, VerdictKind,
 };
 
+/// So many settings of one name are kept at once: of those of its tiers, and of those before a reload.
+const MOST_SETTINGS: usize = 64;
+
 type Limiter = KeyedLimiter<LimitKey, AnyAlgorithm>;
 
 /// Keeps limits in this process: they are shared by whatever has a clone, and by nobody else. With it the same program runs
@@ -31,7 +34,8 @@ pub struct Memory {
 
 struct Inner {
     time: Time,
-    limiters: DashMap<Arc<str>, (Config, Arc<Limiter>)>,
+    /// Of each name those that have been asked for last, by their settings: a limit's tiers have their own.
+    limiters: DashMap<Arc<str>, Vec<(Config, Arc<Limiter>)>>,
     /// Those that are asked together, by their names.
     together: DashMap<Vec<Arc<str>>, Together>,
     instances: DashMap<Arc<str>, Moment>,
@@ -70,20 +74,23 @@ impl Memory {
 
     fn limiter(&self, limit: &StoredLimit, now: Moment) -> Arc<Limiter> {
         let name = &limit.key.limit;
-        if let Some(known) = self.inner.limiters.get(name)
-            && known.0 == limit.config
-        {
-            return Arc::clone(&known.1);
-        }
-        let make = || {
-            let limiter = Limiter::new(AnyAlgorithm::new(&limit.config), self.keys, now);
-            (limit.config, Arc::new(limiter))
+        let find = |known: &Vec<(Config, Arc<Limiter>)>| {
+            let found = known.iter().find(|(config, _)| *config == limit.config);
+            found.map(|(_, limiter)| Arc::clone(limiter))
         };
-        let mut entry = self.inner.limiters.entry(Arc::clone(name)).or_insert_with(make);
-        if entry.0 != limit.config {
-            *entry = make();
+        if let Some(limiter) = self.inner.limiters.get(name).and_then(|known| find(&known)) {
+            return limiter;
         }
-        Arc::clone(&entry.1)
+        let mut known = self.inner.limiters.entry(Arc::clone(name)).or_default();
+        if let Some(limiter) = find(&known) {
+            return limiter;
+        }
+        if known.len() == MOST_SETTINGS {
+            known.remove(0);
+        }
+        let limiter = Arc::new(Limiter::new(AnyAlgorithm::new(&limit.config), self.keys, now));
+        known.push((limit.config, Arc::clone(&limiter)));
+        limiter
     }
 
     fn layered(&self, limits: &[StoredLimit], now: Moment) -> Option<Arc<Layered<[StoredLimit]>>> {
@@ -225,21 +232,16 @@ impl Store for Memory {
         Box::pin(ready(Ok(self.beat_now(&request))))
     }
 
-    fn reset(&self, keys: Vec<LimitKey>) -> StoreFuture<'_, u64> {
+    fn reset(&self, limits: Vec<StoredLimit>) -> StoreFuture<'_, u64> {
         let now = self.inner.time.now();
-        let reset = |key: &&LimitKey| {
-            let limiter = self.inner.limiters.get(&key.limit).map(|it| Arc::clone(&it.1));
-            limiter.is_some_and(|limiter| limiter.reset(*key, now))
-        };
-        let count = keys.iter().filter(reset).count();
+        let reset = |limit: &&StoredLimit| self.limiter(limit, now).reset(&limit.key, now);
+        let count = limits.iter().filter(reset).count();
         Box::pin(ready(Ok(count as u64)))
     }
 
-    fn keys(&self, limit: Arc<str>, at_most: usize) -> StoreFuture<'_, Vec<LimitKey>> {
-        let limiter = self.inner.limiters.get(&limit).map(|it| Arc::clone(&it.1));
+    fn keys(&self, like: StoredLimit, at_most: usize) -> StoreFuture<'_, Vec<LimitKey>> {
         let now = self.inner.time.now();
-        let keys = limiter.map(|limiter| limiter.spenders(now, at_most)).unwrap_or_default();
-        Box::pin(ready(Ok(keys)))
+        Box::pin(ready(Ok(self.limiter(&like, now).spenders(now, at_most))))
     }
 
     fn joins_subjects(&self) -> bool {

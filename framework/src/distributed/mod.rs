@@ -12,8 +12,7 @@ mod members;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
-mod settings;
-mod shape;
+mod request;
 mod share;
 mod store;
 mod tending;
@@ -21,14 +20,14 @@ mod within;
 
 #[cfg(feature = "redis")]
 pub use self::redis::{InvalidRedis, Redis, RedisBuilder};
+pub use crate::limit::{Mode, OnFailure, Per, SharedConfig, SharedConfigBuilder, SharedLimit};
 pub use builder::SharedLimitsBuilder;
 pub use guarded::GuardedStore;
 pub(crate) use guarded::METHODS as STORE_METHODS;
 pub use layer::DecidedBy;
 pub use limits::{SharedCounts, SharedDecision, SharedLimits};
 pub use memory::Memory;
-pub use settings::{Mode, OnFailure, Per, Request, SharedLimit};
-pub use shape::{MAX_SHARED_FILL, MAX_SHARED_LIMIT, MAX_SHARED_RATE};
+pub use request::Request;
 pub use store::{
     BeatRequest, Epoch, Granted, Lease, LeaseRequest, LimitKey, Membership, Store, StoreCounts,
     StoreError, StoreFuture, StoredLimit, TakeRequest, Verdict, VerdictKind,

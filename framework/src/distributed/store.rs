@@ -28,10 +28,10 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn beat(&self, request: BeatRequest) -> StoreFuture<'_, Membership>;
 
     /// Forgets what was spent of these limits. How many of them had something spent.
-    fn reset(&self, keys: Vec<LimitKey>) -> StoreFuture<'_, u64>;
+    fn reset(&self, limits: Vec<StoredLimit>) -> StoreFuture<'_, u64>;
 
-    /// The keys of one limit that have something spent, at most so many, in no order.
-    fn keys(&self, limit: Arc<str>, at_most: usize) -> StoreFuture<'_, Vec<LimitKey>>;
+    /// The keys of limits of this name and algorithm that have something spent, at most so many, in no order.
+    fn keys(&self, like: StoredLimit, at_most: usize) -> StoreFuture<'_, Vec<LimitKey>>;
 
     /// Whether limits of different subjects can be asked together, in one step.
     fn joins_subjects(&self) -> bool;

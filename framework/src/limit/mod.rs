@@ -18,6 +18,7 @@ mod metered;
 mod pacer;
 mod quota;
 mod refill;
+mod shared;
 mod sliding_log;
 mod sliding_window;
 mod tiers;
@@ -35,6 +36,11 @@ pub use metered::{LimitCounts, Meter, Metered};
 pub use pacer::{MAX_HORIZON, Pacer, PacerBuilder, PacerConfig, Reservation};
 pub use quota::{
     Config, MAX_REFILL_PER_SECOND, MAX_WINDOW, MIN_REFILL_PER_SECOND, MIN_WINDOW, Quota, Rate,
+};
+pub(crate) use shared::is_name;
+pub use shared::{
+    MAX_SHARED_FILL, MAX_SHARED_LIMIT, MAX_SHARED_RATE, Mode, OnFailure, Per, SharedConfig,
+    SharedConfigBuilder, SharedLimit,
 };
 pub use sliding_log::{Log, SlidingLog};
 pub use sliding_window::{SlidingWindow, WindowCounts};

@@ -170,6 +170,17 @@ impl Config {
         Rate::checked(capacity, leak_per_second, keys).map(Self::LeakyBucket)
     }
 
+    /// The most that can be had at once: a window's limit, a bucket's capacity.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        match self {
+            Self::FixedWindow(quota) | Self::SlidingLog(quota) | Self::SlidingWindow(quota) => {
+                quota.limit
+            }
+            Self::TokenBucket(rate) | Self::LeakyBucket(rate) => rate.capacity,
+        }
+    }
+
     /// The algorithm's name, as the policy file spells it.
     #[must_use]
     pub fn name(&self) -> &'static str {

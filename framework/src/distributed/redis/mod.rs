@@ -8,6 +8,7 @@ mod reply;
 mod scripts;
 mod server_clock;
 mod servers;
+mod shape;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +20,6 @@ use redis::{Cmd, ConnectionInfo, ErrorKind, IntoConnectionInfo, ServerErrorKind}
 use crate::clock::Moment;
 use crate::time::Time;
 
-use super::shape::{Shape, micros};
 use super::store::{
     BeatRequest, Lease, LeaseRequest, LimitKey, Membership, Store, StoreCounts, StoreError,
     StoreFuture, StoredLimit, TakeRequest, Verdict, VerdictKind,
@@ -27,6 +27,7 @@ use super::store::{
 use link::SendError;
 use scripts::Script;
 use servers::Servers;
+use shape::{Shape, micros};
 
 /// How long connecting may take by default.
 const CONNECT_WITHIN: Duration = Duration::from_millis(500);
@@ -148,8 +149,7 @@ impl Redis {
     }
 
     async fn take_all(&self, request: &TakeRequest) -> Result<Vec<Verdict>, StoreError> {
-        let keys: Vec<String> =
-            request.limits.iter().map(|limit| names::of(&self.namespace, &limit.key)).collect();
+        let keys: Vec<String> = request.limits.iter().map(|limit| self.name(limit)).collect();
         let slot = keys.first().map_or(0, |key| names::slot(key));
         let fill = |command: &mut Cmd, deadline: &Deadline<'_>| {
             command.arg(keys.len()).arg(&keys).arg("").arg("").arg(u8::from(request.takes));
@@ -171,7 +171,7 @@ impl Redis {
     }
 
     async fn lease_part(&self, request: &LeaseRequest) -> Result<Lease, StoreError> {
-        let state = names::of(&self.namespace, &request.limit.key);
+        let state = self.name(&request.limit);
         let fill = |command: &mut Cmd, deadline: &Deadline<'_>| {
             command.arg(2).arg(&state).arg(names::leases(&state));
             command.arg("").arg(deadline.of(request.deadline));
@@ -200,10 +200,14 @@ impl Redis {
         reply::membership(&numbers)
     }
 
-    async fn forget(&self, keys: &[LimitKey]) -> Result<u64, StoreError> {
+    fn name(&self, limit: &StoredLimit) -> String {
+        names::of(&self.namespace, &limit.key, Shape::of(&limit.config).kind)
+    }
+
+    async fn forget(&self, limits: &[StoredLimit]) -> Result<u64, StoreError> {
         let mut forgotten = 0;
-        for key in keys {
-            let state = names::of(&self.namespace, key);
+        for limit in limits {
+            let state = self.name(limit);
             let slot = names::slot(&state);
             let mut command = redis::cmd("DEL");
             command.arg(&state);
@@ -213,8 +217,9 @@ impl Redis {
         Ok(forgotten)
     }
 
-    async fn scan(&self, limit: &str, at_most: usize) -> Result<Vec<LimitKey>, StoreError> {
-        let pattern = names::pattern(&self.namespace, limit);
+    async fn scan(&self, like: &StoredLimit, at_most: usize) -> Result<Vec<LimitKey>, StoreError> {
+        let kind = Shape::of(&like.config).kind;
+        let pattern = names::pattern(&self.namespace, &like.key.limit, kind);
         let mut found = Vec::new();
         for link in self.servers.all().await? {
             let mut cursor = 0;
@@ -289,7 +294,7 @@ impl RedisBuilder {
     /// # Errors
     /// An address that cannot be read; a namespace that is not 1 to 64 letters, digits, `_`, `-` or `.`.
     pub fn build(self) -> Result<Redis, InvalidRedis> {
-        if !super::settings::is_name(&self.namespace) {
+        if !crate::limit::is_name(&self.namespace) {
             return Err(InvalidRedis::Namespace(self.namespace));
         }
         let mut seeds: Vec<ConnectionInfo> = Vec::with_capacity(self.urls.len());
@@ -319,12 +324,12 @@ impl Store for Redis {
         Box::pin(async move { self.beat_once(&request).await })
     }
 
-    fn reset(&self, keys: Vec<LimitKey>) -> StoreFuture<'_, u64> {
-        Box::pin(async move { self.forget(&keys).await })
+    fn reset(&self, limits: Vec<StoredLimit>) -> StoreFuture<'_, u64> {
+        Box::pin(async move { self.forget(&limits).await })
     }
 
-    fn keys(&self, limit: Arc<str>, at_most: usize) -> StoreFuture<'_, Vec<LimitKey>> {
-        Box::pin(async move { self.scan(&limit, at_most).await })
+    fn keys(&self, like: StoredLimit, at_most: usize) -> StoreFuture<'_, Vec<LimitKey>> {
+        Box::pin(async move { self.scan(&like, at_most).await })
     }
 
     fn joins_subjects(&self) -> bool {

@@ -1,7 +1,8 @@
 //! What keys are called in Redis.
 //!
-//! `namespace:{tag}:limit:part`. A Cluster keeps keys of the same tag together: the tag is `=subject`, or `-limit` for a limit
-//! that is one for all. A part is `=part`, or `-` where there is none.
+//! `namespace:{tag}:limit:part:kind`. A Cluster keeps keys of the same tag together: the tag is `=subject`, or `-limit` for a limit
+//! that is one for all. A part is `=part`, or `-` where there is none. What is kept differs by kind, so a limit that
+//! changes its algorithm begins anew.
 
 use std::sync::Arc;
 
@@ -15,13 +16,13 @@ const LONGEST: usize = 120;
 pub(super) const SLOTS: u16 = 16_384;
 
 /// The name of the key that has a limit's state.
-pub(super) fn of(namespace: &str, key: &LimitKey) -> String {
+pub(super) fn of(namespace: &str, key: &LimitKey, kind: &str) -> String {
     let tag = match &key.subject {
         Some(subject) => format!("={}", escaped(subject)),
         None => format!("-{}", key.limit),
     };
     let part = key.part.as_deref().map_or_else(|| "-".to_owned(), |it| format!("={}", escaped(it)));
-    format!("{namespace}:{{{tag}}}:{}:{part}", key.limit)
+    format!("{namespace}:{{{tag}}}:{}:{part}:{kind}", key.limit)
 }
 
 /// The name of the key that says who holds leases of it: in the same slot.
@@ -35,18 +36,21 @@ pub(super) fn instances(namespace: &str) -> String {
 }
 
 /// What `SCAN` finds all keys of a limit by.
-pub(super) fn pattern(namespace: &str, limit: &str) -> String {
-    format!("{namespace}:{{*}}:{limit}:*")
+pub(super) fn pattern(namespace: &str, limit: &str, kind: &str) -> String {
+    format!("{namespace}:{{*}}:{limit}:*:{kind}")
 }
 
 /// What a key's name stands for; `None`: it is not the state of a limit.
 pub(super) fn parse(namespace: &str, name: &str) -> Option<LimitKey> {
     let rest = name.strip_prefix(namespace)?.strip_prefix(":{")?;
     let (tag, rest) = rest.split_once("}:")?;
-    let (limit, part) = rest.split_once(':')?;
+    let (limit, rest) = rest.split_once(':')?;
+    let (part, kind) = rest.split_once(':')?;
+    if kind.contains(':') {
+        return None;
+    }
     let part = match part.strip_prefix('=') {
-        Some(part) if !part.contains(':') => Some(plain(part)),
-        Some(_) => return None,
+        Some(part) => Some(plain(part)),
         None if part == "-" => None,
         None => return None,
     };
@@ -117,21 +121,21 @@ mod tests {
         for subject in subjects {
             for part in [None, Some(""), Some("POST /a:b")] {
                 let key = key(subject, part);
-                let name = of("shop", &key);
+                let name = of("shop", &key, "log");
                 assert_eq!(parse("shop", &name).unwrap(), key, "{name}");
                 assert_eq!(parse("shop", &leases(&name)), None);
                 assert_eq!(parse("other", &name), None);
             }
         }
-        assert_eq!(of("shop", &key(Some("user:42"), None)), "shop:{=user%3A42}:api:-");
+        assert_eq!(of("shop", &key(Some("user:42"), None), "log"), "shop:{=user%3A42}:api:-:log");
     }
 
     #[test]
     fn a_long_subject_is_called_by_its_digest() {
         let (a, b) = ("a".repeat(LONGEST + 1), "a".repeat(LONGEST + 2));
-        let names = [&a, &b].map(|long| of("n", &key(Some(long), None)));
+        let names = [&a, &b].map(|long| of("n", &key(Some(long), None), "log"));
         assert_ne!(names[0], names[1]);
-        assert!(names[0].len() < 64, "{}", names[0]);
+        assert!(names[0].len() < 70, "{}", names[0]);
     }
 
     #[test]
@@ -140,8 +144,8 @@ mod tests {
         assert_eq!(slot("123456789"), 12_739);
         assert_eq!(slot("{user1000}.following"), slot("user1000"));
         assert_eq!(slot("foo{}{bar}"), slot("foo{}{bar}"));
-        let name = of("shop", &key(Some("user:42"), None));
-        assert_eq!(slot(&name), slot(&of("shop", &key(Some("user:42"), Some("GET /")))));
+        let name = of("shop", &key(Some("user:42"), None), "log");
+        assert_eq!(slot(&name), slot(&of("shop", &key(Some("user:42"), Some("GET /")), "log")));
         assert_eq!(slot(&name), slot(&leases(&name)));
     }
 }

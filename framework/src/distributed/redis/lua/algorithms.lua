@@ -48,7 +48,8 @@ end
 -- Each kind has: read, wait(cost) (0: it fits; -1: never), take(cost), left, reset, write, and for leases give_back, and
 -- add (what was spent by others before this state was lost).
 
--- A bucket: token bucket and leaky bucket, as the generic cell rate algorithm. The key has the moment at which it is full.
+-- A bucket: token bucket and leaky bucket, as the generic cell rate algorithm. The key has the moment at which it is full, and
+-- what a token took when that was written.
 local Bucket = {}
 Bucket.__index = Bucket
 function Bucket:read()
@@ -57,8 +58,15 @@ function Bucket:read()
   self.full = { 0, 0 }
   local kept = redis.call('GET', self.key)
   if kept then
-    local whole, parts = string.match(kept, '^(%d+):(%d+)$')
+    local whole, parts, flow_whole, flow_parts = string.match(kept, '^(%d+):(%d+):(%d+):(%d+)$')
     self.full = { tonumber(whole), tonumber(parts) }
+    local flow = { tonumber(flow_whole), tonumber(flow_parts) }
+    if (flow[1] ~= self.flow[1] or flow[2] ~= self.flow[2]) and above(self.full, { now, 0 }) then
+      -- By other settings so many tokens take another time to come back; rounded up to whole ones.
+      local missing, one = minus(self.full, { now, 0 }), flow[1] + flow[2] / PART
+      local spent = math.ceil((missing[1] + missing[2] / PART) / one - 1e-6)
+      self.full = plus({ now, 0 }, times(spent, self.flow))
+    end
     if above(minus(self.full, self.span), { now + SET_BACK, 0 }) then self:empty() end
   end
 end
@@ -98,10 +106,12 @@ end
 function Bucket:add() self:empty() end
 function Bucket:write()
   local alive = math.ceil(up(self:missing()) / 1000) + 1
-  redis.call('SET', self.key, text(self.full[1]) .. ':' .. text(self.full[2]), 'PX', text(alive))
+  local value = { text(self.full[1]), text(self.full[2]), text(self.flow[1]), text(self.flow[2]) }
+  redis.call('SET', self.key, table.concat(value, ':'), 'PX', text(alive))
 end
 
--- One window or two: the key has the window's number, what was taken in it, and what was taken in the one before.
+-- One window or two: the key has the window's number, what was taken in it, what was taken in the one before, and how long
+-- windows were when that was written.
 local Window = {}
 Window.__index = Window
 function Window:read()
@@ -110,9 +120,12 @@ function Window:read()
   self.index, self.count, self.before, self.is_new = present, 0, 0, true
   local kept = redis.call('GET', self.key)
   if not kept then return end
-  local index, count, before = string.match(kept, '^(%d+):(%d+):(%d+)$')
-  index, count, before = tonumber(index), tonumber(count), tonumber(before)
-  if index * self.width > now + SET_BACK then
+  local index, count, before, width = string.match(kept, '^(%d+):(%d+):(%d+):(%d+)$')
+  index, count, before, width = tonumber(index), tonumber(count), tonumber(before), tonumber(width)
+  if width ~= self.width then
+    -- By other settings: what was spent in a window that is not over is spent in the present one.
+    if (index + 1) * width > now then self.count = count end
+  elseif index * self.width > now + SET_BACK then
     self.count = self.limit
   elseif index >= present then
     self.index, self.count, self.before, self.is_new = index, count, before, false
@@ -171,7 +184,7 @@ function Window:add(index, count, before)
   self.changed = true
 end
 function Window:write()
-  local value = text(self.index) .. ':' .. text(self.count) .. ':' .. text(self.before)
+  local value = table.concat({ text(self.index), text(self.count), text(self.before), text(self.width) }, ':')
   if self.is_new then
     -- Set by the window's first, and left alone by all others. A sliding window counts for two windows.
     local alive = (self.index + (self.is_sliding and 2 or 1)) * self.width - now
