@@ -2,24 +2,16 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use crate::constraint::InvalidSettings;
 use crate::entropy::Entropy;
-use crate::limit::{KeyedConfig, Mode, SharedConfig, SharedConfigBuilder, SharedLimit};
+use crate::limit::{KeyedConfig, SharedConfig, SharedConfigBuilder, SharedLimit};
 use crate::time::Time;
 
-use super::deciding::Inner;
-use super::exact::Exact;
-use super::layer::Layer;
-use super::leased::Leased;
+use super::assemble::Parts;
 use super::limits::SharedLimits;
-use super::members::Members;
 use super::store::Store;
-
-/// Signs of life in a lease's length.
-const BEATS_A_TERM: u32 = 3;
 
 /// Sets up [`SharedLimits`]. Made by [`SharedLimits::builder`].
 #[must_use]
@@ -96,48 +88,18 @@ impl SharedLimitsBuilder {
         if !self.store.joins_subjects() {
             config.check_apart()?;
         }
-        Ok(SharedLimits::new(self.into_inner(config)))
-    }
-
-    fn into_inner(self, config: &SharedConfig) -> Inner {
-        let now = self.time.now();
         let instance = self.instance.unwrap_or_else(|| {
             let chance = Entropy::system();
             format!("{:016x}{:016x}", chance.next_u64(), chance.next_u64()).into()
         });
-        let layer = |limit: &SharedLimit| {
-            let is_leased = limit.mode == Mode::Leased;
-            let mut layer = Layer::new(limit.clone(), self.keys, now);
-            layer.leased = is_leased.then(|| {
-                Leased::new(
-                    (Arc::clone(&self.store), self.time.clone()),
-                    layer.limit.clone(),
-                    Arc::clone(&instance),
-                    (config.decide_within(), config.lease_term()),
-                    self.keys.max_keys(),
-                )
-            });
-            layer
-        };
-        let layers: Box<[Layer]> = config.limits().iter().map(layer).collect();
-        let (exact_at, here_at) = (0..layers.len()).partition(|at| layers[*at].is_exact());
-        Inner {
-            exact: Exact::new(Arc::clone(&self.store), self.time.clone()),
-            members: Members::new(
-                instance,
-                config.expected_instances(),
-                config.lease_term() / BEATS_A_TERM,
-            ),
+        let parts = Parts {
             store: self.store,
             time: self.time,
-            layers,
-            exact_at,
-            here_at,
-            decide_within: config.decide_within(),
-            is_tended: AtomicBool::new(false),
-            failures: AtomicU64::new(0),
-            decisions: [AtomicU64::new(0), AtomicU64::new(0)],
-        }
+            instance,
+            keys: self.keys,
+            counters: Arc::default(),
+        };
+        Ok(SharedLimits::new(parts.assemble(config, None)))
     }
 }
 

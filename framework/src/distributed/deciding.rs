@@ -1,37 +1,32 @@
 //! How a request is decided by all limits of a set.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::limit::{Decision, OnFailure, SharedLimit};
-use crate::time::Time;
 
+use super::assemble::Parts;
 use super::exact::Exact;
 use super::layer::{DecidedBy, Layer, TakenHere};
 use super::members::Members;
 use super::request::Request;
-use super::store::{
-    BeatRequest, Store, StoreError, StoreFuture, StoredLimit, Verdict, VerdictKind,
-};
+use super::store::{BeatRequest, StoreError, StoreFuture, StoredLimit, Verdict, VerdictKind};
 use super::within::within;
 
 /// What all clones of a set share.
 pub(super) struct Inner {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) time: Time,
+    pub(super) parts: Parts,
     /// The widest first.
-    pub(super) layers: Box<[Layer]>,
+    pub(super) layers: Box<[Arc<Layer>]>,
     /// The places of those that the store decides, and the rest.
     pub(super) exact_at: Vec<usize>,
     pub(super) here_at: Vec<usize>,
     pub(super) exact: Arc<Exact>,
-    pub(super) members: Members,
+    pub(super) members: Arc<Members>,
     pub(super) decide_within: Duration,
     pub(super) is_tended: AtomicBool,
-    pub(super) failures: AtomicU64,
-    pub(super) decisions: [AtomicU64; 2],
 }
 
 /// What a request has taken so far, by the place of the limit. Dropped, it gives back.
@@ -47,7 +42,7 @@ impl Drop for TakenSoFar<'_> {
         if self.keeps {
             return;
         }
-        let now = self.inner.time.now();
+        let now = self.inner.parts.time.now();
         for (at, of, taken) in &self.taken {
             let layer = &self.inner.layers[*at];
             layer.give_back((of, taken.by), now, self.cost, &self.inner.members);
@@ -81,7 +76,7 @@ impl Inner {
     }
 
     pub(super) async fn decide(&self, request: &Request<'_>, cost: u64) -> Word {
-        let now = self.time.now();
+        let now = self.parts.time.now();
         let deadline = now + self.decide_within;
         let mut so_far = TakenSoFar { inner: self, cost, taken: Vec::new(), keeps: false };
         // The narrowest first: it is the one that refuses most.
@@ -131,6 +126,7 @@ impl Inner {
             self.exact_at.iter().map(|at| &self.layers[*at].limit).collect();
         match self.exact.take(&limits, request, cost, deadline).await {
             Ok(verdict) => {
+                self.parts.counters.decided(self.parts.time.now());
                 // It was checked that the store names a limit that was asked.
                 let at = self.exact_at.get(verdict.at).copied().unwrap_or(0);
                 if verdict.kind == VerdictKind::Taken {
@@ -146,7 +142,7 @@ impl Inner {
 
     /// The store has taken this: so have the shares that stand in for it.
     fn note_taken(&self, request: &Request<'_>, cost: u64) {
-        let now = self.time.now();
+        let now = self.parts.time.now();
         for &at in &self.exact_at {
             let layer = &self.layers[at];
             if layer.limit.on_failure == OnFailure::Local {
@@ -162,8 +158,8 @@ impl Inner {
         cost: u64,
         so_far: &mut TakenSoFar<'_>,
     ) -> Option<Word> {
-        let now = self.time.now();
-        self.failures.fetch_add(1, Ordering::Relaxed);
+        let now = self.parts.time.now();
+        self.parts.counters.failed(now);
         for &at in &self.exact_at {
             let layer = &self.layers[at];
             let of = request.stored(&layer.limit);
@@ -177,8 +173,10 @@ impl Inner {
     }
 
     fn note_failure(&self, by: DecidedBy) {
-        if matches!(by, DecidedBy::Failure(_)) {
-            self.failures.fetch_add(1, Ordering::Relaxed);
+        match by {
+            DecidedBy::Failure(_) => self.parts.counters.failed(self.parts.time.now()),
+            DecidedBy::Lease => self.parts.counters.decided(self.parts.time.now()),
+            DecidedBy::Store | DecidedBy::Share => {}
         }
     }
 
@@ -191,7 +189,7 @@ impl Inner {
         let mut changed = std::pin::pin!(self.members.changed.notified());
         changed.as_mut().enable();
         if !self.members.is_open() {
-            let _ = within(&self.time, deadline, changed).await;
+            let _ = within(&self.parts.time, deadline, changed).await;
         }
     }
 
@@ -199,15 +197,15 @@ impl Inner {
         BeatRequest {
             instance: Arc::clone(&self.members.instance),
             alive: if leaves { Duration::ZERO } else { self.members.alive() },
-            deadline: self.time.now() + self.decide_within,
+            deadline: self.parts.time.now() + self.decide_within,
         }
     }
 
     /// The answer of the store, if it comes within a second: nobody's request waits for it.
     pub(super) async fn in_time<T>(&self, answer: StoreFuture<'_, T>) -> Result<T, StoreError> {
         const PATIENCE: Duration = Duration::from_secs(1);
-        let deadline = self.time.now() + PATIENCE;
-        within(&self.time, deadline, answer).await.unwrap_or(Err(StoreError::TimedOut))
+        let deadline = self.parts.time.now() + PATIENCE;
+        within(&self.parts.time, deadline, answer).await.unwrap_or(Err(StoreError::TimedOut))
     }
 }
 

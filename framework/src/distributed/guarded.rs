@@ -8,12 +8,13 @@ use crate::call::{Call, Rules};
 use crate::clock::Moment;
 use crate::dependency::{MethodSpec, MethodTable};
 use crate::error::CallError;
+use crate::limit::StoreCounts;
 use crate::outcome::Class;
 use crate::time::Time;
 
 use super::store::{
-    BeatRequest, Lease, LeaseRequest, LimitKey, Membership, Store, StoreCounts, StoreError,
-    StoreFuture, StoredLimit, TakeRequest, Verdict,
+    BeatRequest, Lease, LeaseRequest, LimitKey, Membership, Store, StoreError, StoreFuture,
+    StoredLimit, TakeRequest, Verdict,
 };
 use super::within::within;
 

@@ -5,13 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::clock::Moment;
-use crate::limit::{Decision, SharedLimit};
+use crate::constraint::InvalidSettings;
+use crate::event::Observer;
+use crate::limit::{Decision, LimitCounts, Metered, SharedConfig, SharedCounts, SharedLimit};
+use crate::swappable::Swappable;
 
+use super::assemble::Parts;
 use super::builder::SharedLimitsBuilder;
 use super::deciding::{Inner, decision_of};
 use super::layer::{DecidedBy, Layer};
 use super::request::Request;
-use super::store::{LimitKey, Store, StoreCounts, StoreError, StoredLimit, TakeRequest, Verdict};
+use super::store::{LimitKey, Store, StoreError, StoredLimit, TakeRequest, Verdict};
+use super::within::within;
 
 /// Rate limits that are shared, through a [`Store`], by all instances of a program: one, or several that a request passes all of
 /// or none of. Cheap to clone; clones are one instance.
@@ -23,7 +28,13 @@ use super::store::{LimitKey, Store, StoreCounts, StoreError, StoredLimit, TakeRe
 /// this process none is needed, and any executor will do.
 #[derive(Clone)]
 pub struct SharedLimits {
-    inner: Arc<Inner>,
+    shared: Arc<Shared>,
+}
+
+/// What all clones have in common.
+struct Shared {
+    /// Replaced by a reload.
+    inner: Swappable<Arc<Inner>>,
 }
 
 /// What was decided about a request.
@@ -38,26 +49,6 @@ pub struct SharedDecision {
     pub by: DecidedBy,
 }
 
-/// What shared limits have done, since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SharedCounts {
-    /// Requests that were admitted.
-    pub allowed: u64,
-    /// Requests that were refused.
-    pub refused: u64,
-    /// Requests that the store has not decided in time.
-    pub failures: u64,
-    /// Refusals that were given because an earlier one still held.
-    pub remembered: u64,
-    /// What is held of leases and not used, now.
-    pub leased: u64,
-    /// How many instances there are, as far as is known.
-    pub instances: u64,
-    /// What the store has done.
-    pub store: StoreCounts,
-}
-
 impl SharedLimits {
     /// Starts without a limit. The limits are kept in this store.
     pub fn builder(store: impl Store) -> SharedLimitsBuilder {
@@ -65,7 +56,7 @@ impl SharedLimits {
     }
 
     pub(super) fn new(inner: Inner) -> Self {
-        Self { inner: Arc::new(inner) }
+        Self { shared: Arc::new(Shared { inner: Swappable::new(Arc::new(inner)) }) }
     }
 
     /// Takes `cost` from all limits or from none, and tells how things are then. A cost of zero is allowed and takes nothing.
@@ -73,18 +64,16 @@ impl SharedLimits {
     /// # Cancellation
     /// Dropped, what was taken of leases and shares is given back; what the store was asked for may have been taken.
     pub async fn check(&self, request: &Request<'_>, cost: u64) -> SharedDecision {
-        let inner = &*self.inner;
-        self.tend();
+        let inner = self.inner();
+        tend(&inner);
         let word = match inner.never(request, cost) {
             Some(never) => never,
             None => inner.decide(request, cost).await,
         };
-        inner.decisions[usize::from(!word.decision.allowed)].fetch_add(1, Ordering::Relaxed);
-        SharedDecision {
-            limit: Arc::clone(&inner.layers[word.at].limit.name),
-            decision: word.decision,
-            by: word.by,
-        }
+        let limit = Arc::clone(&inner.layers[word.at].limit.name);
+        let Parts { counters, time, .. } = &inner.parts;
+        counters.meter.count(&limit, word.decision.allowed, time.now());
+        SharedDecision { limit, decision: word.decision, by: word.by }
     }
 
     /// Where each limit stands for this request: its name, what it allows and what is left of that, by the store. Takes nothing.
@@ -95,9 +84,10 @@ impl SharedLimits {
         &self,
         request: &Request<'_>,
     ) -> Result<Vec<(LimitKey, Decision)>, StoreError> {
-        let mut shown = Vec::with_capacity(self.inner.layers.len());
-        for layer in &self.inner.layers {
-            shown.push(self.look(request.stored(&layer.limit)).await?);
+        let inner = self.inner();
+        let mut shown = Vec::with_capacity(inner.layers.len());
+        for layer in &inner.layers {
+            shown.push(look(&inner, request.stored(&layer.limit)).await?);
         }
         Ok(shown)
     }
@@ -107,9 +97,10 @@ impl SharedLimits {
     /// # Errors
     /// The store has not answered in time. Some may have been forgotten.
     pub async fn reset(&self, request: &Request<'_>) -> Result<u64, StoreError> {
-        let limits = self.inner.layers.iter().map(|it| request.stored(&it.limit)).collect();
-        let count = self.inner.in_time(self.inner.store.reset(limits)).await?;
-        self.inner.exact.denied.clear();
+        let inner = self.inner();
+        let limits = inner.layers.iter().map(|it| request.stored(&it.limit)).collect();
+        let count = inner.in_time(inner.parts.store.reset(limits)).await?;
+        inner.exact.denied.clear();
         Ok(count)
     }
 
@@ -123,14 +114,15 @@ impl SharedLimits {
         at_most: usize,
     ) -> Result<Option<Vec<(LimitKey, Decision)>>, StoreError> {
         const LOOKED_AT: usize = 10_000;
-        let mut layers = self.inner.layers.iter();
+        let inner = self.inner();
+        let mut layers = inner.layers.iter();
         let Some(layer) = layers.find(|layer| *layer.limit.name == *limit) else { return Ok(None) };
         let like = Request::default().stored(&layer.limit);
         let config = like.config;
-        let found = self.inner.store.keys(like, LOOKED_AT).await?;
+        let found = inner.parts.store.keys(like, LOOKED_AT).await?;
         let mut looked = Vec::with_capacity(found.len());
         for key in found {
-            looked.push(self.look(StoredLimit { key, config }).await?);
+            looked.push(look(&inner, StoredLimit { key, config }).await?);
         }
         looked.sort_by(|(a, of_a), (b, of_b)| {
             of_a.remaining.cmp(&of_b.remaining).then_with(|| a.cmp(b))
@@ -139,68 +131,125 @@ impl SharedLimits {
         Ok(Some(looked))
     }
 
-    async fn look(&self, stored: StoredLimit) -> Result<(LimitKey, Decision), StoreError> {
-        let (key, limit) = (stored.key.clone(), stored.config.limit());
-        let costs = vec![(0, Moment::MAX)];
-        let request = TakeRequest { limits: Arc::from([stored]), costs, takes: false };
-        let verdicts = self.inner.in_time(self.inner.store.take(request)).await?;
-        let verdict = verdicts.first().copied().unwrap_or(Verdict::LATE);
-        Ok((key, decision_of(&verdict, limit)))
-    }
-
     /// Gives leases back and says goodbye to the other instances. Later checks begin anew. Takes one round trip for each key of which
     /// something is held.
     pub async fn leave(&self) {
-        for layer in &self.inner.layers {
-            if let Some(leased) = &layer.leased {
-                leased.leave().await;
-            }
-        }
-        if self.inner.is_tended.swap(false, Ordering::AcqRel) {
-            let _ = self.inner.in_time(self.inner.store.beat(self.inner.beat(true))).await;
-        }
+        self.leave_until(Moment::MAX).await;
     }
 
-    /// What it has done.
-    #[must_use]
-    pub fn counts(&self) -> SharedCounts {
-        let inner = &self.inner;
-        let [allowed, refused] = &inner.decisions;
-        let leased = |layer: &Layer| layer.leased.as_ref().map_or(0, |leased| leased.held());
-        SharedCounts {
-            allowed: allowed.load(Ordering::Relaxed),
-            refused: refused.load(Ordering::Relaxed),
-            failures: inner.failures.load(Ordering::Relaxed),
-            remembered: inner.exact.denied.answered(),
-            leased: inner.layers.iter().map(leased).sum(),
-            instances: inner.members.count(),
-            store: inner.store.counts(),
+    /// The same, until `deadline` at the latest.
+    pub(crate) async fn leave_until(&self, deadline: Moment) {
+        let inner = self.inner();
+        let _ = within(&inner.parts.time, deadline, leave(&inner)).await;
+    }
+
+    /// Goes by other settings from now on. Limits that have not changed go on as they were; of the others, what was spent in the store
+    /// stays spent, leases are given back, and shares begin anew. The store stays the one that it is. Whether anything is different.
+    ///
+    /// # Errors
+    /// The store is a Cluster, and cannot decide these limits in one step. Nothing has changed.
+    pub fn reconfigure(&self, config: &SharedConfig) -> Result<bool, InvalidSettings> {
+        let before = self.inner();
+        if before.parts.is_by(config, &before) {
+            return Ok(false);
         }
+        if !before.parts.store.joins_subjects() {
+            config.check_apart()?;
+        }
+        let next = before.parts.assemble(config, Some(&before));
+        let gone =
+            before.layers.iter().filter(|it| !next.layers.iter().any(|k| Arc::ptr_eq(k, it)));
+        let gone: Vec<_> = gone.filter_map(|layer| layer.leased.clone()).collect();
+        self.shared.inner.replace(Arc::new(next));
+        // Without a runtime they run out by themselves.
+        if let (Ok(runtime), false) = (tokio::runtime::Handle::try_current(), gone.is_empty()) {
+            runtime.spawn(async move {
+                for leased in gone {
+                    leased.leave().await;
+                }
+            });
+        }
+        Ok(true)
+    }
+
+    fn inner(&self) -> Arc<Inner> {
+        self.shared.inner.with(Arc::clone)
     }
 
     /// The limits' names, the widest first.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.inner.layers.iter().map(|layer| &*layer.limit.name)
-    }
-
-    /// How many keys are known here, of the limit that knows most.
     #[must_use]
-    pub fn key_count(&self) -> usize {
-        self.inner.layers.iter().map(Layer::keys).max().unwrap_or(0)
+    pub fn names(&self) -> Vec<Arc<str>> {
+        self.inner().layers.iter().map(|layer| Arc::clone(&layer.limit.name)).collect()
     }
 
-    fn tend(&self) {
-        if !self.inner.is_tended.load(Ordering::Relaxed) {
-            super::tending::start(&self.inner);
+    /// What they have done.
+    #[must_use]
+    pub fn counts(&self) -> SharedCounts {
+        let inner = self.inner();
+        let Parts { counters, store, time, .. } = &inner.parts;
+        let leased = |layer: &Arc<Layer>| layer.leased.as_ref().map_or(0, |leased| leased.held());
+        SharedCounts {
+            failures: counters.failures(),
+            degraded_nanos: counters.degraded_nanos(time.now()),
+            remembered: inner.exact.denied.answered(),
+            leased: inner.layers.iter().map(leased).sum(),
+            instances: inner.members.count(),
+            store: store.counts(),
         }
     }
 }
 
+impl Metered for SharedLimits {
+    fn counts(&self) -> Vec<LimitCounts> {
+        self.inner().parts.counters.meter.counts()
+    }
+
+    /// Of the limit that knows most of them here.
+    fn key_count(&self) -> Option<usize> {
+        self.inner().layers.iter().map(|layer| layer.keys()).max()
+    }
+
+    fn shared(&self) -> Option<SharedCounts> {
+        Some(Self::counts(self))
+    }
+
+    fn tell(&self, name: Arc<str>, observer: Arc<dyn Observer>) {
+        self.inner().parts.counters.meter.tell(name, observer);
+    }
+}
+
+async fn leave(inner: &Inner) {
+    for layer in &inner.layers {
+        if let Some(leased) = &layer.leased {
+            leased.leave().await;
+        }
+    }
+    if inner.is_tended.swap(false, Ordering::AcqRel) {
+        let _ = inner.in_time(inner.parts.store.beat(inner.beat(true))).await;
+    }
+}
+
+fn tend(inner: &Arc<Inner>) {
+    if !inner.is_tended.load(Ordering::Relaxed) {
+        super::tending::start(inner);
+    }
+}
+
+async fn look(inner: &Inner, stored: StoredLimit) -> Result<(LimitKey, Decision), StoreError> {
+    let (key, limit) = (stored.key.clone(), stored.config.limit());
+    let costs = vec![(0, Moment::MAX)];
+    let request = TakeRequest { limits: Arc::from([stored]), costs, takes: false };
+    let verdicts = inner.in_time(inner.parts.store.take(request)).await?;
+    let verdict = verdicts.first().copied().unwrap_or(Verdict::LATE);
+    Ok((key, decision_of(&verdict, limit)))
+}
+
 impl fmt::Debug for SharedLimits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let limits: Vec<&SharedLimit> = self.inner.layers.iter().map(|it| &it.limit).collect();
+        let inner = self.inner();
+        let limits: Vec<&SharedLimit> = inner.layers.iter().map(|it| &it.limit).collect();
         f.debug_struct("SharedLimits")
-            .field("store", &self.inner.store)
+            .field("store", &inner.parts.store)
             .field("limits", &limits)
             .finish_non_exhaustive()
     }

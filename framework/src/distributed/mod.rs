@@ -1,6 +1,8 @@
 //! Limits that all instances of a program keep to together: one limit over many machines.
 
+mod assemble;
 mod builder;
+mod counters;
 mod deciding;
 mod denied;
 mod exact;
@@ -20,17 +22,19 @@ mod within;
 
 #[cfg(feature = "redis")]
 pub use self::redis::{InvalidRedis, Redis, RedisBuilder};
-pub use crate::limit::{Mode, OnFailure, Per, SharedConfig, SharedConfigBuilder, SharedLimit};
+pub use crate::limit::{
+    Mode, OnFailure, Per, SharedConfig, SharedConfigBuilder, SharedCounts, SharedLimit, StoreCounts,
+};
 pub use builder::SharedLimitsBuilder;
 pub use guarded::GuardedStore;
 pub(crate) use guarded::METHODS as STORE_METHODS;
 pub use layer::DecidedBy;
-pub use limits::{SharedCounts, SharedDecision, SharedLimits};
+pub use limits::{SharedDecision, SharedLimits};
 pub use memory::Memory;
 pub use request::Request;
 pub use store::{
-    BeatRequest, Epoch, Granted, Lease, LeaseRequest, LimitKey, Membership, Store, StoreCounts,
-    StoreError, StoreFuture, StoredLimit, TakeRequest, Verdict, VerdictKind,
+    BeatRequest, Epoch, Granted, Lease, LeaseRequest, LimitKey, Membership, Store, StoreError,
+    StoreFuture, StoredLimit, TakeRequest, Verdict, VerdictKind,
 };
 
 #[cfg(all(test, not(seawall_loom)))]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::limit::Config;
+use crate::limit::{Config, StoreCounts};
 
 /// A store's answer to come.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -190,18 +190,6 @@ pub struct Membership {
     pub instances: u64,
     /// How many of them stand before this one, in the order of their names.
     pub place: u64,
-}
-
-/// What a store has done, since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct StoreCounts {
-    /// Requests that it was sent.
-    pub round_trips: u64,
-    /// Scripts that it had forgotten, and was sent again.
-    pub script_reloads: u64,
-    /// Connections that were made.
-    pub connections: u64,
 }
 
 /// Why a store has not answered. Nobody knows whether what it was asked was done, unless it says so here.

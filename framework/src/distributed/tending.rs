@@ -7,9 +7,9 @@ use super::deciding::Inner;
 
 /// Starts the task that does it, on this thread's tokio runtime, unless there is one. It ends when the limits are dropped, or left.
 pub(super) fn start(inner: &Arc<Inner>) {
-    if !inner.store.is_remote() {
+    if !inner.parts.store.is_remote() {
         // One process, one instance.
-        inner.members.open(inner.time.now());
+        inner.members.open(inner.parts.time.now());
         inner.is_tended.store(true, Ordering::Release);
         return;
     }
@@ -39,27 +39,27 @@ async fn tend(tending: Tending) {
                 return;
             }
             round(&inner).await;
-            inner.time.sleep(inner.members.beat)
+            inner.parts.time.sleep(inner.members.beat)
         };
         pause.await;
     }
 }
 
 async fn round(inner: &Arc<Inner>) {
-    if inner.layers.iter().any(super::layer::Layer::needs_members) {
+    if inner.layers.iter().any(|layer| layer.needs_members()) {
         let answer = super::within::within(
-            &inner.time,
-            inner.time.now() + inner.decide_within,
-            inner.store.beat(inner.beat(false)),
+            &inner.parts.time,
+            inner.parts.time.now() + inner.decide_within,
+            inner.parts.store.beat(inner.beat(false)),
         );
-        let now = inner.time.now();
+        let now = inner.parts.time.now();
         match answer.await {
             Some(Ok(said)) => inner.members.hear(said, now),
             // Whoever waits for it goes by what is expected.
             Some(Err(_)) | None => inner.members.open(now),
         }
     }
-    let now = inner.time.now();
+    let now = inner.parts.time.now();
     for layer in &inner.layers {
         layer.share.sweep(now);
         if let Some(leased) = &layer.leased {

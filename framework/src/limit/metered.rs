@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use super::shared::SharedCounts;
 use crate::clock::Moment;
 use crate::event::{self, Event, Observer, Sampler};
 use crate::swappable::Swappable;
@@ -15,6 +16,10 @@ pub trait Metered: Send + Sync {
     fn counts(&self) -> Vec<LimitCounts>;
     /// How many keys it holds now; `None` if it has none.
     fn key_count(&self) -> Option<usize>;
+    /// What it has to do with a store that others use, too; `None`: nothing. Default: nothing.
+    fn shared(&self) -> Option<SharedCounts> {
+        None
+    }
     /// Has refusals told from now on, under this name: at most one a second of each policy.
     fn tell(&self, name: Arc<str>, observer: Arc<dyn Observer>);
 }

@@ -40,7 +40,7 @@ pub use quota::{
 pub(crate) use shared::is_name;
 pub use shared::{
     MAX_SHARED_FILL, MAX_SHARED_LIMIT, MAX_SHARED_RATE, Mode, OnFailure, Per, SharedConfig,
-    SharedConfigBuilder, SharedLimit,
+    SharedConfigBuilder, SharedCounts, SharedLimit, StoreCounts,
 };
 pub use sliding_log::{Log, SlidingLog};
 pub use sliding_window::{SlidingWindow, WindowCounts};

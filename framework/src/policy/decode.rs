@@ -81,6 +81,12 @@ impl<'a> Decoder<'a> {
         std::mem::take(&mut self.layer)
     }
 
+    /// Mistakes noted from here on are in this section.
+    pub(super) fn enter(&mut self, section: String) {
+        self.section = section;
+        self.layer = Layer::default();
+    }
+
     /// Notes the mistake that `describe` makes, unless there are more than anybody will read: then
     /// it is not even made, for finding its place in a long line takes time.
     pub(super) fn note(&mut self, describe: impl FnOnce(&Source<'a>) -> Mistake) {
@@ -90,7 +96,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Notes a mistake about `path` in the present section.
-    fn wrong(&mut self, path: &str, span: &Range<usize>, message: String) {
+    pub(super) fn wrong(&mut self, path: &str, span: &Range<usize>, message: String) {
         let key = format!("{}.{path}", self.section);
         self.note(|source| source.mistake(span, key, span, message));
         self.layer.broken.insert(path.to_owned());
@@ -107,7 +113,13 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn unknown(&mut self, path: &str, name: &str, span: &Range<usize>, fields: &[Field]) {
+    pub(super) fn unknown(
+        &mut self,
+        path: &str,
+        name: &str,
+        span: &Range<usize>,
+        fields: &[Field],
+    ) {
         let meant = schema::nearest(name, fields.iter().map(|field| field.name))
             .map(|meant| format!("did you mean `{meant}`?"));
         let help = meant.or_else(|| {
@@ -179,12 +191,12 @@ impl<'a> Decoder<'a> {
     }
 }
 
-fn join(path: &str, name: &str) -> String {
+pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 /// A single value of the kind asked for, or what is wrong with it.
-fn leaf(kind: Kind, value: &DeValue<'_>) -> Result<Setting, String> {
+pub(super) fn leaf(kind: Kind, value: &DeValue<'_>) -> Result<Setting, String> {
     let setting = match (kind, value) {
         (Kind::Duration, DeValue::String(text)) => Some(Setting::Duration(duration(text)?)),
         (Kind::Count | Kind::CountOrOff, DeValue::Integer(number)) => {
@@ -228,7 +240,7 @@ fn leaf(kind: Kind, value: &DeValue<'_>) -> Result<Setting, String> {
 }
 
 /// The one that has this name.
-fn named<T: Copy>(every: &[T], name_of: fn(T) -> &'static str, name: &str) -> Option<T> {
+pub(super) fn named<T: Copy>(every: &[T], name_of: fn(T) -> &'static str, name: &str) -> Option<T> {
     every.iter().copied().find(|it| name_of(*it) == name)
 }
 

@@ -11,6 +11,7 @@ use super::assemble::Merged;
 use super::decode::{Decoder, Layer};
 use super::diagnostic::{MAX_MISTAKES, Mistake, PolicyFileError};
 use super::keys;
+use super::limits::{self, LimitsPolicy};
 use super::settings::Policy;
 use super::source::Source;
 
@@ -20,6 +21,8 @@ pub const MAX_FILE_BYTES: u64 = 1 << 20;
 const MAX_NAME_BYTES: usize = 128;
 /// The section that every other one starts from.
 const DEFAULTS: &str = "defaults";
+/// The section that has a section for each set of shared limits.
+const LIMITS: &str = "limits";
 
 /// The policies of a file: a section `[name]` for each dependency, over `[defaults]` for all, over
 /// what is built in. `[name.methods.method]` says what is different for a method.
@@ -53,6 +56,7 @@ const DEFAULTS: &str = "defaults";
 pub struct PolicyFile {
     defaults: Policy,
     policies: BTreeMap<String, Policy>,
+    limits: BTreeMap<String, LimitsPolicy>,
 }
 
 impl PolicyFile {
@@ -125,6 +129,17 @@ impl PolicyFile {
         self.policies.get(name).unwrap_or(&self.defaults).clone()
     }
 
+    /// What `[limits.name]` says; `None`: there is no such section.
+    #[must_use]
+    pub fn limits(&self, name: &str) -> Option<&LimitsPolicy> {
+        self.limits.get(name)
+    }
+
+    /// The names of all sets of shared limits, in alphabetical order.
+    pub fn limit_names(&self) -> impl Iterator<Item = &str> {
+        self.limits.keys().map(String::as_str)
+    }
+
     /// The dependencies that have a section of their own, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.policies.keys().map(String::as_str)
@@ -161,11 +176,17 @@ struct Sections<'a> {
     decoder: Decoder<'a>,
     defaults: Layer,
     named: Vec<(String, std::ops::Range<usize>, Layer)>,
+    limits: BTreeMap<String, LimitsPolicy>,
 }
 
 impl<'a> Sections<'a> {
     fn new(source: Source<'a>) -> Self {
-        Self { decoder: Decoder::new(source), defaults: Layer::default(), named: Vec::new() }
+        Self {
+            decoder: Decoder::new(source),
+            defaults: Layer::default(),
+            named: Vec::new(),
+            limits: BTreeMap::new(),
+        }
     }
 
     fn decode(&mut self, tree: &DeTable<'_>) {
@@ -177,6 +198,10 @@ impl<'a> Sections<'a> {
             };
             if name == DEFAULTS {
                 self.defaults = self.decoder.section(name, table, keys::DEFAULTS);
+                continue;
+            }
+            if name == LIMITS {
+                self.limits = limits::read(&mut self.decoder, table);
                 continue;
             }
             if name.trim().is_empty()
@@ -194,7 +219,7 @@ impl<'a> Sections<'a> {
     }
 
     fn assemble(&mut self) -> PolicyFile {
-        let Self { decoder, defaults, named } = self;
+        let Self { decoder, defaults, named, limits } = self;
         let base = Merged::default().over(defaults);
         let source = &decoder.source;
         let mistakes = &mut decoder.mistakes;
@@ -207,6 +232,7 @@ impl<'a> Sections<'a> {
                     (name.clone(), merged.policy(name, span, source, mistakes))
                 })
                 .collect(),
+            limits: std::mem::take(limits),
         }
     }
 
@@ -215,7 +241,9 @@ impl<'a> Sections<'a> {
         let known = keys::SECTION.iter().any(|field| field.name == name);
         let help = known
             .then(|| format!("put `{name}` under [{DEFAULTS}], or under a dependency's section"));
-        let message = format!("must be a section: [{DEFAULTS}], or [name] for each dependency");
+        let message = format!(
+            "must be a section: [{DEFAULTS}], [name] for each dependency, or [{LIMITS}.name]"
+        );
         self.note(entry, message, help);
     }
 

@@ -186,6 +186,36 @@ pub(super) const RATE_LIMIT: &[Field] = &[
     Field { name: "max_wait", kind: Kind::Duration },
 ];
 
+/// `[limits.name]`: limits that several instances keep to together.
+pub(super) const LIMITS: &[Field] = &[
+    Field { name: "store", kind: Kind::Store },
+    Field { name: "namespace", kind: Kind::Text },
+    Field { name: "decide_within", kind: Kind::Duration },
+    Field { name: "lease_term", kind: Kind::Duration },
+    Field { name: "expected_instances", kind: Kind::BigCount },
+    Field { name: "mode", kind: Kind::Mode },
+    Field { name: "on_failure", kind: Kind::OnFailure },
+    Field { name: "layers", kind: Kind::Named(LAYER) },
+];
+
+/// `[limits.name.layers.layer]`: one of the tables that say how much, and more.
+pub(super) const LAYER: &[Field] = &[
+    RATE_LIMIT[0],
+    RATE_LIMIT[1],
+    RATE_LIMIT[2],
+    RATE_LIMIT[3],
+    RATE_LIMIT[4],
+    Field { name: "per", kind: Kind::Per },
+    Field { name: "mode", kind: Kind::Mode },
+    Field { name: "on_failure", kind: Kind::OnFailure },
+    Field { name: "lease", kind: Kind::BigCount },
+    Field { name: "tiers", kind: Kind::Named(TIER) },
+];
+
+/// `[limits.name.layers.layer.tiers.tier]`.
+pub(super) const TIER: &[Field] =
+    &[RATE_LIMIT[0], RATE_LIMIT[1], RATE_LIMIT[2], RATE_LIMIT[3], RATE_LIMIT[4]];
+
 const QUOTA: &[Field] = &[
     Field { name: "limit", kind: Kind::BigCount },
     Field { name: "window", kind: Kind::Duration },

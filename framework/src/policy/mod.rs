@@ -10,6 +10,7 @@ mod decode;
 mod diagnostic;
 mod file;
 mod keys;
+mod limits;
 mod mistakes;
 mod parts;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod warnings;
 pub use builder::Builder;
 pub use diagnostic::{Mistake, PolicyFileError};
 pub use file::{MAX_FILE_BYTES, PolicyFile};
+pub use limits::{LimitsPolicy, StoreAddress};
 pub use mistakes::{InvalidPolicy, PolicyMistake};
 pub use parts::IntoConfig;
 pub(crate) use schema::nearest;

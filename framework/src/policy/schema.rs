@@ -3,6 +3,7 @@
 use crate::backpressure::MailboxOrder;
 use crate::breaker::{Enforcement, HalfOpenMode};
 use crate::bulkhead::Limit;
+use crate::limit::{Mode, OnFailure, Per};
 use crate::retry::{Backoff, BudgetMode, Jitter};
 
 /// What a key's value must be.
@@ -51,6 +52,18 @@ pub(super) enum Kind {
     Switch(&'static [Field]),
     /// A table by method name.
     Methods,
+    /// Any text.
+    Text,
+    /// Where shared limits are kept.
+    Store,
+    /// By what a shared limit counts.
+    Per,
+    /// How a shared limit is kept to.
+    Mode,
+    /// What is done when the store of a shared limit does not answer.
+    OnFailure,
+    /// A table by name, each of these keys.
+    Named(&'static [Field]),
 }
 
 /// One key, as the decoder needs it.
@@ -68,7 +81,8 @@ impl Kind {
             | Self::Filled(fields)
             | Self::Optional(fields)
             | Self::Shorthand(fields)
-            | Self::Switch(fields) => fields,
+            | Self::Switch(fields)
+            | Self::Named(fields) => fields,
             _ => &[],
         }
     }
@@ -113,6 +127,18 @@ impl Kind {
                     .into()
             }
             Self::Methods => "a table for each method, like [name.methods.charge]".into(),
+            Self::Text => "text in quotes".into(),
+            Self::Store => {
+                "\"memory\", an address in quotes, like \"redis://host:6379\", or a list of \
+                            addresses of one Cluster"
+                    .into()
+            }
+            Self::Per => one_of(Per::EVERY.map(Per::as_str)),
+            Self::Mode => one_of(Mode::EVERY.map(Mode::as_str)),
+            Self::OnFailure => one_of(OnFailure::EVERY.map(OnFailure::as_str)),
+            Self::Named(fields) => {
+                format!("a table by name, each of which is a table of {}", names(fields))
+            }
         }
     }
 }

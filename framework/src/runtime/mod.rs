@@ -10,6 +10,7 @@ mod exporting;
 mod history;
 #[cfg(feature = "tower")]
 mod layer;
+mod limits;
 mod registry;
 mod reload;
 mod seawall;
@@ -27,5 +28,6 @@ pub use error::{SpawnError, StartError};
 pub use history::FileStore;
 #[cfg(feature = "tower")]
 pub use layer::LayerBuilder;
+pub use limits::LimitsError;
 pub use reload::{ReloadError, Reloaded};
 pub use seawall::Seawall;

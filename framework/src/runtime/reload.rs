@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::debug_as_display;
-use crate::policy::{Policy, PolicyFile, PolicyFileError};
+use crate::policy::{LimitsPolicy, Policy, PolicyFile, PolicyFileError};
 use crate::sync::Mutex;
 
 use super::registry::{Registered, Registry};
@@ -15,7 +15,7 @@ use super::warnings::Warnings;
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Reloaded {
-    /// Dependencies that go by another policy now, by name.
+    /// Dependencies that go by another policy now, by name; and shared limits that do, as `limits.api`.
     pub changed: Vec<String>,
     /// Sections of the file that no dependency has been spawned for: a name misspelt, perhaps.
     pub unspawned: Vec<String>,
@@ -105,6 +105,11 @@ impl Policies {
             Some(usual) if file.names().all(|known| known != name) => usual(),
             _ => file.policy(name),
         }
+    }
+
+    /// What the file says of shared limits.
+    pub(super) fn limits(&self, name: &str) -> Option<LimitsPolicy> {
+        self.file.lock().limits(name).cloned()
     }
 
     /// From now on this name goes by another policy, where no section says anything of it.

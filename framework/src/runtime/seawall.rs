@@ -13,8 +13,7 @@ use crate::dependency::{Dependency, Fleet, MethodTable, Snapshot};
 use crate::entropy::Entropy;
 use crate::error::DependencyName;
 use crate::event::Observer;
-use crate::policy::Policy;
-use crate::policy::PolicyFile;
+use crate::policy::{LimitsPolicy, Policy, PolicyFile};
 use crate::telemetry::EventStream;
 use crate::time::Time;
 
@@ -25,6 +24,7 @@ use super::error::SpawnError;
 use super::events::Broadcast;
 use super::exporting::Exporting;
 use super::history::Keeper;
+use super::limits::SharedSets;
 use super::registry::{Registered, Registry, Tenancy};
 use super::reload::{Policies, ReloadError, Reloaded};
 use super::unused::Unused;
@@ -51,6 +51,7 @@ pub(super) struct Inner {
     /// Held so that it goes on, on supervision's thread.
     _keeping: Option<ActorHandle<Job>>,
     policies: Policies,
+    pub(super) sets: SharedSets,
     fleets: Box<[Arc<Fleet>]>,
     entropy: Entropy,
     forks: AtomicU64,
@@ -101,6 +102,7 @@ impl Seawall {
             warnings: parts.warnings,
             _looking: parts.looking,
             policies: parts.policies,
+            sets: SharedSets::default(),
             fleets: parts.fleets,
             entropy: parts.entropy,
             forks: AtomicU64::new(0),
@@ -167,6 +169,14 @@ impl Seawall {
     /// Tells of what the policy has for this dependency and nothing uses.
     pub(super) fn tell_unused(&self, dependency: &Dependency) {
         self.0.unused.tell_methods(dependency);
+    }
+
+    pub(super) fn shared_sets(&self) -> &SharedSets {
+        &self.0.sets
+    }
+
+    pub(super) fn limits_policy(&self, name: &str) -> Option<LimitsPolicy> {
+        self.0.policies.limits(name)
     }
 
     /// What its dependencies tell the time by.
@@ -252,7 +262,8 @@ impl Seawall {
 
     /// As [`Seawall::reload`], with policies from elsewhere.
     pub fn reload_from(&self, policies: PolicyFile) -> Reloaded {
-        let reloaded = self.0.policies.replace(policies, &self.0.registry);
+        let mut reloaded = self.0.policies.replace(policies, &self.0.registry);
+        reloaded.changed.extend(self.reload_limits());
         self.0.policies.warn(&self.0.warnings);
         self.0.unused.set_sections(reloaded.unspawned.iter().cloned());
         for registered in self.0.registry.all() {

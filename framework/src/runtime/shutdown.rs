@@ -13,6 +13,9 @@ use crate::time::Sleep;
 use super::drained::{Drained, ShutdownReport};
 use super::seawall::Inner;
 
+/// How long giving leases back may take.
+const LEAVES_WITHIN: Duration = Duration::from_secs(1);
+
 impl Inner {
     pub(super) async fn shut_down(&self, limit: Duration) -> ShutdownReport {
         self.closed.store(true, Ordering::Release);
@@ -21,6 +24,8 @@ impl Inner {
 
     async fn drain(&self, limit: Duration) -> ShutdownReport {
         let mut sleep = self.time.sleep(limit);
+        // First: afterwards their stores take no more calls.
+        super::limits::leave(&self.sets, limit.min(LEAVES_WITHIN), &self.time).await;
         let all = self.registry.all();
         // All of them first: none may take on what another one passes on.
         for registered in &all {

@@ -265,8 +265,61 @@ pub const LIMIT_REQUESTS: Metric = counter(
 pub const LIMIT_KEYS: Metric =
     gauge("seawall_limit_keys", &[LIMIT], "Keys that a limit in front of a server keeps count of.");
 
+/// Requests to the store of shared limits.
+pub const LIMIT_ROUND_TRIPS: Metric = counter(
+    "seawall_limit_round_trips_total",
+    &[LIMIT],
+    "Requests that the store of shared limits was sent.",
+);
+/// Scripts that the store had lost.
+pub const LIMIT_SCRIPT_RELOADS: Metric = counter(
+    "seawall_limit_script_reloads_total",
+    &[LIMIT],
+    "Scripts that the store of shared limits had forgotten and was sent again.",
+);
+/// Requests that the store has not decided.
+pub const LIMIT_UNDECIDED: Metric = counter(
+    "seawall_limit_undecided_total",
+    &[LIMIT],
+    "Requests that the store of shared limits has not decided in time.",
+);
+/// Refusals without a round trip.
+pub const LIMIT_REMEMBERED: Metric = counter(
+    "seawall_limit_remembered_refusals_total",
+    &[LIMIT],
+    "Requests that were refused without a round trip, because an earlier refusal still held.",
+);
+/// For how long the store has not decided.
+pub const LIMIT_DEGRADED: Metric = counter(
+    "seawall_limit_degraded_milliseconds_total",
+    &[LIMIT],
+    "Milliseconds in which the store of shared limits did not decide.",
+);
+/// Leases that are out.
+pub const LIMIT_LEASED: Metric = gauge(
+    "seawall_limit_leased",
+    &[LIMIT],
+    "What this instance holds of leases of shared limits and has not used.",
+);
+/// Who shares a limit.
+pub const LIMIT_INSTANCES: Metric = gauge(
+    "seawall_limit_instances",
+    &[LIMIT],
+    "Instances that share the limits, as the store last said.",
+);
+
 /// The metrics of limits that are watched. They have no label `dependency`.
-pub static OF_LIMITS: [Metric; 2] = [LIMIT_REQUESTS, LIMIT_KEYS];
+pub static OF_LIMITS: [Metric; 9] = [
+    LIMIT_REQUESTS,
+    LIMIT_KEYS,
+    LIMIT_ROUND_TRIPS,
+    LIMIT_SCRIPT_RELOADS,
+    LIMIT_UNDECIDED,
+    LIMIT_REMEMBERED,
+    LIMIT_DEGRADED,
+    LIMIT_LEASED,
+    LIMIT_INSTANCES,
+];
 
 /// Items of a queue.
 pub const QUEUE_ITEMS: Metric = counter(

@@ -12,7 +12,7 @@ use crate::dependency::{Latency, MethodSnapshot, Snapshot};
 use crate::outcome::CallOutcome;
 
 use super::families::{FAMILIES, Family, Labels, Read, Value};
-use super::limits::{DECISIONS, WatchedLimit};
+use super::limits::{DECISIONS, LEVELS, TOTALS, WatchedLimit};
 use super::names::{self, Kind, Metric};
 use super::queues::{WatchedQueue, ends};
 use super::watched::Watched;
@@ -40,6 +40,7 @@ pub(super) fn page(snapshots: &[Snapshot], watched: &Watched, expected: usize) -
         text.family(family.metric, |text| page.write(family, text));
     }
     text.limits(&watched.limits);
+    text.shared_limits(&watched.limits);
     text.queues(&watched.queues);
     text.0
 }
@@ -215,6 +216,31 @@ impl Text {
                 }
             }
         });
+    }
+
+    /// What those limits do with their stores that are shared.
+    fn shared_limits(&mut self, limits: &[WatchedLimit]) {
+        let seen: Vec<_> = limits
+            .iter()
+            .filter_map(|(name, limit)| {
+                let label = format!("{}=\"{}\"", names::LIMIT, Escaped(name));
+                Some((label, limit.shared()?))
+            })
+            .collect();
+        for (metric, of) in &TOTALS {
+            self.family(metric, |text| {
+                for (label, counts) in &seen {
+                    text.line(metric.name, label, &[], Value::Total(of(counts)));
+                }
+            });
+        }
+        for (metric, of) in &LEVELS {
+            self.family(metric, |text| {
+                for (label, counts) in &seen {
+                    text.line(metric.name, label, &[], Value::Level(of(counts)));
+                }
+            });
+        }
     }
 
     fn queues(&mut self, queues: &[WatchedQueue]) {

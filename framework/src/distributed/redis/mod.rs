@@ -18,11 +18,12 @@ use std::time::Duration;
 use redis::{Cmd, ConnectionInfo, ErrorKind, IntoConnectionInfo, ServerErrorKind};
 
 use crate::clock::Moment;
+use crate::limit::StoreCounts;
 use crate::time::Time;
 
 use super::store::{
-    BeatRequest, Lease, LeaseRequest, LimitKey, Membership, Store, StoreCounts, StoreError,
-    StoreFuture, StoredLimit, TakeRequest, Verdict, VerdictKind,
+    BeatRequest, Lease, LeaseRequest, LimitKey, Membership, Store, StoreError, StoreFuture,
+    StoredLimit, TakeRequest, Verdict, VerdictKind,
 };
 use link::SendError;
 use scripts::Script;

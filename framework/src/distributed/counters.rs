@@ -1,0 +1,64 @@
+//! What is counted of a set of limits.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::clock::Moment;
+use crate::limit::Meter;
+
+/// All clones of a set count here, whatever a reload makes of its limits.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) meter: Meter,
+    failures: AtomicU64,
+    /// Since when the store does not decide, in nanoseconds; 0: it does.
+    failing_since: AtomicU64,
+    degraded: AtomicU64,
+}
+
+impl Counters {
+    /// The store has not decided a request in time.
+    pub(super) fn failed(&self, now: Moment) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        let now = now.as_nanos().max(1);
+        let _ = self.failing_since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// It has decided one.
+    pub(super) fn decided(&self, now: Moment) {
+        if self.failing_since.load(Ordering::Relaxed) != 0 {
+            let since = Moment::from_nanos(self.failing_since.swap(0, Ordering::Relaxed));
+            if since != Moment::ZERO {
+                self.degraded.fetch_add(now.nanos_since(since), Ordering::Relaxed);
+            }
+        }
+    }
+
+    pub(super) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// For how long the store has not decided, the time that is not over yet included.
+    pub(super) fn degraded_nanos(&self, now: Moment) -> u64 {
+        let since = self.failing_since.load(Ordering::Relaxed);
+        let running = if since == 0 { 0 } else { now.as_nanos().saturating_sub(since) };
+        self.degraded.load(Ordering::Relaxed).saturating_add(running)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn degraded_time_goes_from_a_failure_to_the_next_decision() {
+        let counters = Counters::default();
+        let at = Moment::from_nanos;
+        counters.decided(at(5));
+        counters.failed(at(10));
+        counters.failed(at(20));
+        assert_eq!((counters.failures(), counters.degraded_nanos(at(25))), (2, 15));
+        counters.decided(at(40));
+        counters.decided(at(50));
+        assert_eq!(counters.degraded_nanos(at(60)), 30);
+    }
+}

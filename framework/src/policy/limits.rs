@@ -1,0 +1,358 @@
+//! `[limits.name]`: limits that several instances of a program keep to together.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::decode::{Decoder, Setting, join, leaf, named};
+use super::keys;
+use super::schema::{Field, Kind};
+use crate::constraint::InvalidSettings;
+use crate::limit::{Config, Mode, OnFailure, Per, SharedConfig, SharedLimit};
+
+type Value<'a> = Spanned<DeValue<'a>>;
+
+/// What a policy file says of a set of shared limits, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LimitsPolicy {
+    store: StoreAddress,
+    shared: SharedConfig,
+}
+
+impl LimitsPolicy {
+    /// Where the limits are kept.
+    #[must_use]
+    pub fn store(&self) -> &StoreAddress {
+        &self.store
+    }
+    /// The limits.
+    #[must_use]
+    pub fn shared(&self) -> &SharedConfig {
+        &self.shared
+    }
+}
+
+/// Where shared limits are kept. Its `Debug` has no address in it: that may have a password in it.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreAddress {
+    /// In this process.
+    Memory,
+    /// In Redis or Valkey.
+    Redis {
+        /// The address; of a Cluster one or several.
+        urls: Vec<String>,
+        /// Whether it is a Cluster: the file has a list.
+        is_cluster: bool,
+        /// What all keys begin with.
+        namespace: String,
+    },
+}
+
+impl fmt::Debug for StoreAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("Memory"),
+            Self::Redis { is_cluster, namespace, .. } => f
+                .debug_struct("Redis")
+                .field("is_cluster", is_cluster)
+                .field("namespace", namespace)
+                .finish_non_exhaustive(),
+        }
+    }
+}
+
+/// All sets of the section `[limits]`. Every mistake is noted.
+pub(super) fn read(
+    decoder: &mut Decoder<'_>,
+    table: &DeTable<'_>,
+) -> BTreeMap<String, LimitsPolicy> {
+    let mut sets = BTreeMap::new();
+    for (key, value) in table.iter() {
+        let name: &str = key.get_ref();
+        decoder.enter(join("limits", name));
+        let DeValue::Table(set) = value.get_ref() else {
+            let message = "must be a section: [limits.name] for each set of limits".to_owned();
+            decoder.note(|source| {
+                source.mistake(&key.span(), join("limits", name), &value.span(), message)
+            });
+            continue;
+        };
+        let before = decoder.mistakes.len();
+        let read = Set::default().read(decoder, set, &key.span());
+        if let (Some(read), true) = (read, decoder.mistakes.len() == before) {
+            sets.insert(name.to_owned(), read);
+        }
+    }
+    sets
+}
+
+/// A set on its way to being one.
+#[derive(Default)]
+struct Set {
+    store: Option<(Vec<String>, bool)>,
+    namespace: Option<String>,
+    /// What layers have that say nothing of it.
+    usual: (Mode, OnFailure),
+}
+
+impl Set {
+    fn read(
+        mut self,
+        decoder: &mut Decoder<'_>,
+        table: &DeTable<'_>,
+        span: &Range<usize>,
+    ) -> Option<LimitsPolicy> {
+        let mut shared = SharedConfig::builder();
+        let mut layers = None;
+        for (name, field, value) in known(decoder, "", table, keys::LIMITS) {
+            match (name, field.kind) {
+                ("store", _) => self.store = store(decoder, value),
+                ("namespace", _) => self.namespace = text(decoder, name, value),
+                (_, Kind::Mode) => self.usual.0 = mode(decoder, name, value)?,
+                (_, Kind::OnFailure) => self.usual.1 = on_failure(decoder, name, value)?,
+                ("layers", _) => layers = Some(value),
+                _ => match (name, simple(decoder, name, field.kind, value)?) {
+                    ("decide_within", Setting::Duration(it)) => shared = shared.decide_within(it),
+                    ("lease_term", Setting::Duration(it)) => shared = shared.lease_term(it),
+                    (_, Setting::BigCount(it)) => shared = shared.expected_instances(it),
+                    _ => {}
+                },
+            }
+        }
+        let Some(layers) = layers else {
+            let message = "must have a layer: [limits.name.layers.layer]".to_owned();
+            decoder.wrong("layers", span, message);
+            return None;
+        };
+        for limit in self.layers(decoder, layers)? {
+            shared = shared.limit(limit);
+        }
+        let shared = shared.build().map_err(|invalid| blame(decoder, span, &invalid)).ok()?;
+        Some(LimitsPolicy { store: self.address(), shared })
+    }
+
+    fn address(self) -> StoreAddress {
+        match self.store {
+            Some((urls, is_cluster)) => {
+                let namespace = self.namespace.unwrap_or_else(|| "seawall".to_owned());
+                StoreAddress::Redis { urls, is_cluster, namespace }
+            }
+            None => StoreAddress::Memory,
+        }
+    }
+
+    /// The layers, the widest first; of those alike, as they stand in the file.
+    fn layers(&self, decoder: &mut Decoder<'_>, value: &Value<'_>) -> Option<Vec<SharedLimit>> {
+        let mut layers = Vec::new();
+        for (name, at, table) in tables(decoder, "layers", value, keys::LAYER)? {
+            let path = join("layers", &name);
+            layers.push((at.start, self.layer(decoder, &path, &name, (table, &at))));
+        }
+        let all: Option<Vec<_>> =
+            layers.into_iter().map(|(at, layer)| Some((at, layer?))).collect();
+        let mut all = all?;
+        all.sort_by_key(|(at, layer)| (layer.per, *at));
+        Some(all.into_iter().map(|(_, layer)| layer).collect())
+    }
+
+    fn layer(
+        &self,
+        decoder: &mut Decoder<'_>,
+        path: &str,
+        name: &str,
+        (table, at): (&DeTable<'_>, &Range<usize>),
+    ) -> Option<SharedLimit> {
+        let config = algorithm(decoder, path, table, at)?;
+        let mut layer = SharedLimit::new(name, config).mode(self.usual.0).on_failure(self.usual.1);
+        for (name, field, value) in known(decoder, path, table, keys::LAYER) {
+            let here = join(path, name);
+            match field.kind {
+                Kind::Per => layer = layer.per(per(decoder, &here, value)?),
+                Kind::Mode => layer = layer.mode(mode(decoder, &here, value)?),
+                Kind::OnFailure => layer = layer.on_failure(on_failure(decoder, &here, value)?),
+                Kind::BigCount => {
+                    if let Setting::BigCount(lease) = simple(decoder, &here, field.kind, value)? {
+                        layer = layer.lease(lease);
+                    }
+                }
+                Kind::Named(fields) => {
+                    for (tier, at, table) in tables(decoder, &here, value, fields)? {
+                        let path = join(&here, &tier);
+                        known(decoder, &path, table, fields);
+                        layer = layer.tier(tier, algorithm(decoder, &path, table, &at)?);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some(layer)
+    }
+}
+
+/// The keys of a table that are known; of the others each is a mistake.
+fn known<'t, 'v>(
+    decoder: &mut Decoder<'_>,
+    path: &str,
+    table: &'t DeTable<'v>,
+    fields: &'static [Field],
+) -> Vec<(&'static str, &'static Field, &'t Value<'v>)> {
+    let mut found = Vec::new();
+    for (key, value) in table.iter() {
+        let name: &str = key.get_ref();
+        match fields.iter().find(|field| field.name == name) {
+            Some(field) => found.push((field.name, field, value)),
+            None => decoder.unknown(path, name, &key.span(), fields),
+        }
+    }
+    found
+}
+
+/// The tables by name in a table: name, where it is, and its keys.
+fn tables<'t, 'v>(
+    decoder: &mut Decoder<'_>,
+    path: &str,
+    value: &'t Value<'v>,
+    fields: &'static [Field],
+) -> Option<Vec<(String, Range<usize>, &'t DeTable<'v>)>> {
+    let DeValue::Table(table) = value.get_ref() else {
+        let expected = Kind::Named(fields).expected();
+        decoder.wrong(path, &value.span(), format!("must be {expected}"));
+        return None;
+    };
+    let mut found = Vec::new();
+    for (key, value) in table.iter() {
+        let here = join(path, key.get_ref());
+        match value.get_ref() {
+            DeValue::Table(table) => found.push((key.get_ref().to_string(), key.span(), table)),
+            _ => {
+                let expected = Kind::Table(fields).expected();
+                decoder.wrong(&here, &value.span(), format!("must be {expected}"));
+            }
+        }
+    }
+    Some(found)
+}
+
+/// The one algorithm that a table names.
+fn algorithm(
+    decoder: &mut Decoder<'_>,
+    path: &str,
+    table: &DeTable<'_>,
+    at: &Range<usize>,
+) -> Option<Config> {
+    let named: Vec<_> = keys::TIER
+        .iter()
+        .filter_map(|field| table.get(field.name).map(|value| (field, value)))
+        .collect();
+    let [(field, value)] = named[..] else {
+        let names = super::schema::names(keys::TIER);
+        decoder.wrong(path, at, format!("must have one of {names}, and no two"));
+        return None;
+    };
+    let here = join(path, field.name);
+    let DeValue::Table(parts) = value.get_ref() else {
+        decoder.wrong(&here, &value.span(), format!("must be {}", field.kind.expected()));
+        return None;
+    };
+    let (mut amount, mut window, mut rate) = (None, None, None);
+    for (name, part, value) in known(decoder, &here, parts, field.kind.fields()) {
+        match simple(decoder, &join(&here, name), part.kind, value)? {
+            Setting::BigCount(it) => amount = Some(it),
+            Setting::Duration(it) => window = Some(it),
+            Setting::Number(it) => rate = Some(it),
+            _ => {}
+        }
+    }
+    let built = match (field.name, amount, window, rate) {
+        ("fixed_window", Some(limit), Some(window), _) => Config::fixed_window(limit, window),
+        ("sliding_window", Some(limit), Some(window), _) => Config::sliding_window(limit, window),
+        ("sliding_log", Some(limit), Some(window), _) => Config::sliding_log(limit, window),
+        ("token_bucket", Some(capacity), _, Some(rate)) => Config::token_bucket(capacity, rate),
+        ("leaky_bucket", Some(capacity), _, Some(rate)) => Config::leaky_bucket(capacity, rate),
+        _ => {
+            let names = super::schema::names(field.kind.fields());
+            decoder.wrong(&here, &value.span(), format!("must have each of {names}"));
+            return None;
+        }
+    };
+    built.map_err(|invalid| blame(decoder, &value.span(), &invalid)).ok()
+}
+
+fn simple(decoder: &mut Decoder<'_>, path: &str, kind: Kind, value: &Value<'_>) -> Option<Setting> {
+    leaf(kind, value.get_ref()).map_err(|why| decoder.wrong(path, &value.span(), why)).ok()
+}
+
+/// One of several words.
+fn word<T: Copy>(
+    decoder: &mut Decoder<'_>,
+    path: &str,
+    value: &Value<'_>,
+    (kind, every, name_of): (Kind, &[T], fn(T) -> &'static str),
+) -> Option<T> {
+    let found = match value.get_ref() {
+        DeValue::String(name) => named(every, name_of, name),
+        _ => None,
+    };
+    if found.is_none() {
+        decoder.wrong(path, &value.span(), format!("must be {}", kind.expected()));
+    }
+    found
+}
+
+fn mode(decoder: &mut Decoder<'_>, path: &str, value: &Value<'_>) -> Option<Mode> {
+    word(decoder, path, value, (Kind::Mode, &Mode::EVERY, Mode::as_str))
+}
+
+fn per(decoder: &mut Decoder<'_>, path: &str, value: &Value<'_>) -> Option<Per> {
+    word(decoder, path, value, (Kind::Per, &Per::EVERY, Per::as_str))
+}
+
+fn on_failure(decoder: &mut Decoder<'_>, path: &str, value: &Value<'_>) -> Option<OnFailure> {
+    word(decoder, path, value, (Kind::OnFailure, &OnFailure::EVERY, OnFailure::as_str))
+}
+
+fn text(decoder: &mut Decoder<'_>, path: &str, value: &Value<'_>) -> Option<String> {
+    match value.get_ref() {
+        DeValue::String(text) => Some(text.to_string()),
+        _ => {
+            decoder.wrong(path, &value.span(), format!("must be {}", Kind::Text.expected()));
+            None
+        }
+    }
+}
+
+/// The addresses, and whether they are a Cluster's. `None`: it is in this process.
+fn store(decoder: &mut Decoder<'_>, value: &Value<'_>) -> Option<(Vec<String>, bool)> {
+    let read = match value.get_ref() {
+        DeValue::String(word) if word == "memory" => return None,
+        DeValue::String(url) => Some((vec![url.to_string()], false)),
+        DeValue::Array(urls) => {
+            let url = |url: &Value<'_>| url.get_ref().as_str().map(str::to_owned);
+            let urls: Option<Vec<_>> = urls.iter().map(url).collect();
+            urls.map(|urls| (urls, true))
+        }
+        _ => None,
+    };
+    let is_redis = |url: &String| {
+        ["redis://", "rediss://", "redis+unix://", "unix://"].iter().any(|it| url.starts_with(it))
+    };
+    let read = read.filter(|(urls, _)| !urls.is_empty() && urls.iter().all(is_redis));
+    if read.is_none() {
+        // Said of the key: its value may have a password in it.
+        let start = value.span().start;
+        decoder.wrong("store", &(start..start), format!("must be {}", Kind::Store.expected()));
+    }
+    read
+}
+
+/// What a part's settings say is wrong.
+fn blame(decoder: &mut Decoder<'_>, span: &Range<usize>, invalid: &InvalidSettings) {
+    for setting in invalid.as_slice() {
+        let message = format!("is {}, and must be {}", setting.value, setting.allowed);
+        decoder.wrong(setting.key, span, message);
+    }
+}

@@ -1,0 +1,174 @@
+//! Shared limits by the policy file.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use crate::constraint::InvalidSettings;
+use crate::distributed::{Memory, SharedLimits};
+use crate::error::debug_as_display;
+use crate::policy::{LimitsPolicy, StoreAddress};
+use crate::sync::Mutex;
+
+use super::error::SpawnError;
+use super::seawall::Seawall;
+
+/// Shared limits could not be set up. Its `Debug` is its message.
+#[derive(Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum LimitsError {
+    /// The policy file says nothing of them.
+    #[error("the policy file has no section [limits.{name}]")]
+    NotConfigured {
+        /// Of which.
+        name: String,
+    },
+    /// They are to be kept where this program cannot reach.
+    #[error("[limits.{name}] are kept in Redis: build with the feature `redis`")]
+    NoRedis {
+        /// Which.
+        name: String,
+    },
+    /// The address of their store cannot be used.
+    #[error("[limits.{name}]: {why}")]
+    Store {
+        /// Of which.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Their store cannot do what they say.
+    #[error(transparent)]
+    Settings(#[from] InvalidSettings),
+    /// Their store cannot be guarded.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+}
+
+impl fmt::Debug for LimitsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug_as_display(self, f)
+    }
+}
+
+/// The sets that have been asked for, by name.
+#[derive(Default)]
+pub(super) struct SharedSets(Mutex<BTreeMap<String, SharedLimits>>);
+
+impl SharedSets {
+    pub(super) fn get(&self, name: &str) -> Option<SharedLimits> {
+        self.0.lock().get(name).cloned()
+    }
+
+    /// The set of this name; another's, if that was first.
+    fn keep(&self, name: &str, set: SharedLimits) -> SharedLimits {
+        self.0.lock().entry(name.to_owned()).or_insert(set).clone()
+    }
+
+    pub(super) fn all(&self) -> Vec<(String, SharedLimits)> {
+        self.0.lock().iter().map(|(name, set)| (name.clone(), set.clone())).collect()
+    }
+}
+
+impl Seawall {
+    /// The limits of the section `[limits.name]`, which all instances of a program keep to together. Asked again, they are the same.
+    /// They follow a reload, all but where they are kept; they are among the metrics; and a shutdown gives their leases back.
+    ///
+    /// Their store is guarded as the dependency `limits.name`; its policy is the section `["limits.name"]`, or
+    /// [`Policy::for_store`](crate::Policy::for_store) where there is none.
+    ///
+    /// ```
+    /// use seawall::Seawall;
+    /// use seawall::distributed::Request;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let policy = r#"
+    /// [limits.api]
+    /// store = "memory"   # or "redis://limits:6379", with the feature `redis`
+    /// layers.all = { sliding_window = { limit = 10_000, window = "1s" } }
+    /// layers.user = { per = "subject", token_bucket = { capacity = 20, refill_per_second = 5 } }
+    /// "#;
+    /// let seawall = Seawall::builder().policy_text("seawall.toml", policy).start()?;
+    /// let limits = seawall.limits("api").await?;
+    /// let decision = limits.check(&Request::of("user:42"), 1).await;
+    /// assert_eq!((&*decision.limit, decision.decision.remaining), ("user", 19));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// There is no such section; they are kept in Redis, and this program is built without it; the address cannot be used; the store
+    /// is a Cluster, and cannot decide these limits in one step; as [`Seawall::spawn`].
+    pub async fn limits(&self, name: &str) -> Result<SharedLimits, LimitsError> {
+        if let Some(set) = self.shared_sets().get(name) {
+            return Ok(set);
+        }
+        let policy = self.limits_policy(name);
+        let policy = policy.ok_or_else(|| LimitsError::NotConfigured { name: name.to_owned() })?;
+        let set = self.build_limits(name, &policy).await?;
+        let set = self.shared_sets().keep(name, set);
+        self.watch_limit(name, set.clone());
+        Ok(set)
+    }
+
+    async fn build_limits(
+        &self,
+        name: &str,
+        policy: &LimitsPolicy,
+    ) -> Result<SharedLimits, LimitsError> {
+        let guard = format!("limits.{name}");
+        let builder = match policy.store() {
+            StoreAddress::Memory => SharedLimits::builder(Memory::new(self.time().clone())),
+            StoreAddress::Redis { .. } => {
+                let redis = redis(name, policy.store())?;
+                SharedLimits::builder(self.guard_store(&guard, redis).await?)
+            }
+        };
+        Ok(builder.time(self.time().clone()).build_by(policy.shared())?)
+    }
+
+    /// Puts all sets under what the policy file says now. Those that changed; of one that it has no more nothing changes.
+    pub(super) fn reload_limits(&self) -> Vec<String> {
+        let mut changed = Vec::new();
+        for (name, set) in self.shared_sets().all() {
+            let policy = self.limits_policy(&name);
+            if policy.is_some_and(|policy| set.reconfigure(policy.shared()).is_ok_and(|it| it)) {
+                changed.push(format!("limits.{name}"));
+            }
+        }
+        changed
+    }
+}
+
+/// What is held of leases is given back, for as long as `limit` at most.
+pub(super) async fn leave(sets: &SharedSets, limit: Duration, time: &crate::time::Time) {
+    let deadline = time.now() + limit;
+    for (_, set) in sets.all() {
+        set.leave_until(deadline).await;
+    }
+}
+
+#[cfg(feature = "redis")]
+fn redis(name: &str, address: &StoreAddress) -> Result<crate::distributed::Redis, LimitsError> {
+    use crate::distributed::Redis;
+
+    let wrong = |why: String| LimitsError::Store { name: name.to_owned(), why };
+    let StoreAddress::Redis { urls, is_cluster, namespace } = address else {
+        return Err(wrong("it is not in Redis".to_owned()));
+    };
+    let (first, others) = urls.split_first().ok_or_else(|| wrong("no address".to_owned()))?;
+    let mut builder = Redis::builder(first.as_str()).namespace(namespace.as_str());
+    if *is_cluster {
+        builder = builder.cluster();
+    }
+    for url in others {
+        builder = builder.server(url.as_str());
+    }
+    builder.build().map_err(|error| wrong(error.to_string()))
+}
+
+#[cfg(not(feature = "redis"))]
+fn redis(name: &str, _: &StoreAddress) -> Result<Memory, LimitsError> {
+    Err(LimitsError::NoRedis { name: name.to_owned() })
+}
