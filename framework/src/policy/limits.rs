@@ -356,3 +356,150 @@ fn blame(decoder: &mut Decoder<'_>, span: &Range<usize>, invalid: &InvalidSettin
         decoder.wrong(setting.key, span, message);
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::policy::PolicyFile;
+
+    const WHOLE: &str = r#"
+        [limits.api]
+        store = ["redis://:secret@a:6379", "redis://b:6379"]
+        namespace = "shop"
+        decide_within = "20ms"
+        lease_term = "2s"
+        expected_instances = 3
+        mode = "leased"
+        on_failure = "closed"
+
+        [limits.api.layers.endpoint]
+        per = "subject_and_part"
+        mode = "exact"
+        on_failure = "open"
+        sliding_window = { limit = 10, window = "1m" }
+
+        [limits.api.layers.user]
+        per = "subject"
+        lease = 2
+        token_bucket = { capacity = 20, refill_per_second = 5 }
+        tiers.premium = { token_bucket = { capacity = 200, refill_per_second = 50 } }
+
+        [limits.api.layers.global]
+        fixed_window = { limit = 10_000, window = "1s" }
+    "#;
+
+    #[test]
+    fn every_key_of_shared_limits_arrives() {
+        let file = PolicyFile::parse(WHOLE, "f").unwrap();
+        let limits = file.limits("api").unwrap();
+        let urls = vec!["redis://:secret@a:6379".to_owned(), "redis://b:6379".to_owned()];
+        let namespace = "shop".to_owned();
+        assert_eq!(*limits.store(), StoreAddress::Redis { urls, is_cluster: true, namespace });
+        let second = Duration::from_secs(1);
+        let premium = Config::token_bucket(200, 50.0).unwrap();
+        let limit = |name, config: Result<Config, _>| SharedLimit::new(name, config.unwrap());
+        let expected = SharedConfig::builder()
+            .decide_within(Duration::from_millis(20))
+            .lease_term(second * 2)
+            .expected_instances(3)
+            .limit(
+                limit("global", Config::fixed_window(10_000, second))
+                    .mode(Mode::Leased)
+                    .on_failure(OnFailure::Closed),
+            )
+            .limit(
+                limit("user", Config::token_bucket(20, 5.0))
+                    .per(Per::Subject)
+                    .mode(Mode::Leased)
+                    .on_failure(OnFailure::Closed)
+                    .lease(2)
+                    .tier("premium", premium),
+            )
+            .limit(
+                limit("endpoint", Config::sliding_window(10, second * 60))
+                    .per(Per::SubjectAndPart)
+                    .on_failure(OnFailure::Open),
+            );
+        assert_eq!(*limits.shared(), expected.build().unwrap());
+        assert!(!format!("{file:?}").contains("secret"));
+        assert_eq!(file.limits("other"), None);
+        assert_eq!(file.limit_names().collect::<Vec<_>>(), ["api"]);
+        assert_eq!(file.names().count(), 0);
+    }
+
+    #[test]
+    fn what_is_not_said_is_in_this_process_and_exact() {
+        let text =
+            r#"limits.a.layers.all = { token_bucket = { capacity = 1, refill_per_second = 1 } }"#;
+        let file = PolicyFile::parse(text, "f").unwrap();
+        let limits = file.limits("a").unwrap();
+        assert_eq!(*limits.store(), StoreAddress::Memory);
+        let [limit] = limits.shared().limits() else { panic!("one") };
+        assert_eq!((limit.mode, limit.on_failure), (Mode::Exact, OnFailure::Local));
+    }
+
+    /// The mistakes in what a layer `x` or its set says.
+    fn mistakes(set: &str) -> Vec<String> {
+        let error = PolicyFile::parse(set, "f").unwrap_err();
+        error.mistakes().iter().map(|it| format!("{}: {}", it.key(), it.message())).collect()
+    }
+
+    #[test]
+    fn each_mistake_says_where_it_is_and_what_is_allowed() {
+        let bucket = "token_bucket = { capacity = 1, refill_per_second = 1 }";
+        let layer = |text: &str| format!("[limits.a.layers.x]\n{bucket}\n{text}");
+        for (text, expected) in [
+            ("limits.a = 1".to_owned(), "limits.a: must be a section"),
+            ("limits = 1".to_owned(), "limits: must be a section"),
+            ("[limits.a]".to_owned(), "limits.a.layers: must have a layer"),
+            (
+                "[limits.a.layers.x]".to_owned(),
+                "limits.a.layers.x: must have one of `fixed_window`",
+            ),
+            (
+                layer("sliding_log = { limit = 1, window = \"1s\" }"),
+                "limits.a.layers.x: must have one",
+            ),
+            (layer("per = \"user\""), "limits.a.layers.x.per: must be one of \"all\", \"part\""),
+            (layer("mode = \"shared\""), "limits.a.layers.x.mode: must be one of \"exact\""),
+            (layer("on_failure = true"), "limits.a.layers.x.on_failure: must be one of \"open\""),
+            (layer("lease = -1"), "limits.a.layers.x.lease: must be a whole number"),
+            (layer("lease = 2"), "limits.a.lease: is 2, and must be from 1 to the limit, 1"),
+            (layer("leese = 2"), "limits.a.layers.x.leese: unknown key"),
+            (layer("tiers = 1"), "limits.a.layers.x.tiers: must be a table by name"),
+            (layer("tiers.t = 1"), "limits.a.layers.x.tiers.t: must be a table of"),
+            (layer("tiers.t = { per = \"all\" }"), "limits.a.layers.x.tiers.t.per: unknown key"),
+            (
+                layer("tiers.t.sliding_log = { limit = 1, window = \"1s\" }"),
+                "limits.a.tiers: is \"sliding_log\", and must be by token_bucket",
+            ),
+            (
+                layer("[limits.a]\nstore = \"http://x:secret\""),
+                "limits.a.store: must be \"memory\", an address",
+            ),
+            (layer("[limits.a]\nstore = []"), "limits.a.store: must be \"memory\", an address"),
+            (layer("[limits.a]\nnamespace = 1"), "limits.a.namespace: must be text in quotes"),
+            (layer("[limits.a]\ndecide_within = \"1us\""), "limits.a.decide_within: is 1µs"),
+            (
+                "[limits.a.layers.x]\ntoken_bucket = { capacity = 1 }".to_owned(),
+                "limits.a.layers.x.token_bucket: must have each of `capacity`",
+            ),
+            (
+                "[limits.a.layers.x]\nfixed_window = { limit = 0, window = \"1s\" }".to_owned(),
+                "limits.a.fixed_window.limit: is 0, and must be at least 1",
+            ),
+            (
+                "[limits.a.layers.\"x y\"]\nfixed_window = { limit = 1, window = \"1s\" }"
+                    .to_owned(),
+                "limits.a.name: is \"x y\", and must be 1 to 64 letters",
+            ),
+        ] {
+            let found = mistakes(&text);
+            assert!(found.iter().any(|it| it.starts_with(expected)), "{text}\n{found:#?}");
+            assert!(found.iter().all(|it| !it.contains("secret")), "{found:?}");
+        }
+    }
+}
