@@ -47,6 +47,8 @@ as_root() {
 
 look_at_the_machine() {
   need cc gcc libc6-dev
+  # Tests of shared limits start servers of their own.
+  need redis-server redis-server
   # The bench `instructions` counts what a call executes.
   want valgrind valgrind
   want objdump binutils
@@ -122,7 +124,7 @@ trap ended EXIT
 fetch() { cargo fetch --locked --target "$(rustc -vV | sed -n 's/^host: //p')"; }
 # The names of the features, from the manifest, so that a new one is checked too.
 feature_names() {
-  sed -n '/^\[features\]/,/^\[dependencies\]/s/^\([a-z0-9]*\) = .*/\1/p' framework/Cargo.toml | grep -v '^default$'
+  sed -n '/^\[features\]/,/^\[dependencies\]/s/^\([a-z0-9-]*\) = .*/\1/p' framework/Cargo.toml | grep -v '^default$'
 }
 features() {
   cargo check -p seawall --no-default-features
@@ -182,5 +184,5 @@ fi
 printf '\nso far:\n'
 printf '  %s\n' "${times[@]}"
 step "tests" "run one alone: cargo test -p <crate> <name of the test> -- --nocapture" \
-  cargo test --workspace --exclude seawall-benches
+  cargo test --workspace --exclude seawall-benches --features seawall-tests/redis,seawall-examples/redis
 printf 'all of it: %d s\n' "$SECONDS"

@@ -63,7 +63,7 @@ async fn ask(args: &Args, limits: &SharedLimits, time: &Time) -> Result<(), crat
         tasks.spawn(async move { one(&limits, &of_all).await });
         while tasks.try_join_next().is_some() {}
         let seconds = time.now().since(begin);
-        if seconds.as_secs() > said {
+        if seconds.as_secs() > said && said + 1 < args.seconds {
             said += 1;
             say(&counts, seconds.as_secs_f64(), false)?;
         }

@@ -7,7 +7,9 @@ use std::sync::atomic::Ordering;
 use crate::clock::Moment;
 use crate::constraint::InvalidSettings;
 use crate::event::Observer;
-use crate::limit::{Decision, LimitCounts, Metered, SharedConfig, SharedCounts, SharedLimit};
+use crate::limit::{
+    Config, Decision, LimitCounts, Metered, SharedConfig, SharedCounts, SharedLimit,
+};
 use crate::swappable::Swappable;
 
 use super::assemble::Parts;
@@ -38,11 +40,13 @@ struct Shared {
 }
 
 /// What was decided about a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SharedDecision {
     /// Of a refusal: the widest limit that refuses. Else the one with the least left, as far as is known here.
     pub limit: Arc<str>,
+    /// What it allows: the limit's own settings, or those of the request's tier.
+    pub config: Config,
     /// How things are with it. What is left of a lease or a share is this instance's, and when that is as good as new is not known.
     pub decision: Decision,
     /// What has decided.
@@ -73,7 +77,8 @@ impl SharedLimits {
         let limit = Arc::clone(&inner.layers[word.at].limit.name);
         let Parts { counters, time, .. } = &inner.parts;
         counters.meter.count(&limit, word.decision.allowed, time.now());
-        SharedDecision { limit, decision: word.decision, by: word.by }
+        let config = *inner.layers[word.at].limit.of_tier(request.tier);
+        SharedDecision { limit, config, decision: word.decision, by: word.by }
     }
 
     /// Where each limit stands for this request: its name, what it allows and what is left of that, by the store. Takes nothing.
@@ -92,13 +97,31 @@ impl SharedLimits {
         Ok(shown)
     }
 
-    /// Forgets what was spent of all limits that this request counts by. How many had something spent. Leases that are out stay so.
+    /// Forgets what was spent of all limits that this request counts by, those for all among them. How many had something spent.
+    /// Leases that are out stay so.
     ///
     /// # Errors
     /// The store has not answered in time. Some may have been forgotten.
     pub async fn reset(&self, request: &Request<'_>) -> Result<u64, StoreError> {
+        self.reset_those(request, |_| true).await
+    }
+
+    /// The same of the limits that are the subject's own: what others have spent stays spent.
+    ///
+    /// # Errors
+    /// As [`SharedLimits::reset`].
+    pub async fn reset_subject(&self, request: &Request<'_>) -> Result<u64, StoreError> {
+        self.reset_those(request, SharedLimit::is_by_subject).await
+    }
+
+    async fn reset_those(
+        &self,
+        request: &Request<'_>,
+        which: impl Fn(&SharedLimit) -> bool,
+    ) -> Result<u64, StoreError> {
         let inner = self.inner();
-        let limits = inner.layers.iter().map(|it| request.stored(&it.limit)).collect();
+        let limits = inner.layers.iter().map(|it| &it.limit).filter(|it| which(it));
+        let limits = limits.map(|limit| request.stored(limit)).collect();
         let count = inner.in_time(inner.parts.store.reset(limits)).await?;
         inner.exact.denied.clear();
         Ok(count)

@@ -24,7 +24,7 @@ pub struct RateLimitLayer<L> {
     settings: Arc<Settings>,
 }
 
-impl<L: Limit> RateLimitLayer<L> {
+impl<L> RateLimitLayer<L> {
     /// A layer with this limit, which goes by the system's clock: make the limit at `Clock::system().now()`.
     #[must_use]
     pub fn new(limit: L) -> Self {
@@ -135,10 +135,14 @@ impl<L: Limit> RateLimitLayer<L> {
         counts: impl Fn(StatusCode, &HeaderMap) -> bool + Send + Sync + 'static,
     ) -> Self
     where
-        L: 'static,
+        L: Limit + 'static,
     {
         let counting = Counting::new(Arc::clone(&self.limit), counts);
         self.with(|settings| settings.counting = Some(Arc::new(counting)))
+    }
+
+    pub(super) fn parts(&self) -> (Arc<L>, Arc<Settings>) {
+        (Arc::clone(&self.limit), Arc::clone(&self.settings))
     }
 
     fn with(mut self, set: impl FnOnce(&mut Settings)) -> Self {
@@ -161,7 +165,7 @@ impl<L: Limit> Metered for RateLimitLayer<L> {
     }
 }
 
-impl<L, S> Layer<S> for RateLimitLayer<L> {
+impl<L: Limit, S> Layer<S> for RateLimitLayer<L> {
     type Service = RateLimited<L, S>;
 
     fn layer(&self, inner: S) -> Self::Service {

@@ -90,6 +90,11 @@
 //! stay. A `Retry-After` of the inner service is never touched. Call them by different names ([`RateLimitLayer::policy`]), so that
 //! a client can tell which is which.
 //!
+//! # One limit on many servers
+//!
+//! [`Shared`] puts [`SharedLimits`](crate::distributed::SharedLimits) in front of a service: limits that all instances of a program keep
+//! to together, through Redis. The policy file's `[limits.name]` describes them.
+//!
 //! # Whom it counts
 //!
 //! One limiter for all ([`RateLimiter`](crate::limit::RateLimiter) is a [`Limit`]), one for each [`Key`]
@@ -133,6 +138,7 @@ mod protect;
 mod responder;
 mod service;
 mod settings;
+mod shared;
 mod tiers;
 
 pub use address::{Network, Proxies};
@@ -150,6 +156,7 @@ pub(crate) use protect::METHOD as PROTECTED_METHOD;
 pub use protect::{ProtectLayer, Protected, ProtectedBody, ProtectedFuture};
 pub use responder::Responder;
 pub use service::RateLimited;
+pub use shared::{Shared, SharedFuture, SharedRateLimited};
 pub use tiers::PerTier;
 
 pub use crate::limit::headers::{QuotaPolicy, ResetStyle};

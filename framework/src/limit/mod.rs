@@ -37,6 +37,7 @@ pub use pacer::{MAX_HORIZON, Pacer, PacerBuilder, PacerConfig, Reservation};
 pub use quota::{
     Config, MAX_REFILL_PER_SECOND, MAX_WINDOW, MIN_REFILL_PER_SECOND, MIN_WINDOW, Quota, Rate,
 };
+#[cfg(feature = "redis")]
 pub(crate) use shared::is_name;
 pub use shared::{
     MAX_SHARED_FILL, MAX_SHARED_LIMIT, MAX_SHARED_RATE, Mode, OnFailure, Per, SharedConfig,

@@ -55,12 +55,13 @@ impl<'a> Source<'a> {
         // A long line is quoted from a little before the mistake.
         let skip =
             if content.chars().nth(MAX_QUOTE).is_some() { column.saturating_sub(20) } else { 0 };
+        let content = without_passwords(content);
         let quoted: String = content.chars().skip(skip).take(MAX_QUOTE).map(plain).collect();
         Mistake {
             line: line + 1,
             column: column + 1,
             key,
-            value: shortened(self.slice(value)),
+            value: shortened(&without_passwords(self.slice(value))),
             message,
             help: None,
             quoted,
@@ -73,6 +74,23 @@ impl<'a> Source<'a> {
 /// A character as wide as it looks, so that the underline meets what it underlines.
 fn plain(c: char) -> char {
     if c.is_control() { ' ' } else { c }
+}
+
+/// With stars in the place of what stands before the `@` of an address, character for character.
+fn without_passwords(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        shown.push_str(before);
+        shown.push_str("://");
+        let end = after.find(|c: char| c == '"' || c == '\'' || c.is_whitespace());
+        let address = &after[..end.unwrap_or(after.len())];
+        let user = address.rfind('@').unwrap_or(0);
+        shown.extend(address[..user].chars().map(|_| '*'));
+        rest = &after[user..];
+    }
+    shown.push_str(rest);
+    shown
 }
 
 /// A value on one line, and not too long.

@@ -1,14 +1,11 @@
 //! Shared limits by the policy file.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
 use crate::constraint::InvalidSettings;
 use crate::distributed::{Memory, SharedLimits};
 use crate::error::debug_as_display;
 use crate::policy::{LimitsPolicy, StoreAddress};
-use crate::sync::Mutex;
 
 use super::error::SpawnError;
 use super::seawall::Seawall;
@@ -51,25 +48,6 @@ impl fmt::Debug for LimitsError {
     }
 }
 
-/// The sets that have been asked for, by name.
-#[derive(Default)]
-pub(super) struct SharedSets(Mutex<BTreeMap<String, SharedLimits>>);
-
-impl SharedSets {
-    pub(super) fn get(&self, name: &str) -> Option<SharedLimits> {
-        self.0.lock().get(name).cloned()
-    }
-
-    /// The set of this name; another's, if that was first.
-    fn keep(&self, name: &str, set: SharedLimits) -> SharedLimits {
-        self.0.lock().entry(name.to_owned()).or_insert(set).clone()
-    }
-
-    pub(super) fn all(&self) -> Vec<(String, SharedLimits)> {
-        self.0.lock().iter().map(|(name, set)| (name.clone(), set.clone())).collect()
-    }
-}
-
 impl Seawall {
     /// The limits of the section `[limits.name]`, which all instances of a program keep to together. Asked again, they are the same.
     /// They follow a reload, all but where they are kept; they are among the metrics; and a shutdown gives their leases back.
@@ -101,13 +79,13 @@ impl Seawall {
     /// There is no such section; they are kept in Redis, and this program is built without it; the address cannot be used; the store
     /// is a Cluster, and cannot decide these limits in one step; as [`Seawall::spawn`].
     pub async fn limits(&self, name: &str) -> Result<SharedLimits, LimitsError> {
-        if let Some(set) = self.shared_sets().get(name) {
+        if let Some(set) = self.0.sets.get(name) {
             return Ok(set);
         }
-        let policy = self.limits_policy(name);
+        let policy = self.0.policies.limits(name);
         let policy = policy.ok_or_else(|| LimitsError::NotConfigured { name: name.to_owned() })?;
         let set = self.build_limits(name, &policy).await?;
-        let set = self.shared_sets().keep(name, set);
+        let set = self.0.sets.keep(name, set);
         self.watch_limit(name, set.clone());
         Ok(set)
     }
@@ -119,33 +97,25 @@ impl Seawall {
     ) -> Result<SharedLimits, LimitsError> {
         let guard = format!("limits.{name}");
         let builder = match policy.store() {
-            StoreAddress::Memory => SharedLimits::builder(Memory::new(self.time().clone())),
+            StoreAddress::Memory => SharedLimits::builder(Memory::new(self.0.time.clone())),
             StoreAddress::Redis { .. } => {
                 let redis = redis(name, policy.store())?;
                 SharedLimits::builder(self.guard_store(&guard, redis).await?)
             }
         };
-        Ok(builder.time(self.time().clone()).build_by(policy.shared())?)
+        Ok(builder.time(self.0.time.clone()).build_by(policy.shared())?)
     }
 
     /// Puts all sets under what the policy file says now. Those that changed; of one that it has no more nothing changes.
     pub(super) fn reload_limits(&self) -> Vec<String> {
         let mut changed = Vec::new();
-        for (name, set) in self.shared_sets().all() {
-            let policy = self.limits_policy(&name);
+        for (name, set) in self.0.sets.all() {
+            let policy = self.0.policies.limits(&name);
             if policy.is_some_and(|policy| set.reconfigure(policy.shared()).is_ok_and(|it| it)) {
                 changed.push(format!("limits.{name}"));
             }
         }
         changed
-    }
-}
-
-/// What is held of leases is given back, for as long as `limit` at most.
-pub(super) async fn leave(sets: &SharedSets, limit: Duration, time: &crate::time::Time) {
-    let deadline = time.now() + limit;
-    for (_, set) in sets.all() {
-        set.leave_until(deadline).await;
     }
 }
 

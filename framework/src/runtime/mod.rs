@@ -14,6 +14,7 @@ mod limits;
 mod registry;
 mod reload;
 mod seawall;
+mod sets;
 mod shutdown;
 mod store;
 mod unused;

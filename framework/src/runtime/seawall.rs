@@ -13,7 +13,7 @@ use crate::dependency::{Dependency, Fleet, MethodTable, Snapshot};
 use crate::entropy::Entropy;
 use crate::error::DependencyName;
 use crate::event::Observer;
-use crate::policy::{LimitsPolicy, Policy, PolicyFile};
+use crate::policy::{Policy, PolicyFile};
 use crate::telemetry::EventStream;
 use crate::time::Time;
 
@@ -24,9 +24,9 @@ use super::error::SpawnError;
 use super::events::Broadcast;
 use super::exporting::Exporting;
 use super::history::Keeper;
-use super::limits::SharedSets;
 use super::registry::{Registered, Registry, Tenancy};
 use super::reload::{Policies, ReloadError, Reloaded};
+use super::sets::SharedSets;
 use super::unused::Unused;
 use super::warnings::Warnings;
 
@@ -39,7 +39,7 @@ const MAX_NAME: usize = 128;
 /// client and the last actor handle are gone; that last drop signals its threads and does not wait.
 /// Two Seawalls in one process know nothing of each other.
 #[derive(Clone)]
-pub struct Seawall(Arc<Inner>);
+pub struct Seawall(pub(super) Arc<Inner>);
 
 /// What clients keep alive.
 pub(super) struct Inner {
@@ -50,7 +50,7 @@ pub(super) struct Inner {
     pub(super) keeper: Option<Keeper>,
     /// Held so that it goes on, on supervision's thread.
     _keeping: Option<ActorHandle<Job>>,
-    policies: Policies,
+    pub(super) policies: Policies,
     pub(super) sets: SharedSets,
     fleets: Box<[Arc<Fleet>]>,
     entropy: Entropy,
@@ -169,19 +169,6 @@ impl Seawall {
     /// Tells of what the policy has for this dependency and nothing uses.
     pub(super) fn tell_unused(&self, dependency: &Dependency) {
         self.0.unused.tell_methods(dependency);
-    }
-
-    pub(super) fn shared_sets(&self) -> &SharedSets {
-        &self.0.sets
-    }
-
-    pub(super) fn limits_policy(&self, name: &str) -> Option<LimitsPolicy> {
-        self.0.policies.limits(name)
-    }
-
-    /// What its dependencies tell the time by.
-    pub(super) fn time(&self) -> &Time {
-        &self.0.time
     }
 
     /// What the dependency of this name goes by, where no section says anything of it.

@@ -25,7 +25,7 @@ impl Inner {
     async fn drain(&self, limit: Duration) -> ShutdownReport {
         let mut sleep = self.time.sleep(limit);
         // First: afterwards their stores take no more calls.
-        super::limits::leave(&self.sets, limit.min(LEAVES_WITHIN), &self.time).await;
+        self.sets.leave(limit.min(LEAVES_WITHIN), &self.time).await;
         let all = self.registry.all();
         // All of them first: none may take on what another one passes on.
         for registered in &all {

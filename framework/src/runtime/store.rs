@@ -39,6 +39,6 @@ impl Seawall {
     ) -> Result<GuardedStore, SpawnError> {
         self.set_usual(name, Policy::for_store);
         let methods = self.declare(name, &STORE_METHODS).await?;
-        Ok(GuardedStore::new(Arc::new(store), methods, self.time().clone()))
+        Ok(GuardedStore::new(Arc::new(store), methods, self.0.time.clone()))
     }
 }

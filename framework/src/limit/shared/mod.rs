@@ -4,6 +4,7 @@ mod config;
 mod counts;
 mod one;
 
+#[cfg(feature = "redis")]
 pub(crate) use config::is_name;
 pub use config::{
     MAX_SHARED_FILL, MAX_SHARED_LIMIT, MAX_SHARED_RATE, SharedConfig, SharedConfigBuilder,
