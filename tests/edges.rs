@@ -11,6 +11,7 @@ mod edges {
     mod pacing;
     mod protected;
     mod server;
+    mod shared;
     mod soak;
     mod watched;
 

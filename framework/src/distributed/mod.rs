@@ -1,4 +1,13 @@
 //! Limits that all instances of a program keep to together: one limit over many machines.
+//!
+//! [`SharedLimits`] are asked about each request; a [`Store`] keeps them: [`Memory`], or `Redis` with the feature `redis`. The policy
+//! file's `[limits.name]` describes them, and [`Seawall::limits`](crate::Seawall::limits) makes them. See the [guide] for which mode
+//! to choose, and what happens when the store is away.
+
+#[doc = include_str!("guide.md")]
+///
+/// [`SharedLimits::builder`]: super::SharedLimits::builder
+pub mod guide {}
 
 mod assemble;
 mod builder;
