@@ -22,6 +22,8 @@ const BEATS_A_TERM: u32 = 3;
 pub(super) struct Parts {
     pub(super) store: Arc<dyn Store>,
     pub(super) time: Time,
+    /// What those who share these limits call themselves.
+    pub(super) group: Arc<str>,
     pub(super) instance: Arc<str>,
     pub(super) keys: KeyedConfig,
     pub(super) counters: Arc<Counters>,

@@ -18,6 +18,7 @@ use super::store::Store;
 pub struct SharedLimitsBuilder {
     store: Arc<dyn Store>,
     config: SharedConfigBuilder,
+    group: Option<Arc<str>>,
     instance: Option<Arc<str>>,
     keys: KeyedConfig,
     time: Time,
@@ -28,6 +29,7 @@ impl SharedLimitsBuilder {
         Self {
             store,
             config: SharedConfig::builder(),
+            group: None,
             instance: None,
             keys: KeyedConfig::default(),
             time: Time::usual(),
@@ -57,6 +59,11 @@ impl SharedLimitsBuilder {
     /// How many instances there are, until the store has said so for the first time. Default 1.
     pub fn expected_instances(self, count: u64) -> Self {
         self.with(|config| config.expected_instances(count))
+    }
+
+    /// What those who share these limits call themselves: among them instances are counted. Default: the names of the limits.
+    pub fn group(self, name: impl Into<Arc<str>>) -> Self {
+        Self { group: Some(name.into()), ..self }
     }
 
     /// What this instance is called; no two may have the same name. Default: 128 random bits.
@@ -95,6 +102,10 @@ impl SharedLimitsBuilder {
         let parts = Parts {
             store: self.store,
             time: self.time,
+            group: self.group.unwrap_or_else(|| {
+                let names: Vec<_> = config.limits().iter().map(SharedLimit::name).collect();
+                names.join("+").into()
+            }),
             instance,
             keys: self.keys,
             counters: Arc::default(),

@@ -195,6 +195,7 @@ impl Inner {
 
     pub(super) fn beat(&self, leaves: bool) -> BeatRequest {
         BeatRequest {
+            group: Arc::clone(&self.parts.group),
             instance: Arc::clone(&self.members.instance),
             alive: if leaves { Duration::ZERO } else { self.members.alive() },
             deadline: self.parts.time.now() + self.decide_within,

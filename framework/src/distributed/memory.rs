@@ -38,7 +38,8 @@ struct Inner {
     limiters: DashMap<Arc<str>, Vec<(Config, Arc<Limiter>)>>,
     /// Those that are asked together, by their names.
     together: DashMap<Vec<Arc<str>>, Together>,
-    instances: DashMap<Arc<str>, Moment>,
+    /// Of each group, and until when they are alive.
+    instances: DashMap<(Arc<str>, Arc<str>), Moment>,
 }
 
 #[derive(Clone)]
@@ -160,14 +161,21 @@ impl Memory {
 
     fn beat_now(&self, request: &BeatRequest) -> Membership {
         let (now, instances) = (self.inner.time.now(), &self.inner.instances);
+        let own = (Arc::clone(&request.group), Arc::clone(&request.instance));
         instances.retain(|_, dies_at| *dies_at >= now);
         if request.alive.is_zero() {
-            instances.remove(&request.instance);
-            return Membership { instances: instances.len() as u64, place: 0 };
+            instances.remove(&own);
+        } else {
+            instances.insert(own, now + request.alive);
         }
-        instances.insert(Arc::clone(&request.instance), now + request.alive);
-        let place = instances.iter().filter(|other| *other.key() < request.instance).count();
-        Membership { instances: instances.len() as u64, place: place as u64 }
+        let of_group = instances.iter().filter(|other| other.key().0 == request.group);
+        let is_before = |other: &Arc<str>| *other < request.instance;
+        let (mut count, mut place) = (0, 0);
+        for other in of_group {
+            count += 1;
+            place += u64::from(is_before(&other.key().1));
+        }
+        Membership { instances: count, place }
     }
 }
 

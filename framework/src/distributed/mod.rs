@@ -5,8 +5,6 @@
 //! to choose, and what happens when the store is away.
 
 #[doc = include_str!("guide.md")]
-///
-/// [`SharedLimits::builder`]: super::SharedLimits::builder
 pub mod guide {}
 
 mod assemble;

@@ -175,6 +175,8 @@ pub struct Lease {
 /// A sign of life; see [`Store::beat`].
 #[derive(Clone, Debug)]
 pub struct BeatRequest {
+    /// Of those who share these limits.
+    pub group: Arc<str>,
     /// Of this instance.
     pub instance: Arc<str>,
     /// How long it is taken for alive from now on; zero: it goes.

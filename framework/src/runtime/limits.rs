@@ -103,7 +103,7 @@ impl Seawall {
                 SharedLimits::builder(self.guard_store(&guard, redis).await?)
             }
         };
-        Ok(builder.time(self.0.time.clone()).build_by(policy.shared())?)
+        Ok(builder.group(name).time(self.0.time.clone()).build_by(policy.shared())?)
     }
 
     /// Puts all sets under what the policy file says now. Those that changed; of one that it has no more nothing changes.

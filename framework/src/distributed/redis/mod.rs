@@ -192,7 +192,7 @@ impl Redis {
     }
 
     async fn beat_once(&self, request: &BeatRequest) -> Result<Membership, StoreError> {
-        let key = names::instances(&self.namespace);
+        let key = names::instances(&self.namespace, &request.group);
         let fill = |command: &mut Cmd, deadline: &Deadline<'_>| {
             command.arg(1).arg(&key).arg("").arg(deadline.of(request.deadline));
             command.arg(&*request.instance).arg(micros(request.alive));

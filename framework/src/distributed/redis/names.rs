@@ -31,8 +31,8 @@ pub(super) fn leases(state: &str) -> String {
 }
 
 /// The name of the key that says who is alive.
-pub(super) fn instances(namespace: &str) -> String {
-    format!("{namespace}:{{instances}}")
+pub(super) fn instances(namespace: &str, group: &str) -> String {
+    format!("{namespace}:{{instances-{}}}", escaped(group))
 }
 
 /// What `SCAN` finds all keys of a limit by.
