@@ -17,6 +17,7 @@ mod actors {
     mod paused;
     mod places;
     mod reload;
+    mod sharing;
     mod shutdown;
     mod stalled;
 }

@@ -10,6 +10,7 @@ pub mod guide {}
 pub mod adaptive;
 mod admission;
 mod config;
+mod elsewhere;
 mod half_open;
 mod history;
 mod keyed;

@@ -6,6 +6,8 @@
 //! | open | half-open | the open time has passed, and somebody looks |
 //! | half-open | closed | enough probes succeeded, see [`super::HalfOpenMode`] |
 //! | half-open | open | a probe failed, or too many did |
+//! | closed | open | enough other instances have opened |
+//! | open, half-open | closed | another instance has probed for all |
 //! | any | any | by hand: `force_open`, `force_closed`, `disable`, `observe`, `reset` |
 //!
 //! A move takes a mutex, looks again, and changes the word: there are few of them, and the window can
@@ -32,6 +34,12 @@ use super::word::{Probes, Tag, Word};
 pub(super) struct Why {
     cause: Cause,
     open_for: Option<Duration>,
+}
+
+impl Why {
+    pub(super) fn opening(cause: Cause, open_for: Duration) -> Self {
+        Self { cause, open_for: Some(open_for) }
+    }
 }
 
 impl From<Cause> for Why {
@@ -67,7 +75,7 @@ impl CircuitBreaker {
         let asked = Moment::from_nanos(self.asked_until.load(Ordering::Acquire)).since(now);
         let opening = Opening { from_closed, asked, now, unit: self.entropy.unit() };
         let open_for = moves.open_time.next(&config, opening);
-        let why = Why { cause, open_for: Some(open_for) };
+        let why = Why::opening(cause, open_for);
         self.apply(moves, why, now, |word| Word::open(word.next_generation(), now, open_for))
     }
 

@@ -1,6 +1,7 @@
 //! Orders by hand.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::event::{Command, Event};
 
@@ -9,6 +10,18 @@ use super::shared::Dependency;
 use super::signals::Signal;
 
 impl Dependency {
+    /// Opens its breaker for so long, because it is open in other instances: in so many, of so many that are needed.
+    pub(crate) fn open_elsewhere(&self, counts: (u32, u32), open_for: Duration) {
+        let moved = self.gate().open_elsewhere(counts, self.now(), open_for);
+        moved.into_iter().for_each(|transition| self.moved(transition));
+    }
+
+    /// Closes its breaker, because another instance has probed for all.
+    pub(crate) fn close_elsewhere(&self) {
+        let moved = self.gate().breaker().close_elsewhere(self.now());
+        moved.into_iter().for_each(|transition| self.moved(transition));
+    }
+
     /// Executes an operator command on the breaker, at once, in the name of `author`. The actor hears of it afterwards.
     pub fn execute(&self, command: Command, author: Option<Arc<str>>) {
         let at = self.now();

@@ -13,19 +13,20 @@ use crate::outcome::Class;
 use crate::time::Time;
 
 use super::store::{
-    BeatRequest, Lease, LeaseRequest, LimitKey, Membership, Store, StoreError, StoreFuture,
-    StoredLimit, TakeRequest, Verdict,
+    BeatRequest, BoardReport, BoardStanding, Lease, LeaseRequest, LimitKey, Membership, Store,
+    StoreError, StoreFuture, StoredLimit, TakeRequest, Verdict,
 };
 use super::within::within;
 
 /// The methods that a guarded store has.
-pub(crate) const METHODS: [MethodSpec; 4] =
-    [named("take"), named("lease"), named("beat"), named("manage")];
+pub(crate) const METHODS: [MethodSpec; 5] =
+    [named("take"), named("lease"), named("beat"), named("board"), named("manage")];
 
 const TAKE: usize = 0;
 const LEASE: usize = 1;
 const BEAT: usize = 2;
-const MANAGE: usize = 3;
+const BOARD: usize = 3;
+const MANAGE: usize = 4;
 
 const fn named(name: &'static str) -> MethodSpec {
     MethodSpec { name, ..MethodSpec::NONE }
@@ -88,6 +89,10 @@ impl Store for GuardedStore {
 
     fn beat(&self, request: BeatRequest) -> StoreFuture<'_, Membership> {
         Box::pin(self.call(BEAT, request.deadline, || self.store.beat(request)))
+    }
+
+    fn board(&self, report: BoardReport) -> StoreFuture<'_, BoardStanding> {
+        Box::pin(self.call(BOARD, report.deadline, || self.store.board(report)))
     }
 
     fn reset(&self, limits: Vec<StoredLimit>) -> StoreFuture<'_, u64> {

@@ -11,9 +11,10 @@ use crate::clock::{Moment, nanos};
 use crate::limit::{AnyAlgorithm, Config, KeyedConfig, KeyedLimiter, Layered, LayeredDecision};
 use crate::time::Time;
 
+use super::board::Board;
 use super::store::{
-    BeatRequest, Epoch, Lease, LeaseRequest, LimitKey, Membership, Store, StoreFuture, StoredLimit,
-    TakeRequest, Verdict, VerdictKind,
+    BeatRequest, BoardReport, BoardStanding, Epoch, Lease, LeaseRequest, LimitKey, Membership,
+    Store, StoreFuture, StoredLimit, TakeRequest, Verdict, VerdictKind,
 };
 
 /// So many settings of one name are kept at once: of those of its tiers, and of those before a reload.
@@ -40,6 +41,7 @@ struct Inner {
     together: DashMap<Vec<Arc<str>>, Together>,
     /// Of each group, and until when they are alive.
     instances: DashMap<(Arc<str>, Arc<str>), Moment>,
+    boards: DashMap<Arc<str>, Board>,
 }
 
 #[derive(Clone)]
@@ -63,6 +65,7 @@ impl Memory {
             limiters: DashMap::new(),
             together: DashMap::new(),
             instances: DashMap::new(),
+            boards: DashMap::new(),
         };
         Self { inner: Arc::new(inner), keys: KeyedConfig::default() }
     }
@@ -238,6 +241,12 @@ impl Store for Memory {
 
     fn beat(&self, request: BeatRequest) -> StoreFuture<'_, Membership> {
         Box::pin(ready(Ok(self.beat_now(&request))))
+    }
+
+    fn board(&self, report: BoardReport) -> StoreFuture<'_, BoardStanding> {
+        let mut board = self.inner.boards.entry(Arc::clone(&report.breaker)).or_default();
+        let standing = board.hear(&report, self.inner.time.now());
+        Box::pin(ready(Ok(standing)))
     }
 
     fn reset(&self, limits: Vec<StoredLimit>) -> StoreFuture<'_, u64> {

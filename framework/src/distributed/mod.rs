@@ -8,6 +8,8 @@
 pub mod guide {}
 
 mod assemble;
+mod board;
+mod breakers;
 mod builder;
 mod counters;
 mod deciding;
@@ -32,6 +34,8 @@ pub use self::redis::{InvalidRedis, Redis, RedisBuilder};
 pub use crate::limit::{
     Mode, OnFailure, Per, SharedConfig, SharedConfigBuilder, SharedCounts, SharedLimit, StoreCounts,
 };
+pub(crate) use breakers::Watch;
+pub use breakers::{SharedBreakers, SharedBreakersBuilder};
 pub use builder::SharedLimitsBuilder;
 pub use guarded::GuardedStore;
 pub(crate) use guarded::METHODS as STORE_METHODS;
@@ -40,8 +44,9 @@ pub use limits::{SharedDecision, SharedLimits};
 pub use memory::Memory;
 pub use request::Request;
 pub use store::{
-    BeatRequest, Epoch, Granted, Lease, LeaseRequest, LimitKey, Membership, Store, StoreError,
-    StoreFuture, StoredLimit, TakeRequest, Verdict, VerdictKind,
+    BeatRequest, BoardReport, BoardStanding, BoardWord, Epoch, Granted, Lease, LeaseRequest,
+    LimitKey, Membership, Store, StoreError, StoreFuture, StoredLimit, TakeRequest, Verdict,
+    VerdictKind,
 };
 
 #[cfg(all(test, not(seawall_loom)))]

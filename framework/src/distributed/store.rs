@@ -27,6 +27,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Notes that an instance is alive.
     fn beat(&self, request: BeatRequest) -> StoreFuture<'_, Membership>;
 
+    /// Says how a breaker is here, and hears how it is elsewhere.
+    fn board(&self, report: BoardReport) -> StoreFuture<'_, BoardStanding>;
+
     /// Forgets what was spent of these limits. How many of them had something spent.
     fn reset(&self, limits: Vec<StoredLimit>) -> StoreFuture<'_, u64>;
 
@@ -192,6 +195,47 @@ pub struct Membership {
     pub instances: u64,
     /// How many of them stand before this one, in the order of their names.
     pub place: u64,
+}
+
+/// How a breaker is in one instance; see [`Store::board`].
+#[derive(Clone, Debug)]
+pub struct BoardReport {
+    /// The breaker's name.
+    pub breaker: Arc<str>,
+    /// The instance.
+    pub instance: Arc<str>,
+    /// How it is there.
+    pub word: BoardWord,
+    /// For how long that it is open holds, if it is.
+    pub holds: Duration,
+    /// For how long this instance wants to be the one that probes; zero: it does not.
+    pub probes_for: Duration,
+    /// The moment after which nothing of this must be done.
+    pub deadline: Moment,
+}
+
+/// What an instance says of its breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BoardWord {
+    /// It has opened by what this instance has seen.
+    Open,
+    /// It has closed by what its probes have seen. If this instance probes for all, it is closed for all.
+    Closed,
+    /// Nothing.
+    Look,
+}
+
+/// How a breaker is in the other instances.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BoardStanding {
+    /// In how many others it is open.
+    pub open: u64,
+    /// For how long that holds.
+    pub holds: Duration,
+    /// Whether this instance is the one that probes.
+    pub is_prober: bool,
+    /// How long ago it was closed for all; `None`: not lately.
+    pub closed_ago: Option<Duration>,
 }
 
 /// Why a store has not answered. Nobody knows whether what it was asked was done, unless it says so here.

@@ -93,6 +93,16 @@ pub enum Cause {
         /// How many.
         probes: u32,
     },
+    /// It is open in so many other instances of the program; it opens at `needed`.
+    #[non_exhaustive]
+    OpenElsewhere {
+        /// In how many.
+        instances: u32,
+        /// In how many it must be.
+        needed: u32,
+    },
+    /// Another instance has probed for all, and closed.
+    ClosedElsewhere,
     /// It was told to.
     #[non_exhaustive]
     ByHand {
@@ -114,6 +124,7 @@ impl Cause {
         "adaptive",
         "probes_failed",
         "probes_abandoned",
+        "open_elsewhere",
         "by_hand",
     ];
 
@@ -131,6 +142,8 @@ impl Cause {
             Self::ProbesSucceeded { .. } => "probes_succeeded",
             Self::ProbesFailed { .. } => "probes_failed",
             Self::ProbesAbandoned { .. } => "probes_abandoned",
+            Self::OpenElsewhere { .. } => "open_elsewhere",
+            Self::ClosedElsewhere => "closed_elsewhere",
             Self::ByHand { .. } => "by_hand",
             Self::Settings => "settings",
         }
@@ -185,6 +198,10 @@ impl fmt::Display for Cause {
             Self::ProbesAbandoned { probes } => {
                 write!(f, "{probes} probes in a row were dropped by their callers")
             }
+            Self::OpenElsewhere { instances, needed } => {
+                write!(f, "open in {instances} other instances, it opens at {needed}")
+            }
+            Self::ClosedElsewhere => f.write_str("another instance has probed and closed"),
             Self::ByHand { command } => write!(f, "told by hand: {command}"),
             Self::Settings => f.write_str("its settings have changed"),
         }
@@ -226,6 +243,10 @@ mod tests {
             "1 of 2 probes failed and 2 were slow",
         );
         says(Cause::ByHand { command: Command::ForceOpen }, "told by hand: force_open");
+        says(
+            Cause::OpenElsewhere { instances: 2, needed: 2 },
+            "open in 2 other instances, it opens at 2",
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod bounded_run;
 mod causes;
+mod elsewhere;
 mod for_key;
 mod machine;
 mod probes;

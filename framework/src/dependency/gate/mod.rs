@@ -364,6 +364,18 @@ impl Gate {
         moved
     }
 
+    /// Opens the breaker because it is open elsewhere, and refuses every call that waits.
+    pub(crate) fn open_elsewhere(
+        &self,
+        counts: (u32, u32),
+        now: Moment,
+        open_for: Duration,
+    ) -> Option<Transition> {
+        let moved = self.breaker.open_elsewhere(counts, now, open_for)?;
+        self.settle(moved);
+        Some(moved)
+    }
+
     /// Refuses every call that waits for a permit or a token.
     fn refuse_waiting(&self) {
         self.written.0.waiting_room.flush(WaitError::BreakerOpen);

@@ -22,8 +22,8 @@ use crate::limit::StoreCounts;
 use crate::time::Time;
 
 use super::store::{
-    BeatRequest, Lease, LeaseRequest, LimitKey, Membership, Store, StoreError, StoreFuture,
-    StoredLimit, TakeRequest, Verdict, VerdictKind,
+    BeatRequest, BoardReport, BoardStanding, BoardWord, Lease, LeaseRequest, LimitKey, Membership,
+    Store, StoreError, StoreFuture, StoredLimit, TakeRequest, Verdict, VerdictKind,
 };
 use link::SendError;
 use scripts::Script;
@@ -205,6 +205,22 @@ impl Redis {
         names::of(&self.namespace, &limit.key, Shape::of(&limit.config).kind)
     }
 
+    async fn hear(&self, report: &BoardReport) -> Result<BoardStanding, StoreError> {
+        let keys = names::board(&self.namespace, &report.breaker);
+        let word = match report.word {
+            BoardWord::Open => "open",
+            BoardWord::Closed => "closed",
+            BoardWord::Look => "look",
+        };
+        let fill = |command: &mut Cmd, deadline: &Deadline<'_>| {
+            command.arg(keys.len()).arg(&keys).arg("").arg(deadline.of(report.deadline));
+            command.arg(&*report.instance).arg(word);
+            command.arg(micros(report.holds)).arg(micros(report.probes_for));
+        };
+        let numbers = self.run_once(names::slot(&keys[0]), &scripts::BOARD, &fill).await?;
+        reply::standing(&numbers)
+    }
+
     async fn forget(&self, limits: &[StoredLimit]) -> Result<u64, StoreError> {
         let mut forgotten = 0;
         for limit in limits {
@@ -323,6 +339,10 @@ impl Store for Redis {
 
     fn beat(&self, request: BeatRequest) -> StoreFuture<'_, Membership> {
         Box::pin(async move { self.beat_once(&request).await })
+    }
+
+    fn board(&self, report: BoardReport) -> StoreFuture<'_, BoardStanding> {
+        Box::pin(async move { self.hear(&report).await })
     }
 
     fn reset(&self, limits: Vec<StoredLimit>) -> StoreFuture<'_, u64> {

@@ -35,6 +35,12 @@ pub(super) fn instances(namespace: &str, group: &str) -> String {
     format!("{namespace}:{{instances-{}}}", escaped(group))
 }
 
+/// The names of the keys that say how a breaker is in all instances: who has opened, who probes, when it was closed.
+pub(super) fn board(namespace: &str, breaker: &str) -> [String; 3] {
+    let tag = escaped(breaker);
+    ["open", "prober", "closed"].map(|what| format!("{namespace}:{{breaker-{tag}}}:{what}"))
+}
+
 /// What `SCAN` finds all keys of a limit by.
 pub(super) fn pattern(namespace: &str, limit: &str, kind: &str) -> String {
     format!("{namespace}:{{*}}:{limit}:*:{kind}")

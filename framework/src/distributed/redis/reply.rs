@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::{FromRedisValue, Value};
 
 use crate::distributed::store::{
-    Epoch, Lease, Membership, StoreError, TakeRequest, Verdict, VerdictKind,
+    BoardStanding, Epoch, Lease, Membership, StoreError, TakeRequest, Verdict, VerdictKind,
 };
 
 /// Numbers that the script `take` says of each cost.
@@ -73,6 +73,18 @@ pub(super) fn membership(numbers: &[i64]) -> Result<Membership, StoreError> {
         return Err(corrupt("it does not say who is alive"));
     };
     Ok(Membership { instances: count_of(instances), place: count_of(place) })
+}
+
+pub(super) fn standing(numbers: &[i64]) -> Result<BoardStanding, StoreError> {
+    let &[_, open, holds, is_prober, closed_ago] = numbers else {
+        return Err(corrupt("it does not say how the breaker is elsewhere"));
+    };
+    Ok(BoardStanding {
+        open: count_of(open),
+        holds: wait(holds).unwrap_or_default(),
+        is_prober: is_prober == 1,
+        closed_ago: wait(closed_ago),
+    })
 }
 
 pub(super) fn count(value: &Value) -> u64 {

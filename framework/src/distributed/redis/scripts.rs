@@ -39,4 +39,5 @@ const ALGORITHMS: &str = include_str!("lua/algorithms.lua");
 
 pub(super) static TAKE: Script = Script::new([ALGORITHMS, include_str!("lua/take.lua")]);
 pub(super) static LEASE: Script = Script::new([ALGORITHMS, include_str!("lua/lease.lua")]);
+pub(super) static BOARD: Script = Script::new([ALGORITHMS, include_str!("lua/board.lua")]);
 pub(super) static BEAT: Script = Script::new([ALGORITHMS, include_str!("lua/beat.lua")]);

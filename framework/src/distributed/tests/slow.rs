@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
 use crate::distributed::{
-    BeatRequest, Lease, LeaseRequest, LimitKey, Membership, Memory, Store, StoreError, StoreFuture,
-    StoredLimit, TakeRequest, Verdict,
+    BeatRequest, BoardReport, BoardStanding, Lease, LeaseRequest, LimitKey, Membership, Memory,
+    Store, StoreError, StoreFuture, StoredLimit, TakeRequest, Verdict,
 };
 use crate::sync::Mutex;
 
@@ -121,6 +121,10 @@ impl Store for Slow {
 
     fn beat(&self, request: BeatRequest) -> StoreFuture<'_, Membership> {
         self.0.memory.beat(request)
+    }
+
+    fn board(&self, report: BoardReport) -> StoreFuture<'_, BoardStanding> {
+        self.0.memory.board(report)
     }
 
     fn reset(&self, limits: Vec<StoredLimit>) -> StoreFuture<'_, u64> {
