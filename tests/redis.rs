@@ -3,10 +3,12 @@
 
 mod redis {
     mod algorithms;
+    mod breakers;
     mod cluster;
     mod exact;
     mod leased;
     mod load;
     mod proxy;
     mod server;
+    mod trouble;
 }

@@ -1,5 +1,7 @@
 //! Looks at shared limits, and sets them back.
 
+#![expect(clippy::print_stdout, reason = "that is what it is for")]
+
 use std::process::ExitCode;
 use std::time::Duration;
 

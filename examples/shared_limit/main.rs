@@ -1,5 +1,7 @@
 //! One limit over several processes: each is a process of its own, and they share the limit through Redis.
 
+#![expect(clippy::print_stdout, reason = "that is what it is for")]
+
 mod args;
 mod server;
 mod worker;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::Moment;
 
-use super::store::{BoardReport, BoardStanding, BoardWord};
+use super::store::{BoardReport, BoardStanding, BoardWord, Prober};
 
 #[derive(Debug, Default)]
 pub(super) struct Board {
@@ -25,21 +25,26 @@ impl Board {
         };
         match report.word {
             BoardWord::Open => drop(self.open.insert(Arc::clone(me), now + report.holds)),
-            BoardWord::Closed if is_prober(&self.prober) => {
+            BoardWord::Closed if self.prober.is_none() || is_prober(&self.prober) => {
                 *self = Self { closed_at: Some(now), ..Self::default() };
             }
             BoardWord::Closed => drop(self.open.remove(me)),
             BoardWord::Look => {}
         }
-        if !report.probes_for.is_zero() && (self.prober.is_none() || is_prober(&self.prober)) {
-            self.prober = Some((Arc::clone(me), now + report.probes_for));
+        if self.prober.is_none() || is_prober(&self.prober) {
+            let place = || (Arc::clone(me), now + report.probes_for);
+            self.prober = (!report.probes_for.is_zero()).then(place);
         }
         let others = || self.open.iter().filter(|(instance, _)| *instance != me);
         let longest = others().map(|(_, until)| until.since(now)).max();
         BoardStanding {
             open: others().count() as u64,
             holds: longest.unwrap_or_default(),
-            is_prober: is_prober(&self.prober),
+            prober: match &self.prober {
+                None => Prober::Nobody,
+                Some((instance, _)) if instance == me => Prober::This,
+                Some(_) => Prober::Another,
+            },
             closed_ago: self.closed_at.map(|at| now.since(at)),
         }
     }

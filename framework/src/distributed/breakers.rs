@@ -6,9 +6,10 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::constraint::{Constraints, InvalidSettings};
 use crate::dependency::Dependency;
-use crate::event::State;
+use crate::error::RejectedBy;
+use crate::event::{Cause, State, Transition};
 
-use super::store::{BoardReport, BoardStanding, BoardWord, Store};
+use super::store::{BoardReport, BoardStanding, BoardWord, Prober, Store};
 use super::within::within;
 
 /// How many looks an instance holds a breaker open that another one probes for, and holds its own place to probe.
@@ -86,13 +87,15 @@ pub(crate) struct Watch {
     settings: SharedBreakers,
     /// Since when it is not closed.
     opened_at: Option<Moment>,
-    /// Whether others have been told that it is open.
-    has_told: bool,
+    /// How many calls it had refused at the last look.
+    refused: u64,
+    /// When it was last seen to have refused one.
+    wanted_at: Option<Moment>,
 }
 
 impl Watch {
     pub(crate) fn new(instance: Arc<str>, settings: SharedBreakers) -> Self {
-        Self { instance, settings, opened_at: None, has_told: false }
+        Self { instance, settings, opened_at: None, refused: 0, wanted_at: None }
     }
 
     /// Tells how it is here, hears how it is elsewhere, and does what follows from that. If the store does not answer by the next
@@ -101,72 +104,91 @@ impl Watch {
         let time = dependency.time().clone();
         let now = time.now();
         let report = self.report(dependency, now);
-        let told_open = report.word == BoardWord::Open;
+        let has_closed = report.word == BoardWord::Closed;
         let answer = within(&time, report.deadline, store.board(report)).await;
         let Some(Ok(standing)) = answer else { return };
-        self.has_told = told_open;
+        if has_closed {
+            self.opened_at = None;
+        }
         self.follow(dependency, &standing, now);
+    }
+
+    fn look_times(&self, times: u32) -> Duration {
+        self.settings.look_every.saturating_mul(times)
     }
 
     fn report(&mut self, dependency: &Dependency, now: Moment) -> BoardReport {
         let breaker = dependency.gate().breaker();
-        let state = breaker.state();
-        let left = breaker.open_left(now);
-        let look = self.settings.look_every;
-        let held = look.saturating_mul(LOOKS_HELD);
-        let is_closed = state == State::Closed;
-        match (is_closed, self.opened_at) {
-            (true, _) => self.opened_at = None,
-            (false, None) => self.opened_at = Some(now),
-            (false, Some(_)) => {}
-        }
-        let is_own =
-            || {
-                let report = breaker.report(now);
-                report.transitions.iter().rev().find(|moved| moved.to == State::Open).is_some_and(
-                    |moved| !matches!(moved.cause.as_str(), "open_elsewhere" | "by_hand"),
-                )
-            };
-        let word = match is_closed {
-            true if self.has_told => BoardWord::Closed,
-            true => BoardWord::Look,
-            false if is_own() => BoardWord::Open,
-            false => BoardWord::Look,
+        let (state, left) = (breaker.state(), breaker.open_left(now));
+        let last = if state == State::Closed && self.opened_at.is_none() {
+            None
+        } else {
+            breaker.report(now).transitions.last().copied()
         };
-        let wants_to_probe = !is_closed && left <= look.saturating_mul(LOOKS_AHEAD);
+        // What others have opened, or hold open, is no evidence for more.
+        let own = last.filter(|last| last.to == State::Open && !is_by_others(last));
+        let own_left = own.map_or(Duration::ZERO, |opened| {
+            (opened.at + opened.open_for.unwrap_or_default()).since(now)
+        });
+        let has_probed =
+            last.is_some_and(|last| matches!(last.cause, Cause::ProbesSucceeded { .. }));
+        let word = match state {
+            // Told until somebody has heard it.
+            State::Closed if has_probed => BoardWord::Closed,
+            State::Open if !own_left.is_zero() => BoardWord::Open,
+            State::Closed | State::Open | State::HalfOpen => BoardWord::Look,
+        };
+        match state {
+            State::Closed if word == BoardWord::Closed => {}
+            State::Closed => self.opened_at = None,
+            State::Open | State::HalfOpen => self.opened_at = Some(self.opened_at.unwrap_or(now)),
+        }
+        let probes = match state {
+            State::Closed => false,
+            State::HalfOpen => true,
+            // Only where somebody calls: else nobody would be let in for as long as it is this instance's turn.
+            State::Open => left <= self.look_times(LOOKS_AHEAD) && self.is_wanted(dependency, now),
+        };
         BoardReport {
             breaker: Arc::clone(dependency.name()),
             instance: Arc::clone(&self.instance),
             word,
-            holds: left.max(held),
-            probes_for: if wants_to_probe { held } else { Duration::ZERO },
-            deadline: now + look,
+            holds: own_left,
+            probes_for: if probes { self.look_times(LOOKS_HELD) } else { Duration::ZERO },
+            deadline: now + self.settings.look_every,
         }
+    }
+
+    /// Whether calls have been refused of late.
+    fn is_wanted(&mut self, dependency: &Dependency, now: Moment) -> bool {
+        let refused = dependency.snapshot().rejections(RejectedBy::Breaker);
+        if refused != std::mem::replace(&mut self.refused, refused) {
+            self.wanted_at = Some(now);
+        }
+        self.wanted_at.is_some_and(|at| now.since(at) <= self.look_times(LOOKS_HELD))
     }
 
     fn follow(&self, dependency: &Dependency, standing: &BoardStanding, now: Moment) {
         let breaker = dependency.gate().breaker();
         let others = u32::try_from(standing.open).unwrap_or(u32::MAX);
-        let look = self.settings.look_every;
-        match (breaker.state(), self.opened_at) {
-            (State::Closed, _) => {
-                if others >= self.settings.quorum {
-                    let counts = (others, self.settings.quorum);
-                    dependency.open_elsewhere(counts, standing.holds);
-                }
+        let is_open_elsewhere = others >= self.settings.quorum;
+        // By the time it was asked, so that what was closed before it opened is not taken for later.
+        let closed_since = self.opened_at.zip(standing.closed_ago);
+        if breaker.state() == State::Closed {
+            if is_open_elsewhere {
+                dependency.open_elsewhere((others, self.settings.quorum), standing.holds);
             }
-            // By the time it was asked, so that what was closed before it opened is not taken for later.
-            (_, Some(opened_at))
-                if standing.closed_ago.is_some_and(|ago| now.before(ago) > opened_at) =>
-            {
-                dependency.close_elsewhere();
-            }
-            (State::Open, _) if !standing.is_prober => {
-                if breaker.open_left(now) <= look.saturating_mul(LOOKS_AHEAD) {
-                    breaker.stay_open(dependency.now(), look.saturating_mul(LOOKS_AHEAD + 1));
-                }
-            }
-            (State::Open | State::HalfOpen, _) => {}
+        } else if closed_since.is_some_and(|(opened_at, ago)| now.before(ago) > opened_at) {
+            dependency.close_elsewhere();
+        } else if standing.prober == Prober::Another {
+            breaker.stay_open(dependency.now(), self.look_times(LOOKS_AHEAD + 1));
+        } else if is_open_elsewhere {
+            // Somebody's probe has failed, and all know it.
+            breaker.stay_open(dependency.now(), standing.holds);
         }
     }
+}
+
+fn is_by_others(moved: &Transition) -> bool {
+    matches!(moved.cause, Cause::OpenElsewhere { .. } | Cause::ByHand { .. })
 }

@@ -30,7 +30,7 @@ mod tending;
 mod within;
 
 #[cfg(feature = "redis")]
-pub use self::redis::{InvalidRedis, Redis, RedisBuilder};
+pub use self::redis::{InvalidRedis, Redis, RedisBuilder, RedisHistory};
 pub use crate::limit::{
     Mode, OnFailure, Per, SharedConfig, SharedConfigBuilder, SharedCounts, SharedLimit, StoreCounts,
 };
@@ -45,8 +45,8 @@ pub use memory::Memory;
 pub use request::Request;
 pub use store::{
     BeatRequest, BoardReport, BoardStanding, BoardWord, Epoch, Granted, Lease, LeaseRequest,
-    LimitKey, Membership, Store, StoreError, StoreFuture, StoredLimit, TakeRequest, Verdict,
-    VerdictKind,
+    LimitKey, Membership, Prober, Store, StoreError, StoreFuture, StoredLimit, TakeRequest,
+    Verdict, VerdictKind,
 };
 
 #[cfg(all(test, not(seawall_loom)))]

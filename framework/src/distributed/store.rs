@@ -208,7 +208,7 @@ pub struct BoardReport {
     pub word: BoardWord,
     /// For how long that it is open holds, if it is.
     pub holds: Duration,
-    /// For how long this instance wants to be the one that probes; zero: it does not.
+    /// For how long this instance wants to be the one that probes; zero: it does not, or not any more.
     pub probes_for: Duration,
     /// The moment after which nothing of this must be done.
     pub deadline: Moment,
@@ -219,10 +219,22 @@ pub struct BoardReport {
 pub enum BoardWord {
     /// It has opened by what this instance has seen.
     Open,
-    /// It has closed by what its probes have seen. If this instance probes for all, it is closed for all.
+    /// It has closed by what its probes have seen. It is closed for all, unless another one probes.
     Closed,
     /// Nothing.
     Look,
+}
+
+/// Who probes for all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prober {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// This instance.
+    This,
+    /// Another one.
+    Another,
 }
 
 /// How a breaker is in the other instances.
@@ -232,8 +244,8 @@ pub struct BoardStanding {
     pub open: u64,
     /// For how long that holds.
     pub holds: Duration,
-    /// Whether this instance is the one that probes.
-    pub is_prober: bool,
+    /// Who probes.
+    pub prober: Prober,
     /// How long ago it was closed for all; `None`: not lately.
     pub closed_ago: Option<Duration>,
 }

@@ -2,6 +2,7 @@
 //!
 //! Everything that decides is a script: see `lua/`. A script runs as one step, by the server's own clock.
 
+mod history;
 mod link;
 mod names;
 mod reply;
@@ -25,6 +26,7 @@ use super::store::{
     BeatRequest, BoardReport, BoardStanding, BoardWord, Lease, LeaseRequest, LimitKey, Membership,
     Store, StoreError, StoreFuture, StoredLimit, TakeRequest, Verdict, VerdictKind,
 };
+pub use history::RedisHistory;
 use link::SendError;
 use scripts::Script;
 use servers::Servers;

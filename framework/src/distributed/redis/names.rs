@@ -41,6 +41,11 @@ pub(super) fn board(namespace: &str, breaker: &str) -> [String; 3] {
     ["open", "prober", "closed"].map(|what| format!("{namespace}:{{breaker-{tag}}}:{what}"))
 }
 
+/// The name of the key that has what a breaker has learned.
+pub(super) fn history(namespace: &str, breaker: &str) -> String {
+    format!("{namespace}:{{breaker-{}}}:history", escaped(breaker))
+}
+
 /// What `SCAN` finds all keys of a limit by.
 pub(super) fn pattern(namespace: &str, limit: &str, kind: &str) -> String {
     format!("{namespace}:{{*}}:{limit}:*:{kind}")

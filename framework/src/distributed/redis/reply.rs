@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::{FromRedisValue, Value};
 
 use crate::distributed::store::{
-    BoardStanding, Epoch, Lease, Membership, StoreError, TakeRequest, Verdict, VerdictKind,
+    BoardStanding, Epoch, Lease, Membership, Prober, StoreError, TakeRequest, Verdict, VerdictKind,
 };
 
 /// Numbers that the script `take` says of each cost.
@@ -76,13 +76,17 @@ pub(super) fn membership(numbers: &[i64]) -> Result<Membership, StoreError> {
 }
 
 pub(super) fn standing(numbers: &[i64]) -> Result<BoardStanding, StoreError> {
-    let &[_, open, holds, is_prober, closed_ago] = numbers else {
+    let &[_, open, holds, prober, closed_ago] = numbers else {
         return Err(corrupt("it does not say how the breaker is elsewhere"));
     };
     Ok(BoardStanding {
         open: count_of(open),
         holds: wait(holds).unwrap_or_default(),
-        is_prober: is_prober == 1,
+        prober: match prober {
+            1 => Prober::This,
+            2 => Prober::Another,
+            _ => Prober::Nobody,
+        },
         closed_ago: wait(closed_ago),
     })
 }

@@ -7,10 +7,11 @@
 -- ARGV[3]  the instance
 -- ARGV[4]  'open', 'closed' or 'look'
 -- ARGV[5]  for how long that it is open holds, in microseconds
--- ARGV[6]  for how long the instance wants to be the one that probes, in microseconds; 0: it does not
+-- ARGV[6]  for how long the instance wants to be the one that probes, in microseconds; 0: it does not,
+--          or not any more
 --
--- Returns the moment; in how many others it is open; for how long that holds; whether this instance probes; how long ago it
--- was closed for all (-1: not lately).
+-- Returns the moment; in how many others it is open; for how long that holds; who probes (0: nobody, 1: this instance, 2: another);
+-- how long ago it was closed for all (-1: not lately).
 
 if is_late then return { now } end
 
@@ -29,7 +30,7 @@ if word == 'open' then
   redis.call('PEXPIRE', KEYS[1], milliseconds(tonumber(longest[2]) - now + 1000))
 elseif word == 'closed' then
   redis.call('ZREM', KEYS[1], me)
-  if prober == me then
+  if not prober or prober == me then
     redis.call('DEL', KEYS[1], KEYS[2])
     redis.call('SET', KEYS[3], text(now), 'PX', text(REMEMBERED))
     prober = false
@@ -38,6 +39,9 @@ end
 if probes_for > 0 and (not prober or prober == me) then
   redis.call('SET', KEYS[2], me, 'PX', milliseconds(probes_for))
   prober = me
+elseif probes_for == 0 and prober == me then
+  redis.call('DEL', KEYS[2])
+  prober = false
 end
 
 local others, longest = 0, 0
@@ -50,4 +54,4 @@ for at = 1, #open, 2 do
 end
 local closed = redis.call('GET', KEYS[3])
 local closed_ago = closed and math.max(now - tonumber(closed), 0) or -1
-return { now, others, longest, prober == me and 1 or 0, closed_ago }
+return { now, others, longest, prober and (prober == me and 1 or 2) or 0, closed_ago }
