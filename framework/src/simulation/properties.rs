@@ -87,6 +87,15 @@ impl Seen {
     }
 }
 
+/// Notes when an attempt ends, or is ended.
+struct Ends(Place, Rc<Cell<Option<Moment>>>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.1.set(Some(self.0.now()));
+    }
+}
+
 /// One call, that gives up after `patience_ms` if there is any.
 async fn call(
     place: Place,
@@ -95,22 +104,24 @@ async fn call(
     (seen, shape): (Rc<Seen>, Shape),
 ) {
     let deadline = Duration::from_millis(shape.deadline_ms);
-    // Then a retry is made in the moment in which the budget has let it through. Later, calls may have slid out of the window.
+    // Where nothing is waited for, a retry is made in the moment in which the budget has let it through: when the attempt before it
+    // has ended. Later, after a wait for a permit say, calls may have slid out of the window.
     let at_once = shape.base_delay_ms == 0 && shape.hedge_ms.is_none();
-    let made = Cell::new(0);
+    let ended_at = Rc::new(Cell::new(None));
     let (began, within) = (place.now(), place.now() + deadline);
     seen.calls.set(seen.calls.get() + 1);
     let attempt = || {
         let (place, turns) = (place.clone(), Rc::clone(&turns));
         seen.attempts.set(seen.attempts.get() + 1);
         seen.check(place.now() < within, || format!("an attempt begins at {:?}", place.now()));
-        made.set(made.get() + 1);
         let spent = client.budget_use();
         let is_within = matches!(spent, Some(BudgetUse::Share { retries, allowed, .. })
             if retries as f64 <= allowed + 1e-6);
-        let is_bound = at_once && made.get() > 1;
+        let is_bound = at_once && ended_at.get() == Some(place.now());
         seen.check(!is_bound || is_within, || format!("the budget is overspent: {spent:?}"));
+        let ends = Ends(place.clone(), Rc::clone(&ended_at));
         async move {
+            let _ends = ends;
             let (takes, is_good) = turns.borrow_mut().next().unwrap_or((Some(1), true));
             match takes {
                 Some(ms) => place.sleep(Duration::from_millis(ms)).await,

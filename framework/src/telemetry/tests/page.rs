@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use crate::breaker;
 use crate::dependency::Dependency;
-use crate::event::{Command, State};
+use crate::event::{Cause, Command, State};
 use crate::outcome::{CallOutcome, Outcome};
 use crate::policy::Policy;
 
@@ -74,7 +74,7 @@ fn every_metric_shows_from_the_start_with_its_kind_help_and_labels() {
     }
     assert_eq!(page.families["seawall_breaker_transitions_total"].series.len(), 5);
     assert_eq!(page.families["seawall_calls_total"].series.len(), 2 * CallOutcome::ALL.len());
-    assert_eq!(page.families["seawall_breaker_openings_total"].series.len(), 9);
+    assert_eq!(page.families["seawall_breaker_openings_total"].series.len(), Cause::OPENING.len());
     assert_eq!(page.value("seawall_bulkhead_limit", &[("dependency", "payments")]), Some(25.0));
     assert_eq!(page.value("seawall_breaker_threshold", &[("dependency", "payments")]), Some(0.6));
     assert_eq!(page.value("seawall_breaker_baseline", &[("dependency", "payments")]), Some(0.05));
