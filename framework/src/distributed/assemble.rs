@@ -1,13 +1,13 @@
 //! From settings to limits that can be asked, for the first time and at a reload.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 
 use crate::limit::{KeyedConfig, Mode, SharedConfig, SharedLimit};
 use crate::time::Time;
 
 use super::counters::Counters;
-use super::deciding::Inner;
+use super::deciding::{Inner, NOBODY};
 use super::exact::Exact;
 use super::layer::Layer;
 use super::leased::Leased;
@@ -42,13 +42,17 @@ impl Parts {
         let members = before.map_or_else(|| self.members(config), |it| Arc::clone(&it.members));
         Inner {
             parts: self.clone(),
-            exact: Exact::new(Arc::clone(&self.store), self.time.clone()),
+            exact: Exact::new(
+                Arc::clone(&self.store),
+                self.time.clone(),
+                Arc::clone(&self.counters),
+            ),
             members,
             layers,
             exact_at,
             here_at,
             decide_within: config.decide_within(),
-            is_tended: AtomicBool::new(false),
+            tended_by: AtomicU64::new(NOBODY),
         }
     }
 

@@ -13,6 +13,7 @@ pub(super) struct Counters {
     /// Since when the store does not decide, in nanoseconds; 0: it does.
     failing_since: AtomicU64,
     degraded: AtomicU64,
+    remembered: AtomicU64,
 }
 
 impl Counters {
@@ -31,6 +32,15 @@ impl Counters {
                 self.degraded.fetch_add(now.nanos_since(since), Ordering::Relaxed);
             }
         }
+    }
+
+    /// A refusal was given because an earlier one still held.
+    pub(super) fn remember(&self) {
+        self.remembered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn remembered(&self) -> u64 {
+        self.remembered.load(Ordering::Relaxed)
     }
 
     pub(super) fn failures(&self) -> u64 {

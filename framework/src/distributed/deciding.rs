@@ -1,7 +1,7 @@
 //! How a request is decided by all limits of a set.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use crate::clock::Moment;
@@ -15,6 +15,9 @@ use super::request::Request;
 use super::store::{BeatRequest, StoreError, StoreFuture, StoredLimit, Verdict, VerdictKind};
 use super::within::within;
 
+/// No task tends it.
+pub(super) const NOBODY: u64 = 0;
+
 /// What all clones of a set share.
 pub(super) struct Inner {
     pub(super) parts: Parts,
@@ -26,7 +29,8 @@ pub(super) struct Inner {
     pub(super) exact: Arc<Exact>,
     pub(super) members: Arc<Members>,
     pub(super) decide_within: Duration,
-    pub(super) is_tended: AtomicBool,
+    /// Which task tends it.
+    pub(super) tended_by: AtomicU64,
 }
 
 /// What a request has taken so far, by the place of the limit. Dropped, it gives back.

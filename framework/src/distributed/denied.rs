@@ -1,7 +1,6 @@
 //! Refusals that still hold.
 
 use std::hash::Hash;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use dashmap::DashMap;
 
@@ -18,7 +17,6 @@ const MOST: usize = 65_536;
 #[derive(Debug)]
 pub(super) struct Denied<K: Hash + Eq> {
     refusals: DashMap<K, Refused, SecretHash>,
-    answered: AtomicU64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +30,7 @@ struct Refused {
 
 impl<K: Hash + Eq> Denied<K> {
     pub(super) fn new() -> Self {
-        Self { refusals: DashMap::with_hasher(SecretHash::default()), answered: AtomicU64::new(0) }
+        Self { refusals: DashMap::with_hasher(SecretHash::default()) }
     }
 
     /// The refusal that holds for this cost, with what is left of its times.
@@ -45,7 +43,6 @@ impl<K: Hash + Eq> Denied<K> {
         if cost < refused.cost {
             return None;
         }
-        self.answered.fetch_add(1, Ordering::Relaxed);
         let since = now.since(refused.at);
         Some(Verdict {
             retry_after: Some(refused.until.since(now)),
@@ -69,10 +66,5 @@ impl<K: Hash + Eq> Denied<K> {
     /// Forgets all of them: somebody has set limits back.
     pub(super) fn clear(&self) {
         self.refusals.clear();
-    }
-
-    /// How many requests were answered without asking.
-    pub(super) fn answered(&self) -> u64 {
-        self.answered.load(Ordering::Relaxed)
     }
 }

@@ -12,6 +12,7 @@ use crate::entropy::SecretHash;
 use crate::limit::SharedLimit;
 use crate::time::Time;
 
+use super::counters::Counters;
 use super::denied::Denied;
 use super::request::Request;
 use super::store::{Store, StoreError, StoredLimit, TakeRequest, Verdict, VerdictKind};
@@ -39,6 +40,7 @@ pub(super) struct Exact {
     /// The keys of which a request is under way, and who waits behind it.
     under_way: DashMap<Keys, Vec<Waiting>, SecretHash>,
     pub(super) denied: Denied<Keys>,
+    counters: Arc<Counters>,
     /// Of a store in this process nothing is gained by asking it less often.
     is_remote: bool,
 }
@@ -57,13 +59,14 @@ impl Drop for Turn<'_> {
 }
 
 impl Exact {
-    pub(super) fn new(store: Arc<dyn Store>, time: Time) -> Arc<Self> {
+    pub(super) fn new(store: Arc<dyn Store>, time: Time, counters: Arc<Counters>) -> Arc<Self> {
         let is_remote = store.is_remote();
         Arc::new(Self {
             store,
             time,
             under_way: DashMap::with_hasher(SecretHash::default()),
             denied: Denied::new(),
+            counters,
             is_remote,
         })
     }
@@ -83,6 +86,7 @@ impl Exact {
         }
         let keys = keys_of(limits, request);
         if let Some(verdict) = self.denied.find(&keys, self.time.now(), cost) {
+            self.counters.remember();
             return Ok(verdict);
         }
         let answer = match self.under_way.entry(keys.clone()) {

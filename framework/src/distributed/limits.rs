@@ -14,7 +14,7 @@ use crate::swappable::Swappable;
 
 use super::assemble::Parts;
 use super::builder::SharedLimitsBuilder;
-use super::deciding::{Inner, decision_of};
+use super::deciding::{Inner, NOBODY, decision_of};
 use super::layer::{DecidedBy, Layer};
 use super::request::Request;
 use super::store::{LimitKey, Store, StoreError, StoredLimit, TakeRequest, Verdict};
@@ -214,7 +214,7 @@ impl SharedLimits {
         SharedCounts {
             failures: counters.failures(),
             degraded_nanos: counters.degraded_nanos(time.now()),
-            remembered: inner.exact.denied.answered(),
+            remembered: counters.remembered(),
             leased: inner.layers.iter().map(leased).sum(),
             instances: inner.members.count(),
             store: store.counts(),
@@ -247,13 +247,13 @@ async fn leave(inner: &Inner) {
             leased.leave().await;
         }
     }
-    if inner.is_tended.swap(false, Ordering::AcqRel) {
+    if inner.tended_by.swap(NOBODY, Ordering::AcqRel) != NOBODY {
         let _ = inner.in_time(inner.parts.store.beat(inner.beat(true))).await;
     }
 }
 
 fn tend(inner: &Arc<Inner>) {
-    if !inner.is_tended.load(Ordering::Relaxed) {
+    if inner.tended_by.load(Ordering::Relaxed) == NOBODY {
         super::tending::start(inner);
     }
 }

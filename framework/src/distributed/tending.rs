@@ -1,32 +1,45 @@
 //! What is done for shared limits while nobody asks: signs of life, leases that nobody uses.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use super::deciding::Inner;
+use super::deciding::{Inner, NOBODY};
+
+/// Numbers for tasks; the first is no task's.
+static TASKS: AtomicU64 = AtomicU64::new(NOBODY);
 
 /// Starts the task that does it, on this thread's tokio runtime, unless there is one. It ends when the limits are dropped, or left.
 pub(super) fn start(inner: &Arc<Inner>) {
+    let number = TASKS.fetch_add(1, Ordering::Relaxed) + 1;
+    let claim = || {
+        let tended_by = &inner.tended_by;
+        tended_by.compare_exchange(NOBODY, number, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    };
     if !inner.parts.store.is_remote() {
         // One process, one instance.
         inner.members.open(inner.parts.time.now());
-        inner.is_tended.store(true, Ordering::Release);
+        claim();
         return;
     }
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-    if inner.is_tended.swap(true, Ordering::AcqRel) {
-        return;
+    if claim() {
+        runtime.spawn(tend(Tending { inner: Arc::downgrade(inner), number }));
     }
-    runtime.spawn(tend(Tending(Arc::downgrade(inner))));
 }
 
 /// Dropped with its runtime, another may begin.
-struct Tending(Weak<Inner>);
+struct Tending {
+    inner: Weak<Inner>,
+    number: u64,
+}
 
 impl Drop for Tending {
     fn drop(&mut self) {
-        if let Some(inner) = self.0.upgrade() {
-            inner.is_tended.store(false, Ordering::Release);
+        if let Some(inner) = self.inner.upgrade() {
+            let (own, none) = (self.number, NOBODY);
+            // Another one may tend it by now.
+            let _ =
+                inner.tended_by.compare_exchange(own, none, Ordering::AcqRel, Ordering::Acquire);
         }
     }
 }
@@ -34,8 +47,8 @@ impl Drop for Tending {
 async fn tend(tending: Tending) {
     loop {
         let pause = {
-            let Some(inner) = tending.0.upgrade() else { return };
-            if !inner.is_tended.load(Ordering::Acquire) {
+            let Some(inner) = tending.inner.upgrade() else { return };
+            if inner.tended_by.load(Ordering::Acquire) != tending.number {
                 return;
             }
             round(&inner).await;

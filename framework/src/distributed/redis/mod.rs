@@ -18,7 +18,6 @@ use std::time::Duration;
 
 use redis::{Cmd, ConnectionInfo, ErrorKind, IntoConnectionInfo, ServerErrorKind};
 
-use crate::clock::Moment;
 use crate::limit::StoreCounts;
 use crate::time::Time;
 
@@ -29,6 +28,7 @@ use super::store::{
 pub use history::RedisHistory;
 use link::SendError;
 use scripts::Script;
+use server_clock::Known;
 use servers::Servers;
 use shape::{Shape, micros};
 
@@ -110,15 +110,15 @@ impl Redis {
         &self,
         slot: u16,
         script: &Script,
-        fill: &(dyn Fn(&mut Cmd, &Deadline<'_>) + Send + Sync),
+        fill: &(dyn Fn(&mut Cmd, Known) + Send + Sync),
     ) -> Result<(Vec<i64>, bool), StoreError> {
         let link = self.servers.of_slot(slot).await?;
-        let deadline = Deadline(&link.clock);
-        let is_known = link.clock.at(Moment::ZERO).is_some();
+        // Looked at once: a request that was made by what is not known has done nothing, and can be made again.
+        let known = link.clock.known();
         let command = |name: &str, script: &str| {
             let mut command = redis::cmd(name);
             command.arg(script);
-            fill(&mut command, &deadline);
+            fill(&mut command, known);
             command
         };
         let mut sent = self.servers.send(slot, &command("EVALSHA", script.digest())).await;
@@ -133,7 +133,7 @@ impl Redis {
         if let Some(server) = numbers.first() {
             link.clock.heard(*server, self.time.now());
         }
-        Ok((numbers, is_known))
+        Ok((numbers, known.is_something()))
     }
 
     /// Runs a script that answers with the moment alone if it came too late.
@@ -141,7 +141,7 @@ impl Redis {
         &self,
         slot: u16,
         script: &Script,
-        fill: &(dyn Fn(&mut Cmd, &Deadline<'_>) + Send + Sync),
+        fill: &(dyn Fn(&mut Cmd, Known) + Send + Sync),
     ) -> Result<Vec<i64>, StoreError> {
         let (mut numbers, is_known) = self.run(slot, script, fill).await?;
         if numbers.len() == 1 && !is_known {
@@ -154,13 +154,13 @@ impl Redis {
     async fn take_all(&self, request: &TakeRequest) -> Result<Vec<Verdict>, StoreError> {
         let keys: Vec<String> = request.limits.iter().map(|limit| self.name(limit)).collect();
         let slot = keys.first().map_or(0, |key| names::slot(key));
-        let fill = |command: &mut Cmd, deadline: &Deadline<'_>| {
+        let fill = |command: &mut Cmd, known: Known| {
             command.arg(keys.len()).arg(&keys).arg("").arg("").arg(u8::from(request.takes));
             for limit in request.limits.iter() {
                 shape(command, limit);
             }
             for (cost, last) in &request.costs {
-                command.arg(*cost).arg(deadline.of(*last));
+                command.arg(*cost).arg(known.tell(*last));
             }
         };
         let (numbers, is_known) = self.run(slot, &scripts::TAKE, &fill).await?;
@@ -175,9 +175,9 @@ impl Redis {
 
     async fn lease_part(&self, request: &LeaseRequest) -> Result<Lease, StoreError> {
         let state = self.name(&request.limit);
-        let fill = |command: &mut Cmd, deadline: &Deadline<'_>| {
+        let fill = |command: &mut Cmd, known: Known| {
             command.arg(2).arg(&state).arg(names::leases(&state));
-            command.arg("").arg(deadline.of(request.deadline));
+            command.arg("").arg(known.tell(request.deadline));
             shape(command, &request.limit);
             command.arg(&*request.instance);
             match request.known {
@@ -195,8 +195,8 @@ impl Redis {
 
     async fn beat_once(&self, request: &BeatRequest) -> Result<Membership, StoreError> {
         let key = names::instances(&self.namespace, &request.group);
-        let fill = |command: &mut Cmd, deadline: &Deadline<'_>| {
-            command.arg(1).arg(&key).arg("").arg(deadline.of(request.deadline));
+        let fill = |command: &mut Cmd, known: Known| {
+            command.arg(1).arg(&key).arg("").arg(known.tell(request.deadline));
             command.arg(&*request.instance).arg(micros(request.alive));
         };
         let numbers = self.run_once(names::slot(&key), &scripts::BEAT, &fill).await?;
@@ -214,8 +214,8 @@ impl Redis {
             BoardWord::Closed => "closed",
             BoardWord::Look => "look",
         };
-        let fill = |command: &mut Cmd, deadline: &Deadline<'_>| {
-            command.arg(keys.len()).arg(&keys).arg("").arg(deadline.of(report.deadline));
+        let fill = |command: &mut Cmd, known: Known| {
+            command.arg(keys.len()).arg(&keys).arg("").arg(known.tell(report.deadline));
             command.arg(&*report.instance).arg(word);
             command.arg(micros(report.holds)).arg(micros(report.probes_for));
         };
@@ -258,19 +258,6 @@ impl Redis {
         found.sort();
         found.dedup();
         Ok(found)
-    }
-}
-
-/// What a moment of ours is by the clock of the server that is asked.
-struct Deadline<'a>(&'a server_clock::ServerClock);
-
-impl Deadline<'_> {
-    /// A clock that is not known gives everything up: the answer makes it known, and has done nothing.
-    fn of(&self, moment: Moment) -> String {
-        if moment == Moment::MAX {
-            return String::new();
-        }
-        self.0.at(moment).unwrap_or(0).max(0).to_string()
     }
 }
 

@@ -42,10 +42,29 @@ impl ServerClock {
         self.ahead.store(UNKNOWN, Ordering::Relaxed);
     }
 
-    /// Our `moment` by the server's clock, or earlier; `None`: nothing is known.
-    pub(super) fn at(&self, moment: Moment) -> Option<i64> {
+    /// What is known now.
+    pub(super) fn known(&self) -> Known {
         let ahead = self.ahead.load(Ordering::Relaxed);
-        (ahead != UNKNOWN).then(|| micros(moment).saturating_add(ahead))
+        Known((ahead != UNKNOWN).then_some(ahead))
+    }
+}
+
+/// What was known of a server's clock when a request was made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known(Option<i64>);
+
+impl Known {
+    pub(super) fn is_something(self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Our `moment` by the server's clock, or earlier, as a script is told it. Of a clock that is not known everything is over: the
+    /// answer makes it known, and has done nothing. For ever is no moment.
+    pub(super) fn tell(self, moment: Moment) -> String {
+        if moment == Moment::MAX {
+            return String::new();
+        }
+        self.0.map_or(0, |ahead| micros(moment).saturating_add(ahead).max(0)).to_string()
     }
 }
 
@@ -57,6 +76,10 @@ fn micros(moment: Moment) -> i64 {
 mod tests {
     use super::*;
 
+    fn at(clock: &ServerClock, moment: Moment) -> i64 {
+        clock.known().tell(moment).parse().unwrap_or(-1)
+    }
+
     fn ms(ms: u64) -> Moment {
         Moment::from_nanos(ms * 1_000_000)
     }
@@ -64,15 +87,17 @@ mod tests {
     #[test]
     fn the_fastest_answer_tells_most() {
         let clock = ServerClock::new();
-        assert_eq!(clock.at(ms(5)), None);
+        assert!(!clock.known().is_something());
+        assert_eq!(at(&clock, ms(5)), 0);
+        assert_eq!(clock.known().tell(Moment::MAX), "");
         // Made at 1,000,000 and 3 ms on its way; then at 1,010,000 and 1 ms on its way.
         clock.heard(1_000_000, ms(3));
-        assert_eq!(clock.at(ms(3)), Some(1_000_000));
+        assert_eq!(at(&clock, ms(3)), 1_000_000);
         clock.heard(1_010_000, ms(11));
-        assert_eq!(clock.at(ms(11)), Some(1_010_000));
+        assert_eq!(at(&clock, ms(11)), 1_010_000);
         // A slow one takes little of that away.
         clock.heard(1_020_000, ms(29));
-        assert_eq!(clock.at(ms(29)), Some(1_027_000));
+        assert_eq!(at(&clock, ms(29)), 1_027_000);
     }
 
     #[test]
@@ -80,8 +105,8 @@ mod tests {
         let clock = ServerClock::new();
         clock.heard(10_000_000, ms(0));
         clock.heard(5_000_000, ms(1));
-        assert_eq!(clock.at(ms(1)), Some(5_000_000));
+        assert_eq!(at(&clock, ms(1)), 5_000_000);
         clock.forget();
-        assert_eq!(clock.at(ms(1)), None);
+        assert!(!clock.known().is_something());
     }
 }

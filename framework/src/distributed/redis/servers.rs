@@ -42,6 +42,8 @@ struct Slots {
     /// First and last slot, and the address.
     ranges: Swappable<Vec<(u16, u16, String)>>,
     asking: AtomicBool,
+    /// Held by the one who asks because nothing is known yet, so that not all do.
+    first: tokio::sync::Mutex<()>,
     /// In nanoseconds; 0: never.
     asked_at: AtomicU64,
 }
@@ -60,6 +62,7 @@ impl Servers {
         let slots = || Slots {
             ranges: Swappable::new(Vec::new()),
             asking: AtomicBool::new(false),
+            first: tokio::sync::Mutex::default(),
             asked_at: AtomicU64::new(0),
         };
         Ok(Arc::new(Self {
@@ -92,7 +95,10 @@ impl Servers {
         if let Some(address) = slots.find(slot) {
             return self.at(&address);
         }
-        self.look_up().await?;
+        let _first = slots.first.lock().await;
+        if slots.find(slot).is_none() {
+            self.look_up().await?;
+        }
         match slots.find(slot) {
             Some(address) => self.at(&address),
             None => Err(StoreError::Refused(format!("no server has slot {slot}").into())),
