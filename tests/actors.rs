@@ -17,6 +17,7 @@ mod actors {
     mod paused;
     mod places;
     mod reload;
+    mod shared_rate;
     mod sharing;
     mod shutdown;
     mod stalled;

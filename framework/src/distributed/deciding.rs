@@ -108,11 +108,28 @@ impl Inner {
             .min_by_key(|word| (word.decision.allowed, word.decision.remaining, word.at));
         so_far.keeps = tightest.is_some_and(|word| word.decision.allowed);
         // There is a limit at least.
-        tightest.unwrap_or_else(|| Word {
-            at: 0,
-            decision: decision_of(&Verdict::LATE, 0),
-            by: DecidedBy::Store,
-        })
+        tightest.unwrap_or_else(nobody)
+    }
+
+    /// The same for one who does not wait.
+    pub(super) fn decide_now(&self, request: &Request<'_>, cost: u64, now: Moment) -> Word {
+        let mut so_far = TakenSoFar { inner: self, cost, taken: Vec::new(), keeps: false };
+        for (at, layer) in self.layers.iter().enumerate().rev() {
+            let of = request.stored(&layer.limit);
+            let taken = layer.take_now(&of, cost, now, &self.members);
+            self.note_failure(taken.by);
+            if !taken.decision.allowed {
+                return Word { at, decision: taken.decision, by: taken.by };
+            }
+            so_far.taken.push((at, of, taken));
+        }
+        so_far.keeps = true;
+        let words = so_far.taken.iter().map(|(at, _, taken)| Word {
+            at: *at,
+            decision: taken.decision,
+            by: taken.by,
+        });
+        words.min_by_key(|word| (word.decision.remaining, word.at)).unwrap_or_else(nobody)
     }
 
     /// The exact limits' word, if there are any.
@@ -212,6 +229,11 @@ impl Inner {
         let deadline = self.parts.time.now() + PATIENCE;
         within(&self.parts.time, deadline, answer).await.unwrap_or(Err(StoreError::TimedOut))
     }
+}
+
+/// The word of no limit; there is always one.
+fn nobody() -> Word {
+    Word { at: 0, decision: decision_of(&Verdict::LATE, 0), by: DecidedBy::Store }
 }
 
 pub(super) fn decision_of(verdict: &Verdict, limit: u64) -> Decision {

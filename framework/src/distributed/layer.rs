@@ -67,7 +67,34 @@ impl Layer {
         members: &Members,
     ) -> TakenHere {
         let Some(leased) = &self.leased else { return self.share_out(of, now, cost, members) };
-        match leased.take(of, cost, deadline).await {
+        let taken = leased.take(of, cost, deadline).await;
+        self.told(taken, (of, cost), now, members)
+    }
+
+    /// The same for one who does not wait. An exact limit is decided as when the store is away.
+    pub(super) fn take_now(
+        &self,
+        of: &StoredLimit,
+        cost: u64,
+        now: Moment,
+        members: &Members,
+    ) -> TakenHere {
+        match &self.leased {
+            Some(leased) => self.told(leased.take_now(of, cost, now), (of, cost), now, members),
+            None if self.is_exact() => self.fall_back(of, now, cost, members),
+            None => self.share_out(of, now, cost, members),
+        }
+    }
+
+    /// What a lease's word comes to.
+    fn told(
+        &self,
+        taken: Result<u64, Unpaid>,
+        (of, cost): (&StoredLimit, u64),
+        now: Moment,
+        members: &Members,
+    ) -> TakenHere {
+        match taken {
             Ok(remaining) => {
                 self.share.note(of, now, cost, members);
                 let decision = decision(true, of.config.limit(), remaining, None);

@@ -132,6 +132,29 @@ impl Leased {
         }
     }
 
+    /// The same for one who does not wait: what is held pays, or nothing does until the store has been asked.
+    pub(super) fn take_now(
+        self: &Arc<Self>,
+        of: &StoredLimit,
+        cost: u64,
+        now: Moment,
+    ) -> Result<u64, Unpaid> {
+        let pot = self.pot(of)?;
+        pot.used_at.store(now.as_nanos(), Ordering::Relaxed);
+        if let Some(left) = pot.pay(cost) {
+            if left < self.limit.lease_of(&of.config) / 2 {
+                self.refill(of, &pot, now, 0);
+            }
+            return Ok(left.saturating_add(pot.left.load(Ordering::Relaxed)));
+        }
+        let dry_until = pot.state.lock().dry_until;
+        if now < dry_until {
+            return Err(Unpaid::Dry(dry_until.since(now)));
+        }
+        self.refill(of, &pot, now, cost);
+        Err(Unpaid::Failed)
+    }
+
     /// Gives back what was taken and is not used after all.
     pub(super) fn give_back(&self, key: &LimitKey, cost: u64) {
         if let Some(pot) = self.pots.get(key) {

@@ -195,7 +195,7 @@ impl SharedLimits {
         Ok(true)
     }
 
-    fn inner(&self) -> Arc<Inner> {
+    pub(super) fn inner(&self) -> Arc<Inner> {
         self.shared.inner.with(Arc::clone)
     }
 

@@ -15,6 +15,7 @@ mod counters;
 mod deciding;
 mod denied;
 mod exact;
+mod for_calls;
 mod guarded;
 mod layer;
 mod leased;
@@ -37,6 +38,7 @@ pub use crate::limit::{
 pub(crate) use breakers::Watch;
 pub use breakers::{SharedBreakers, SharedBreakersBuilder};
 pub use builder::SharedLimitsBuilder;
+pub(crate) use for_calls::CallTokens;
 pub use guarded::GuardedStore;
 pub(crate) use guarded::METHODS as STORE_METHODS;
 pub use layer::DecidedBy;

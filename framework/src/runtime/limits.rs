@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::constraint::InvalidSettings;
-use crate::distributed::{Memory, SharedLimits};
+use crate::distributed::{CallTokens, Memory, SharedLimits};
 use crate::error::debug_as_display;
 use crate::policy::{LimitsPolicy, StoreAddress};
 
@@ -37,6 +37,20 @@ pub enum LimitsError {
     /// Their store cannot do what they say.
     #[error(transparent)]
     Settings(#[from] InvalidSettings),
+    /// A limit of theirs cannot be decided by a call, which does not wait for a store.
+    #[error(
+        "limit `{limit}` is exact, and a call does not wait for a store; allowed for dependencies: leased, local_share"
+    )]
+    Exact {
+        /// Which.
+        limit: String,
+    },
+    /// There is no dependency of this name, or its calls go by shared limits already.
+    #[error("dependency `{name}` is not spawned, or goes by shared limits already")]
+    Dependency {
+        /// The name.
+        name: String,
+    },
     /// Their store cannot be guarded.
     #[error(transparent)]
     Spawn(#[from] SpawnError),
@@ -88,6 +102,51 @@ impl Seawall {
         let set = self.0.sets.keep(name, set);
         self.watch_limit(name, set.clone());
         Ok(set)
+    }
+
+    /// Has each attempt of a dependency take a token of these limits, too, beside its own `rate_limit`: so all instances of the program
+    /// together keep to the quota of an API. The subject is the dependency's name. Refused, a call ends as by its own limit, with
+    /// `RejectedBy::RateLimit`.
+    ///
+    /// A call does not wait for the store, so the limits must be leased or local shares. One that finds no lease at hand while the store
+    /// is asked for more, after an idle time say, is decided as when the store is away.
+    ///
+    /// ```
+    /// use seawall::Seawall;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let policy = r#"
+    /// [limits.geocoder]
+    /// layers.quota = { mode = "leased", lease = 5, token_bucket = { capacity = 50, refill_per_second = 50 } }
+    /// "#;
+    /// let seawall = Seawall::builder().policy_text("seawall.toml", policy).start()?;
+    /// let geocoder = seawall.calls("geocoder", &["find"]).await?;
+    /// let limits = seawall.limits("geocoder").await?;
+    /// seawall.share_rate_limit("geocoder", &limits).await?;
+    /// let found: Result<u32, _> = geocoder.call("find", async || Ok::<u32, std::io::Error>(7)).await;
+    /// assert_eq!(found?, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// A limit is exact; the dependency is not spawned, or goes by shared limits already.
+    pub async fn share_rate_limit(
+        &self,
+        dependency: &str,
+        limits: &SharedLimits,
+    ) -> Result<(), LimitsError> {
+        if let Some(limit) = limits.exact_one() {
+            return Err(LimitsError::Exact { limit: limit.to_string() });
+        }
+        let missing = || LimitsError::Dependency { name: dependency.to_owned() };
+        let found = self.0.registry.get(dependency).ok_or_else(missing)?;
+        limits.warm_up(dependency).await;
+        let name = std::sync::Arc::clone(found.dependency.name());
+        let tokens = std::sync::Arc::new(CallTokens::new(limits.clone(), name));
+        let is_first = found.dependency.gate().share_tokens(tokens);
+        is_first.then_some(()).ok_or_else(missing)
     }
 
     async fn build_limits(

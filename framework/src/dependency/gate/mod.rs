@@ -10,8 +10,8 @@
 mod bounds;
 mod reload;
 
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -36,6 +36,7 @@ use super::keys::{HeldKey, KeyBreakers};
 use super::lingering::Lingering;
 use super::quota::Quota;
 use super::refusals::Refused;
+use super::shared_tokens::SharedTokens;
 use super::start_by::StartBy;
 use super::waiter::{Join, Newcomer, WaitError, WaitLimits};
 use super::waiting_room::WaitingRoom;
@@ -64,6 +65,8 @@ pub struct Gate {
     limiters: AtomicU64,
     /// With a quota the limiter is no longer read by its first value, so that calls without one need not look here.
     quota: Quota,
+    /// A limit that others share. With it, too, the limiter is no longer read by its first value.
+    shared: OnceLock<Arc<dyn SharedTokens>>,
     /// Wakes the calls that wait for a token: a breaker has opened, or the limit has changed.
     limit_changed: Notify,
 }
@@ -107,6 +110,7 @@ impl Gate {
             rate_limit_max_wait: AtomicU64::new(nanos(policy.rate_limit_max_wait())),
             limiters: AtomicU64::new(0),
             quota: Quota::new(),
+            shared: OnceLock::new(),
             limit_changed: Notify::new(),
         };
         gate.set_quota(policy);
@@ -118,6 +122,13 @@ impl Gate {
         if policy.quota().is_some() {
             self.written.0.limiter.leave_first();
         }
+    }
+
+    /// From now on each attempt takes a token from these, too. False: it does so from others.
+    pub(crate) fn share_tokens(&self, tokens: Arc<dyn SharedTokens>) -> bool {
+        let is_first = self.shared.set(tokens).is_ok();
+        self.written.0.limiter.leave_first();
+        is_first
     }
 
     /// The breaker. Transitions made on it directly do not empty the waiting room: use the gate's own.
@@ -166,7 +177,7 @@ impl Gate {
         }
     }
 
-    /// With a limiter that has been replaced, or a quota beside it.
+    /// With a limiter that has been replaced, or a quota or a shared limit beside it.
     #[cold]
     fn take_token_slow(
         &self,
@@ -175,7 +186,13 @@ impl Gate {
     ) -> Result<Token, Refused> {
         let number = self.limiters.load(Ordering::Acquire);
         let limiter = &self.written.0.limiter;
-        match limiter.with(|limiter| self.ask(limiter.as_ref(), number, now, latest))? {
+        let shared = self.shared.get();
+        shared.map_or(Ok(()), |shared| shared.try_take(now))?;
+        let token = limiter.with(|limiter| self.ask(limiter.as_ref(), number, now, latest));
+        if let (Some(shared), Err(_)) = (shared, &token) {
+            shared.give_back(now);
+        }
+        match token? {
             Token::Now(number) if self.quota.is_on() => Ok(Token::Paced(number)),
             token => Ok(token),
         }
@@ -230,6 +247,9 @@ impl Gate {
     /// Gives back the token of an attempt that was never dispatched. A limiter that has been replaced gets nothing back,
     /// and neither limiter gets back what was taken while one was being replaced.
     pub(crate) fn refund(&self, number: u64, now: Moment, taken_for: Moment) {
+        if let Some(shared) = self.shared.get() {
+            shared.give_back(now);
+        }
         self.written.0.limiter.with(|limiter| {
             // Looked at with the limiter in hand: the number is still this one, so the limiter is.
             if let Some(limiter) = limiter
