@@ -9,13 +9,13 @@
 
 mod bounds;
 mod reload;
+mod tokens;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
 
 use crate::backpressure::Rank;
 use crate::breaker::{CircuitBreaker, Leave};
@@ -24,11 +24,13 @@ use crate::clock::{Moment, nanos};
 use crate::entropy::Entropy;
 use crate::error::RejectedBy;
 use crate::event::{State, Transition};
-use crate::limit::{self, AnyAlgorithm, RateLimiter};
+use crate::limit::{AnyAlgorithm, RateLimiter};
 use crate::outcome::AttemptEnd;
 use crate::policy::Policy;
 use crate::swappable::Swappable;
 use crate::sync::{AtomicU64, CachePadded, Ordering};
+
+pub(crate) use tokens::Token;
 
 use super::claim::Claim;
 use super::fleet::FleetSeat;
@@ -69,17 +71,6 @@ pub struct Gate {
     shared: OnceLock<Arc<dyn SharedTokens>>,
     /// Wakes the calls that wait for a token: a breaker has opened, or the limit has changed.
     limit_changed: Notify,
-}
-
-/// A rate-limit token, with the number of the limiter that gave it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Token {
-    /// Valid now.
-    Now(u64),
-    /// Valid from this moment on.
-    At(Moment, u64),
-    /// Valid now, but the dependency's own quota is to be asked too.
-    Paced(u64),
 }
 
 #[derive(Debug)]
@@ -124,13 +115,6 @@ impl Gate {
         }
     }
 
-    /// From now on each attempt takes a token from these, too. False: it does so from others.
-    pub(crate) fn share_tokens(&self, tokens: Arc<dyn SharedTokens>) -> bool {
-        let is_first = self.shared.set(tokens).is_ok();
-        self.written.0.limiter.leave_first();
-        is_first
-    }
-
     /// The breaker. Transitions made on it directly do not empty the waiting room: use the gate's own.
     #[must_use]
     pub fn breaker(&self) -> &CircuitBreaker {
@@ -161,104 +145,6 @@ impl Gate {
     pub(crate) fn check_first(&self, key: Option<&HeldKey>, now: Moment) -> Result<(), Refused> {
         self.breaker.check(now)?;
         key.map_or(Ok(()), |key| self.keys.check(key, &self.breaker, now))
-    }
-
-    /// Takes a token. A limiter that shapes gives one that is valid at `latest`, or before; only such a limiter asks for
-    /// that.
-    #[inline]
-    pub(crate) fn take_token(
-        &self,
-        now: Moment,
-        latest: impl FnOnce() -> Moment,
-    ) -> Result<Token, Refused> {
-        match self.written.0.limiter.first() {
-            Some(limiter) => self.ask(limiter.as_ref(), 0, now, latest),
-            None => self.take_token_slow(now, latest),
-        }
-    }
-
-    /// With a limiter that has been replaced, or a quota or a shared limit beside it.
-    #[cold]
-    fn take_token_slow(
-        &self,
-        now: Moment,
-        latest: impl FnOnce() -> Moment,
-    ) -> Result<Token, Refused> {
-        let number = self.limiters.load(Ordering::Acquire);
-        let limiter = &self.written.0.limiter;
-        let shared = self.shared.get();
-        shared.map_or(Ok(()), |shared| shared.try_take(now))?;
-        let token = limiter.with(|limiter| self.ask(limiter.as_ref(), number, now, latest));
-        if let (Some(shared), Err(_)) = (shared, &token) {
-            shared.give_back(now);
-        }
-        match token? {
-            Token::Now(number) if self.quota.is_on() => Ok(Token::Paced(number)),
-            token => Ok(token),
-        }
-    }
-
-    #[inline]
-    fn ask(
-        &self,
-        limiter: Option<&RateLimiter<AnyAlgorithm>>,
-        number: u64,
-        now: Moment,
-        latest: impl FnOnce() -> Moment,
-    ) -> Result<Token, Refused> {
-        let Some(limiter) = limiter else { return Ok(Token::Now(number)) };
-        let longest = self.rate_limit_max_wait.load(Ordering::Relaxed);
-        if longest == 0 {
-            limiter.try_take(now, 1)?;
-            return Ok(Token::Now(number));
-        }
-        let wait = Self::reserve_token(limiter, now, latest(), longest)?;
-        Ok(if wait.is_zero() { Token::Now(number) } else { Token::At(now + wait, number) })
-    }
-
-    #[cold]
-    fn reserve_token(
-        limiter: &RateLimiter<AnyAlgorithm>,
-        now: Moment,
-        latest: Moment,
-        longest: u64,
-    ) -> Result<Duration, limit::Refusal> {
-        let left = latest.nanos_since(now);
-        let patience = Duration::from_nanos(longest.min(left));
-        limiter.reserve(now, 1, patience).map_err(|refusal| limit::Refusal {
-            // The refusal says when the same wait would be granted. A call that must begin sooner than `max_wait`
-            // allows will have less time then, so it is told when it would not have to wait at all.
-            retry_after: refusal
-                .retry_after
-                .map(|after| if left < longest { after.saturating_add(patience) } else { after }),
-        })
-    }
-
-    /// Whether the limiter of this number has been replaced.
-    pub(crate) fn is_replaced(&self, number: u64) -> bool {
-        self.limiters.load(Ordering::Acquire) != number
-    }
-
-    /// Ends when a call that waits for a token must look again. Hears what happens after this call.
-    pub(crate) fn limit_changed(&self) -> Notified<'_> {
-        self.limit_changed.notified()
-    }
-
-    /// Gives back the token of an attempt that was never dispatched. A limiter that has been replaced gets nothing back,
-    /// and neither limiter gets back what was taken while one was being replaced.
-    pub(crate) fn refund(&self, number: u64, now: Moment, taken_for: Moment) {
-        if let Some(shared) = self.shared.get() {
-            shared.give_back(now);
-        }
-        self.written.0.limiter.with(|limiter| {
-            // Looked at with the limiter in hand: the number is still this one, so the limiter is.
-            if let Some(limiter) = limiter
-                && number.is_multiple_of(2)
-                && !self.is_replaced(number)
-            {
-                limiter.refund(now, 1, taken_for);
-            }
-        });
     }
 
     /// The check of a call that waits: the breaker, and the key's.
