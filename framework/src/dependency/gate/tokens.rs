@@ -116,17 +116,33 @@ impl Gate {
     /// Gives back the token of an attempt that was never dispatched. A limiter that has been replaced gets nothing back,
     /// and neither limiter gets back what was taken while one was being replaced.
     pub(crate) fn refund(&self, number: u64, now: Moment, taken_for: Moment) {
-        if let Some(shared) = self.shared.get() {
-            shared.give_back(now);
-        }
-        self.written.0.limiter.with(|limiter| {
-            // Looked at with the limiter in hand: the number is still this one, so the limiter is.
-            if let Some(limiter) = limiter
-                && number.is_multiple_of(2)
-                && !self.is_replaced(number)
-            {
-                limiter.refund(now, 1, taken_for);
+        let limiter = &self.written.0.limiter;
+        match limiter.first() {
+            // Where there never was one there is nothing to give back to.
+            Some(None) => {}
+            Some(first) => self.refund_to(first.as_ref(), number, now, taken_for),
+            None => {
+                if let Some(shared) = self.shared.get() {
+                    shared.give_back(now);
+                }
+                limiter.with(|limiter| self.refund_to(limiter.as_ref(), number, now, taken_for));
             }
-        });
+        }
+    }
+
+    fn refund_to(
+        &self,
+        limiter: Option<&RateLimiter<AnyAlgorithm>>,
+        number: u64,
+        now: Moment,
+        taken_for: Moment,
+    ) {
+        // Looked at with the limiter in hand: the number is still this one, so the limiter is.
+        if let Some(limiter) = limiter
+            && number.is_multiple_of(2)
+            && !self.is_replaced(number)
+        {
+            limiter.refund(now, 1, taken_for);
+        }
     }
 }
