@@ -6,6 +6,7 @@ mod redis {
     mod breakers;
     mod cluster;
     mod exact;
+    mod lease_script;
     mod leased;
     mod load;
     mod proxy;

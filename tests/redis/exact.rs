@@ -200,6 +200,33 @@ async fn a_refusal_writes_nothing_and_every_key_expires() {
         assert!((1..=longest + 1).contains(&alive), "{name}: {alive} ms");
         assert!(!check(&second, "a").await.decision.allowed, "{name}");
         assert_eq!(dump(&mut connection), before, "{name}");
+        let later: i64 = cmd("PTTL").arg(&key).query(&mut connection).unwrap();
+        assert!((1..=alive).contains(&later), "{name}: {later} ms after {alive}");
+    }
+}
+
+/// Set by a window's first, and left alone by all others; a sliding window's counts until the end of the next.
+#[tokio::test]
+async fn a_windows_key_lives_for_as_long_as_it_counts_whoever_comes() {
+    let server = Server::start();
+    let window = Duration::from_secs(1_000);
+    for (name, windows, config) in [
+        ("fixed", 1, Config::fixed_window(100, window).unwrap()),
+        ("sliding", 2, Config::sliding_window(100, window).unwrap()),
+    ] {
+        let limit = SharedLimit::new(name, config).per(Per::Subject);
+        let limits = limits(&server.url(), limit, PATIENT);
+        let mut connection = server.connection();
+        for _ in 0..3 {
+            assert!(check(&limits, "a").await.decision.allowed);
+            let now: (i64, i64) = cmd("TIME").query(&mut connection).unwrap();
+            let key = format!("seawall:{{=a}}:{name}:-:{name}");
+            let alive: i64 = cmd("PTTL").arg(key).query(&mut connection).unwrap();
+            let into = now.0 % 1_000 * 1_000 + now.1 / 1_000;
+            // At 1.9 windows of two it is there: it ends with the second.
+            let expected = windows * 1_000_000 - into;
+            assert!((alive - expected).abs() <= 20, "{name}: {alive} ms, {expected} expected");
+        }
     }
 }
 
