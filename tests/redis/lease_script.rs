@@ -12,6 +12,10 @@ const BOARD: &str = concat!(
     include_str!("../../framework/src/distributed/redis/lua/algorithms.lua"),
     include_str!("../../framework/src/distributed/redis/lua/board.lua"),
 );
+const BEAT: &str = concat!(
+    include_str!("../../framework/src/distributed/redis/lua/algorithms.lua"),
+    include_str!("../../framework/src/distributed/redis/lua/beat.lua"),
+);
 /// At the beginning of a window of ten seconds.
 const NOW: u64 = 1_790_000_000_000_000;
 const SECOND: u64 = 1_000_000;
@@ -133,6 +137,36 @@ fn a_window_that_was_lost_is_as_full_as_those_say_who_knew_it() {
         let logged = if limit == LOG { 80 } else { 0 };
         assert_eq!(told, (lost[5] - logged).max(0), "{limit:?}");
     }
+}
+
+#[test]
+fn a_server_whose_clock_was_set_back_listens_no_longer_than_a_lease() {
+    let server = Server::start();
+    let mut connection = server.connection();
+    lease(&mut connection, BUCKET, &Ask::new(NOW, 30).knows(7, [0; 3]));
+    let back = NOW - 60 * SECOND;
+    let told = lease(&mut connection, BUCKET, &Ask::new(back, 30).knows(NOW as i64, [0; 3]));
+    assert_eq!(told[2..4], [0, SECOND as i64]);
+}
+
+#[test]
+fn an_instance_that_gives_no_sign_of_life_is_not_counted() {
+    let server = Server::start();
+    let mut connection = server.connection();
+    let mut beat = |at: u64, instance: &str, alive: u64| -> Vec<i64> {
+        let mut command = cmd("EVAL");
+        command.arg(BEAT).arg(1).arg("instances").arg(at).arg("").arg(instance).arg(alive);
+        command.query(&mut connection).unwrap()
+    };
+    let told = |at: u64, count, place| vec![at as i64, count, place];
+    assert_eq!(beat(NOW, "b", 3 * SECOND), told(NOW, 1, 0));
+    assert_eq!(beat(NOW, "a", 3 * SECOND), told(NOW, 2, 0));
+    assert_eq!(beat(NOW + SECOND, "b", 3 * SECOND), told(NOW + SECOND, 2, 1));
+    let later = NOW + 3 * SECOND + 1;
+    assert_eq!(beat(later, "b", 3 * SECOND), told(later, 1, 0));
+    assert_eq!(beat(later, "c", 3 * SECOND), told(later, 2, 1));
+    // One that goes says so.
+    assert_eq!(beat(later, "b", 0), told(later, 1, 0));
 }
 
 /// Moment, others in which it is open, how long that holds, who probes, how long ago it was closed for all.
