@@ -6,9 +6,6 @@
 
 use std::cell::Cell;
 use std::hint::black_box;
-use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -19,6 +16,11 @@ use seawall::limit::Config;
 use seawall_benches::{Contender, Effort, compare_on};
 use tokio::runtime::Runtime;
 
+#[path = "../examples/shared_limit/server.rs"]
+mod server;
+
+use server::Server;
+
 /// As the founding text has it, in one step.
 const FOUNDING: &str = "local current = redis.call('INCR', KEYS[1]) \
     if current == 1 then redis.call('EXPIRE', KEYS[1], ARGV[2]) end \
@@ -28,36 +30,6 @@ const OURS: &str = concat!(
     include_str!("../framework/src/distributed/redis/lua/algorithms.lua"),
     include_str!("../framework/src/distributed/redis/lua/take.lua"),
 );
-
-struct Server {
-    child: Child,
-    port: u16,
-}
-
-impl Server {
-    fn start() -> Option<Self> {
-        let port = TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
-        let mut command = Command::new("redis-server");
-        command.args(["--save", "", "--appendonly", "no", "--bind", "127.0.0.1", "--port"]);
-        command.arg(port.to_string()).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.spawn().ok()?;
-        let mut lines = BufReader::new(child.stdout.take()?).lines().map_while(Result::ok);
-        let is_ready = lines.any(|line| line.contains("Ready to accept connections"));
-        std::thread::spawn(move || lines.for_each(drop));
-        is_ready.then_some(Self { child, port })
-    }
-
-    fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// What is asked, with whose key.
 trait Asked: Fn(MultiplexedConnection, String) -> Self::Answer + Copy + Send + 'static {
@@ -204,11 +176,9 @@ fn latencies(server: &Server, runtime: &Runtime, count: usize) {
 }
 
 fn main() {
-    let Some(server) = Server::start() else {
-        println!(
-            "shared: redis-server is not installed (Debian: redis-server); nothing is measured"
-        );
-        return;
+    let server = match Server::start() {
+        Ok(server) => server,
+        Err(error) => return println!("shared: nothing is measured: {error}"),
     };
     let quick = std::env::args().any(|argument| argument == "--quick");
     let runtime =
