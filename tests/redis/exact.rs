@@ -350,3 +350,41 @@ async fn what_was_spent_is_kept_by_other_settings() {
         }
     }
 }
+
+/// As an application has them: by its policy file, with the store as a dependency whose policy has a section of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_of_a_policy_file_are_in_the_server_and_guarded() {
+    let server = Server::start();
+    let policy = format!(
+        r#"
+        [limits.api]
+        store = "{}"
+        namespace = "shop"
+        decide_within = "5s"
+        layers.all = {{ mode = "leased", lease = 10, fixed_window = {{ limit = 100, window = "1h" }} }}
+        layers.user = {{ per = "subject", fixed_window = {{ limit = 3, window = "1h" }} }}
+
+        ["limits.api"]
+        bulkhead.max_concurrent = 77
+        "#,
+        server.url()
+    );
+    let start = || Seawall::builder().policy_text("f", &policy).start().unwrap();
+    let (one, other) = (start(), start());
+    let (first, second) = (one.limits("api").await.unwrap(), other.limits("api").await.unwrap());
+    for limits in [&first, &second, &first] {
+        assert!(check(limits, "ann").await.decision.allowed);
+    }
+    assert!(!check(&second, "ann").await.decision.allowed);
+    let snapshot = one.dependency("limits.api").unwrap().snapshot();
+    assert_eq!(snapshot.limit, 77);
+    assert_eq!(spent(&server, "shop:{=ann}:user:-:fixed").unwrap().split(':').nth(1), Some("3"));
+    let all =
+        || spent(&server, "shop:{-all}:all:-:fixed").unwrap().split(':').nth(1).map(str::to_owned);
+    assert_eq!(all().as_deref(), Some("20"), "two leases");
+    // A shutdown gives back what is not used.
+    one.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(all().as_deref(), Some("12"), "a lease, and the two that were used of the other");
+    other.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(all().as_deref(), Some("3"));
+}
