@@ -45,14 +45,14 @@ pub(super) struct Exact {
     is_remote: bool,
 }
 
-/// The turn of keys that a request is under way for. Dropped, the next have it.
-struct Turn<'a> {
-    exact: &'a Arc<Exact>,
+/// The turn of keys that a request is under way for. Dropped, with a task that was never begun too, the next have it.
+struct Turn {
+    exact: Arc<Exact>,
     keys: Keys,
     limits: Arc<[StoredLimit]>,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Turn {
     fn drop(&mut self) {
         self.exact.pass_on(&self.keys, &self.limits);
     }
@@ -102,7 +102,7 @@ impl Exact {
         };
         let verdict = match answer {
             None => {
-                let turn = Turn { exact: self, keys: keys.clone(), limits: stored() };
+                let turn = Turn { exact: Arc::clone(self), keys: keys.clone(), limits: stored() };
                 let asked = self.ask(Arc::clone(&turn.limits), vec![(cost, deadline)]);
                 only(within(&self.time, deadline, asked).await.ok_or(StoreError::TimedOut)??)?
             }
@@ -145,26 +145,26 @@ impl Exact {
                 all.drain(..count).collect::<Vec<_>>()
             }
         };
-        let turn = (Arc::clone(self), keys.clone(), Arc::clone(limits));
+        let turn = Turn { exact: Arc::clone(self), keys: keys.clone(), limits: Arc::clone(limits) };
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(decide(turn, waiting))),
-            // Dropped outside of any runtime, which only happens when one shuts down: they hear that nobody asks.
-            Err(_) => drop(self.under_way.remove(keys)),
+            Err(_) => {
+                // Outside of any runtime, which only happens when one shuts down: they hear that nobody asks. First, or the turn
+                // would be passed on to nobody again.
+                self.under_way.remove(keys);
+                drop((turn, waiting));
+            }
         }
     }
 }
 
 /// Decides those who have waited, and passes the turn on.
-async fn decide(
-    (exact, keys, limits): (Arc<Exact>, Keys, Arc<[StoredLimit]>),
-    waiting: Vec<Waiting>,
-) {
-    let turn = Turn { exact: &exact, keys, limits };
+async fn decide(turn: Turn, waiting: Vec<Waiting>) {
     let latest = waiting.iter().map(|waiting| waiting.deadline).max().unwrap_or(Moment::ZERO);
     let costs = waiting.iter().map(|waiting| (waiting.cost, waiting.deadline)).collect();
-    let asked = exact.ask(Arc::clone(&turn.limits), costs);
+    let asked = turn.exact.ask(Arc::clone(&turn.limits), costs);
     // Those who go by an earlier deadline have one of their own.
-    let answer = within(&exact.time, latest + Duration::from_millis(1), asked).await;
+    let answer = within(&turn.exact.time, latest + Duration::from_millis(1), asked).await;
     match answer.unwrap_or(Err(StoreError::TimedOut)) {
         Ok(verdicts) => {
             // A store that says too little leaves the last ones without an answer, and they hear that.

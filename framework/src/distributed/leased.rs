@@ -187,20 +187,21 @@ impl Leased {
             books.asked_at = now;
             books.config = of.config;
         }
-        let (leased, key, pot) = (Arc::clone(self), of.key.clone(), Arc::clone(pot));
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => {
-                runtime.spawn(async move { leased.ask(&key, &pot, Asked::More).await });
-            }
-            Err(_) => pot.failed(now),
+        let (leased, key, asking) = (Arc::clone(self), of.key.clone(), self.asking(pot));
+        // Without a runtime it is dropped, and that is a failure.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { leased.ask(&key, asking, Asked::More).await });
         }
     }
 
-    async fn ask(&self, key: &LimitKey, pot: &Pot, asked: Asked) {
-        // Whatever becomes of this task, the next one can ask.
-        let asking = Asking { pot, time: &self.time, term: self.term, ended: false };
+    /// Made as soon as the pot's books say that the store is asked: whatever becomes of it, the next one can ask.
+    fn asking(&self, pot: &Arc<Pot>) -> Asking {
+        Asking { pot: Arc::clone(pot), time: self.time.clone(), term: self.term, ended: false }
+    }
+
+    async fn ask(&self, key: &LimitKey, asking: Asking, asked: Asked) {
         let deadline = self.time.now() + self.decide_within;
-        let request = self.request(key, pot, asked, deadline);
+        let request = self.request(key, &asking.pot, asked, deadline);
         let lease = self.limit.lease_of(&request.limit.config);
         let answer = within(&self.time, deadline, self.store.lease(request)).await;
         asking.end(answer.unwrap_or(Err(StoreError::TimedOut)), lease);
@@ -257,7 +258,7 @@ impl Leased {
                     Asked::Nothing
                 }
             };
-            self.ask(&key, &pot, asked).await;
+            self.ask(&key, self.asking(&pot), asked).await;
         }
     }
 
@@ -267,7 +268,7 @@ impl Leased {
             self.pots.iter().map(|pot| (pot.key().clone(), Arc::clone(&pot))).collect();
         for (key, pot) in pots {
             if pot.state.lock().known.is_some() {
-                self.ask(&key, &pot, Asked::Back { leaves: true }).await;
+                self.ask(&key, self.asking(&pot), Asked::Back { leaves: true }).await;
             }
         }
         self.pots.clear();
@@ -285,15 +286,15 @@ enum Asked {
     Back { leaves: bool },
 }
 
-/// The store is being asked.
-struct Asking<'a> {
-    pot: &'a Pot,
-    time: &'a Time,
+/// The store is being asked. Dropped before there is an answer, with a task that was never begun too, it has failed.
+struct Asking {
+    pot: Arc<Pot>,
+    time: Time,
     term: Duration,
     ended: bool,
 }
 
-impl Asking<'_> {
+impl Asking {
     fn end(mut self, answer: Result<Lease, StoreError>, wanted: u64) {
         self.ended = true;
         let now = self.time.now();
@@ -304,7 +305,7 @@ impl Asking<'_> {
     }
 }
 
-impl Drop for Asking<'_> {
+impl Drop for Asking {
     fn drop(&mut self) {
         if !self.ended {
             self.pot.failed(self.time.now());

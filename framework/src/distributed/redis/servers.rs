@@ -213,17 +213,11 @@ impl Servers {
         if !slots.is_due(self.time.now()) || slots.asking.swap(true, Ordering::AcqRel) {
             return;
         }
-        let servers = Arc::clone(self);
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            slots.asking.store(false, Ordering::Release);
-            return;
-        };
-        runtime.spawn(async move {
-            let _ = servers.look_up().await;
-            if let Some(slots) = &servers.cluster {
-                slots.asking.store(false, Ordering::Release);
-            }
-        });
+        let asking = LookingUp(Arc::clone(self));
+        // Without a runtime it is dropped.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { asking.0.look_up().await });
+        }
     }
 
     /// Asks one server after the other where the slots are.
@@ -260,6 +254,17 @@ impl Servers {
         read_slots(&answer, own)
             .filter(|ranges| !ranges.is_empty())
             .ok_or_else(|| StoreError::Corrupt("CLUSTER SLOTS names no server".into()))
+    }
+}
+
+/// Somebody asks where the slots are. Dropped, with a task that was never begun too, another may.
+struct LookingUp(Arc<Servers>);
+
+impl Drop for LookingUp {
+    fn drop(&mut self) {
+        if let Some(slots) = &self.0.cluster {
+            slots.asking.store(false, Ordering::Release);
+        }
     }
 }
 

@@ -198,3 +198,34 @@ async fn a_check_that_is_dropped_gives_its_lease_back() {
     assert!(!check(&limits, "a").await.decision.allowed);
     assert_eq!(limits.counts().leased, held);
 }
+
+#[test]
+fn a_runtime_that_ends_leaves_nothing_undone_behind() {
+    let time = Time::manual();
+    let store = Slow::new(Memory::new(Time::from(&time)));
+    let of = |mode| {
+        let limit = ten().mode(mode).lease(2).on_failure(OnFailure::Closed);
+        let builder = SharedLimits::builder(store.clone()).limit(limit);
+        builder.time(Time::from(&time)).build().unwrap()
+    };
+    let (exact, leased) = (of(Mode::Exact), of(Mode::Leased));
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let first = runtime();
+    store.usual(Next::Silence);
+    first.block_on(async {
+        for _ in 0..3 {
+            let (exact, leased) = (exact.clone(), leased.clone());
+            tokio::spawn(async move { check(&exact, "a").await });
+            tokio::spawn(async move { check(&leased, "a").await });
+        }
+        tokio::task::yield_now().await;
+    });
+    drop(first);
+    store.usual(Next::Answer);
+    runtime().block_on(async {
+        assert_eq!(check(&exact, "a").await.by, DecidedBy::Store);
+        // For a moment the store counts as failing.
+        time.advance(Duration::from_millis(150));
+        assert_eq!(check(&leased, "a").await.by, DecidedBy::Lease);
+    });
+}
