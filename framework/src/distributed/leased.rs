@@ -24,6 +24,9 @@ const AFTER_FAILURE: Duration = Duration::from_millis(100);
 /// A pot that nobody has used for so many leases' lengths is forgotten.
 const IDLE_TERMS: u32 = 10;
 
+/// So many keys are asked about at most while nobody waits, each time that is done.
+const ASKED_A_ROUND: usize = 64;
+
 /// What all pots of a limit have in common.
 pub(super) struct Leased {
     store: Arc<dyn Store>,
@@ -231,34 +234,24 @@ impl Leased {
         }
     }
 
-    /// Gives back what has not been used for a lease's length, tells the store of what is held, forgets what nobody uses.
+    /// Gives back what has not been used for a lease's length, tells the store of what is held, forgets what nobody uses. Of
+    /// [`ASKED_A_ROUND`] keys at most, so that signs of life are not held up; the others have their turn in the next rounds.
     pub(super) async fn tend(&self) {
         let now = self.time.now();
-        let pots: Vec<_> =
-            self.pots.iter().map(|pot| (pot.key().clone(), Arc::clone(&pot))).collect();
-        for (key, pot) in pots {
-            let idle = now.since(Moment::from_nanos(pot.used_at.load(Ordering::Relaxed)));
-            let is_empty = pot.credits.load(Ordering::Acquire) == 0;
-            if idle > self.term.saturating_mul(IDLE_TERMS) && is_empty {
-                // Two: the table's and ours. Who is about to use it has a third.
-                self.pots.remove_if(&key, |_, pot| Arc::strong_count(pot) == 2);
-                continue;
-            }
-            let asked = {
-                let mut books = pot.state.lock();
-                let is_due = now.since(books.asked_at) >= self.term / 2 && books.known.is_some();
-                if books.is_asking || !is_due || now < books.failed_until {
-                    continue;
-                }
-                books.is_asking = true;
-                books.asked_at = now;
-                if idle > self.term && !is_empty {
-                    Asked::Back { leaves: false }
-                } else {
-                    Asked::Nothing
-                }
-            };
-            self.ask(&key, self.asking(&pot), asked).await;
+        let forgotten = self.term.saturating_mul(IDLE_TERMS);
+        // One: the table's own. Who is about to use it has another.
+        self.pots.retain(|_, pot| {
+            pot.idle(now) <= forgotten || pot.is_held() || Arc::strong_count(pot) > 1
+        });
+        let due = self.pots.iter().filter(|pot| pot.begin_if_due(now, self.term));
+        let due: Vec<_> = due
+            .take(ASKED_A_ROUND)
+            .map(|pot| (pot.key().clone(), self.asking(pot.value())))
+            .collect();
+        for (key, asking) in due {
+            let is_idle = asking.pot.idle(now) > self.term && asking.pot.is_held();
+            let asked = if is_idle { Asked::Back { leaves: false } } else { Asked::Nothing };
+            self.ask(&key, asking, asked).await;
         }
     }
 
@@ -338,6 +331,30 @@ impl Pot {
         let pay = |credits: u64| credits.checked_sub(cost);
         let before = self.credits.fetch_update(Ordering::AcqRel, Ordering::Acquire, pay).ok()?;
         Some(before - cost)
+    }
+
+    fn is_held(&self) -> bool {
+        self.credits.load(Ordering::Acquire) > 0
+    }
+
+    /// For how long nobody has used it.
+    fn idle(&self, now: Moment) -> Duration {
+        now.since(Moment::from_nanos(self.used_at.load(Ordering::Relaxed)))
+    }
+
+    /// Whether it is time to tell the store of it; from then on it is being told.
+    fn begin_if_due(&self, now: Moment, term: Duration) -> bool {
+        let is_held = self.is_held();
+        let mut books = self.state.lock();
+        // What is empty and not used has nothing to tell any more.
+        let has_news = is_held || self.idle(now) <= term;
+        let is_due = now.since(books.asked_at) >= term / 2 && books.known.is_some() && has_news;
+        if books.is_asking || !is_due || now < books.failed_until {
+            return false;
+        }
+        books.is_asking = true;
+        books.asked_at = now;
+        true
     }
 
     fn add(&self, lease: &Lease, now: Moment, wanted: u64, term: Duration) {
