@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::cmd;
 use seawall::clock::Clock;
 use seawall::distributed::{
-    DecidedBy, OnFailure, Per, Redis, Request, SharedDecision, SharedLimit, SharedLimits,
+    DecidedBy, Memory, OnFailure, Per, Redis, Request, SharedDecision, SharedLimit, SharedLimits,
 };
 use seawall::limit::Config;
 use seawall::{Seawall, State};
@@ -35,13 +35,8 @@ fn spent(server: &Server, key: &str) -> Option<String> {
     cmd("GET").arg(key).query(&mut server.connection()).unwrap()
 }
 
-/// The founding text's picture: three servers, each of which sees a part of one user's requests.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn three_instances_admit_a_hundred_together() {
-    let server = Server::start();
-    let instances: Vec<_> =
-        (0..3).map(|_| limits(&server.url(), hundred_a_minute(), PATIENT)).collect();
-    // By themselves they would admit all of these: 30, 40 and 35 of 100 each.
+/// The founding text's picture: three servers, each of which sees a part of one user's requests. How many are admitted.
+async fn thirty_forty_and_thirty_five(instances: &[SharedLimits]) -> u32 {
     let mut admitted = 0;
     for (instance, requests) in instances.iter().zip([30, 40, 35]) {
         let tasks: Vec<_> = (0..requests)
@@ -56,9 +51,36 @@ async fn three_instances_admit_a_hundred_together() {
             admitted += u32::from(decision.decision.allowed);
         }
     }
-    assert_eq!(admitted, 100);
+    admitted
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_instances_admit_a_hundred_together_and_more_with_counters_of_their_own() {
+    let server = Server::start();
+    let shared: Vec<_> =
+        (0..3).map(|_| limits(&server.url(), hundred_a_minute(), PATIENT)).collect();
+    assert_eq!(thirty_forty_and_thirty_five(&shared).await, 100);
     // Another user is another matter.
-    assert!(check(&instances[0], "user:43").await.decision.allowed);
+    assert!(check(&shared[0], "user:43").await.decision.allowed);
+    let own =
+        || SharedLimits::builder(Memory::default()).limit(hundred_a_minute()).build().unwrap();
+    assert_eq!(thirty_forty_and_thirty_five(&[own(), own(), own()]).await, 105);
+}
+
+/// What each loss of the server's state may cost, as the guide states it: one limit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_loss_of_state_admits_one_limit_more_and_no_more() {
+    let server = Server::start();
+    let mut admitted = 0;
+    for _ in 0..5 {
+        let _: () = cmd("FLUSHALL").query(&mut server.connection()).unwrap();
+        // Of instances that have not been refused yet: those that were remember it, and admit less.
+        let limits = limits(&server.url(), hundred_a_minute(), PATIENT);
+        for _ in 0..150 {
+            admitted += u32::from(check(&limits, "a").await.decision.allowed);
+        }
+    }
+    assert_eq!(admitted, 5 * 100);
 }
 
 #[tokio::test]
