@@ -18,15 +18,16 @@ fn store(cluster: &Cluster) -> Redis {
         .unwrap()
 }
 
-fn hour(limit: u64) -> Config {
-    Config::fixed_window(limit, Duration::from_secs(3600)).unwrap()
+/// In a window so long that the test is not there when it ends.
+fn window(limit: u64) -> Config {
+    Config::fixed_window(limit, Duration::from_secs(30 * 24 * 3600)).unwrap()
 }
 
 fn limits(cluster: &Cluster) -> SharedLimits {
-    let user = SharedLimit::new("user", hour(100)).per(Per::Subject);
-    let endpoint = SharedLimit::new("endpoint", hour(50)).per(Per::SubjectAndPart);
+    let user = SharedLimit::new("user", window(100)).per(Per::Subject);
+    let endpoint = SharedLimit::new("endpoint", window(50)).per(Per::SubjectAndPart);
     SharedLimits::builder(store(cluster))
-        .limit(SharedLimit::new("global", hour(100_000)).mode(Mode::Leased).lease(1_000))
+        .limit(SharedLimit::new("global", window(100_000)).mode(Mode::Leased).lease(1_000))
         .limit(user.on_failure(OnFailure::Closed))
         .limit(endpoint.on_failure(OnFailure::Closed))
         .decide_within(Duration::from_millis(500))
@@ -122,8 +123,8 @@ async fn a_killed_master_is_replaced(
 fn exact_limits_of_different_subjects_are_refused_by_a_cluster() {
     let redis = Redis::builder("redis://127.0.0.1:1").cluster().build().unwrap();
     let built = SharedLimits::builder(redis)
-        .limit(SharedLimit::new("global", hour(100)))
-        .limit(SharedLimit::new("user", hour(10)).per(Per::Subject))
+        .limit(SharedLimit::new("global", window(100)))
+        .limit(SharedLimit::new("user", window(10)).per(Per::Subject))
         .build();
     let error = built.unwrap_err().to_string();
     assert!(error.contains("\"global\", Exact") && error.contains("on a Cluster"), "{error}");

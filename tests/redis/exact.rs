@@ -22,8 +22,11 @@ fn limits(url: &str, limit: SharedLimit, decide_within: Duration) -> SharedLimit
     builder.decide_within(decide_within).build().unwrap()
 }
 
-fn hundred_a_minute() -> SharedLimit {
-    let config = Config::fixed_window(100, Duration::from_secs(3600)).unwrap();
+/// So long that no test is there when one window ends and the next begins.
+const WINDOW: Duration = Duration::from_secs(30 * 24 * 3600);
+
+fn a_hundred() -> SharedLimit {
+    let config = Config::fixed_window(100, WINDOW).unwrap();
     SharedLimit::new("api", config).per(Per::Subject).on_failure(OnFailure::Closed)
 }
 
@@ -57,13 +60,11 @@ async fn thirty_forty_and_thirty_five(instances: &[SharedLimits]) -> u32 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_instances_admit_a_hundred_together_and_more_with_counters_of_their_own() {
     let server = Server::start();
-    let shared: Vec<_> =
-        (0..3).map(|_| limits(&server.url(), hundred_a_minute(), PATIENT)).collect();
+    let shared: Vec<_> = (0..3).map(|_| limits(&server.url(), a_hundred(), PATIENT)).collect();
     assert_eq!(thirty_forty_and_thirty_five(&shared).await, 100);
     // Another user is another matter.
     assert!(check(&shared[0], "user:43").await.decision.allowed);
-    let own =
-        || SharedLimits::builder(Memory::default()).limit(hundred_a_minute()).build().unwrap();
+    let own = || SharedLimits::builder(Memory::default()).limit(a_hundred()).build().unwrap();
     assert_eq!(thirty_forty_and_thirty_five(&[own(), own(), own()]).await, 105);
 }
 
@@ -75,7 +76,7 @@ async fn a_loss_of_state_admits_one_limit_more_and_no_more() {
     for _ in 0..5 {
         let _: () = cmd("FLUSHALL").query(&mut server.connection()).unwrap();
         // Of instances that have not been refused yet: those that were remember it, and admit less.
-        let limits = limits(&server.url(), hundred_a_minute(), PATIENT);
+        let limits = limits(&server.url(), a_hundred(), PATIENT);
         for _ in 0..150 {
             admitted += u32::from(check(&limits, "a").await.decision.allowed);
         }
@@ -86,7 +87,7 @@ async fn a_loss_of_state_admits_one_limit_more_and_no_more() {
 #[tokio::test]
 async fn a_script_that_the_server_forgot_is_sent_again_and_counts_once() {
     let server = Server::start();
-    let limits = limits(&server.url(), hundred_a_minute(), PATIENT);
+    let limits = limits(&server.url(), a_hundred(), PATIENT);
     assert_eq!(check(&limits, "a").await.decision.remaining, 99);
     let reloads = limits.counts().store.script_reloads;
     let _: () = cmd("SCRIPT").arg("FLUSH").query(&mut server.connection()).unwrap();
@@ -99,7 +100,7 @@ async fn a_script_that_the_server_forgot_is_sent_again_and_counts_once() {
 async fn an_answer_that_is_lost_is_not_asked_for_again() {
     let server = Server::start();
     let proxy = Proxy::start(server.port());
-    let limits = limits(&proxy.url(), hundred_a_minute(), PATIENT);
+    let limits = limits(&proxy.url(), a_hundred(), PATIENT);
     assert_eq!(check(&limits, "a").await.decision.remaining, 99);
     // The script runs, and its answer gets no further than here.
     proxy.cut_the_next_answer();
@@ -114,7 +115,7 @@ async fn an_answer_that_is_lost_is_not_asked_for_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_sent_to_a_server_that_stood_still_is_not_done_when_it_wakes() {
     let server = Server::start();
-    let limits = limits(&server.url(), hundred_a_minute(), Duration::from_millis(50));
+    let limits = limits(&server.url(), a_hundred(), Duration::from_millis(50));
     // The first may take longer: it connects, and learns the server's clock.
     while !check(&limits, "a").await.decision.allowed {}
     let key = "seawall:{=a}:api:-:fixed";
@@ -138,7 +139,7 @@ async fn what_was_sent_to_a_server_that_stood_still_is_not_done_when_it_wakes() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_comes_back_is_asked_again() {
     let mut server = Server::start();
-    let limits = limits(&server.url(), hundred_a_minute(), Duration::from_millis(200));
+    let limits = limits(&server.url(), a_hundred(), Duration::from_millis(200));
     while check(&limits, "a").await.by != DecidedBy::Store {}
     server.kill();
     assert_eq!(check(&limits, "a").await.by, DecidedBy::Failure(OnFailure::Closed));
@@ -150,7 +151,7 @@ async fn a_server_that_comes_back_is_asked_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_checks_of_one_key_share_scripts_and_decide_as_one_by_one() {
     let server = Server::start();
-    let limits = limits(&server.url(), hundred_a_minute(), PATIENT);
+    let limits = limits(&server.url(), a_hundred(), PATIENT);
     assert!(check(&limits, "warm").await.decision.allowed);
     let before = limits.counts().store.round_trips;
     let tasks: Vec<_> = (0..1_000)
@@ -255,9 +256,8 @@ async fn a_windows_key_lives_for_as_long_as_it_counts_whoever_comes() {
 #[tokio::test]
 async fn all_limits_of_a_request_are_taken_in_one_round_trip_or_none() {
     let server = Server::start();
-    let hour = Duration::from_secs(3600);
     let of = |name: &'static str, limit, per| {
-        SharedLimit::new(name, Config::sliding_window(limit, hour).unwrap()).per(per)
+        SharedLimit::new(name, Config::sliding_window(limit, WINDOW).unwrap()).per(per)
     };
     let limits = SharedLimits::builder(Redis::open(server.url()).unwrap())
         .limit(of("global", 5, Per::All).on_failure(OnFailure::Open))
@@ -292,7 +292,7 @@ async fn all_limits_of_a_request_are_taken_in_one_round_trip_or_none() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_check_whose_future_is_dropped_leaves_the_next_its_turn() {
     let server = Server::start();
-    let limits = Arc::new(limits(&server.url(), hundred_a_minute(), PATIENT));
+    let limits = Arc::new(limits(&server.url(), a_hundred(), PATIENT));
     assert!(check(&limits, "a").await.decision.allowed);
     for _ in 0..50 {
         let dropped = {
@@ -313,7 +313,7 @@ async fn a_guarded_server_that_stands_still_is_not_waited_for() {
     let seawall = Seawall::builder().start().unwrap();
     let redis = Redis::open(server.url()).unwrap();
     let store = seawall.guard_store("limits-redis", redis).await.unwrap();
-    let limits = SharedLimits::builder(store).limit(hundred_a_minute()).build().unwrap();
+    let limits = SharedLimits::builder(store).limit(a_hundred()).build().unwrap();
     while check(&limits, "a").await.by != DecidedBy::Store {}
     server.pause();
     let is_open = || seawall.dependency("limits-redis").unwrap().state() == State::Open;
@@ -383,8 +383,8 @@ async fn limits_of_a_policy_file_are_in_the_server_and_guarded() {
         store = "{}"
         namespace = "shop"
         decide_within = "5s"
-        layers.all = {{ mode = "leased", lease = 10, fixed_window = {{ limit = 100, window = "1h" }} }}
-        layers.user = {{ per = "subject", fixed_window = {{ limit = 3, window = "1h" }} }}
+        layers.all = {{ mode = "leased", lease = 10, fixed_window = {{ limit = 100, window = "30days" }} }}
+        layers.user = {{ per = "subject", fixed_window = {{ limit = 3, window = "30days" }} }}
 
         ["limits.api"]
         bulkhead.max_concurrent = 77

@@ -13,6 +13,8 @@ use super::load::at_three_times;
 use super::server::Server;
 
 const LEASE: u64 = 10;
+/// So long that no test is there when one window ends and the next begins.
+const WINDOW: Duration = Duration::from_secs(30 * 24 * 3600);
 
 fn limits(server: &Server, limit: SharedLimit) -> SharedLimits {
     let redis = Redis::open(server.url()).unwrap();
@@ -68,7 +70,7 @@ async fn state_that_is_lost_five_times_admits_no_more_than_the_bound() {
 #[tokio::test]
 async fn what_is_not_used_is_given_back() {
     let server = Server::start();
-    let config = Config::fixed_window(20, Duration::from_secs(3600)).unwrap();
+    let config = Config::fixed_window(20, WINDOW).unwrap();
     let limit = SharedLimit::new("api", config).mode(Mode::Leased).lease(20);
     let (first, second) = (limits(&server, limit.clone()), limits(&server, limit));
     assert!(allowed(&first).await);
@@ -114,7 +116,7 @@ async fn shares_of_several_instances_are_the_limit_together() {
 #[tokio::test]
 async fn an_instance_that_goes_leaves_its_share_to_the_others() {
     let server = Server::start();
-    let config = Config::fixed_window(100, Duration::from_secs(3600)).unwrap();
+    let config = Config::fixed_window(100, WINDOW).unwrap();
     let limit = SharedLimit::new("api", config).mode(Mode::LocalShare);
     let (first, second) = (limits(&server, limit.clone()), limits(&server, limit));
     assert!(allowed(&first).await);
@@ -135,7 +137,7 @@ async fn an_instance_that_goes_leaves_its_share_to_the_others() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_store_each_limit_does_as_it_says() {
     let mut server = Server::start();
-    let config = Config::fixed_window(10, Duration::from_secs(3600)).unwrap();
+    let config = Config::fixed_window(10, WINDOW).unwrap();
     let of = |on_failure| {
         let limit = SharedLimit::new("api", config).per(Per::Subject).on_failure(on_failure);
         limits(&server, limit)
