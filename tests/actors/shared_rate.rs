@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use seawall::distributed::{Memory, Mode, SharedLimit, SharedLimits};
+use seawall::distributed::{Memory, Mode, Request, SharedLimit, SharedLimits};
 use seawall::limit::Config;
 use seawall::runtime::{Calls, LimitsError};
 use seawall::{Fault, RejectedBy, Seawall, Time};
@@ -95,6 +95,25 @@ async fn a_call_that_finds_no_permit_gives_its_token_back() {
     held.abort();
     let _ = held.await;
     assert_eq!(let_in(&calls).await, (9, RejectedBy::RateLimit));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_policy_file_names_dependencies_that_share() {
+    let policy = r#"
+        [limits.out]
+        dependencies = ["api"]
+        layers.quota = { mode = "leased", lease = 2, fixed_window = { limit = 5, window = "30days" } }
+    "#;
+    let (seawall, calls) = start(policy).await;
+    assert_eq!(let_in(&calls).await, (5, RejectedBy::RateLimit));
+    // Whoever asks for them by name has the same.
+    let limits = seawall.limits("out").await.unwrap();
+    assert!(!limits.check(&Request::of("api"), 1).await.decision.allowed);
+    // Another one is not concerned.
+    let free = seawall.calls("free", &["find"]).await.unwrap();
+    for _ in 0..10 {
+        assert!(free.call("find", async || Ok::<_, io::Error>(())).await.is_ok());
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -135,6 +135,14 @@ impl PolicyFile {
         self.limits.get(name)
     }
 
+    /// The sets of shared limits that attempts of this dependency take from, too, in alphabetical order.
+    pub fn limits_of<'a>(&'a self, dependency: &'a str) -> impl Iterator<Item = &'a str> {
+        let lists_it = move |limits: &LimitsPolicy| {
+            limits.dependencies().iter().any(|name| name == dependency)
+        };
+        self.limits.iter().filter(move |(_, it)| lists_it(it)).map(|(name, _)| name.as_str())
+    }
+
     /// The names of all sets of shared limits, in alphabetical order.
     pub fn limit_names(&self) -> impl Iterator<Item = &str> {
         self.limits.keys().map(String::as_str)

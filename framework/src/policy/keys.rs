@@ -195,6 +195,7 @@ pub(super) const LIMITS: &[Field] = &[
     Field { name: "expected_instances", kind: Kind::BigCount },
     Field { name: "mode", kind: Kind::Mode },
     Field { name: "on_failure", kind: Kind::OnFailure },
+    Field { name: "dependencies", kind: Kind::Names },
     Field { name: "layers", kind: Kind::Named(LAYER) },
 ];
 

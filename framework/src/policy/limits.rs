@@ -13,6 +13,9 @@ use super::schema::{Field, Kind};
 use crate::constraint::InvalidSettings;
 use crate::limit::{Config, Mode, OnFailure, Per, SharedConfig, SharedLimit};
 
+/// What the dependencies are called that sets of limits are kept in.
+const OWN: &str = "limits.";
+
 type Value<'a> = Spanned<DeValue<'a>>;
 
 /// What a policy file says of a set of shared limits, checked.
@@ -20,9 +23,15 @@ type Value<'a> = Spanned<DeValue<'a>>;
 pub struct LimitsPolicy {
     store: StoreAddress,
     shared: SharedConfig,
+    dependencies: Vec<String>,
 }
 
 impl LimitsPolicy {
+    /// Whose attempts take from these limits, too.
+    #[must_use]
+    pub fn dependencies(&self) -> &[String] {
+        &self.dependencies
+    }
     /// Where the limits are kept.
     #[must_use]
     pub fn store(&self) -> &StoreAddress {
@@ -95,6 +104,8 @@ pub(super) fn read(
 struct Set {
     store: Option<(Vec<String>, bool)>,
     namespace: Option<String>,
+    /// And where it is said.
+    dependencies: Option<(Vec<String>, Range<usize>)>,
     /// What layers have that say nothing of it.
     usual: (Mode, OnFailure),
 }
@@ -111,6 +122,10 @@ impl Set {
         for (name, field, value) in known(decoder, "", table, keys::LIMITS) {
             match (name, field.kind) {
                 ("store", _) => self.store = store(decoder, value),
+                ("dependencies", _) => {
+                    let names = names(decoder, name, value)?;
+                    self.dependencies = Some((names, value.span()));
+                }
                 ("namespace", _) => self.namespace = text(decoder, name, value),
                 (_, Kind::Mode) => self.usual.0 = mode(decoder, name, value)?,
                 (_, Kind::OnFailure) => self.usual.1 = on_failure(decoder, name, value)?,
@@ -132,7 +147,33 @@ impl Set {
             shared = shared.limit(limit);
         }
         let shared = shared.build().map_err(|invalid| blame(decoder, span, &invalid)).ok()?;
-        Some(LimitsPolicy { store: self.address(), shared })
+        let dependencies = self.dependencies(decoder, &shared)?;
+        Some(LimitsPolicy { store: self.address(), shared, dependencies })
+    }
+
+    /// The dependencies; a call does not wait for a store.
+    fn dependencies(
+        &mut self,
+        decoder: &mut Decoder<'_>,
+        shared: &SharedConfig,
+    ) -> Option<Vec<String>> {
+        let Some((names, span)) = self.dependencies.take() else { return Some(Vec::new()) };
+        if names.iter().any(|name| name.starts_with(OWN)) {
+            let message = format!("must not name a store of limits, {OWN}NAME, itself");
+            decoder.wrong("dependencies", &span, message);
+            return None;
+        }
+        match shared.limits().iter().find(|limit| limit.mode == Mode::Exact) {
+            None => Some(names),
+            Some(exact) => {
+                let message = format!(
+                    "must go with leased layers and local shares, since a call does not wait for a store: `{}` is exact",
+                    exact.name()
+                );
+                decoder.wrong("dependencies", &span, message);
+                None
+            }
+        }
     }
 
     fn address(self) -> StoreAddress {
@@ -325,6 +366,19 @@ fn text(decoder: &mut Decoder<'_>, path: &str, value: &Value<'_>) -> Option<Stri
     }
 }
 
+fn names(decoder: &mut Decoder<'_>, path: &str, value: &Value<'_>) -> Option<Vec<String>> {
+    let names = match value.get_ref() {
+        DeValue::Array(names) => {
+            names.iter().map(|name| name.get_ref().as_str().map(str::to_owned)).collect()
+        }
+        _ => None,
+    };
+    if names.is_none() {
+        decoder.wrong(path, &value.span(), format!("must be {}", Kind::Names.expected()));
+    }
+    names
+}
+
 /// The addresses, and whether they are a Cluster's. `None`: it is in this process.
 fn store(decoder: &mut Decoder<'_>, value: &Value<'_>) -> Option<(Vec<String>, bool)> {
     let read = match value.get_ref() {
@@ -372,6 +426,11 @@ mod tests {
         expected_instances = 3
         mode = "leased"
         on_failure = "closed"
+
+        [limits.out]
+        dependencies = ["payments", "geocoder"]
+        mode = "local_share"
+        layers.quota = { fixed_window = { limit = 10, window = "1s" } }
 
         [limits.api.layers.endpoint]
         per = "subject_and_part"
@@ -424,7 +483,9 @@ mod tests {
         assert_eq!(*limits.shared(), expected.build().unwrap());
         assert!(!format!("{file:?}").contains("secret"));
         assert_eq!(file.limits("other"), None);
-        assert_eq!(file.limit_names().collect::<Vec<_>>(), ["api"]);
+        assert_eq!(file.limit_names().collect::<Vec<_>>(), ["api", "out"]);
+        assert!(limits.dependencies().is_empty());
+        assert_eq!(file.limits("out").unwrap().dependencies(), ["payments", "geocoder"]);
         assert_eq!(file.names().count(), 0);
     }
 
@@ -479,6 +540,13 @@ mod tests {
                 "limits.a.store: must be \"memory\", an address",
             ),
             (layer("[limits.a]\nstore = []"), "limits.a.store: must be \"memory\", an address"),
+            (layer("[limits.a]\ndependencies = \"x\""), "limits.a.dependencies: must be a list"),
+            (layer("[limits.a]\ndependencies = [1]"), "limits.a.dependencies: must be a list"),
+            (layer("[limits.a]\ndependencies = [\"x\"]"), "limits.a.dependencies: must go with"),
+            (
+                layer("mode = \"leased\"\n[limits.a]\ndependencies = [\"limits.a\"]"),
+                "limits.a.dependencies: must not name",
+            ),
             (layer("[limits.a]\nnamespace = 1"), "limits.a.namespace: must be text in quotes"),
             (layer("[limits.a]\ndecide_within = \"1us\""), "limits.a.decide_within: is 1µs"),
             (

@@ -54,6 +54,8 @@ pub(super) enum Kind {
     Methods,
     /// Any text.
     Text,
+    /// A list of texts.
+    Names,
     /// Where shared limits are kept.
     Store,
     /// By what a shared limit counts.
@@ -128,6 +130,7 @@ impl Kind {
             }
             Self::Methods => "a table for each method, like [name.methods.charge]".into(),
             Self::Text => "text in quotes".into(),
+            Self::Names => "a list of names in quotes, like [\"payments\"]".into(),
             Self::Store => {
                 "\"memory\", an address in quotes, like \"redis://host:6379\", or a list of \
                             addresses of one Cluster"

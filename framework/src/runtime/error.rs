@@ -71,6 +71,14 @@ pub enum SpawnError {
         /// The name.
         name: String,
     },
+    /// The shared limits that the policy file has for it cannot be set up.
+    #[error("dependency `{name}`: {why}")]
+    Limits {
+        /// The name.
+        name: String,
+        /// What is wrong with them.
+        why: String,
+    },
     /// The name cannot be a dependency's.
     #[error(
         "`{name}` cannot name a dependency: a name has 1 to 128 bytes and no control characters"

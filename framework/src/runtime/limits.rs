@@ -106,7 +106,8 @@ impl Seawall {
 
     /// Has each attempt of a dependency take a token of these limits, too, beside its own `rate_limit`: so all instances of the program
     /// together keep to the quota of an API. The subject is the dependency's name. Refused, a call ends as by its own limit, with
-    /// `RejectedBy::RateLimit`.
+    /// `RejectedBy::RateLimit`. The policy file does the same for dependencies that are spawned later:
+    /// `[limits.NAME] dependencies = ["geocoder"]`.
     ///
     /// A call does not wait for the store, so the limits must be leased or local shares. One that finds no lease at hand while the store
     /// is asked for more, after an idle time say, is decided as when the store is away.
@@ -147,6 +148,20 @@ impl Seawall {
         let tokens = std::sync::Arc::new(CallTokens::new(limits.clone(), name));
         let is_first = found.dependency.gate().share_tokens(tokens);
         is_first.then_some(()).ok_or_else(missing)
+    }
+
+    /// Has a dependency that was just spawned take from the limits that the policy file has for it.
+    pub(super) async fn share_by_policy(&self, dependency: &str) -> Result<(), SpawnError> {
+        let Some(set) = self.0.policies.limits_of(dependency) else { return Ok(()) };
+        let shared = async {
+            // Their store is a dependency, too, but none that a policy file may list.
+            let limits = Box::pin(self.limits(&set)).await?;
+            self.share_rate_limit(dependency, &limits).await
+        };
+        shared.await.map_err(|error| SpawnError::Limits {
+            name: dependency.to_owned(),
+            why: error.to_string(),
+        })
     }
 
     async fn build_limits(

@@ -112,6 +112,11 @@ impl Policies {
         self.file.lock().limits(name).cloned()
     }
 
+    /// The set of shared limits that attempts of this dependency take from; of several the first.
+    pub(super) fn limits_of(&self, dependency: &str) -> Option<String> {
+        self.file.lock().limits_of(dependency).next().map(str::to_owned)
+    }
+
     /// From now on this name goes by another policy, where no section says anything of it.
     pub(super) fn set_usual(&self, name: &str, usual: fn() -> Policy) {
         self.usual.lock().insert(name.to_owned(), usual);

@@ -201,6 +201,7 @@ impl Seawall {
         {
             keeper.await_answer(read, &self.0.time).await;
         }
+        self.share_by_policy(tenancy.dependency().name()).await?;
         Ok(tenancy)
     }
 
