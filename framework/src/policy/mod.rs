@@ -18,6 +18,7 @@ mod reference;
 mod schema;
 mod settings;
 mod source;
+mod values;
 mod warnings;
 
 pub use builder::Builder;
