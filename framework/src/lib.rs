@@ -166,6 +166,8 @@ pub mod guide {
 
     #[doc = include_str!("guide/policy_reference.md")]
     ///
+    /// The keys of limits that several instances share, `[limits.name]`, are in [their own guide](crate::distributed::guide).
+    ///
     /// # The whole of a file
     ///
     /// ```toml

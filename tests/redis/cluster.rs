@@ -1,5 +1,7 @@
 //! Limits in a Cluster: of one subject together, through changes of who has what.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::{Value, cmd};
@@ -57,8 +59,41 @@ async fn limits_of_one_subject_hold_together_while_slots_move_and_masters_change
         assert_eq!(left(&limits, user, "x").await, Some(48), "{user}");
         assert_eq!(left(&limits, user, "y").await, Some(49), "{user}");
     }
+    // Others ask meanwhile, without a pause, by an instance of their own.
+    let (busy, ends) = (many(&cluster), Arc::new(AtomicBool::new(false)));
+    let load: Vec<_> = (0..8)
+        .map(|number| {
+            let (busy, ends) = (busy.clone(), Arc::clone(&ends));
+            tokio::spawn(async move {
+                let (subject, mut decided) = (format!("busy{number}"), 0_u64);
+                while !ends.load(Ordering::Relaxed) {
+                    let decision = busy.check(&Request::of(&subject), 1).await;
+                    assert!(decision.decision.allowed, "{decision:?}");
+                    decided += u64::from(decision.by == DecidedBy::Store);
+                }
+                decided
+            })
+        })
+        .collect();
     moved_slots_are_followed(&cluster, &limits).await;
-    a_killed_master_is_replaced(cluster, &limits, &users).await;
+    let _cluster = a_killed_master_is_replaced(cluster, &limits, &users).await;
+    // All of them are decided by their servers again.
+    for number in 0..8 {
+        let subject = format!("busy{number}");
+        let back =
+            async { while busy.check(&Request::of(&subject), 1).await.by != DecidedBy::Store {} };
+        tokio::time::timeout(Duration::from_secs(2), back).await.expect("back within 2 s");
+    }
+    ends.store(true, Ordering::Relaxed);
+    for task in load {
+        assert!(task.await.expect("no panic") > 0);
+    }
+}
+
+/// A limit that is never reached: without its server a request is admitted, too.
+fn many(cluster: &Cluster) -> SharedLimits {
+    let limit = SharedLimit::new("busy", window(100_000_000)).per(Per::Subject);
+    SharedLimits::builder(store(cluster)).limit(limit).build().unwrap()
 }
 
 /// While a slot moves, keys that have gone are asked for at the new server (`ASK`); then the old one says so (`MOVED`).
@@ -102,7 +137,7 @@ async fn a_killed_master_is_replaced(
     mut cluster: Cluster,
     limits: &SharedLimits,
     users: &[String],
-) {
+) -> Cluster {
     let (master, replica) = cluster.of(&key("u1"));
     cluster.servers[master].kill();
     let _: Value = cmd("CLUSTER")
@@ -117,6 +152,7 @@ async fn a_killed_master_is_replaced(
         let decided = async { while left(limits, user, "z").await.is_none() {} };
         tokio::time::timeout(Duration::from_secs(2), decided).await.expect("decided");
     }
+    cluster
 }
 
 #[test]
