@@ -21,8 +21,8 @@ mod server;
 
 use server::Server;
 
-/// As the founding text has it, in one step.
-const FOUNDING: &str = "local current = redis.call('INCR', KEYS[1]) \
+/// The usual fixed window, `INCR` and then `EXPIRE`, in one script.
+const INCR_EXPIRE: &str = "local current = redis.call('INCR', KEYS[1]) \
     if current == 1 then redis.call('EXPIRE', KEYS[1], ARGV[2]) end \
     if current > tonumber(ARGV[1]) then return 0 end return 1";
 /// Ours, as any client could call it.
@@ -109,14 +109,14 @@ thread_local! {
 /// Each thread's own: a `Script` computes its digest once.
 fn with_script<R>(which: impl FnOnce(&(Script, Script)) -> R) -> R {
     SCRIPTS.with(|cell| {
-        let scripts = cell.take().unwrap_or_else(|| (Script::new(FOUNDING), Script::new(OURS)));
+        let scripts = cell.take().unwrap_or_else(|| (Script::new(INCR_EXPIRE), Script::new(OURS)));
         let result = which(&scripts);
         cell.set(Some(scripts));
         result
     })
 }
 
-async fn founding(mut connection: MultiplexedConnection, key: String) {
+async fn incr_expire(mut connection: MultiplexedConnection, key: String) {
     let script = with_script(|(script, _)| script.clone());
     let answer = script.key(key).arg(u32::MAX).arg(60).invoke_async::<i64>(&mut connection).await;
     black_box(answer.expect("an answer"));
@@ -140,7 +140,7 @@ fn beside(server: &Server, runtime: &Runtime, effort: Effort, tasks: u32) {
     let contenders = [
         Contender::new("redis-rs, our script", |n| raw(runtime, connection, tasks, n, ours)),
         Contender::new("redis-rs, INCR and EXPIRE", |n| {
-            raw(runtime, connection, tasks, n, founding);
+            raw(runtime, connection, tasks, n, incr_expire);
         }),
         Contender::new("redis-rs, INCR", |n| raw(runtime, connection, tasks, n, incr)),
         Contender::new("seawall, exact", |n| checks(runtime, &exact, tasks, n)),

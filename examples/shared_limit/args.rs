@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Parser, ValueEnum};
+use seawall::distributed;
 
 /// One rate limit over several processes, which together ask for three times as much as it admits.
 ///
@@ -99,5 +100,15 @@ impl Args {
 
     pub(crate) fn describe(&self) -> String {
         format!("a bucket of {} at {} a second", self.burst, self.rate)
+    }
+}
+
+impl From<Mode> for distributed::Mode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Exact => Self::Exact,
+            Mode::Leased => Self::Leased,
+            Mode::LocalShare => Self::LocalShare,
+        }
     }
 }

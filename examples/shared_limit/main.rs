@@ -10,10 +10,11 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use clap::Parser as _;
+use seawall::distributed;
 use seawall::entropy::Entropy;
 use serde_json::{Value, json};
 
-use args::{Args, Mode};
+use args::Args;
 use server::Server;
 
 type Error = Box<dyn std::error::Error>;
@@ -69,7 +70,14 @@ impl Children {
         let mut children = Self(Vec::new());
         for _ in 0..args.processes {
             let mut command = Command::new(std::env::current_exe()?);
-            command.args(["--worker", url, "--namespace", namespace, "--mode", args.mode.name()]);
+            command.args([
+                "--worker",
+                url,
+                "--namespace",
+                namespace,
+                "--mode",
+                distributed::Mode::from(args.mode).as_str(),
+            ]);
             for (option, value) in [
                 ("--processes", args.processes.to_string()),
                 ("--seconds", args.seconds.to_string()),
@@ -163,7 +171,7 @@ fn report(args: &Args, sum: &Sum) -> Result<bool, Error> {
         }
     }
     let line = json!({
-        "mode": args.mode.name(),
+        "mode": distributed::Mode::from(args.mode).as_str(),
         "limit": limit.round() as u64,
         "admitted": sum.admitted,
         "bound": bound.ceil() as u64,
@@ -173,14 +181,4 @@ fn report(args: &Args, sum: &Sum) -> Result<bool, Error> {
     });
     println!("{line}");
     Ok(holds)
-}
-
-impl Mode {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Exact => "exact",
-            Self::Leased => "leased",
-            Self::LocalShare => "local_share",
-        }
-    }
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use seawall::Time;
 use seawall::clock::Moment;
-use seawall::distributed::{DecidedBy, Mode, Redis, Request, SharedLimit, SharedLimits};
+use seawall::distributed::{DecidedBy, Redis, Request, SharedLimit, SharedLimits};
 use seawall::limit::Config;
 use seawall::prelude::*;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::args::{self, Args};
+use crate::args::Args;
 
 /// They ask for so many times what the limit admits.
 const OVERLOAD: f64 = 3.0;
@@ -31,7 +31,7 @@ pub(crate) async fn run(args: &Args, url: &str) -> Result<(), crate::Error> {
     let redis = Redis::builder(url).namespace(&args.namespace).build()?;
     let store = seawall.guard_store("limits", redis).await?;
     let config = Config::token_bucket(args.burst, args.rate as f64)?;
-    let limit = SharedLimit::new("api", config).mode(mode(args.mode)).lease(args.lease());
+    let limit = SharedLimit::new("api", config).mode(args.mode.into()).lease(args.lease());
     let limits = SharedLimits::builder(store).limit(limit).build()?;
     // Connects, so that all begin with a connection; takes nothing.
     limits.show(&Request::default()).await?;
@@ -96,12 +96,4 @@ fn say(counts: &Counts, seconds: f64, ended: bool) -> io::Result<()> {
         "ended": ended,
     });
     writeln!(io::stdout(), "{line}")
-}
-
-fn mode(mode: args::Mode) -> Mode {
-    match mode {
-        args::Mode::Exact => Mode::Exact,
-        args::Mode::Leased => Mode::Leased,
-        args::Mode::LocalShare => Mode::LocalShare,
-    }
 }

@@ -106,7 +106,7 @@ async fn the_policy_file_names_dependencies_that_share() {
     "#;
     let (seawall, calls) = start(policy).await;
     assert_eq!(let_in(&calls).await, (5, RejectedBy::RateLimit));
-    // Whoever asks for them by name has the same.
+    // `Seawall::limits` returns the same set.
     let limits = seawall.limits("out").await.unwrap();
     assert!(!limits.check(&Request::of("api"), 1).await.decision.allowed);
     // Another one is not concerned.

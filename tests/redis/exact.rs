@@ -38,7 +38,7 @@ fn spent(server: &Server, key: &str) -> Option<String> {
     cmd("GET").arg(key).query(&mut server.connection()).unwrap()
 }
 
-/// The founding text's picture: three servers, each of which sees a part of one user's requests. How many are admitted.
+/// Three servers, each of which sees a part of one user's 105 requests. How many are admitted.
 async fn thirty_forty_and_thirty_five(instances: &[SharedLimits]) -> u32 {
     let mut admitted = 0;
     for (instance, requests) in instances.iter().zip([30, 40, 35]) {

@@ -34,7 +34,7 @@ impl Config {
         let max_wait = Duration::from_millis(250);
         Self { max_concurrent: 1_000, max_wait, limit: Limit::Adaptive, ..Self::default() }
     }
-    /// More than one connection answers at once; whoever has to wait has another way to decide.
+    /// For a store of shared limits: 1,000 requests at once, and none waits, because a limit can be decided without the store.
     pub(crate) fn for_store() -> Self {
         Self { max_concurrent: 1_000, max_wait: Duration::ZERO, ..Self::default() }
     }

@@ -8,9 +8,9 @@ use crate::constraint::{Constraints, InvalidSettings};
 use crate::dependency::Dependency;
 use crate::error::RejectedBy;
 use crate::event::{Cause, State, Transition};
+use crate::time::within;
 
 use super::store::{BoardReport, BoardStanding, BoardWord, Prober, Store};
-use super::within::within;
 
 /// How many looks an instance holds a breaker open that another one probes for, and holds its own place to probe.
 const LOOKS_HELD: u32 = 5;

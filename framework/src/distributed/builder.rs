@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::constraint::InvalidSettings;
-use crate::entropy::Entropy;
 use crate::limit::{KeyedConfig, SharedConfig, SharedConfigBuilder, SharedLimit};
 use crate::time::Time;
 
 use super::assemble::Parts;
 use super::limits::SharedLimits;
+use super::members::any_name;
 use super::store::Store;
 
 /// Sets up [`SharedLimits`]. Made by [`SharedLimits::builder`].
@@ -95,10 +95,7 @@ impl SharedLimitsBuilder {
         if !self.store.joins_subjects() {
             config.check_apart()?;
         }
-        let instance = self.instance.unwrap_or_else(|| {
-            let chance = Entropy::system();
-            format!("{:016x}{:016x}", chance.next_u64(), chance.next_u64()).into()
-        });
+        let instance = self.instance.unwrap_or_else(any_name);
         let parts = Parts {
             store: self.store,
             time: self.time,

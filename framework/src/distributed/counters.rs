@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Moment;
 use crate::limit::Meter;
+use crate::time::Time;
 
 /// All clones of a set count here, whatever a reload makes of its limits.
 #[derive(Debug, Default)]
@@ -25,11 +26,11 @@ impl Counters {
     }
 
     /// It has decided one.
-    pub(super) fn decided(&self, now: Moment) {
+    pub(super) fn decided(&self, time: &Time) {
         if self.failing_since.load(Ordering::Relaxed) != 0 {
             let since = Moment::from_nanos(self.failing_since.swap(0, Ordering::Relaxed));
             if since != Moment::ZERO {
-                self.degraded.fetch_add(now.nanos_since(since), Ordering::Relaxed);
+                self.degraded.fetch_add(time.now().nanos_since(since), Ordering::Relaxed);
             }
         }
     }
@@ -57,18 +58,25 @@ impl Counters {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn degraded_time_goes_from_a_failure_to_the_next_decision() {
         let counters = Counters::default();
         let at = Moment::from_nanos;
-        counters.decided(at(5));
+        let manual = Time::manual();
+        let decided = |nanos| {
+            manual.advance(Duration::from_nanos(nanos - manual.now().as_nanos()));
+            counters.decided(&Time::from(&manual));
+        };
+        decided(5);
         counters.failed(at(10));
         counters.failed(at(20));
         assert_eq!((counters.failures(), counters.degraded_nanos(at(25))), (2, 15));
-        counters.decided(at(40));
-        counters.decided(at(50));
+        decided(40);
+        decided(50);
         assert_eq!(counters.degraded_nanos(at(60)), 30);
     }
 }

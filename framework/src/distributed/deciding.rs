@@ -5,7 +5,8 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::limit::{Decision, OnFailure, SharedLimit};
+use crate::limit::{Decision, SharedLimit};
+use crate::time::within;
 
 use super::assemble::Parts;
 use super::exact::Exact;
@@ -13,7 +14,6 @@ use super::layer::{DecidedBy, Layer, TakenHere};
 use super::members::Members;
 use super::request::Request;
 use super::store::{BeatRequest, StoreError, StoreFuture, StoredLimit, Verdict, VerdictKind};
-use super::within::within;
 
 /// No task tends it.
 pub(super) const NOBODY: u64 = 0;
@@ -39,6 +39,18 @@ struct TakenSoFar<'a> {
     cost: u64,
     taken: Vec<(usize, StoredLimit, TakenHere)>,
     keeps: bool,
+}
+
+impl TakenSoFar<'_> {
+    /// What each limit that has been asked here said.
+    fn words(&self) -> impl Iterator<Item = Word> {
+        let word = |(at, _, taken): &(usize, StoredLimit, TakenHere)| Word {
+            at: *at,
+            decision: taken.decision,
+            by: taken.by,
+        };
+        self.taken.iter().map(word)
+    }
 }
 
 impl Drop for TakenSoFar<'_> {
@@ -98,12 +110,8 @@ impl Inner {
             so_far.taken.push((at, of, taken));
         }
         let by_store = self.ask_store(request, cost, deadline, &mut so_far).await;
-        let words = so_far.taken.iter().map(|(at, _, taken)| Word {
-            at: *at,
-            decision: taken.decision,
-            by: taken.by,
-        });
-        let tightest = words
+        let tightest = so_far
+            .words()
             .chain(by_store)
             .min_by_key(|word| (word.decision.allowed, word.decision.remaining, word.at));
         so_far.keeps = tightest.is_some_and(|word| word.decision.allowed);
@@ -124,12 +132,7 @@ impl Inner {
             so_far.taken.push((at, of, taken));
         }
         so_far.keeps = true;
-        let words = so_far.taken.iter().map(|(at, _, taken)| Word {
-            at: *at,
-            decision: taken.decision,
-            by: taken.by,
-        });
-        words.min_by_key(|word| (word.decision.remaining, word.at)).unwrap_or_else(nobody)
+        so_far.words().min_by_key(|word| (word.decision.remaining, word.at)).unwrap_or_else(nobody)
     }
 
     /// The exact limits' word, if there are any.
@@ -147,7 +150,7 @@ impl Inner {
             self.exact_at.iter().map(|at| &self.layers[*at].limit).collect();
         match self.exact.take(&limits, request, cost, deadline).await {
             Ok(verdict) => {
-                self.parts.counters.decided(self.parts.time.now());
+                self.parts.counters.decided(&self.parts.time);
                 // It was checked that the store names a limit that was asked.
                 let at = self.exact_at.get(verdict.at).copied().unwrap_or(0);
                 if verdict.kind == VerdictKind::Taken {
@@ -166,7 +169,7 @@ impl Inner {
         let now = self.parts.time.now();
         for &at in &self.exact_at {
             let layer = &self.layers[at];
-            if layer.limit.on_failure == OnFailure::Local {
+            if layer.stands_in() {
                 layer.share.note(&request.stored(&layer.limit), now, cost, &self.members);
             }
         }
@@ -196,7 +199,7 @@ impl Inner {
     fn note_failure(&self, by: DecidedBy) {
         match by {
             DecidedBy::Failure(_) => self.parts.counters.failed(self.parts.time.now()),
-            DecidedBy::Lease => self.parts.counters.decided(self.parts.time.now()),
+            DecidedBy::Lease => self.parts.counters.decided(&self.parts.time),
             DecidedBy::Store | DecidedBy::Share => {}
         }
     }

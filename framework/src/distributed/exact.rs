@@ -10,13 +10,12 @@ use tokio::sync::oneshot;
 use crate::clock::Moment;
 use crate::entropy::SecretHash;
 use crate::limit::SharedLimit;
-use crate::time::Time;
+use crate::time::{Time, within};
 
 use super::counters::Counters;
 use super::denied::Denied;
 use super::request::Request;
 use super::store::{Store, StoreError, StoredLimit, TakeRequest, Verdict, VerdictKind};
-use super::within::within;
 
 /// As many costs as one script decides.
 const BATCH: usize = 256;
@@ -135,7 +134,7 @@ impl Exact {
             Entry::Vacant(_) => return,
             Entry::Occupied(mut busy) => {
                 let all = busy.get_mut();
-                // Whoever has given up is not asked for any more: they have decided otherwise.
+                // A request that has given up was decided without the store, so it must not be sent.
                 all.retain(|waiting| !waiting.tell.is_closed() && waiting.deadline > now);
                 if all.is_empty() {
                     busy.remove();

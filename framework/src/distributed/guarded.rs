@@ -10,13 +10,12 @@ use crate::dependency::{MethodSpec, MethodTable};
 use crate::error::CallError;
 use crate::limit::StoreCounts;
 use crate::outcome::Class;
-use crate::time::Time;
+use crate::time::{Time, within};
 
 use super::store::{
     BeatRequest, BoardReport, BoardStanding, Lease, LeaseRequest, LimitKey, Membership, Store,
     StoreError, StoreFuture, StoredLimit, TakeRequest, Verdict,
 };
-use super::within::within;
 
 /// The methods that a guarded store has.
 pub(crate) const METHODS: [MethodSpec; 5] =

@@ -55,7 +55,7 @@ impl Layer {
 
     /// Whether it matters how many instances there are.
     pub(super) fn needs_members(&self) -> bool {
-        self.limit.mode == Mode::LocalShare || self.limit.on_failure == OnFailure::Local
+        self.limit.mode == Mode::LocalShare || self.stands_in()
     }
 
     /// Takes `cost` without asking the store for each. Of an exact limit nothing is taken.
@@ -86,6 +86,11 @@ impl Layer {
         }
     }
 
+    /// Whether the share stands in for the store, and so has to know what that has admitted.
+    pub(super) fn stands_in(&self) -> bool {
+        self.limit.on_failure == OnFailure::Local
+    }
+
     /// What a lease's word comes to.
     fn told(
         &self,
@@ -96,7 +101,9 @@ impl Layer {
     ) -> TakenHere {
         match taken {
             Ok(remaining) => {
-                self.share.note(of, now, cost, members);
+                if self.stands_in() {
+                    self.share.note(of, now, cost, members);
+                }
                 let decision = decision(true, of.config.limit(), remaining, None);
                 TakenHere { by: DecidedBy::Lease, decision }
             }

@@ -11,10 +11,9 @@ use crate::clock::{Moment, nanos};
 use crate::entropy::SecretHash;
 use crate::limit::{Config, SharedLimit};
 use crate::sync::Mutex;
-use crate::time::Time;
+use crate::time::{Time, within};
 
 use super::store::{Epoch, Granted, Lease, LeaseRequest, LimitKey, Store, StoreError, StoredLimit};
-use super::within::within;
 
 /// The store is asked again no sooner than this after it had less than was wanted. So an instance takes what has come back
 /// meanwhile in one piece, and not one by one.
@@ -111,22 +110,8 @@ impl Leased {
             let mut changed = std::pin::pin!(pot.changed.notified());
             changed.as_mut().enable();
             let now = self.time.now();
-            if let Some(left) = pot.pay(cost) {
-                pot.used_at.store(now.as_nanos(), Ordering::Relaxed);
-                if left < self.limit.lease_of(&of.config) / 2 {
-                    self.refill(of, &pot, now, 0);
-                }
-                return Ok(left.saturating_add(pot.left.load(Ordering::Relaxed)));
-            }
-            pot.used_at.store(now.as_nanos(), Ordering::Relaxed);
-            {
-                let books = pot.state.lock();
-                if now < books.failed_until {
-                    return Err(Unpaid::Failed);
-                }
-                if now < books.dry_until {
-                    return Err(Unpaid::Dry(books.dry_until.since(now)));
-                }
+            if let Some(paid) = self.pay(of, &pot, cost, now) {
+                return paid;
             }
             self.refill(of, &pot, now, cost);
             if within(&self.time, deadline, changed).await.is_none() {
@@ -143,19 +128,32 @@ impl Leased {
         now: Moment,
     ) -> Result<u64, Unpaid> {
         let pot = self.pot(of)?;
+        self.pay(of, &pot, cost, now).unwrap_or_else(|| {
+            self.refill(of, &pot, now, cost);
+            Err(Unpaid::Failed)
+        })
+    }
+
+    /// Pays from what is held, and tells what is left, or why nothing pays. `None`: the store must be asked.
+    fn pay(
+        self: &Arc<Self>,
+        of: &StoredLimit,
+        pot: &Arc<Pot>,
+        cost: u64,
+        now: Moment,
+    ) -> Option<Result<u64, Unpaid>> {
         pot.used_at.store(now.as_nanos(), Ordering::Relaxed);
         if let Some(left) = pot.pay(cost) {
             if left < self.limit.lease_of(&of.config) / 2 {
-                self.refill(of, &pot, now, 0);
+                self.refill(of, pot, now, 0);
             }
-            return Ok(left.saturating_add(pot.left.load(Ordering::Relaxed)));
+            return Some(Ok(left.saturating_add(pot.left.load(Ordering::Relaxed))));
         }
-        let dry_until = pot.state.lock().dry_until;
-        if now < dry_until {
-            return Err(Unpaid::Dry(dry_until.since(now)));
+        let books = pot.state.lock();
+        if now < books.failed_until {
+            return Some(Err(Unpaid::Failed));
         }
-        self.refill(of, &pot, now, cost);
-        Err(Unpaid::Failed)
+        (now < books.dry_until).then(|| Err(Unpaid::Dry(books.dry_until.since(now))))
     }
 
     /// Gives back what was taken and is not used after all.

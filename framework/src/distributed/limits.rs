@@ -11,6 +11,7 @@ use crate::limit::{
     Config, Decision, LimitCounts, Metered, SharedConfig, SharedCounts, SharedLimit,
 };
 use crate::swappable::Swappable;
+use crate::time::within;
 
 use super::assemble::Parts;
 use super::builder::SharedLimitsBuilder;
@@ -18,7 +19,6 @@ use super::deciding::{Inner, NOBODY, decision_of};
 use super::layer::{DecidedBy, Layer};
 use super::request::Request;
 use super::store::{LimitKey, Store, StoreError, StoredLimit, TakeRequest, Verdict};
-use super::within::within;
 
 /// Rate limits that are shared, through a [`Store`], by all instances of a program: one, or several that a request passes all of
 /// or none of. Cheap to clone; clones are one instance.

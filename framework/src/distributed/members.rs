@@ -7,11 +7,18 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::clock::{Moment, nanos};
+use crate::entropy::Entropy;
 
 use super::store::Membership;
 
 /// Signs of life that may be missed before an instance is taken for dead.
 const MISSES: u32 = 3;
+
+/// A name that no other instance has: 128 random bits.
+pub(crate) fn any_name() -> Arc<str> {
+    let chance = Entropy::system();
+    format!("{:016x}{:016x}", chance.next_u64(), chance.next_u64()).into()
+}
 
 /// The instances that share limits, seen from one of them.
 #[derive(Debug)]

@@ -28,7 +28,6 @@ mod request;
 mod share;
 mod store;
 mod tending;
-mod within;
 
 #[cfg(feature = "redis")]
 pub use self::redis::{InvalidRedis, Redis, RedisBuilder, RedisHistory};
@@ -43,6 +42,7 @@ pub use guarded::GuardedStore;
 pub(crate) use guarded::METHODS as STORE_METHODS;
 pub use layer::DecidedBy;
 pub use limits::{SharedDecision, SharedLimits};
+pub(crate) use members::any_name;
 pub use memory::Memory;
 pub use request::Request;
 pub use store::{

@@ -1,5 +1,6 @@
 //! What is done for shared limits while nobody asks: signs of life, leases that nobody uses.
 
+use crate::time::within;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -60,7 +61,7 @@ async fn tend(tending: Tending) {
 
 async fn round(inner: &Arc<Inner>) {
     if inner.layers.iter().any(|layer| layer.needs_members()) {
-        let answer = super::within::within(
+        let answer = within(
             &inner.parts.time,
             inner.parts.time.now() + inner.decide_within,
             inner.parts.store.beat(inner.beat(false)),
@@ -68,7 +69,7 @@ async fn round(inner: &Arc<Inner>) {
         let now = inner.parts.time.now();
         match answer.await {
             Some(Ok(said)) => inner.members.hear(said, now),
-            // Whoever waits for it goes by what is expected.
+            // Requests that wait for it go by the number of instances that is expected.
             Some(Err(_)) | None => inner.members.open(now),
         }
     }

@@ -214,8 +214,7 @@ pub(super) const LAYER: &[Field] = &[
 ];
 
 /// `[limits.name.layers.layer.tiers.tier]`.
-pub(super) const TIER: &[Field] =
-    &[RATE_LIMIT[0], RATE_LIMIT[1], RATE_LIMIT[2], RATE_LIMIT[3], RATE_LIMIT[4]];
+pub(super) const TIER: &[Field] = RATE_LIMIT.split_at(RATE_LIMIT.len() - 1).0;
 
 const QUOTA: &[Field] = &[
     Field { name: "limit", kind: Kind::BigCount },

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
+use super::assemble::config_of;
 use super::decode::{Decoder, Setting, join};
 use super::keys;
 use super::schema::{Field, Kind};
@@ -296,26 +297,18 @@ fn algorithm(
         decoder.wrong(&here, &value.span(), format!("must be {}", field.kind.expected()));
         return None;
     };
-    let (mut amount, mut window, mut rate) = (None, None, None);
+    let (mut size, mut speed) = (None, None);
     for (name, part, value) in known(decoder, &here, parts, field.kind.fields()) {
         match simple(decoder, &join(&here, name), part.kind, value)? {
-            Setting::BigCount(it) => amount = Some(it),
-            Setting::Duration(it) => window = Some(it),
-            Setting::Number(it) => rate = Some(it),
-            _ => {}
+            whole @ Setting::BigCount(_) => size = Some(whole),
+            other => speed = Some(other),
         }
     }
-    let built = match (field.name, amount, window, rate) {
-        ("fixed_window", Some(limit), Some(window), _) => Config::fixed_window(limit, window),
-        ("sliding_window", Some(limit), Some(window), _) => Config::sliding_window(limit, window),
-        ("sliding_log", Some(limit), Some(window), _) => Config::sliding_log(limit, window),
-        ("token_bucket", Some(capacity), _, Some(rate)) => Config::token_bucket(capacity, rate),
-        ("leaky_bucket", Some(capacity), _, Some(rate)) => Config::leaky_bucket(capacity, rate),
-        _ => {
-            let names = super::schema::names(field.kind.fields());
-            decoder.wrong(&here, &value.span(), format!("must have each of {names}"));
-            return None;
-        }
+    let built = size.zip(speed).and_then(|(size, speed)| config_of(field.name, size, speed));
+    let Some(built) = built else {
+        let names = super::schema::names(field.kind.fields());
+        decoder.wrong(&here, &value.span(), format!("must have each of {names}"));
+        return None;
     };
     built.map_err(|invalid| blame(decoder, &value.span(), &invalid)).ok()
 }

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use crate::distributed::{SharedBreakers, Store, Watch};
-use crate::entropy::Entropy;
+use crate::distributed::{SharedBreakers, Store, Watch, any_name};
 use crate::time::Time;
 
 use super::registry::Registry;
@@ -49,13 +48,12 @@ impl Seawall {
         settings: SharedBreakers,
     ) -> Sharing {
         let held = Arc::new(());
-        let chance = Entropy::system();
         let share = Share {
             held: Arc::downgrade(&held),
             registry: Arc::downgrade(&self.0.registry),
             store: Arc::new(store),
             names: dependencies.iter().map(|name| (*name).to_owned()).collect(),
-            instance: format!("{:016x}{:016x}", chance.next_u64(), chance.next_u64()).into(),
+            instance: any_name(),
             settings,
             time: self.0.time.clone(),
         };

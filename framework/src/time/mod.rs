@@ -20,6 +20,7 @@ mod on_tokio;
 #[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 mod tests;
 mod wheel;
+mod within;
 
 use std::fmt;
 use std::future::Future;
@@ -32,6 +33,7 @@ use crate::clock::{Clock, Moment};
 pub(crate) use block_on::block_on;
 pub(crate) use limit::TimeLimit;
 pub use manual::ManualTime;
+pub(crate) use within::within;
 
 /// Tells the time and sleeps, both by the same clock. Cloning is cheap; clones share the clock.
 #[derive(Clone)]

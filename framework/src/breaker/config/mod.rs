@@ -193,7 +193,7 @@ impl Config {
     pub(crate) fn off() -> Self {
         Self { enforcement: Enforcement::Disabled, ..Self::default() }
     }
-    /// It is short: whoever asks has another way to decide, and wants the store back soon.
+    /// For a store of shared limits: open for 1 s at most, because limits are decided without the store meanwhile.
     pub(crate) fn for_store() -> Self {
         let (first_open_for, open_for) = (Duration::from_millis(500), Duration::from_secs(1));
         Self { first_open_for, open_for, healthy_after: open_for, ..Self::default() }

@@ -62,7 +62,7 @@ impl HistoryStore for RedisHistory {
     fn save(&self, dependency: &str, history: &History) -> io::Result<()> {
         let key = names::history(&self.namespace, dependency);
         let mut command = redis::cmd("SET");
-        // One step: whoever reads has this one, or the one before.
+        // `SET` is one step: a reader gets the new history or the old one, whole.
         command.arg(key).arg(history.to_bytes()).exec(&mut self.connection()?).map_err(failed)
     }
 }

@@ -12,11 +12,10 @@ use tokio::sync::watch;
 use crate::clock::{Moment, nanos};
 use crate::entropy::Entropy;
 use crate::sync::Mutex;
-use crate::time::Time;
+use crate::time::{Time, within};
 
 use super::server_clock::ServerClock;
 use crate::distributed::store::StoreError;
-use crate::distributed::within::within;
 
 /// A server that has not answered anything for so long gets a new connection.
 const SILENT: Duration = Duration::from_secs(1);
@@ -67,8 +66,18 @@ pub(super) struct Connected {
 /// A request that is under way. Dropped without an answer it has not been answered.
 struct Sent<'a> {
     link: &'a Link,
+    /// By which of the link's connections.
+    number: u64,
     at: u64,
     answered: bool,
+}
+
+impl Sent<'_> {
+    /// It was answered, or its connection broke.
+    fn end(mut self, answer: Result<Value, RedisError>) -> Result<Value, SendError> {
+        self.answered = true;
+        answer.and_then(Value::extract_error).map_err(|error| self.link.failed(self.number, error))
+    }
 }
 
 impl Drop for Sent<'_> {
@@ -107,11 +116,8 @@ impl Link {
     /// Sends one command. It is never sent twice.
     pub(super) async fn send(self: &Arc<Self>, command: &Cmd) -> Result<Value, SendError> {
         let mut connected = self.connected().await?;
-        let mut sent = self.sending(connected.number);
-        let answer = connected.connection.send_packed_command(command).await;
-        sent.answered = true;
-        let answer = answer.and_then(Value::extract_error);
-        answer.map_err(|error| self.failed(connected.number, error))
+        let sent = self.sending(connected.number);
+        sent.end(connected.connection.send_packed_command(command).await)
     }
 
     /// Sends several commands, one directly behind the other. The last one's answer.
@@ -121,15 +127,10 @@ impl Link {
         count: usize,
     ) -> Result<Value, SendError> {
         let mut connected = self.connected().await?;
-        let mut sent = self.sending(connected.number);
+        let sent = self.sending(connected.number);
         let last = count.saturating_sub(1);
-        let answer = connected.connection.send_packed_commands(commands, last, 1).await;
-        sent.answered = true;
-        match answer {
-            Ok(mut answers) => answers.pop().unwrap_or(Value::Nil).extract_error(),
-            Err(error) => Err(error),
-        }
-        .map_err(|error| self.failed(connected.number, error))
+        let answers = connected.connection.send_packed_commands(commands, last, 1).await;
+        sent.end(answers.map(|mut answers| answers.pop().unwrap_or(Value::Nil)))
     }
 
     fn sending(&self, number: u64) -> Sent<'_> {
@@ -140,7 +141,7 @@ impl Link {
             self.lose(number);
             self.silent_since.store(0, Ordering::Relaxed);
         }
-        Sent { link: self, at, answered: false }
+        Sent { link: self, number, at, answered: false }
     }
 
     fn failed(&self, number: u64, error: RedisError) -> SendError {

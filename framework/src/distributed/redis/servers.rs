@@ -109,9 +109,7 @@ impl Servers {
     pub(super) async fn all(self: &Arc<Self>) -> Result<Vec<Arc<Link>>, StoreError> {
         let Some(slots) = &self.cluster else { return Ok(vec![Arc::clone(&self.only)]) };
         self.look_up().await?;
-        let mut addresses = slots
-            .ranges
-            .with(|ranges| ranges.iter().map(|range| range.2.clone()).collect::<Vec<_>>());
+        let mut addresses = slots.addresses();
         addresses.sort();
         addresses.dedup();
         addresses.iter().map(|address| self.at(address)).collect()
@@ -224,9 +222,7 @@ impl Servers {
     async fn look_up(self: &Arc<Self>) -> Result<(), StoreError> {
         let Some(slots) = &self.cluster else { return Ok(()) };
         slots.asked_at.store(self.time.now().as_nanos().max(1), Ordering::Relaxed);
-        let known = slots
-            .ranges
-            .with(|ranges| ranges.iter().map(|range| range.2.clone()).collect::<Vec<_>>());
+        let known = slots.addresses();
         let seeds = self.seeds.iter().map(|seed| seed.addr().to_string());
         let mut last = None;
         let mut asked: Vec<String> = Vec::new();
@@ -274,6 +270,11 @@ impl Slots {
             let range = ranges.iter().find(|(first, last, _)| (*first..=*last).contains(&slot));
             range.map(|(_, _, address)| address.clone())
         })
+    }
+
+    /// The masters', one for each range.
+    fn addresses(&self) -> Vec<String> {
+        self.ranges.with(|ranges| ranges.iter().map(|range| range.2.clone()).collect())
     }
 
     fn is_due(&self, now: Moment) -> bool {

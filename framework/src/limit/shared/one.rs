@@ -15,7 +15,7 @@ pub enum Per {
     /// It is one for all requests.
     #[default]
     All,
-    /// One for each part, whoever asks: endpoint, kind of work.
+    /// One for each part (an endpoint, a kind of work), for all subjects together.
     Part,
     /// One for each subject: user, tenant, address.
     Subject,

@@ -1,7 +1,5 @@
 //! The rate limit's keys, and the quota's.
 
-use std::time::Duration;
-
 use crate::constraint::InvalidSettings;
 use crate::limit::{Config, PacerConfig};
 use crate::policy::decode::{Layer, Setting};
@@ -122,25 +120,37 @@ impl Merged {
         name: &str,
         [size, speed]: [&str; 2],
     ) -> Option<Result<Config, InvalidSettings>> {
-        let (size, speed) =
-            (format!("rate_limit.{name}.{size}"), format!("rate_limit.{name}.{speed}"));
-        let Some(Setting::BigCount(size)) = self.get(&size) else { return None };
-        let window = || self.duration(&speed);
-        let per_second = || self.number(&speed);
-        let windowed = |make: fn(u64, Duration) -> Result<Config, InvalidSettings>| {
-            window().map(|window| make(size, window))
-        };
-        let bucket = |make: fn(u64, f64) -> Result<Config, InvalidSettings>| {
-            per_second().map(|rate| make(size, rate))
-        };
-        match name {
-            "fixed_window" => windowed(Config::fixed_window),
-            "sliding_log" => windowed(Config::sliding_log),
-            "sliding_window" => windowed(Config::sliding_window),
-            "token_bucket" => bucket(Config::token_bucket),
-            _ => bucket(Config::leaky_bucket),
-        }
+        let size = self.get(&format!("rate_limit.{name}.{size}"))?;
+        let speed = self.get(&format!("rate_limit.{name}.{speed}"))?;
+        config_of(name, size, speed)
     }
+}
+
+/// The algorithm of this name by its two settings, if they are of its kinds.
+pub(in crate::policy) fn config_of(
+    name: &str,
+    size: Setting,
+    speed: Setting,
+) -> Option<Result<Config, InvalidSettings>> {
+    let built = match (name, size, speed) {
+        ("fixed_window", Setting::BigCount(limit), Setting::Duration(window)) => {
+            Config::fixed_window(limit, window)
+        }
+        ("sliding_log", Setting::BigCount(limit), Setting::Duration(window)) => {
+            Config::sliding_log(limit, window)
+        }
+        ("sliding_window", Setting::BigCount(limit), Setting::Duration(window)) => {
+            Config::sliding_window(limit, window)
+        }
+        ("token_bucket", Setting::BigCount(capacity), Setting::Number(rate)) => {
+            Config::token_bucket(capacity, rate)
+        }
+        ("leaky_bucket", Setting::BigCount(capacity), Setting::Number(rate)) => {
+            Config::leaky_bucket(capacity, rate)
+        }
+        _ => return None,
+    };
+    Some(built)
 }
 
 fn listed(names: impl Iterator<Item = &'static str>) -> String {

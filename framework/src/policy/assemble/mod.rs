@@ -2,6 +2,8 @@
 
 mod limit;
 
+pub(super) use limit::config_of;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
@@ -236,13 +238,6 @@ impl Merged {
     fn duration(&self, path: &str) -> Option<Duration> {
         match self.get(path) {
             Some(Setting::Duration(duration)) => Some(duration),
-            _ => None,
-        }
-    }
-
-    fn number(&self, path: &str) -> Option<f64> {
-        match self.get(path) {
-            Some(Setting::Number(number)) => Some(number),
             _ => None,
         }
     }

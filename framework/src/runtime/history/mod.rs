@@ -5,13 +5,10 @@
 
 mod file;
 
-use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -20,7 +17,7 @@ use crate::breaker::adaptive::{HistoryStore, PERIOD};
 use crate::dependency::Dependency;
 use crate::event::Event;
 use crate::sync::quietly;
-use crate::time::Time;
+use crate::time::{Time, within};
 
 use super::registry::Registry;
 
@@ -74,16 +71,11 @@ impl Keeper {
 
     /// Waits for the thread's answer, for at most 5 s. A store that has let one caller wait in vain is not waited for again
     /// until it answers: fifty spawns would wait one after another. What it was asked for it does all the same.
-    pub(super) async fn await_answer(&self, mut answer: oneshot::Receiver<()>, time: &Time) {
+    pub(super) async fn await_answer(&self, answer: oneshot::Receiver<()>, time: &Time) {
         if self.is_silent.load(Ordering::Acquire) {
             return;
         }
-        let mut sleep = time.sleep(PATIENCE);
-        let answered = poll_fn(|cx| match Pin::new(&mut answer).poll(cx) {
-            Poll::Ready(_) => Poll::Ready(true),
-            Poll::Pending => Pin::new(&mut sleep).poll(cx).map(|()| false),
-        });
-        if !answered.await {
+        if within(time, time.now() + PATIENCE, answer).await.is_none() {
             self.is_silent.store(true, Ordering::Release);
         }
     }

@@ -4,11 +4,11 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
+use super::Time;
 use crate::clock::Moment;
-use crate::time::Time;
 
 /// What the future comes to, or `None` if that is not before `deadline`; then it is dropped.
-pub(super) async fn within<F: Future>(
+pub(crate) async fn within<F: Future>(
     time: &Time,
     deadline: Moment,
     future: F,
