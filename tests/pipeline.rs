@@ -20,6 +20,7 @@ mod pipeline {
     mod keys;
     mod last_good;
     mod late;
+    mod leased;
     mod origin;
     mod outgoing;
     mod panics;

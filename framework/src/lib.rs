@@ -202,7 +202,7 @@ pub mod guide {
 }
 
 pub use backpressure::Priority;
-pub use client::Proxy;
+pub use client::{Leased, Proxy};
 pub use degraded::{Degraded, degraded};
 pub use dependency::{MethodSnapshot, Snapshot};
 pub use error::{CallError, Fault, RejectedBy};

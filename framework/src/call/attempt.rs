@@ -94,11 +94,19 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Leaves the attempt, and the call with it, to what comes after the head of an answer. Not for calls by key.
+    /// Leaves the attempt, and the call with it, to what comes after the head of an answer. A key's breaker has to hear of the end
+    /// now, so an attempt by key ends as a success, and leaves a permit only.
     fn hand_over(&mut self, lease: &mut Lease<'_>, open: &OpenAttempt) {
+        if lease.key.is_some() {
+            open.hold_permit();
+            self.class = Class::Success;
+            lease.end_with(Outcome::Success, None, self.now);
+            return;
+        }
         let attempt_took = self.now.since(lease.started());
         open.begin(lease.hand_over(), attempt_took, self.now.since(self.started));
         // It is counted when the open attempt ends.
+        self.goes_on = true;
         self.over = true;
     }
 

@@ -142,6 +142,8 @@ pub struct Call<'a> {
     pub(super) dispatched: bool,
     /// True while the user's code runs: a drop that finds it true is an unwind.
     pub(super) in_user_code: bool,
+    /// Its answer has taken the attempt along, and counts the call when that ends.
+    pub(super) goes_on: bool,
     pub(super) over: bool,
 }
 
@@ -305,6 +307,9 @@ impl<'a> Call<'a> {
     /// Counts a call that has an answer and was no plain success. `is_ok`: what its answer is.
     #[cold]
     pub(super) fn count_other(&mut self, is_ok: bool, took_nanos: u64) {
+        if self.goes_on {
+            return;
+        }
         let outcome = match is_ok {
             true if self.fell_back => CallOutcome::Fallback,
             // The fallback's own error.

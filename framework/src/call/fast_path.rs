@@ -72,6 +72,7 @@ impl<'a> Call<'a> {
             fell_back: false,
             dispatched: false,
             in_user_code: false,
+            goes_on: false,
             over: false,
         }
     }

@@ -28,6 +28,7 @@ struct End {
     no_answer: NoAnswer,
     timed_out_after: u64,
     dispatched: bool,
+    goes_on: bool,
 }
 
 impl End {
@@ -40,6 +41,7 @@ impl End {
             no_answer: racer.no_answer,
             timed_out_after: racer.timed_out_after,
             dispatched: racer.dispatched,
+            goes_on: racer.goes_on,
         }
     }
 }
@@ -198,6 +200,7 @@ impl<'a> Call<'a> {
             pending: true,
             dispatched: is_hedge || self.dispatched,
             in_user_code: false,
+            goes_on: false,
             over: true,
             ..*self
         }
@@ -205,12 +208,13 @@ impl<'a> Call<'a> {
 
     /// Goes on by how the attempt ended that counts.
     fn take_over(&mut self, end: End) {
-        let End { now, class, retry_after, refused_by, no_answer, timed_out_after, dispatched } =
-            end;
+        let End { now, class, retry_after, refused_by, no_answer, timed_out_after, .. } = end;
         (self.now, self.class, self.retry_after) = (now, class, retry_after);
         (self.refused_by, self.no_answer) = (refused_by, no_answer);
         self.timed_out_after = timed_out_after;
-        self.dispatched |= dispatched;
+        self.dispatched |= end.dispatched;
+        self.goes_on |= end.goes_on;
+        self.over |= end.goes_on;
     }
 
     /// A call that has had to wait is over. Or an attempt beside others is, or is not wanted any more.

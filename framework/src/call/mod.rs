@@ -15,6 +15,5 @@ mod spans;
 
 pub use call::{Call, Rules};
 pub use last_good::{AnswerKey, AnswerKeyPart, KeepsAnswer, LastGood};
-#[cfg(feature = "tower")]
-pub(crate) use open_attempt::OpenAttempt;
+pub use open_attempt::OpenAttempt;
 pub(crate) use spans::want_spans;

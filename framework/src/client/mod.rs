@@ -1,5 +1,6 @@
 //! What generated clients run on. Application code names nothing here except through `#[resilient]`.
 
+mod leased;
 mod parts;
 mod proxy;
 mod stream;
@@ -8,10 +9,11 @@ mod support;
 #[cfg(feature = "macros")]
 pub use seawall_macros::resilient_part;
 
-pub use crate::call::{AnswerKey, AnswerKeyPart, Call, KeepsAnswer, LastGood, Rules};
+pub use crate::call::{AnswerKey, AnswerKeyPart, Call, KeepsAnswer, LastGood, OpenAttempt, Rules};
 pub use crate::dependency::{HeldKey, MethodSpec, MethodTable};
 pub use crate::error::{CallError, Fallible, Fault};
 pub use crate::outcome::Class;
+pub use leased::{Leased, LeasedAnswer, class_so_far, goes_on, leased};
 pub use parts::{all_methods, method_count};
 pub use proxy::{Exclusive, ExclusiveGuard, Link, Proxy};
 pub use stream::{FirstOf, Guarded, Holding, Opened, guarded, holding, open, open_or};

@@ -47,6 +47,11 @@ impl<H> Link<H> {
     pub fn methods(&self) -> &MethodTable {
         &self.methods
     }
+    /// The guards, to be kept by an answer.
+    #[must_use]
+    pub fn table(&self) -> &Arc<MethodTable> {
+        &self.methods
+    }
     /// The same, for calls that take no longer than this, whatever the policy says.
     #[must_use]
     pub fn within(&self, length: Duration) -> Self

@@ -247,7 +247,6 @@ impl MethodTable {
     }
 
     /// The timeout of an attempt that begins now.
-    #[cfg(feature = "tower")]
     pub(crate) fn timeout(&self, index: usize) -> Duration {
         self.methods[index].plan.timeout()
     }

@@ -68,12 +68,23 @@ pub(crate) fn read(ty: &Type) -> Returned {
 
 /// Whether an answer is a `Result` of a boxed stream, by whatever name.
 pub(crate) fn holds_stream(output: &Type) -> bool {
-    let Type::Path(path) = output else { return false };
-    let Some(last) = path.path.segments.last() else { return false };
-    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return false };
+    let answer = of_result(output).map(|ty| read(&ty));
+    matches!(answer, Some(Returned::Stream { is_boxed: true, .. }))
+}
+
+/// Whether an answer is a `Result` of a `Leased`.
+pub(crate) fn is_leased(output: &Type) -> bool {
+    let Some(Type::Path(answer)) = of_result(output) else { return false };
+    answer.path.segments.last().is_some_and(|last| last.ident == "Leased")
+}
+
+/// What a `Result`, by whatever name, is of.
+fn of_result(output: &Type) -> Option<Type> {
+    let Type::Path(path) = output else { return None };
+    let last = path.path.segments.last()?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
     let is_result = last.ident.to_string().ends_with("Result");
-    let answer = first_type(arguments).map(|(ty, _)| read(&ty));
-    is_result && matches!(answer, Some(Returned::Stream { is_boxed: true, .. }))
+    first_type(arguments).filter(|_| is_result).map(|(ty, _)| ty)
 }
 
 /// Whether an answer is a boxed stream itself.

@@ -138,6 +138,15 @@ fn attempt(context: &Context<'_>, method: &Method, locals: &Locals, kept: bool) 
         });
         future::holds_stream(&method.output).then_some(held)
     };
+    let held = if future::is_leased(&method.output) {
+        let (first, indices, name) = (context.first(), &context.indices, &method.sig.ident);
+        let here = context.support_at(method.output.span());
+        Some(quote_spanned! {method.output.span()=>
+            #here::leased(#answer.await, #link.table(), #first #indices::#name as usize)
+        })
+    } else {
+        held
+    };
     if let Some(held) = held {
         let mut output = method.output.clone();
         if context.model.is_inherent() {
@@ -235,9 +244,14 @@ fn rules(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
     let classify = call.classify.as_ref().or(options.classify.as_ref());
     let retry_after = call.retry_after.as_ref().or(options.retry_after.as_ref());
     let quota = call.quota.as_ref().or(options.quota.as_ref());
+    let class = if future::is_leased(&method.output) {
+        leased_class(context, output, classify)
+    } else {
+        classify.map(|path| quote!(classify: #path))
+    };
     let when = call.retry.as_ref().and_then(|retry| retry.when.as_ref());
     let fields: Vec<_> = [
-        classify.map(|path| quote!(classify: #path)),
+        class,
         when.map(|path| quote!(retry_if: #path)),
         call.unprocessed.as_ref().map(|path| quote!(unprocessed: #path)),
         retry_after.map(|path| quote!(retry_after: #path)),
@@ -259,6 +273,23 @@ fn rules(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
         [] => quote_spanned!(span=> &const { #usual }),
         some => quote!(&const { #support::Rules::<#output> { #(#some),*, ..#usual } }),
     }
+}
+
+/// How an answer is read whose attempt goes on.
+fn leased_class(
+    context: &Context<'_>,
+    output: &Type,
+    classify: Option<&ExprPath>,
+) -> Option<TokenStream> {
+    let support = &context.support;
+    let classify = match classify {
+        Some(path) => quote!(#path),
+        None => quote!((#support::Rules::<#output>::USUAL.classify)),
+    };
+    Some(quote! {
+        classify: |answer| #support::class_so_far(#classify(answer)),
+        goes_on: |answer| #support::goes_on(answer, #classify(answer))
+    })
 }
 
 fn fallback(
