@@ -6,6 +6,7 @@ mod pipeline {
     pub(crate) mod build;
 
     mod allocation;
+    mod blocking;
     mod breaker;
     mod calls;
     mod cancel;

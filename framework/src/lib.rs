@@ -120,26 +120,28 @@ pub mod degraded;
 pub mod policy;
 pub mod time;
 
-// Row 3: what all calls of a dependency share; threads for blocking calls; limits and queues that can be waited for;
-// what a task tells the calls in it, and they it.
+// Row 3: threads for blocking calls.
 pub mod blocking;
+
+// Row 4: what all calls of a dependency share; limits and queues that can be waited for; what a task tells the calls in it, and
+// they it.
 pub mod deadline;
 pub mod dependency;
 pub mod last_good;
 pub mod paced;
 pub mod queue;
 
-// Row 4: one call; a function that is retried.
+// Row 5: one call; a function that is retried.
 mod call;
 pub mod retrying;
 
-// Row 5: supervision.
+// Row 6: supervision.
 pub mod actor;
 
-// Row 6: limits that several instances keep to together.
+// Row 7: limits that several instances keep to together.
 pub mod distributed;
 
-// Row 7: edges.
+// Row 8: edges.
 #[doc(hidden)]
 pub mod client;
 #[cfg(feature = "tower")]
@@ -150,7 +152,7 @@ pub mod outgoing;
 pub mod simulation;
 pub mod telemetry;
 
-// Row 8: the composition root.
+// Row 9: the composition root.
 pub mod runtime;
 
 pub mod prelude;

@@ -126,7 +126,7 @@ use proc_macro::TokenStream;
 ///
 /// # Keys of `#[call(…)]`
 ///
-/// On an async method. What a policy says about the method goes over it. Several attributes are read as one.
+/// On an async method, or one that is `blocking`. What a policy says about the method goes over it. Several attributes are read as one.
 ///
 /// | key | meaning | default |
 /// | --- | --- | --- |
@@ -145,6 +145,7 @@ use proc_macro::TokenStream;
 /// | `key = path` | The same, with a function from references to all arguments to something `Display`. | |
 /// | `on_fault = path` | `fn(Fault) -> R`: the answer when there is none, for a method without a `Result`. | the trait's |
 /// | `fault_with = path` | `fn(Fault) -> E`: over the trait's. | the trait's |
+/// | `blocking` | The method blocks its thread: it runs on threads of the dependency's own, as many as the policy's `bulkhead.threads`. A `fn` then has its caller's thread wait, and is not to be called from a task; an `async fn` has the caller's task wait, and its future is polled by the thread. What is behind a reference is copied for the thread (`Clone` or `ToOwned`), and values are sent to it: no `&mut`, no `impl Trait`. The service is `Send + Sync`. An attempt that is out of time, or whose caller is gone, leaves its permit with its thread until that returns: `seawall_pool_abandoned` counts them. | an async method does not block; another is passed straight on |
 /// | `future` | What the method returns is a boxed future, under a name that does not say so. | |
 /// | `skip` | Passed straight on to the service, unguarded. Not together with any other key. | guarded |
 ///
@@ -195,6 +196,11 @@ use proc_macro::TokenStream;
 ///     }
 /// }
 /// ```
+///
+/// # Answers that go on
+///
+/// A boxed stream, as an answer or in a `Result`, has a permit until it ends or is dropped. Any other answer that goes on after its call (a
+/// response with a body, a cursor) does so in a `seawall::Leased`: `async fn open(&self) -> Result<Leased<Download>, E>`.
 ///
 /// # What is kept
 ///

@@ -27,6 +27,7 @@ mod arc_self_beside_shared;
 mod arc_self_in_a_generic_trait;
 mod as_any_of_a_supertrait;
 mod auto_impl_and_a_dyn_argument;
+mod blocking_methods;
 mod boxed_with_a_default_body;
 mod boxing_by_condition;
 mod enum_dispatched;

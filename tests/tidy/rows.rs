@@ -6,7 +6,7 @@ use super::names::{Name, Names};
 use super::tree::{File, Tree};
 
 /// The framework's modules, lowest row first.
-const ROWS: [&[&str]; 9] = [
+const ROWS: [&[&str]; 10] = [
     &[
         "classify",
         "clock",
@@ -21,7 +21,8 @@ const ROWS: [&[&str]; 9] = [
     ],
     &["backpressure", "breaker", "bulkhead", "limit", "retry"],
     &["degraded", "policy", "time"],
-    &["blocking", "deadline", "dependency", "last_good", "paced", "queue"],
+    &["blocking"],
+    &["deadline", "dependency", "last_good", "paced", "queue"],
     &["call", "retrying"],
     &["actor"],
     &["distributed"],

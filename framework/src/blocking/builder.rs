@@ -10,12 +10,10 @@ use super::error::PoolBuildError;
 use super::workers::{Size, Workers};
 use super::{BlockingPool, Handle};
 use crate::backpressure;
-use crate::bulkhead;
+use crate::bulkhead::{self, MAX_THREADS};
 use crate::constraint::{Constraints, InvalidSettings};
 use crate::time::Time;
 
-/// The most threads that a pool can have.
-pub const MAX_THREADS: u32 = 4_096;
 /// How much of a thread's name Linux shows, in bytes.
 const NAME_BYTES: usize = 15;
 

@@ -28,6 +28,7 @@ mod error;
 mod task;
 #[cfg(test)]
 mod tests;
+mod view;
 mod workers;
 
 use std::fmt;
@@ -44,8 +45,10 @@ use crate::time::{Sleep, block_on};
 use task::{DynTask, Look, Task};
 use workers::{Entry, TakenBack, Workers};
 
-pub use builder::{MAX_THREADS, PoolBuilder};
+pub use crate::bulkhead::MAX_THREADS;
+pub use builder::PoolBuilder;
 pub use error::{PoolBuildError, PoolError};
+pub use view::PoolView;
 
 /// A dependency's own threads for blocking calls. Made by [`BlockingPool::builder`].
 ///
@@ -74,6 +77,9 @@ impl Drop for Handle {
 pub struct PoolCounts {
     /// Works running now, those that nobody waits for any more among them.
     pub active: u32,
+    /// Those of them that nobody waits for any more: their callers were cancelled, or had no more time. Their threads are stuck until
+    /// they return.
+    pub abandoned: u32,
     /// Works waiting for a thread now.
     pub queued: u32,
     /// Works ever handed in, whatever became of them.
@@ -109,7 +115,7 @@ impl BlockingPool {
         PoolBuilder::new(name.as_ref())
     }
 
-    /// Runs `work` on a thread of the pool and answers with what it returns.
+    /// Runs `work` on a thread of the pool, in the caller's `tracing` span, and answers with what it returns.
     ///
     /// Nothing happens before the first poll. If no thread is free the work waits in the queue, first
     /// come first served, for `max_wait` at most.
@@ -188,6 +194,12 @@ impl BlockingPool {
     #[must_use]
     pub fn counts(&self) -> PoolCounts {
         self.0.0.counts()
+    }
+
+    /// For metrics: keeps no thread alive.
+    #[must_use]
+    pub fn view(&self) -> PoolView {
+        PoolView::new(Arc::clone(&self.0.0))
     }
 
     /// Works running now.
@@ -348,7 +360,7 @@ where
         if let Step::HandedIn(HandedIn { task, key, .. }) = &self.step
             && !self.workers().take_back(&**task, *key, TakenBack::Cancelled)
         {
-            task.abandon();
+            self.workers().abandon(&**task);
         }
     }
 }

@@ -5,6 +5,8 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
+use tracing::Span;
+
 use super::error::PoolError;
 use crate::clock::Moment;
 use crate::error::DependencyName;
@@ -23,17 +25,33 @@ pub(super) trait DynTask: Send + Sync {
     fn refuse(&self, error: PoolError) -> Option<Waker>;
     /// After this nobody may start it.
     fn give_up_at(&self) -> Moment;
-    /// Runs it on this thread. False: it panicked.
-    fn run(&self) -> bool;
+    /// Under the workers's lock: its caller has left. Whether it runs on all the same; and what to drop without the lock.
+    fn abandon(&self) -> (bool, Leftover);
+    /// Runs it on this thread.
+    fn run(&self) -> Ran;
     /// Lets its caller have what it ended with.
     fn deliver(&self);
     /// Drops work that will not run.
     fn discard(&self);
 }
 
+/// What a caller has left behind, of a type that only the task knows.
+pub(super) type Leftover = Option<Box<dyn Any + Send>>;
+
+/// How a work ended.
+#[derive(Clone, Copy)]
+pub(super) struct Ran {
+    /// It returned, and did not panic.
+    pub(super) returned: bool,
+    /// Its caller had left.
+    pub(super) is_abandoned: bool,
+}
+
 pub(super) struct Task<T, F> {
     dependency: DependencyName,
     give_up_at: Moment,
+    /// The caller's, in which the work runs.
+    span: Span,
     /// Taken by the thread that moved the stage on, so that it is run and dropped outside every lock.
     work: Mutex<Option<F>>,
     state: Mutex<State<T>>,
@@ -64,9 +82,17 @@ pub(super) enum Look<T> {
 }
 
 impl<T, F> Task<T, F> {
+    /// In the span that the calling thread is in.
     pub(super) fn new(dependency: DependencyName, give_up_at: Moment, work: F) -> Self {
         let state = State { stage: Stage::Waiting, waker: None };
-        Self { dependency, give_up_at, work: Mutex::new(Some(work)), state: Mutex::new(state) }
+        let span = Span::current();
+        Self {
+            dependency,
+            give_up_at,
+            span,
+            work: Mutex::new(Some(work)),
+            state: Mutex::new(state),
+        }
     }
 
     /// How things stand; if they have not ended, `waker` is woken when they have.
@@ -86,15 +112,6 @@ impl<T, F> Task<T, F> {
         drop(state);
         drop(old);
         look
-    }
-
-    /// The caller has left.
-    pub(super) fn abandon(&self) {
-        let mut state = self.state.lock();
-        let stage = mem::replace(&mut state.stage, Stage::Gone);
-        let waker = state.waker.take();
-        drop(state);
-        drop((stage, waker));
     }
 }
 
@@ -133,11 +150,26 @@ where
         self.give_up_at
     }
 
-    fn run(&self) -> bool {
-        let Some(work) = self.work.lock().take() else {
-            return true; // Only who has started it comes here, once.
+    fn abandon(&self) -> (bool, Leftover) {
+        let mut state = self.state.lock();
+        let stage = mem::replace(&mut state.stage, Stage::Gone);
+        let waker = state.waker.take();
+        drop(state);
+        let runs_on = matches!(stage, Stage::Running);
+        let result = match stage {
+            Stage::Finished(Ok(result)) | Stage::Ended(Ok(result)) => Some(result),
+            _ => None,
         };
-        let (result, returned) = match catch_unwind(AssertUnwindSafe(work)) {
+        let is_nothing = result.is_none() && waker.is_none();
+        (runs_on, (!is_nothing).then(|| Box::new((result, waker)) as Box<dyn Any + Send>))
+    }
+
+    fn run(&self) -> Ran {
+        let Some(work) = self.work.lock().take() else {
+            // Only who has started it comes here, once.
+            return Ran { returned: true, is_abandoned: false };
+        };
+        let (result, returned) = match catch_unwind(AssertUnwindSafe(|| self.span.in_scope(work))) {
             Ok(value) => (Ok(value), true),
             Err(payload) => {
                 let dependency = self.dependency.clone();
@@ -147,11 +179,12 @@ where
         let mut state = self.state.lock();
         if matches!(state.stage, Stage::Running) {
             state.stage = Stage::Finished(result);
-            return returned;
+            return Ran { returned, is_abandoned: false };
         }
         drop(state);
         // Nobody wants it. Dropping it may take its time, and may panic: it is a part of the work.
-        quietly(|| drop(result)) && returned
+        let returned = quietly(|| drop(result)) && returned;
+        Ran { returned, is_abandoned: true }
     }
 
     fn deliver(&self) {

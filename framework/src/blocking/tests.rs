@@ -395,6 +395,44 @@ fn a_thread_counts_until_its_work_has_really_ended() {
 }
 
 #[test]
+fn works_that_nobody_waits_for_are_counted_until_they_return() {
+    let (pool, _) = pool(2, 0);
+    let ((gate, busy), (other, wanted)) = (occupy(&pool), occupy(&pool));
+    drop(busy);
+    assert_eq!((pool.active(), pool.counts().abandoned), (2, 1));
+    other.open();
+    assert_eq!(block_on(wanted), Ok(()));
+    assert_eq!((pool.active(), pool.counts().abandoned), (1, 1));
+    gate.open();
+    while pool.active() > 0 {
+        thread::yield_now();
+    }
+    assert_eq!(pool.counts().abandoned, 0);
+}
+
+#[test]
+fn an_end_that_nobody_has_fetched_is_not_abandoned_work() {
+    let (pool, _) = pool(1, 0);
+    let (gate, busy) = occupy(&pool);
+    gate.open();
+    while pool.active() > 0 {
+        thread::yield_now();
+    }
+    drop(busy);
+    assert_eq!((pool.completed(), pool.counts().abandoned), (1, 0));
+}
+
+#[test]
+fn a_view_keeps_no_thread_alive() {
+    let (pool, _) = pool(2, 0);
+    let view = pool.view();
+    assert_eq!((&**view.name(), view.threads(), view.has_ended()), ("ledger", 2, false));
+    let ended = pool.shutdown_blocking(SECOND);
+    assert_eq!(ended, PoolShutdown::default());
+    assert_eq!((view.threads(), view.has_ended()), (0, true));
+}
+
+#[test]
 fn first_come_first_served() {
     let (pool, _) = pool(1, 100);
     let (gate, busy) = occupy(&pool);
@@ -787,6 +825,8 @@ impl Model {
     /// The pool comes to the same numbers: soon, for an abandoned work's end is not announced.
     fn agrees(&mut self) {
         self.counts.active = self.running.len() as u32;
+        let abandoned = self.running.iter().filter(|item| item.future.is_none());
+        self.counts.abandoned = abandoned.count() as u32;
         self.counts.queued = self.waiting.len() as u32;
         for _ in 0..1_000_000 {
             let counts = self.pool.counts();

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::error::PoolError;
-use super::task::DynTask;
+use super::task::{DynTask, Ran};
 use super::{PoolCounts, PoolShutdown};
 use crate::backpressure::{Config, ItemKey, Push, Queue, Strategy};
 use crate::clock::Moment;
@@ -135,6 +135,11 @@ impl Workers {
         PoolCounts { queued: state.handed + state.queue.len(), ..state.counts }
     }
 
+    /// Whether its last thread has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.state.lock().alive == 0
+    }
+
     /// Gives the work to an idle thread, or a place in the queue.
     pub(super) fn enter(&self, task: Shared) -> Entry {
         let mut state = self.state.lock();
@@ -181,6 +186,16 @@ impl Workers {
         drop(state);
         task.discard();
         true
+    }
+
+    /// The caller of a work that cannot be taken back has left.
+    pub(super) fn abandon(&self, task: &dyn DynTask) {
+        let mut state = self.state.lock();
+        let (runs_on, leftover) = task.abandon();
+        state.counts.abandoned += u32::from(runs_on);
+        drop(state);
+        // It can be anybody's code.
+        drop(leftover);
     }
 
     /// Lets nobody in any more; threads end as they run out of work.
@@ -238,8 +253,8 @@ impl Workers {
         for task in channel {
             let mut next = self.begin(task);
             while let Some(task) = next {
-                let returned = task.run();
-                next = self.end(returned);
+                let ran = task.run();
+                next = self.end(ran);
                 task.deliver();
                 quietly(|| drop(task));
             }
@@ -264,11 +279,12 @@ impl Workers {
     }
 
     /// A work has ended: the next one, or the thread is idle.
-    fn end(&self, returned: bool) -> Option<Shared> {
+    fn end(&self, ran: Ran) -> Option<Shared> {
         let now = self.time.now();
         let mut state = self.state.lock();
         state.counts.active -= 1;
-        if returned {
+        state.counts.abandoned -= u32::from(ran.is_abandoned);
+        if ran.returned {
             state.counts.completed += 1;
         } else {
             state.counts.panicked += 1;

@@ -10,12 +10,18 @@ use crate::constraint::{Constraints, InvalidSettings};
 /// The most permits a bulkhead can have.
 pub const MAX_CONCURRENT: u32 = 1_000_000;
 
+/// The most threads that a pool for blocking calls can have.
+pub const MAX_THREADS: u32 = 4_096;
+/// The most threads that a dependency has for blocking methods, unless told otherwise: as many as tokio has for all blocking work.
+const USUAL_MAX_THREADS: u32 = 512;
+
 /// A bulkhead's settings, checked. Built by [`Config::builder`]; the default is 25 permits and 30 s of waiting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Config {
     max_concurrent: u32,
     max_wait: Duration,
     limit: Limit,
+    threads: Option<u32>,
     /// `None`: as the limit has it.
     grace: Option<Duration>,
 }
@@ -48,6 +54,12 @@ impl Config {
     pub fn limit(&self) -> Limit {
         self.limit
     }
+    /// How many threads there are for methods that block; none are started before the dependency has such a method. Default:
+    /// `max_concurrent`, but not more than 512.
+    #[must_use]
+    pub fn threads(&self) -> u32 {
+        self.threads.unwrap_or(self.max_concurrent.min(USUAL_MAX_THREADS))
+    }
     /// For how long the permit of an attempt that ended without an answer, by its timeout or because it was dropped, is kept back at
     /// most; less, if nearly all good answers come sooner. Default 0; 1 s where the number of permits finds itself.
     #[must_use]
@@ -66,7 +78,7 @@ impl Config {
 impl Default for Config {
     fn default() -> Self {
         let max_wait = Duration::from_secs(30);
-        Self { max_concurrent: 25, max_wait, limit: Limit::Fixed, grace: None }
+        Self { max_concurrent: 25, max_wait, limit: Limit::Fixed, threads: None, grace: None }
     }
 }
 
@@ -93,6 +105,12 @@ impl Builder {
         self.0.max_wait = wait;
         self
     }
+    /// How many threads there are for methods that block, 1 to 4,096.
+    #[must_use]
+    pub fn threads(mut self, threads: u32) -> Self {
+        self.0.threads = Some(threads);
+        self
+    }
     /// For how long the permit of an attempt that ended without an answer is kept back at most, 0 to 30 days: the dependency may
     /// still be busy with it. Less, if 99 of 100 good answers come sooner.
     #[must_use]
@@ -112,6 +130,10 @@ impl Builder {
             self.0.max_concurrent,
             format!("from 1 to {MAX_CONCURRENT}"),
         );
+        if let Some(threads) = self.0.threads {
+            let in_range = (1..=MAX_THREADS).contains(&threads);
+            check.require(in_range, "threads", threads, format!("from 1 to {MAX_THREADS}"));
+        }
         check.finish(self.0)
     }
 }

@@ -13,7 +13,7 @@ mod fleet;
 mod permits;
 mod tuning;
 
-pub use config::{Builder, Config, MAX_CONCURRENT};
+pub use config::{Builder, Config, MAX_CONCURRENT, MAX_THREADS};
 pub use fleet::{FleetBuilder, FleetConfig};
 pub(crate) use fleet::{Member, Seat, Step, step};
 pub use permits::{Joined, MAX_WAITERS, Permits};

@@ -15,9 +15,10 @@ use crate::error::{Fallible, RejectedBy};
 use crate::outcome::{Class, Outcome};
 use crate::time::TimeLimit;
 
-use super::call::{Call, NoAnswer, Rules};
+use super::call::{Call, NoAnswer};
 use super::lease::{Lease, TOO_SHORT, WaitGuard};
 use super::open_attempt::OpenAttempt;
+use super::rules::Rules;
 
 /// How far an attempt got without waiting. Without payloads: what is written is not moved.
 #[derive(Clone, Copy)]

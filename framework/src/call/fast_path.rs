@@ -27,9 +27,10 @@ use crate::error::{CallError, Fallible, Fault, RejectedBy};
 use crate::outcome::{CallOutcome, Class};
 
 use super::attempt::Entry;
-use super::call::{Call, NoAnswer, Role, Rules};
+use super::call::{Call, NoAnswer, Role};
 use super::inherited::Inherited;
 use super::lease::Lease;
+use super::rules::Rules;
 
 impl<'a> Call<'a> {
     /// Begins a call of the method of this index.

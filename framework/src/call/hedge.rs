@@ -16,7 +16,8 @@ use crate::retry::{HedgeConfig, Progress};
 use crate::sync::Mutex;
 use crate::time::Sleep;
 
-use super::call::{Call, NoAnswer, Rare, Role, Rules};
+use super::call::{Call, NoAnswer, Rare, Role};
+use super::rules::Rules;
 
 /// How an attempt ended that was raced, as far as the call goes on by it.
 #[derive(Clone, Copy)]

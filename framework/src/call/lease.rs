@@ -317,7 +317,8 @@ impl<'a> Lease<'a> {
 
     /// Whether the permit stays out for a grace. Its actor is told when to look.
     fn keeps_permit(&self) -> bool {
-        if self.held & UNANSWERED == 0 {
+        // A thread that is still busy with it has a permit of its own.
+        if self.held & UNANSWERED == 0 || self.method.is_blocking() {
             return false;
         }
         let dependency = self.dependency;
@@ -407,7 +408,7 @@ mod tests {
             timeout: None,
             slow_call: None,
             max_attempts: None,
-            fallback: false,
+            ..MethodSpec::NONE
         };
         (time, MethodTable::new(dependency, &[spec], Box::new(())))
     }

@@ -11,9 +11,11 @@ mod lease;
 mod open_attempt;
 mod rate_limit_wait;
 mod retry;
+mod rules;
 mod spans;
 
-pub use call::{Call, Rules};
+pub use call::Call;
 pub use last_good::{AnswerKey, AnswerKeyPart, KeepsAnswer, LastGood};
 pub use open_attempt::OpenAttempt;
+pub use rules::Rules;
 pub(crate) use spans::want_spans;

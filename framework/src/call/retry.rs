@@ -11,8 +11,9 @@ use crate::error::Fallible;
 use crate::outcome::{AttemptKind, Class, Outcome};
 use crate::retry::Progress;
 
-use super::call::{Call, NoAnswer, Role, Rules};
+use super::call::{Call, NoAnswer, Role};
 use super::lease::Lease;
+use super::rules::Rules;
 
 impl Call<'_> {
     /// How long to wait before the next attempt; `None` if there is none to be made.

@@ -1,6 +1,7 @@
 //! What generated clients run on. Application code names nothing here except through `#[resilient]`.
 
 mod leased;
+mod on_thread;
 mod parts;
 mod proxy;
 mod stream;
@@ -14,6 +15,7 @@ pub use crate::dependency::{HeldKey, MethodSpec, MethodTable};
 pub use crate::error::{CallError, Fallible, Fault};
 pub use crate::outcome::Class;
 pub use leased::{Leased, LeasedAnswer, class_so_far, goes_on, leased};
+pub use on_thread::{OnThread, Sendable, on_thread, sent, wait};
 pub use parts::{all_methods, method_count};
 pub use proxy::{Exclusive, ExclusiveGuard, Link, Proxy};
 pub use stream::{FirstOf, Guarded, Holding, Opened, guarded, holding, open, open_or};

@@ -216,6 +216,14 @@ pub fn origin() -> Origin {
     current.ok().flatten().unwrap_or_default()
 }
 
+/// Runs `work` on this thread with that deadline, taken from the thread of its caller.
+pub(crate) fn with<T>(deadline: Option<Deadline>, work: impl FnOnce() -> T) -> T {
+    let Some(deadline) = deadline else { return work() };
+    push(deadline);
+    let _entered = Entered;
+    work()
+}
+
 /// Whether there may be a scope.
 #[inline]
 pub(crate) fn is_used() -> bool {

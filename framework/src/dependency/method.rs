@@ -29,6 +29,8 @@ pub struct MethodSpec {
     pub max_attempts: Option<u32>,
     /// Whether a fallback stands by, so that time is kept for it out of the deadline.
     pub fallback: bool,
+    /// Whether it blocks, so that it needs threads of its own. The permit of an attempt without an answer stays with its thread.
+    pub blocking: bool,
 }
 
 impl MethodSpec {
@@ -40,6 +42,7 @@ impl MethodSpec {
         slow_call: None,
         max_attempts: None,
         fallback: false,
+        blocking: false,
     };
 }
 
@@ -155,6 +158,11 @@ impl Method {
 
     pub(crate) fn name(&self) -> &'static str {
         self.spec.name
+    }
+
+    /// Whether it runs on threads of its own.
+    pub(crate) fn is_blocking(&self) -> bool {
+        self.spec.blocking
     }
 
     /// Whether its author has said that it may be repeated.
@@ -275,7 +283,7 @@ mod tests {
         timeout: Some(Duration::from_millis(300)),
         slow_call: Some(Duration::from_millis(200)),
         max_attempts: Some(5),
-        fallback: false,
+        ..MethodSpec::NONE
     };
 
     fn plan(text: &str, spec: &MethodSpec) -> Plan {

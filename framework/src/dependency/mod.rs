@@ -18,6 +18,7 @@ mod lines;
 mod lingering;
 #[cfg(all(test, seawall_loom))]
 mod loom;
+mod member;
 mod method;
 mod named;
 mod observed;
@@ -33,6 +34,7 @@ mod signals;
 mod snapshot;
 mod start_by;
 mod stats;
+mod threads;
 mod upstream;
 mod waiter;
 mod waiting_room;

@@ -8,7 +8,8 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use crate::bulkhead::{Limit, Permits};
+use crate::blocking::{BlockingPool, PoolBuildError};
+use crate::bulkhead::Limit;
 use crate::clock::{Clock, Moment};
 use crate::entropy::Entropy;
 use crate::error::{DependencyName, RejectedBy};
@@ -20,13 +21,12 @@ use crate::sync::Mutex;
 
 use super::by_hand::ByHand;
 use super::examples::Examples;
-use super::fleet::{FleetMember, FleetSeat};
 use super::gate::Gate;
 use super::method::Method;
 use super::retried::Retried;
 use super::signals::{Signal, Signals};
-
 use super::stats::{MethodStats, refusals};
+use super::threads::Threads;
 use super::waiter::WaitError;
 use crate::time::Time;
 
@@ -64,6 +64,7 @@ pub struct Dependency {
     pub(super) by_hand: Mutex<Option<ByHand>>,
     /// By name. A handful, so a list: a tree's first node is larger than all of it.
     pub(super) methods: Mutex<Vec<(&'static str, Arc<MethodStats>)>>,
+    threads: Threads,
     /// What each trait on it goes by; locked while the policy changes.
     planned: Mutex<Vec<Weak<[Method]>>>,
 }
@@ -104,6 +105,7 @@ impl Dependency {
             unattended: AtomicBool::new(false),
             by_hand: Mutex::default(),
             methods: Mutex::default(),
+            threads: Threads::default(),
             planned: Mutex::default(),
         }
     }
@@ -244,6 +246,21 @@ impl Dependency {
         true
     }
 
+    /// Its threads for methods that block, if there is such a method.
+    #[must_use]
+    pub fn pool(&self) -> Option<&BlockingPool> {
+        self.threads.pool()
+    }
+
+    /// Starts its threads for methods that block, as many as its policy says now, unless it has them.
+    ///
+    /// # Errors
+    /// A thread that the system does not start.
+    pub fn start_pool(&self) -> Result<&BlockingPool, PoolBuildError> {
+        let threads = self.policy.load().bulkhead().threads();
+        self.threads.start(&self.name, threads, &self.time)
+    }
+
     /// Has one permit from now on, whatever its policies say: a client needs the service for itself.
     pub(crate) fn allow_one_at_a_time(&self) {
         let _planned = self.planned.lock();
@@ -365,19 +382,5 @@ impl fmt::Debug for Dependency {
             .field("name", &self.name)
             .field("state", &self.gate.breaker().state())
             .finish_non_exhaustive()
-    }
-}
-
-impl FleetMember for Dependency {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn permits(&self) -> &Permits {
-        self.gate.waiting_room().permits()
-    }
-
-    fn sit(&self, seat: FleetSeat) -> bool {
-        self.gate.seat(seat)
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::backpressure::Counts;
+use crate::blocking::PoolCounts;
 use crate::breaker::BreakerReport;
 use crate::breaker::adaptive::Reading;
 use crate::error::RejectedBy;
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub kept_permits: Option<u32>,
     /// How many may be.
     pub limit: u32,
+    /// Its threads for methods that block; `None`: it has no such method.
+    pub pool: Option<PoolCounts>,
     /// What its mailbox has seen, and who is waiting in it.
     pub mailbox: Counts,
     /// How many may wait.
@@ -166,6 +169,7 @@ impl Dependency {
             active: room.permits().active(),
             kept_permits: self.gate().kept_permits(),
             limit: room.permits().limit(),
+            pool: self.pool().map(|pool| pool.counts()),
             mailbox: room.counts(),
             capacity: room.capacity(),
             fill_ratio: room.fill_ratio(),

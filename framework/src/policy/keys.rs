@@ -166,11 +166,12 @@ pub(super) const BUDGET_KEYS: [PolicyKey<retry::BudgetBuilder>; 8] = [
 pub(super) const HEDGE_KEYS: [PolicyKey<retry::HedgeBuilder>; 3] =
     [key!(after: Duration), key!(percentile: Number), key!(max: Count)];
 
-pub(super) const BULKHEAD_KEYS: [PolicyKey<bulkhead::Builder>; 4] = [
+pub(super) const BULKHEAD_KEYS: [PolicyKey<bulkhead::Builder>; 5] = [
     key!(max_concurrent: Count),
     key!(max_wait: Duration),
     key!(limit: Limit),
     key!(grace: Duration),
+    key!(threads: Count),
 ];
 
 pub(super) const MAILBOX_KEYS: [PolicyKey<backpressure::Builder>; 4] =

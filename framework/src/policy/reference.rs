@@ -90,6 +90,7 @@ pub(super) const REFERENCE: &[Described] = &[
     key("bulkhead.max_wait", Some(r#""250ms""#), ("30 s, cut short by the deadline", "0 to 30 days"), ("calls wait longer for a permit", "calls are refused sooner")),
     key("bulkhead.limit", Some(r#""fixed""#), ("`fixed`", "`fixed`, `adaptive`, `gradient2`, `vegas`, `aimd`"), ("", "")),
     key("bulkhead.grace", Some(r#""0s""#), ("0; 1 s with a `limit` that finds itself", "0 to 30 days"), ("what timed out counts as load for longer", "its permit comes back sooner")),
+    key("bulkhead.threads", Some("20"), ("`max_concurrent`, at most 512", "1 to 4,096"), ("more blocking calls at once, more memory", "blocking calls wait for a thread")),
     key("mailbox.capacity", Some("100"), ("100", "1 to 1,000,000"), ("longer bursts are held", "callers are told sooner")),
     key("mailbox.on_full", Some(r#""error""#), ("`block` for up to 30 s", "`block`, `drop_oldest`, `drop_newest`, `error`, `{ block = { timeout } }`"), ("", "")),
     key("mailbox.priorities", Some("false"), ("`false`", "`true`, `false`"), ("", "")),

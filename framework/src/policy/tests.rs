@@ -23,7 +23,7 @@ timeout  = "800ms"
 fallback_timeout = "50ms"
 breaker   = { failures = 9, failures_within = "90s", unanswered = 12, max_failures = 40, failure_rate = 0.5, slow_call_rate = 0.8, min_calls = 20, window = ["30s", 50], use_retry_after = false, first_open_for = "3s", open_for = "60s", half_open_calls = 5, success_threshold = 2, slow_call = "500ms", adaptive = { min = 0.1, max = 0.7, spreads = 4, alpha = 1e-5, min_calls = 30, window = "20s", half_life = "14days", utc_offset = "+02:00" }, probe_life = "10s", open_growth = 2, max_open_for = "5m", open_jitter = 0.1, healthy_after = "2m", ramp_from = 0.2, ramp_for = "15s", mode = "observe", keyed = { max_keys = 1000, idle_after = "1h", count_for_dependency = true } }
 retry     = { max_attempts = 3, base_delay = "100ms", max_delay = "2s", factor = 1.5, backoff = "constant", jitter = "equal", jitter_share = 0.25, max_elapsed = "1500ms", hedge = { after = "40ms", percentile = 0.9, max = 2 }, retry_rejections = true }
-bulkhead  = { max_concurrent = 20, max_wait = "250ms", limit = "adaptive", grace = "750ms" }
+bulkhead  = { max_concurrent = 20, max_wait = "250ms", limit = "adaptive", grace = "750ms", threads = 12 }
 mailbox   = { capacity = 50, on_full = { block = { timeout = "1s" } }, priorities = true, order = "codel" }
 rate_limit = { token_bucket = { capacity = 200, refill_per_second = 100 }, max_wait = "1500ms" }
 quota = { slow_below = 0.25, max_wait = "400ms", horizon = "10m" }
@@ -280,7 +280,8 @@ fn every_key_of_a_file_arrives() {
                 .max_concurrent(20)
                 .max_wait(250 * MILLI)
                 .limit(bulkhead::Limit::Adaptive)
-                .grace(750 * MILLI),
+                .grace(750 * MILLI)
+                .threads(12),
         )
         .mailbox(
             backpressure::Config::builder()

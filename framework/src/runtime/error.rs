@@ -79,6 +79,14 @@ pub enum SpawnError {
         /// What is wrong with them.
         why: String,
     },
+    /// The threads for its blocking methods cannot be started.
+    #[error("dependency `{name}` has no threads for its blocking methods: {why}")]
+    Threads {
+        /// The name.
+        name: String,
+        /// What the system says.
+        why: String,
+    },
     /// The name cannot be a dependency's.
     #[error(
         "`{name}` cannot name a dependency: a name has 1 to 128 bytes and no control characters"

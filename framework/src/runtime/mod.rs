@@ -18,6 +18,7 @@ mod sets;
 mod sharing;
 mod shutdown;
 mod store;
+mod threads;
 mod unused;
 mod warnings;
 mod watching;

@@ -7,6 +7,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
 use crate::actor::{DependencyActor, Supervised};
+use crate::blocking::PoolView;
 use crate::dependency::Dependency;
 use crate::error::DependencyName;
 use crate::sync::Mutex;
@@ -87,8 +88,17 @@ impl Registry {
         put(&mut self.watched.lock().queues, queue);
     }
 
+    /// The same for a pool, until its last thread has ended.
+    pub(super) fn watch_pool(&self, pool: PoolView) {
+        let pools = &mut self.watched.lock().pools;
+        pools.retain(|other| other.name() != pool.name());
+        pools.push(pool);
+    }
+
     pub(super) fn watched(&self) -> Watched {
-        self.watched.lock().clone()
+        let mut watched = self.watched.lock();
+        watched.pools.retain(|pool| !pool.has_ended());
+        watched.clone()
     }
 
     /// For the edges that read them.

@@ -161,6 +161,7 @@ impl Seawall {
     ) -> Result<P, SpawnError> {
         let tenancy = self.settle(name).await?;
         let dependency = Arc::clone(tenancy.dependency());
+        self.start_threads(&dependency, P::METHODS)?;
         let client = link::<P>(service, tenancy);
         self.tell_unused(&dependency);
         Ok(client)
@@ -229,7 +230,10 @@ impl Seawall {
         P::Shared: From<P::Service>,
     {
         match self.0.registry.tenancy(name) {
-            Some(tenancy) => Ok(link::<P>(service.into(), tenancy)),
+            Some(tenancy) => {
+                self.start_threads(tenancy.dependency(), P::METHODS)?;
+                Ok(link::<P>(service.into(), tenancy))
+            }
             None => Err(SpawnError::NotSpawned { name: name.to_owned() }),
         }
     }

@@ -1,7 +1,8 @@
-//! Limits and queues that are no dependencies, in the metrics.
+//! Limits, queues and thread pools that are no dependencies, in the metrics.
 
 use std::sync::Arc;
 
+use crate::blocking::BlockingPool;
 use crate::limit::Metered;
 use crate::queue::Counted;
 
@@ -30,5 +31,11 @@ impl Seawall {
     /// ```
     pub fn watch_queue(&self, name: impl Into<Arc<str>>, queue: impl Counted + 'static) {
         self.watching().0.watch_queue((name.into(), Arc::new(queue)));
+    }
+
+    /// Has a pool of an application's own in the metrics, under its name, until its threads have ended. The pool of a dependency with blocking
+    /// methods is there by itself. Another of the same name takes its place.
+    pub fn watch_pool(&self, pool: &BlockingPool) {
+        self.watching().0.watch_pool(pool.view());
     }
 }

@@ -13,6 +13,7 @@ mod families;
 mod gzip;
 mod limits;
 pub mod names;
+mod pools;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod publish;

@@ -14,6 +14,7 @@ use crate::error::DependencyName;
 
 use super::limits::LimitSeries;
 use super::names;
+use super::pools::PoolsSeries;
 use super::queues::QueuesSeries;
 use super::series::Series;
 use super::watched::Watched;
@@ -53,6 +54,7 @@ pub struct Publisher<R> {
     known: HashMap<DependencyName, Series>,
     limits: LimitSeries,
     queues: QueuesSeries,
+    pools: PoolsSeries,
 }
 
 impl<R: Recorder> Publisher<R> {
@@ -67,6 +69,7 @@ impl<R: Recorder> Publisher<R> {
             known: HashMap::new(),
             limits: LimitSeries::default(),
             queues: QueuesSeries::default(),
+            pools: PoolsSeries::default(),
         }
     }
 
@@ -119,10 +122,11 @@ impl<R: Recorder> Publisher<R> {
         }
     }
 
-    /// Brings the counts of these limits and queues up to date. One that is not among them any more keeps its series.
+    /// Brings the counts of these limits, queues and pools up to date. One that is not among them any more keeps its series.
     pub fn publish_watched(&mut self, watched: &Watched) {
         self.limits.update(&self.recorder, &watched.limits);
         self.queues.update(&self.recorder, &watched.queues);
+        self.pools.update(&self.recorder, &watched.pools);
     }
 
     /// The recorder.

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::formatting::{write_help_line, write_type_line};
 
+use crate::blocking::PoolView;
 use crate::dependency::{Latency, MethodSnapshot, Snapshot};
 use crate::outcome::CallOutcome;
 
 use super::families::{FAMILIES, Family, Labels, Read, Value};
 use super::limits::{DECISIONS, LEVELS, TOTALS, WatchedLimit};
 use super::names::{self, Kind, Metric};
+use super::pools;
 use super::queues::{WatchedQueue, ends};
 use super::watched::Watched;
 
@@ -27,7 +29,7 @@ const BOUNDS_MICROS: [u64; 15] = [
 /// an alert divides.
 pub(super) const IDLE_METHODS_SHOWN_WHOLE: usize = 1_000;
 
-/// The page of these dependencies, limits and queues: families by name, those of limits and queues last, a family's series in the order of
+/// The page of these dependencies, limits, queues and pools: families by name, those of limits, queues and pools last, a family's series in the order of
 /// the snapshots.
 pub(super) fn page(snapshots: &[Snapshot], watched: &Watched, expected: usize) -> String {
     let dependencies: Vec<_> = snapshots.iter().map(Described::new).collect();
@@ -42,6 +44,7 @@ pub(super) fn page(snapshots: &[Snapshot], watched: &Watched, expected: usize) -
     text.limits(&watched.limits);
     text.shared_limits(&watched.limits);
     text.queues(&watched.queues);
+    text.pools(&watched.pools);
     text.0
 }
 
@@ -241,6 +244,28 @@ impl Text {
                 }
             });
         }
+    }
+
+    fn pools(&mut self, pools: &[PoolView]) {
+        let label = |name: &str| format!("{}=\"{}\"", names::POOL, Escaped(name));
+        // Of one moment, whichever family they are in.
+        let seen: Vec<_> =
+            pools.iter().map(|pool| (label(pool.name()), pool, pool.counts())).collect();
+        for (metric, of) in &pools::LEVELS {
+            self.family(metric, |text| {
+                for (label, pool, counts) in &seen {
+                    text.line(metric.name, label, &[], Value::Level(of(pool, *counts).into()));
+                }
+            });
+        }
+        self.family(&names::POOL_WORKS, |text| {
+            for (label, _, counts) in &seen {
+                for (end, count) in pools::ends(*counts) {
+                    let labels = [(names::END, end)];
+                    text.line(names::POOL_WORKS.name, label, &labels, Value::Total(count));
+                }
+            }
+        });
     }
 
     fn queues(&mut self, queues: &[WatchedQueue]) {

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use crate::blocking::PoolView;
+
 use super::limits::WatchedLimit;
 use super::queues::WatchedQueue;
 
-/// Limits in front of servers, and queues, each under its name.
+/// Limits in front of servers, queues and thread pools, each under its name.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Watched {
@@ -13,12 +15,15 @@ pub struct Watched {
     pub limits: Vec<WatchedLimit>,
     /// The queues.
     pub queues: Vec<WatchedQueue>,
+    /// Thread pools.
+    pub pools: Vec<PoolView>,
 }
 
 impl fmt::Debug for Watched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let limits: Vec<_> = self.limits.iter().map(|(name, _)| name).collect();
         let queues: Vec<_> = self.queues.iter().map(|(name, _)| name).collect();
-        f.debug_struct("Watched").field("limits", &limits).field("queues", &queues).finish()
+        let mut debug = f.debug_struct("Watched");
+        debug.field("limits", &limits).field("queues", &queues).field("pools", &self.pools).finish()
     }
 }

@@ -186,6 +186,8 @@ pub(crate) struct CallOptions {
     pub(crate) retry_after: Option<ExprPath>,
     pub(crate) quota: Option<ExprPath>,
     pub(crate) skip: bool,
+    /// It blocks, and runs on threads of the dependency's own.
+    pub(crate) blocking: bool,
     /// `future`: what it returns is one, under another name.
     pub(crate) future: bool,
     /// `on_fault = path`, at its key: what it answers when there is no answer.
@@ -220,9 +222,14 @@ impl Method {
         matches!(self.coming, Coming::Async | Coming::Future { .. } | Coming::Stream { .. })
     }
 
+    /// Whether its answer can be waited for: by its caller's task, or by its caller's thread.
+    pub(crate) fn may_be_guarded(&self) -> bool {
+        self.is_async() || self.call.blocking
+    }
+
     /// Whether its calls go through the guards.
     pub(crate) fn is_guarded(&self) -> bool {
-        self.is_async() && !self.call.skip && !self.is_left_out
+        self.may_be_guarded() && !self.call.skip && !self.is_left_out
     }
 
     /// Whether the service is asked before the guards are.

@@ -32,14 +32,7 @@ struct Driven {
 }
 
 const fn method(name: &'static str) -> MethodSpec {
-    MethodSpec {
-        name,
-        idempotent: true,
-        timeout: None,
-        slow_call: None,
-        max_attempts: None,
-        fallback: false,
-    }
+    MethodSpec { name, idempotent: true, ..MethodSpec::NONE }
 }
 
 impl Driven {

@@ -87,7 +87,8 @@ fn each_series_is_registered_once_however_often_it_is_published() {
     let mut publisher = Publisher::new(Arc::clone(&notebook));
     assert_eq!(
         notebook.described.load(Ordering::Relaxed),
-        (names::ALL.len() + names::OF_LIMITS.len() + names::OF_QUEUES.len()) as u64
+        (names::ALL.len() + names::OF_LIMITS.len() + names::OF_QUEUES.len() + names::OF_POOLS.len())
+            as u64
     );
     let payments = Driven::new("payments");
     for round in 1..=10 {
@@ -166,7 +167,8 @@ fn the_global_recorder_is_the_one_that_is_installed() {
     assert_eq!(notebook.counter(CHARGED), 1);
     assert_eq!(
         notebook.described.load(Ordering::Relaxed),
-        (names::ALL.len() + names::OF_LIMITS.len() + names::OF_QUEUES.len()) as u64
+        (names::ALL.len() + names::OF_LIMITS.len() + names::OF_QUEUES.len() + names::OF_POOLS.len())
+            as u64
     );
     assert_eq!(notebook.samples.0.lock().unwrap().len(), 1);
 }

@@ -6,9 +6,9 @@ use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
 use syn::{ExprPath, Ident, Type};
 
-use super::Context;
 use super::keys::{key, last_good};
 use super::method::{function, local, service, this};
+use super::{Context, threads};
 use crate::resilient::future;
 use crate::resilient::model::{Arg, Coming, Method, Passing, Receiver, Sharing};
 use crate::resilient::replace::SelfIs;
@@ -115,8 +115,10 @@ fn held(method: &Method) -> TokenStream {
 fn lend(context: &Context<'_>, method: &Method, locals: &Locals) -> Option<TokenStream> {
     let Locals { link, service, .. } = locals;
     let by_reference = matches!(method.receiver, Receiver::Shared(_));
-    let is_lent =
-        by_reference && context.model.options.sharing != Sharing::Exclusive && !method.is_eager();
+    let is_lent = by_reference
+        && context.model.options.sharing != Sharing::Exclusive
+        && !method.is_eager()
+        && !method.call.blocking;
     (is_lent || method.call.fallback.is_some()).then(|| quote!(let #service = #link.service();))
 }
 
@@ -181,7 +183,9 @@ fn asked(context: &Context<'_>, method: &Method, locals: &Locals, kept: bool) ->
         quote!(#(#bound)*)
     };
     let (given, one) = (given(method), local("__one"));
-    if method.is_eager() {
+    if method.call.blocking {
+        threads::on_thread(context, method, locals, kept)
+    } else if method.is_eager() {
         let asked = local("__asked");
         quote!(#asked)
     } else if context.model.options.sharing == Sharing::Exclusive {
@@ -360,7 +364,7 @@ fn name(arg: &Arg) -> TokenStream {
 }
 
 /// An argument for one attempt, with the original kept.
-fn kept(context: &Context<'_>, arg: &Arg) -> TokenStream {
+pub(super) fn kept(context: &Context<'_>, arg: &Arg) -> TokenStream {
     let (support, name) = (&context.support, &arg.name);
     match arg.passing {
         // Where the type is not `Clone`, the complaint belongs at the argument.

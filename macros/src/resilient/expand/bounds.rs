@@ -20,6 +20,12 @@ pub(super) fn add(generics: &mut Generics, model: &Model) {
         }
         predicates.extend(arguments(model));
     }
+    if model.methods.iter().any(|method| method.is_guarded() && method.call.blocking) {
+        // A thread shares the service.
+        predicates.push(parse_quote! {
+            #service: ::core::marker::Send + ::core::marker::Sync + 'static
+        });
+    }
     if model.options.sharing == Sharing::Cloned {
         predicates.push(parse_quote!(#service: ::core::clone::Clone));
     }

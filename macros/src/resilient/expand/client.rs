@@ -187,10 +187,12 @@ pub(super) fn spec(context: &Context<'_>, method: &Method) -> TokenStream {
         call.slow_call.map(|(_, time)| some("slow_call", &length(time))),
         attempts.map(|attempts| some("max_attempts", &quote!(#attempts))),
         call.fallback.is_some().then(|| quote!(fallback: true)),
+        call.blocking.then(|| quote!(blocking: true)),
     ];
+    let can_be_said = said.len();
     let said: Vec<_> = said.into_iter().flatten().collect();
     // Fewer words for the compiler to read. A trait may have hundreds of methods of which nothing is said.
-    let others = (said.len() < 5).then(|| quote!(..#support::MethodSpec::NONE));
+    let others = (said.len() < can_be_said).then(|| quote!(..#support::MethodSpec::NONE));
     quote!(#(#cfgs)* #support::MethodSpec { name: #name, #(#said,)* #others })
 }
 
@@ -315,7 +317,7 @@ fn inherent(context: &Context<'_>) -> TokenStream {
     // A method whose name is taken has been complained of; a second one of its name would be noise.
     let is_free = |method: &&Method| OWN_NAMES.iter().all(|own| method.sig.ident.unraw() != own);
     let methods = context.model.methods.iter().filter(is_free);
-    let methods = methods.filter(|method| method.is_async() && !method.is_left_out);
+    let methods = methods.filter(|method| method.may_be_guarded() && !method.is_left_out);
     let methods = methods.map(|method| method::inherent(context, method));
     let allow_hollow = hollow(context);
     quote! {

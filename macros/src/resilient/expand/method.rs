@@ -41,6 +41,7 @@ pub(super) fn of_trait(context: &Context<'_>, method: &Method) -> Option<TokenSt
         Coming::Stream { is_boxed, .. } if method.is_guarded() => {
             given_back(context, method, is_boxed, &stream(context, method, &method.output))
         }
+        Coming::AtOnce if method.is_guarded() => wait(context, &body()),
         _ => body(),
     };
     Some(quote!(#(#cfgs)* #sig { #body }))
@@ -48,6 +49,12 @@ pub(super) fn of_trait(context: &Context<'_>, method: &Method) -> Option<TokenSt
 
 fn future(body: TokenStream) -> TokenStream {
     quote!(async move { #body })
+}
+
+/// Has the calling thread wait.
+fn wait(context: &Context<'_>, body: &TokenStream) -> TokenStream {
+    let support = &context.support;
+    if context.sound { quote!(#support::wait(async move { #body })) } else { body.clone() }
 }
 
 /// The body of a method that gives a future or a stream back at once.
@@ -115,7 +122,11 @@ pub(super) fn inherent(context: &Context<'_>, method: &Method) -> TokenStream {
     }
     let mut body = body(context, method, &output);
     if method.is_guarded() {
-        sig.asyncness.get_or_insert_default();
+        if method.is_async() {
+            sig.asyncness.get_or_insert_default();
+        } else {
+            body = wait(context, &body);
+        }
         sig.output = if context.model.is_wrapped() && context.on_fault(method).is_none() {
             wrapped(context, &output)
         } else {

@@ -10,6 +10,7 @@ mod keys;
 mod method;
 mod parts;
 mod supertraits;
+mod threads;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};

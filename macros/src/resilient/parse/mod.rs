@@ -236,6 +236,10 @@ fn call_key(call: &mut CallOptions, key: &Ident, meta: &Meta, errors: &mut Error
             call.skip = true;
             errors.take(flag(meta));
         }
+        "blocking" => {
+            call.blocking = true;
+            errors.take(flag(meta));
+        }
         "future" => {
             call.future = true;
             errors.take(flag(meta));

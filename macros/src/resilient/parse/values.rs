@@ -44,6 +44,7 @@ pub(super) const OF_CALL: &[&str] = &[
     "classify",
     "key",
     "skip",
+    "blocking",
     "future",
     "on_fault",
     "fault_with",

@@ -1,5 +1,6 @@
 //! What does not go together, said at the token that is too much.
 
+mod blocking;
 mod options;
 
 use proc_macro2::Span;
@@ -10,6 +11,7 @@ use syn::{Ident, Safety, TraitItem, Type, TypeImplTrait};
 use super::errors::Errors;
 use super::model::{Arg, Coming, Extent, Method, Model, Passing, Receiver, Sharing, chosen};
 use super::replace::BareSelf;
+use blocking::check_blocking;
 use options::{check_erased, check_part};
 
 /// Functions that a client has of its own.
@@ -21,7 +23,7 @@ pub(crate) fn validate(model: &Model, errors: &mut Errors) -> Extent {
     check_items(model, errors);
     for method in &model.methods {
         check_names(model, method, errors);
-        if method.is_async() {
+        if method.may_be_guarded() {
             check_call(method, errors);
             check_async(model, method, errors);
             continue;
@@ -29,7 +31,7 @@ pub(crate) fn validate(model: &Model, errors: &mut Errors) -> Extent {
         if let (Some(span), false) = (method.call.attribute, method.call.skip) {
             errors.push(
                 span,
-                "`#[call]` guards async methods; this one is passed straight on to the service",
+                "`#[call]` guards async methods; this one is passed straight on to the service, unless it is `blocking`",
             );
         }
         if !model.is_inherent() {
@@ -166,7 +168,11 @@ fn check_async(model: &Model, method: &Method, errors: &mut Errors) {
     if keeps_body(model, method) {
         return;
     }
-    check_receiver(model, method, errors);
+    if method.call.blocking && !method.call.skip {
+        check_blocking(model, method, errors);
+    } else {
+        check_receiver(model, method, errors);
+    }
     if method.is_eager() && method.is_guarded() {
         check_eager(model, method, errors);
     }

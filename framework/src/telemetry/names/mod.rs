@@ -7,6 +7,15 @@ use metrics::{KeyName, Recorder, SharedString, Unit};
 
 use crate::event::State;
 
+mod watched;
+
+pub use watched::{
+    LIMIT_DEGRADED, LIMIT_INSTANCES, LIMIT_KEYS, LIMIT_LEASED, LIMIT_REMEMBERED, LIMIT_REQUESTS,
+    LIMIT_ROUND_TRIPS, LIMIT_SCRIPT_RELOADS, LIMIT_UNDECIDED, OF_LIMITS, OF_POOLS, OF_QUEUES,
+    POOL_ABANDONED, POOL_ACTIVE, POOL_QUEUED, POOL_THREADS, POOL_WORKS, QUEUE_DEPTH,
+    QUEUE_FILL_RATIO, QUEUE_ITEMS,
+};
+
 /// The label that every series has: the dependency's name.
 pub const DEPENDENCY: &str = "dependency";
 /// The label for a method of the annotated trait.
@@ -26,7 +35,10 @@ pub const TO: &str = "to";
 pub const LIMIT: &str = "limit";
 /// The label for a queue, by the name that it is watched under.
 pub const QUEUE: &str = "queue";
-/// The label for what became of items: `received`, `processed`, `dropped`, `merged` or `blocked`.
+/// The label for a pool of threads, by its name.
+pub const POOL: &str = "pool";
+/// The label for what became of a queue's items (`received`, `processed`, `dropped`, `merged` or `blocked`), or of a pool's works
+/// (`received`, `completed`, `panicked`, `rejected` or `withdrawn`).
 pub const END: &str = "end";
 /// The label for a limit's policy: a tier's name, a layer's, the cap's.
 pub const POLICY: &str = "policy";
@@ -255,88 +267,6 @@ pub const ACTOR_UNATTENDED: Metric = flag(
     "1 while the dependency's actor keeps failing and is left alone; calls go on under the last policy.",
 );
 
-/// Requests that a limit in front of a server has decided about.
-pub const LIMIT_REQUESTS: Metric = counter(
-    "seawall_limit_requests_total",
-    &[LIMIT, POLICY, DECISION],
-    "Requests that a limit in front of a server allowed or refused, by the policy that decided.",
-);
-/// Keys that such a limit holds; limits without keys have no such series.
-pub const LIMIT_KEYS: Metric =
-    gauge("seawall_limit_keys", &[LIMIT], "Keys that a limit in front of a server keeps count of.");
-
-/// Requests to the store of shared limits.
-pub const LIMIT_ROUND_TRIPS: Metric = counter(
-    "seawall_limit_round_trips_total",
-    &[LIMIT],
-    "Requests that the store of shared limits was sent.",
-);
-/// Scripts that the store had lost.
-pub const LIMIT_SCRIPT_RELOADS: Metric = counter(
-    "seawall_limit_script_reloads_total",
-    &[LIMIT],
-    "Scripts that the store of shared limits had forgotten and was sent again.",
-);
-/// Requests that the store has not decided.
-pub const LIMIT_UNDECIDED: Metric = counter(
-    "seawall_limit_undecided_total",
-    &[LIMIT],
-    "Requests that the store of shared limits has not decided in time.",
-);
-/// Refusals without a round trip.
-pub const LIMIT_REMEMBERED: Metric = counter(
-    "seawall_limit_remembered_refusals_total",
-    &[LIMIT],
-    "Requests that were refused without a round trip, because an earlier refusal still held.",
-);
-/// For how long the store has not decided.
-pub const LIMIT_DEGRADED: Metric = counter(
-    "seawall_limit_degraded_milliseconds_total",
-    &[LIMIT],
-    "Milliseconds in which the store of shared limits did not decide.",
-);
-/// Leases that are out.
-pub const LIMIT_LEASED: Metric = gauge(
-    "seawall_limit_leased",
-    &[LIMIT],
-    "What this instance holds of leases of shared limits and has not used.",
-);
-/// Who shares a limit.
-pub const LIMIT_INSTANCES: Metric = gauge(
-    "seawall_limit_instances",
-    &[LIMIT],
-    "Instances that share the limits, as the store last said.",
-);
-
-/// The metrics of limits that are watched. They have no label `dependency`.
-pub static OF_LIMITS: [Metric; 9] = [
-    LIMIT_REQUESTS,
-    LIMIT_KEYS,
-    LIMIT_ROUND_TRIPS,
-    LIMIT_SCRIPT_RELOADS,
-    LIMIT_UNDECIDED,
-    LIMIT_REMEMBERED,
-    LIMIT_DEGRADED,
-    LIMIT_LEASED,
-    LIMIT_INSTANCES,
-];
-
-/// Items of a queue.
-pub const QUEUE_ITEMS: Metric = counter(
-    "seawall_queue_items_total",
-    &[QUEUE, END],
-    "Items of a queue: received, and of these processed, dropped, merged into others; and those whose producers had to wait.",
-);
-/// Items that wait.
-pub const QUEUE_DEPTH: Metric =
-    gauge("seawall_queue_depth", &[QUEUE], "Items waiting in a queue now.");
-/// How full a queue is.
-pub const QUEUE_FILL_RATIO: Metric =
-    flag("seawall_queue_fill_ratio", &[QUEUE], "The share of a queue that is taken, from 0 to 1.");
-
-/// The metrics of queues that are watched. They have no label `dependency`.
-pub static OF_QUEUES: [Metric; 3] = [QUEUE_ITEMS, QUEUE_DEPTH, QUEUE_FILL_RATIO];
-
 /// Every metric of a dependency.
 pub static ALL: [Metric; 29] = [
     CALLS,
@@ -382,7 +312,7 @@ pub const LEGAL_MOVES: [(State, State); 5] = [
 
 /// Tells a recorder what every metric means.
 pub fn describe<R: Recorder + ?Sized>(recorder: &R) {
-    for metric in ALL.iter().chain(&OF_LIMITS).chain(&OF_QUEUES) {
+    for metric in ALL.iter().chain(&OF_LIMITS).chain(&OF_QUEUES).chain(&OF_POOLS) {
         let name = KeyName::from_const_str(metric.name);
         let help = SharedString::const_str(metric.help);
         match metric.kind {
