@@ -22,6 +22,7 @@ mod pipeline {
     mod last_good;
     mod late;
     mod leased;
+    mod oneway;
     mod origin;
     mod outgoing;
     mod panics;

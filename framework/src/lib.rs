@@ -120,16 +120,16 @@ pub mod degraded;
 pub mod policy;
 pub mod time;
 
-// Row 3: threads for blocking calls.
+// Row 3: threads for blocking calls; a queue that can be waited for.
 pub mod blocking;
+pub mod queue;
 
-// Row 4: what all calls of a dependency share; limits and queues that can be waited for; what a task tells the calls in it, and
+// Row 4: what all calls of a dependency share; limits that can be waited for; what a task tells the calls in it, and
 // they it.
 pub mod deadline;
 pub mod dependency;
 pub mod last_good;
 pub mod paced;
-pub mod queue;
 
 // Row 5: one call; a function that is retried.
 mod call;

@@ -126,7 +126,7 @@ use proc_macro::TokenStream;
 ///
 /// # Keys of `#[call(…)]`
 ///
-/// On an async method, or one that is `blocking`. What a policy says about the method goes over it. Several attributes are read as one.
+/// On an async method, or one that is `blocking` or `oneway`. What a policy says about the method goes over it. Several attributes are read as one.
 ///
 /// | key | meaning | default |
 /// | --- | --- | --- |
@@ -146,6 +146,8 @@ use proc_macro::TokenStream;
 /// | `on_fault = path` | `fn(Fault) -> R`: the answer when there is none, for a method without a `Result`. | the trait's |
 /// | `fault_with = path` | `fn(Fault) -> E`: over the trait's. | the trait's |
 /// | `blocking` | The method blocks its thread: it runs on threads of the dependency's own, as many as the policy's `bulkhead.threads`. A `fn` then has its caller's thread wait, and is not to be called from a task; an `async fn` has the caller's task wait, and its future is polled by the thread. What is behind a reference is copied for the thread (`Clone` or `ToOwned`), and values are sent to it: no `&mut`, no `impl Trait`. The service is `Send + Sync`. An attempt that is out of time, or whose caller is gone, leaves its permit with its thread until that returns: `seawall_pool_abandoned` counts them. | an async method does not block; another is passed straight on |
+/// | `oneway` | Nobody waits for the answer: the call waits in a queue of the method's own, and is made later, through all guards. The method returns nothing, or a `Result<(), E>` whose `Err` says that the call was not let in. What is behind a reference is copied; no type parameters, no `&mut`, no `impl Trait`. A `fn` that is not async is called by the task that makes the call; if it blocks, it is `blocking` too. The policy's `oneway` says how long the queue is, and what happens when it is full; see `seawall::backpressure::guide`. | the caller waits |
+/// | `oneway(merge = path)` | The same, with `fn(&mut A, A) -> Result<(), A>`: when the queue is full, the call becomes part of the newest one that waits, `A` being the argument, or a tuple of all of them. Quick; called with the queue locked. `Err`: the two do not fit together, and the newcomer is refused. | a full queue refuses |
 /// | `future` | What the method returns is a boxed future, under a name that does not say so. | |
 /// | `skip` | Passed straight on to the service, unguarded. Not together with any other key. | guarded |
 ///

@@ -43,6 +43,7 @@ mod lifetimes_and_conditions;
 mod mutable_receivers;
 mod names_of_the_clients_own;
 mod native_as_dyn;
+mod one_way_methods;
 mod orders;
 mod parts_of_other_modules;
 mod plain_boxed;

@@ -12,6 +12,7 @@ pub mod guide {}
 
 mod config;
 mod dimmer;
+mod oneway;
 mod order;
 mod priority;
 mod push;
@@ -20,6 +21,7 @@ mod strategy;
 
 pub use config::{Builder, Config, MAX_BLOCK_TIMEOUT, MAX_CAPACITY};
 pub(crate) use dimmer::{Dimmer, Load};
+pub use oneway::{OneWayBuilder, OneWayConfig, OneWayStrategy};
 pub use order::{MailboxOrder, Order};
 pub(crate) use order::{Next, Standing};
 pub(crate) use priority::Rank;

@@ -117,6 +117,11 @@ impl<'a> Call<'a> {
         self.key = key.as_ref();
     }
 
+    /// It was accepted before: it goes on during a drain.
+    pub fn accepted(&mut self) {
+        self.pend();
+    }
+
     /// Makes the only attempt. `None`: it has no answer, and [`Call::finish`] says why.
     #[inline]
     pub fn once<'c, R: Fallible, Fut: Future<Output = R>>(

@@ -2,6 +2,7 @@
 
 mod leased;
 mod on_thread;
+mod oneway;
 mod parts;
 mod proxy;
 mod stream;
@@ -16,6 +17,7 @@ pub use crate::error::{CallError, Fallible, Fault};
 pub use crate::outcome::Class;
 pub use leased::{Leased, LeasedAnswer, class_so_far, goes_on, leased};
 pub use on_thread::{OnThread, Sendable, on_thread, sent, wait};
+pub use oneway::{MergeCalls, send, sent_answer, sent_answer_usual, sent_answer_wrapped};
 pub use parts::{all_methods, method_count};
 pub use proxy::{Exclusive, ExclusiveGuard, Link, Proxy};
 pub use stream::{FirstOf, Guarded, Holding, Opened, guarded, holding, open, open_or};

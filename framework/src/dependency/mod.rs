@@ -24,6 +24,7 @@ mod named;
 mod observed;
 mod orders;
 mod pressure;
+mod queues;
 mod quota;
 mod refusals;
 mod refused;
@@ -44,6 +45,7 @@ pub use keys::{HeldKey, KeysSnapshot, MAX_KEY_BYTES, MAX_OPEN_KEYS_NAMED, OpenKe
 pub use latency::{BUCKETS, Latency, bucket};
 pub use method::{MethodSpec, MethodTable};
 pub use pressure::PressureChanges;
+pub use queues::QueueSnapshot;
 pub use shared::Dependency;
 pub(crate) use signals::Signal;
 pub use snapshot::{MethodSnapshot, Snapshot};

@@ -23,6 +23,7 @@ use super::by_hand::ByHand;
 use super::examples::Examples;
 use super::gate::Gate;
 use super::method::Method;
+use super::queues::Queues;
 use super::retried::Retried;
 use super::signals::{Signal, Signals};
 use super::stats::{MethodStats, refusals};
@@ -65,6 +66,7 @@ pub struct Dependency {
     /// By name. A handful, so a list: a tree's first node is larger than all of it.
     pub(super) methods: Mutex<Vec<(&'static str, Arc<MethodStats>)>>,
     threads: Threads,
+    queues: Queues,
     /// What each trait on it goes by; locked while the policy changes.
     planned: Mutex<Vec<Weak<[Method]>>>,
 }
@@ -106,6 +108,7 @@ impl Dependency {
             by_hand: Mutex::default(),
             methods: Mutex::default(),
             threads: Threads::default(),
+            queues: Queues::default(),
             planned: Mutex::default(),
         }
     }
@@ -259,6 +262,11 @@ impl Dependency {
     pub fn start_pool(&self) -> Result<&BlockingPool, PoolBuildError> {
         let threads = self.policy.load().bulkhead().threads();
         self.threads.start(&self.name, threads, &self.time)
+    }
+
+    /// The queues of its one-way methods.
+    pub(crate) fn queues(&self) -> &Queues {
+        &self.queues
     }
 
     /// Has one permit from now on, whatever its policies say: a client needs the service for itself.

@@ -17,6 +17,7 @@ use super::by_hand::ByHand;
 use super::keys::KeysSnapshot;
 use super::latency::Latency;
 use super::named::{by_call_outcome, by_guard, by_kind, by_outcome, by_reason, reasons};
+use super::queues::QueueSnapshot;
 use super::shared::Dependency;
 use super::stats::refusals;
 use super::stats::{MethodCounts, REASONS};
@@ -70,6 +71,8 @@ pub struct Snapshot {
     pub unattended: bool,
     /// Calls waiting for a permit, an answer or the end of a backoff.
     pub pending: u64,
+    /// The queues of its one-way methods that have been called.
+    pub queues: Vec<QueueSnapshot>,
     /// Its methods, by name.
     pub methods: Vec<MethodSnapshot>,
 }
@@ -170,6 +173,7 @@ impl Dependency {
             kept_permits: self.gate().kept_permits(),
             limit: room.permits().limit(),
             pool: self.pool().map(|pool| pool.counts()),
+            queues: QueueSnapshot::all(self.queues()),
             mailbox: room.counts(),
             capacity: room.capacity(),
             fill_ratio: room.fill_ratio(),

@@ -24,6 +24,7 @@ pub struct Builder {
     retry: retry::Config,
     bulkhead: bulkhead::Config,
     mailbox: backpressure::Config,
+    oneway: backpressure::OneWayConfig,
     rate_limit: Option<limit::Config>,
     rate_limit_max_wait: Duration,
     quota: Option<limit::PacerConfig>,
@@ -94,6 +95,12 @@ impl Builder {
         self.mailbox = self.mistakes.group("mailbox", mailbox);
         self
     }
+    /// How calls of one-way methods wait, of which nobody waits for the answer.
+    #[must_use]
+    pub fn oneway(mut self, oneway: impl IntoConfig<backpressure::OneWayConfig>) -> Self {
+        self.oneway = self.mistakes.group("oneway", oneway);
+        self
+    }
     /// How many attempts the dependency is sent.
     #[must_use]
     pub fn rate_limit(mut self, limit: impl IntoConfig<limit::Config>) -> Self {
@@ -147,6 +154,7 @@ impl Builder {
             retry: self.retry,
             bulkhead: self.bulkhead,
             mailbox: self.mailbox,
+            oneway: self.oneway,
             rate_limit: self.rate_limit,
             rate_limit_max_wait: self.rate_limit_max_wait,
             quota: self.quota,

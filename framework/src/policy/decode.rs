@@ -11,8 +11,7 @@ use super::diagnostic::{MAX_MISTAKES, Mistake};
 use super::keys;
 use super::schema::{self, Field, Kind};
 use super::source::Source;
-use crate::backpressure::MailboxOrder;
-use crate::backpressure::{DEFAULT_BLOCK_TIMEOUT, Strategy};
+use crate::backpressure::{DEFAULT_BLOCK_TIMEOUT, MailboxOrder, OneWayStrategy, Strategy};
 use crate::breaker::adaptive::UtcOffset;
 use crate::breaker::{Enforcement, HalfOpenMode, Window};
 use crate::bulkhead::Limit;
@@ -30,6 +29,7 @@ pub(super) enum Setting {
     Backoff(Backoff),
     Limit(Limit),
     Order(MailboxOrder),
+    OneWay(OneWayStrategy),
     BudgetMode(BudgetMode),
     HalfOpen(HalfOpenMode),
     Enforcement(Enforcement),
@@ -221,6 +221,9 @@ pub(super) fn leaf(kind: Kind, value: &DeValue<'_>) -> Result<Setting, String> {
         }
         (Kind::Order, DeValue::String(name)) => {
             named(&MailboxOrder::EVERY, MailboxOrder::as_str, name).map(Setting::Order)
+        }
+        (Kind::OneWay, DeValue::String(name)) => {
+            named(&OneWayStrategy::EVERY, OneWayStrategy::as_str, name).map(Setting::OneWay)
         }
         (Kind::BudgetMode, DeValue::String(name)) => {
             named(&BudgetMode::EVERY, BudgetMode::as_str, name).map(Setting::BudgetMode)

@@ -60,7 +60,7 @@ const fn fields<B, const N: usize>(keys: &[PolicyKey<B>; N]) -> [Field; N] {
 }
 
 /// `[name]`.
-pub(super) const SECTION_KEYS: [PolicyKey<Builder>; 10] = [
+pub(super) const SECTION_KEYS: [PolicyKey<Builder>; 11] = [
     key!(deadline: Duration),
     key!(timeout: Duration),
     key!(fallback_timeout: Duration),
@@ -68,6 +68,7 @@ pub(super) const SECTION_KEYS: [PolicyKey<Builder>; 10] = [
     nested("retry", Kind::Shorthand(&fields(&RETRY_KEYS))),
     nested("bulkhead", Kind::Table(&fields(&BULKHEAD_KEYS))),
     nested("mailbox", Kind::Table(&fields(&MAILBOX_KEYS))),
+    nested("oneway", Kind::Table(&fields(&ONEWAY_KEYS))),
     nested("rate_limit", Kind::Optional(RATE_LIMIT)),
     nested("quota", Kind::Switch(PACER)),
     nested("methods", Kind::Methods),
@@ -176,6 +177,17 @@ pub(super) const BULKHEAD_KEYS: [PolicyKey<bulkhead::Builder>; 5] = [
 
 pub(super) const MAILBOX_KEYS: [PolicyKey<backpressure::Builder>; 4] =
     [key!(capacity: Count), key!(on_full: OnFull), key!(priorities: Flag), key!(order: Order)];
+
+pub(super) const ONEWAY_KEYS: [PolicyKey<backpressure::OneWayBuilder>; 8] = [
+    key!(capacity: Count),
+    key!(on_full: OneWay),
+    key!(max_wait: Duration),
+    key!(sample_every: Count),
+    key!(sample_above: Number),
+    key!(per_second: Number),
+    key!(max_age: Duration),
+    key!(concurrency: Count),
+];
 
 /// One of the tables, and how long an attempt may wait for a token. Assembled by hand, because a limit has no defaults.
 pub(super) const RATE_LIMIT: &[Field] = &[

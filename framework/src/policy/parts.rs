@@ -44,6 +44,7 @@ macro_rules! into_config {
 }
 into_config! {
     backpressure::Config, backpressure::Builder;
+    backpressure::OneWayConfig, backpressure::OneWayBuilder;
     breaker::Config, breaker::Builder;
     breaker::Keys, breaker::KeysBuilder;
     bulkhead::Config, bulkhead::Builder;

@@ -1,6 +1,6 @@
 //! What the value of a key must be, and what to say about another.
 
-use crate::backpressure::MailboxOrder;
+use crate::backpressure::{MailboxOrder, OneWayStrategy};
 use crate::breaker::{Enforcement, HalfOpenMode};
 use crate::bulkhead::Limit;
 use crate::limit::{Mode, OnFailure, Per};
@@ -28,6 +28,8 @@ pub(super) enum Kind {
     /// The name of how the number of permits is found.
     Limit,
     Order,
+    /// The name of a strategy of one-way methods.
+    OneWay,
     /// The name of what a budget goes by.
     BudgetMode,
     /// The name of a half-open mode.
@@ -104,6 +106,7 @@ impl Kind {
             Self::Backoff => one_of(Backoff::EVERY.map(Backoff::as_str)),
             Self::Limit => one_of(Limit::EVERY.map(Limit::as_str)),
             Self::Order => one_of(MailboxOrder::EVERY.map(MailboxOrder::as_str)),
+            Self::OneWay => one_of(OneWayStrategy::EVERY.map(OneWayStrategy::as_str)),
             Self::BudgetMode => one_of(BudgetMode::EVERY.map(BudgetMode::as_str)),
             Self::HalfOpen => one_of(HalfOpenMode::EVERY.map(HalfOpenMode::as_str)),
             Self::Enforcement => one_of(Enforcement::EVERY.map(Enforcement::as_str)),

@@ -33,6 +33,7 @@ pub struct Policy {
     pub(super) retry: retry::Config,
     pub(super) bulkhead: bulkhead::Config,
     pub(super) mailbox: backpressure::Config,
+    pub(super) oneway: backpressure::OneWayConfig,
     pub(super) rate_limit: Option<limit::Config>,
     pub(super) rate_limit_max_wait: Duration,
     pub(super) quota: Option<limit::PacerConfig>,
@@ -126,6 +127,11 @@ impl Policy {
     pub fn mailbox(&self) -> &backpressure::Config {
         &self.mailbox
     }
+    /// How calls of one-way methods wait, of which nobody waits for the answer.
+    #[must_use]
+    pub fn oneway(&self) -> &backpressure::OneWayConfig {
+        &self.oneway
+    }
     /// How many attempts the dependency is sent. Default: as many as there are.
     #[must_use]
     pub fn rate_limit(&self) -> Option<&limit::Config> {
@@ -165,6 +171,7 @@ impl Default for Policy {
             retry: retry::Config::default(),
             bulkhead: bulkhead::Config::default(),
             mailbox: backpressure::Config::default(),
+            oneway: backpressure::OneWayConfig::default(),
             rate_limit: None,
             rate_limit_max_wait: Duration::ZERO,
             quota: None,

@@ -25,6 +25,7 @@ breaker   = { failures = 9, failures_within = "90s", unanswered = 12, max_failur
 retry     = { max_attempts = 3, base_delay = "100ms", max_delay = "2s", factor = 1.5, backoff = "constant", jitter = "equal", jitter_share = 0.25, max_elapsed = "1500ms", hedge = { after = "40ms", percentile = 0.9, max = 2 }, retry_rejections = true }
 bulkhead  = { max_concurrent = 20, max_wait = "250ms", limit = "adaptive", grace = "750ms", threads = 12 }
 mailbox   = { capacity = 50, on_full = { block = { timeout = "1s" } }, priorities = true, order = "codel" }
+oneway    = { capacity = 7, on_full = "sample", max_wait = "3s", sample_every = 4, sample_above = 0.5, per_second = 2.5, max_age = "1m", concurrency = 3 }
 rate_limit = { token_bucket = { capacity = 200, refill_per_second = 100 }, max_wait = "1500ms" }
 quota = { slow_below = 0.25, max_wait = "400ms", horizon = "10m" }
 
@@ -290,6 +291,17 @@ fn every_key_of_a_file_arrives() {
                 .priorities(true)
                 .order(backpressure::MailboxOrder::Codel)
                 .priorities(true),
+        )
+        .oneway(
+            backpressure::OneWayConfig::builder()
+                .capacity(7)
+                .on_full(backpressure::OneWayStrategy::Sample)
+                .max_wait(3 * SECOND)
+                .sample_every(4)
+                .sample_above(0.5)
+                .per_second(2.5)
+                .max_age(60 * SECOND)
+                .concurrency(3),
         )
         .rate_limit(limit::Config::token_bucket(200, 100.0))
         .rate_limit_max_wait(1500 * MILLI)

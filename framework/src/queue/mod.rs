@@ -232,6 +232,13 @@ impl<T> Clone for BackpressureQueue<T> {
     }
 }
 
+impl<T> Default for BackpressureQueue<T> {
+    /// 100 places, and producers that wait for up to 30 s.
+    fn default() -> Self {
+        Self::from_parts(&Config::default(), Builder::new().settings)
+    }
+}
+
 impl<T> fmt::Debug for BackpressureQueue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("BackpressureQueue");

@@ -98,7 +98,13 @@ impl Registry {
     pub(super) fn watched(&self) -> Watched {
         let mut watched = self.watched.lock();
         watched.pools.retain(|pool| !pool.has_ended());
-        watched.clone()
+        let mut watched = watched.clone();
+        for dependency in self.dependencies() {
+            let queues = dependency.queues().living().into_iter();
+            let named = |(method, queue)| (format!("{}.{method}", dependency.name()).into(), queue);
+            watched.queues.extend(queues.map(named));
+        }
+        watched
     }
 
     /// For the edges that read them.

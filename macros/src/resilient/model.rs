@@ -188,12 +188,22 @@ pub(crate) struct CallOptions {
     pub(crate) skip: bool,
     /// It blocks, and runs on threads of the dependency's own.
     pub(crate) blocking: bool,
+    /// Nobody waits for its answer.
+    pub(crate) oneway: Option<OneWay>,
     /// `future`: what it returns is one, under another name.
     pub(crate) future: bool,
     /// `on_fault = path`, at its key: what it answers when there is no answer.
     pub(crate) on_fault: Option<ExprPath>,
     /// `fault_with = path`: over the trait's.
     pub(crate) fault_with: Option<ExprPath>,
+}
+
+/// `oneway` or `oneway(merge = path)`.
+pub(crate) struct OneWay {
+    /// The key.
+    pub(crate) span: Span,
+    /// Makes a call part of one that waits.
+    pub(crate) merge: Option<ExprPath>,
 }
 
 /// `last_good(max_age = "5m", max_entries = 1000, key = path)`.
@@ -224,7 +234,12 @@ impl Method {
 
     /// Whether its answer can be waited for: by its caller's task, or by its caller's thread.
     pub(crate) fn may_be_guarded(&self) -> bool {
-        self.is_async() || self.call.blocking
+        self.is_async() || self.call.blocking || self.call.oneway.is_some()
+    }
+
+    /// Whether its arguments leave its caller's task: for a thread, or for a queue.
+    pub(crate) fn sends_arguments(&self) -> bool {
+        self.call.blocking || self.call.oneway.is_some()
     }
 
     /// Whether its calls go through the guards.

@@ -15,6 +15,7 @@ use super::keys::{self, PolicyKey};
 use super::mistakes::PolicyMistake;
 use super::settings::{MethodPolicy, Policy};
 use super::source::Source;
+use crate::backpressure::OneWayConfig;
 use crate::breaker::adaptive;
 use crate::constraint::InvalidSettings;
 use crate::{backpressure, breaker, bulkhead, retry};
@@ -163,7 +164,8 @@ impl Merged {
             .breaker(self.apply("breaker", &keys::BREAKER_KEYS, breaker))
             .retry(self.apply("retry", &keys::RETRY_KEYS, retry))
             .bulkhead(self.apply("bulkhead", &keys::BULKHEAD_KEYS, bulkhead::Config::builder()))
-            .mailbox(self.apply("mailbox", &keys::MAILBOX_KEYS, backpressure::Config::builder()));
+            .mailbox(self.apply("mailbox", &keys::MAILBOX_KEYS, backpressure::Config::builder()))
+            .oneway(self.apply("oneway", &keys::ONEWAY_KEYS, OneWayConfig::builder()));
         builder = self.apply("", &keys::SECTION_KEYS, builder);
         if let Some(limit) = self.rate_limit(wrong) {
             builder = builder.rate_limit(limit);

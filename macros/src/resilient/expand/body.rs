@@ -8,7 +8,7 @@ use syn::{ExprPath, Ident, Type};
 
 use super::keys::{key, last_good};
 use super::method::{function, local, service, this};
-use super::{Context, threads};
+use super::{Context, detached};
 use crate::resilient::future;
 use crate::resilient::model::{Arg, Coming, Method, Passing, Receiver, Sharing};
 use crate::resilient::replace::SelfIs;
@@ -54,6 +54,8 @@ pub(super) fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> 
     let (kept_for, last_good) = last_good(context, method, output, &locals).unzip();
     let answer = answer(context, method, output, &locals);
     let (key, by_key) = key(context, method, &locals).unzip();
+    let accepted =
+        method.call.oneway.is_some().then(|| quote!(#support::Call::accepted(&mut #call);));
     quote! {
         let #link = &#held;
         #lend
@@ -61,6 +63,7 @@ pub(super) fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> 
         #kept_for
         let mut #call = #support::Call::begin(#link.methods(), #first #indices::#name as usize);
         #by_key
+        #accepted
         let #result = #attempts;
         #fallback
         #last_good
@@ -101,7 +104,7 @@ pub(super) fn stream(context: &Context<'_>, method: &Method, item: &Type) -> Tok
 
 /// Where the two pointers are.
 fn held(method: &Method) -> TokenStream {
-    if method.is_eager() {
+    if method.is_eager() || method.call.oneway.is_some() {
         let kept = local("__kept");
         quote!(#kept)
     } else {
@@ -184,7 +187,7 @@ fn asked(context: &Context<'_>, method: &Method, locals: &Locals, kept: bool) ->
     };
     let (given, one) = (given(method), local("__one"));
     if method.call.blocking {
-        threads::on_thread(context, method, locals, kept)
+        detached::on_thread(context, method, locals, kept)
     } else if method.is_eager() {
         let asked = local("__asked");
         quote!(#asked)
@@ -209,7 +212,11 @@ fn asked(context: &Context<'_>, method: &Method, locals: &Locals, kept: bool) ->
             Receiver::Arc(_) => self::service(method, &quote!(#link)),
             _ => quote!(#service),
         };
-        quote!(#function(#lent, #args))
+        if method.is_async() {
+            return quote!(#function(#lent, #args));
+        }
+        let bound = bound();
+        quote!({ #bound async move { #function(#lent, #given) } })
     }
 }
 

@@ -20,8 +20,8 @@ pub(super) fn add(generics: &mut Generics, model: &Model) {
         }
         predicates.extend(arguments(model));
     }
-    if model.methods.iter().any(|method| method.is_guarded() && method.call.blocking) {
-        // A thread shares the service.
+    if model.methods.iter().any(|method| method.is_guarded() && method.sends_arguments()) {
+        // A thread, or a task of its own, shares the service.
         predicates.push(parse_quote! {
             #service: ::core::marker::Send + ::core::marker::Sync + 'static
         });

@@ -7,6 +7,7 @@ use syn::visit_mut::VisitMut;
 use syn::{FnArg, Ident, Pat, PatIdent, Signature, Token, Type, parse_quote};
 
 use super::body::{given, guarded, stream};
+use super::detached::one_way;
 use super::{Context, definition};
 use crate::resilient::model::{Arg, Coming, Method, Receiver, chosen};
 use crate::resilient::replace::SelfIs;
@@ -139,7 +140,9 @@ pub(super) fn inherent(context: &Context<'_>, method: &Method) -> TokenStream {
 }
 
 fn body(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
-    if context.sound && method.is_guarded() {
+    if context.sound && method.is_guarded() && method.call.oneway.is_some() {
+        one_way(context, method, output, &guarded(context, method, output))
+    } else if context.sound && method.is_guarded() {
         guarded(context, method, output)
     } else if context.sound || opaque(output).is_some() {
         straight(context, method)

@@ -5,12 +5,12 @@ mod body;
 mod bounds;
 mod client;
 mod definition;
+mod detached;
 mod erased;
 mod keys;
 mod method;
 mod parts;
 mod supertraits;
-mod threads;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};

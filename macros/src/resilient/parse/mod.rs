@@ -23,7 +23,9 @@ use last_good::last_good;
 use super::boxing::Boxing;
 use super::errors::Errors;
 use super::future::{self, Returned};
-use super::model::{Arg, CallOptions, Coming, Method, Model, Passing, Receiver, Retry, cfgs};
+use super::model::{
+    Arg, CallOptions, Coming, Method, Model, OneWay, Passing, Receiver, Retry, cfgs,
+};
 use super::replace::mentions;
 
 const CLASSIFY: &str = "a function from a reference to what the method returns to `Class`";
@@ -32,6 +34,8 @@ const RETRY_AFTER: &str =
 const UNPROCESSED: &str =
     "a function from `&E` to `bool`: true for an error that says that the work was not begun";
 const QUOTA: &str = "a function from a reference to what the method returns to `Option<Report>`";
+const MERGE: &str =
+    "a function `(&mut A, A) -> Result<(), A>`, `A` being the argument, or a tuple of them";
 const ON_FAULT: &str = "a function from `Fault` to what the method returns";
 const FAULT_WITH: &str = "a function from `Fault` to the method's error type";
 const NO_TIME: &str = "a timeout of zero would end every attempt before it starts";
@@ -85,7 +89,7 @@ pub(crate) fn parse(args: TokenStream, mut definition: ItemTrait, errors: &mut E
 }
 
 fn method(function: &mut TraitItemFn, errors: &mut Errors) -> Method {
-    let call = call(&mut function.attrs, errors);
+    let mut call = call(&mut function.attrs, errors);
     let mut receiver = Receiver::None;
     let mut args = Vec::new();
     for input in &function.sig.inputs {
@@ -120,6 +124,10 @@ fn method(function: &mut TraitItemFn, errors: &mut Errors) -> Method {
         ReturnType::Type(_, ty) => (**ty).clone(),
     };
     let (coming, output) = coming(function, returned, &call);
+    if call.oneway.is_some() && is_unit(&output) {
+        // Nobody is told.
+        call.on_fault = Some(parse_quote!(::core::mem::drop));
+    }
     Method {
         sig: function.sig.clone(),
         attrs: function.attrs.clone(),
@@ -149,6 +157,10 @@ fn typed_receiver(found: &syn::Receiver, ty: &Type) -> Receiver {
         }
         _ => Receiver::Other(found.clone()),
     }
+}
+
+fn is_unit(ty: &Type) -> bool {
+    matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty())
 }
 
 fn is_self(ty: &Type) -> bool {
@@ -240,6 +252,7 @@ fn call_key(call: &mut CallOptions, key: &Ident, meta: &Meta, errors: &mut Error
             call.blocking = true;
             errors.take(flag(meta));
         }
+        "oneway" => call.oneway = Some(one_way(key.span(), meta, errors)),
         "future" => {
             call.future = true;
             errors.take(flag(meta));
@@ -275,6 +288,23 @@ fn call_key(call: &mut CallOptions, key: &Ident, meta: &Meta, errors: &mut Error
         "quota" => call.quota = errors.take(path(meta, QUOTA)),
         _ => call.classify = errors.take(path(meta, CLASSIFY)),
     }
+}
+
+fn one_way(span: Span, meta: &Meta, errors: &mut Errors) -> OneWay {
+    let mut one_way = OneWay { span, merge: None };
+    match meta {
+        Meta::Path(_) => {}
+        Meta::List(list) if !list.tokens.is_empty() => {
+            let mut keys = Keys::new("oneway", &["merge"]);
+            for meta in metas(list.tokens.clone(), errors) {
+                if keys.admit(&meta, errors).is_some() {
+                    one_way.merge = errors.take(path(&meta, MERGE));
+                }
+            }
+        }
+        other => errors.over(other, "`oneway` is written `oneway` or `oneway(merge = path)`"),
+    }
+    one_way
 }
 
 fn retry(span: Span, meta: &Meta, errors: &mut Errors) -> Retry {

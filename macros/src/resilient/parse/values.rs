@@ -45,6 +45,7 @@ pub(super) const OF_CALL: &[&str] = &[
     "key",
     "skip",
     "blocking",
+    "oneway",
     "future",
     "on_fault",
     "fault_with",

@@ -1,6 +1,6 @@
 //! What does not go together, said at the token that is too much.
 
-mod blocking;
+mod detached;
 mod options;
 
 use proc_macro2::Span;
@@ -11,7 +11,7 @@ use syn::{Ident, Safety, TraitItem, Type, TypeImplTrait};
 use super::errors::Errors;
 use super::model::{Arg, Coming, Extent, Method, Model, Passing, Receiver, Sharing, chosen};
 use super::replace::BareSelf;
-use blocking::check_blocking;
+use detached::{check_blocking, check_oneway};
 use options::{check_erased, check_part};
 
 /// Functions that a client has of its own.
@@ -31,7 +31,7 @@ pub(crate) fn validate(model: &Model, errors: &mut Errors) -> Extent {
         if let (Some(span), false) = (method.call.attribute, method.call.skip) {
             errors.push(
                 span,
-                "`#[call]` guards async methods; this one is passed straight on to the service, unless it is `blocking`",
+                "`#[call]` guards async methods; this one is passed straight on to the service, unless it is `blocking` or `oneway`",
             );
         }
         if !model.is_inherent() {
@@ -140,7 +140,12 @@ fn check_call(method: &Method, errors: &mut Errors) {
 }
 
 /// Notes every key of `#[call(…)]` that is one of these, with the reason.
-fn forbid(keys: &[&str], method: &Method, errors: &mut Errors, reason: impl Fn(&Ident) -> String) {
+pub(super) fn forbid(
+    keys: &[&str],
+    method: &Method,
+    errors: &mut Errors,
+    reason: impl Fn(&Ident) -> String,
+) {
     for key in method.call.keys.iter().filter(|key| keys.iter().any(|forbidden| key == forbidden)) {
         errors.push(key.span(), reason(key));
     }
@@ -173,6 +178,9 @@ fn check_async(model: &Model, method: &Method, errors: &mut Errors) {
     } else {
         check_receiver(model, method, errors);
     }
+    if let (Some(one_way), false) = (&method.call.oneway, method.call.skip) {
+        check_oneway(model, method, one_way, errors);
+    }
     if method.is_eager() && method.is_guarded() {
         check_eager(model, method, errors);
     }
@@ -186,7 +194,7 @@ fn check_async(model: &Model, method: &Method, errors: &mut Errors) {
                 "`{key}` needs a `Result` to judge or to replace, and `on_fault` is for answers that are none"
             )
         });
-        if model.is_wrapped() {
+        if model.is_wrapped() && method.call.oneway.is_none() {
             errors.over(path, "`on_fault` has nothing to do with `errors = \"wrapped\"`, which keeps faults as they are");
         }
     }

@@ -1,0 +1,51 @@
+//! The queues of a dependency's one-way methods, for those who look at it.
+
+use std::sync::{Arc, Weak};
+
+use serde::Serialize;
+
+use crate::backpressure::Counts;
+use crate::queue::Counted;
+use crate::sync::Mutex;
+
+/// By method. They live for as long as a client has the method.
+#[derive(Default)]
+pub(crate) struct Queues(Mutex<Vec<(&'static str, Weak<dyn Counted>)>>);
+
+impl Queues {
+    pub(crate) fn add(&self, method: &'static str, queue: Weak<dyn Counted>) {
+        let mut queues = self.0.lock();
+        queues.retain(|(_, queue)| queue.strong_count() > 0);
+        queues.push((method, queue));
+    }
+
+    /// Those that there are now.
+    pub(crate) fn living(&self) -> Vec<(&'static str, Arc<dyn Counted>)> {
+        let living =
+            |(method, queue): &(&'static str, Weak<dyn Counted>)| Some((*method, queue.upgrade()?));
+        self.0.lock().iter().filter_map(living).collect()
+    }
+}
+
+/// The queue of a one-way method at one instant.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct QueueSnapshot {
+    /// The method.
+    pub method: &'static str,
+    /// What it has seen, and how many calls wait in it.
+    pub counts: Counts,
+    /// How full it is, 0 to 1.
+    pub fill_ratio: f64,
+}
+
+impl QueueSnapshot {
+    pub(super) fn all(queues: &Queues) -> Vec<Self> {
+        let shown = queues.living().into_iter().map(|(method, queue)| Self {
+            method,
+            counts: queue.counts(),
+            fill_ratio: queue.fill_ratio(),
+        });
+        shown.collect()
+    }
+}
