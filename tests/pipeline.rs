@@ -34,4 +34,5 @@ mod pipeline {
     mod unanswered;
     mod unprocessed;
     mod waiting;
+    mod weights;
 }

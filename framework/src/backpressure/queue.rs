@@ -162,6 +162,11 @@ impl<T> Queue<T> {
         self.slot(self.tail)?.item.as_ref()
     }
 
+    /// The entry that [`Queue::pop_newest`] takes.
+    pub(crate) fn newest(&self) -> Option<&T> {
+        self.slot(self.newest_waiting())?.item.as_ref()
+    }
+
     /// Sheds the head of the line, because its time has passed, say: counts as dropped.
     pub fn drop_front(&mut self) -> Option<T> {
         let item = self.take(self.head)?;

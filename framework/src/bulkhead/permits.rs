@@ -13,6 +13,9 @@ const ACTIVE: u64 = 1;
 const WAITER: u64 = 1 << WIDTH;
 const LIMIT_SHIFT: u32 = 2 * WIDTH;
 
+/// The most permits that can be taken at once.
+pub const MAX_WEIGHT: u32 = 1_000;
+
 /// The longest line that the word can count; nobody joins a line this long.
 pub const MAX_WAITERS: u32 = MASK as u32;
 
@@ -44,8 +47,10 @@ impl Word {
     fn limit(self) -> u64 {
         self.0 >> LIMIT_SHIFT
     }
-    fn has_free(self) -> bool {
-        self.active() < self.limit()
+    /// Whether so many are free; of more than there are at all, whether all are.
+    #[inline]
+    fn has_free(self, weight: u64) -> bool {
+        self.active() + weight.min(self.limit().max(1)) <= self.limit()
     }
 }
 
@@ -77,7 +82,17 @@ impl Permits {
     /// Takes a permit if one is free and nobody is waiting.
     #[inline]
     pub fn try_acquire(&self) -> bool {
-        self.update(|word| (word.waiters() == 0 && word.has_free()).then_some(word.0 + ACTIVE))
+        self.try_acquire_many(1)
+    }
+
+    /// Takes so many permits, up to [`MAX_WEIGHT`], if they are free and nobody is waiting. Who wants more than there are takes all of them,
+    /// and keeps as many as it wanted from others.
+    #[inline]
+    pub fn try_acquire_many(&self, weight: u32) -> bool {
+        let weight = u64::from(weight.min(MAX_WEIGHT));
+        self.update(|word| {
+            (word.waiters() == 0 && word.has_free(weight)).then_some(word.0 + weight * ACTIVE)
+        })
     }
 
     /// How many permits are out, ordered against [`Permits::try_acquire`]: a caller whose permit this does not see
@@ -90,26 +105,34 @@ impl Permits {
         Word(self.0.fetch_add(0, Ordering::AcqRel)).active() as u32
     }
 
-    /// Takes one more permit, whether one is free or not: for the holder of a permit that is about to give that back.
-    pub fn add(&self) {
-        // One for each permit that is out, at most; so the count stays within its bits.
-        self.0.fetch_add(ACTIVE, Ordering::AcqRel);
+    /// Takes so many more permits, whether they are free or not: for the holder of as many that is about to give those back.
+    pub fn add(&self, weight: u32) {
+        // As many as are out, at most; so the count stays within its bits.
+        self.0.fetch_add(u64::from(weight) * ACTIVE, Ordering::AcqRel);
     }
 
     /// Gives a permit back. True: somebody is waiting, and the caller must call them up.
     #[inline]
     #[must_use = "somebody may be waiting for this permit"]
     pub fn release(&self) -> bool {
-        // A permit is given back by the call that took it, so the count is at least one.
-        Word(self.0.fetch_sub(ACTIVE, Ordering::AcqRel)).waiters() > 0
+        self.release_many(1)
     }
 
-    /// Takes a permit or joins the line, in one step. Called with the line locked.
-    pub fn acquire_or_join(&self) -> Joined {
-        let mut word = self.load();
+    /// Gives so many back, that were taken. True: somebody is waiting, and the caller must call them up.
+    #[inline]
+    #[must_use = "somebody may be waiting for these permits"]
+    pub fn release_many(&self, weight: u32) -> bool {
+        // Permits are given back by the call that took them, so there are as many.
+        let given = u64::from(weight) * ACTIVE;
+        Word(self.0.fetch_sub(given, Ordering::AcqRel)).waiters() > 0
+    }
+
+    /// Takes so many permits or joins the line, in one step. Called with the line locked.
+    pub fn acquire_or_join(&self, weight: u32) -> Joined {
+        let (mut word, weight) = (self.load(), u64::from(weight));
         loop {
-            let (next, joined) = if word.waiters() == 0 && word.has_free() {
-                (word.0 + ACTIVE, Joined::Acquired)
+            let (next, joined) = if word.waiters() == 0 && word.has_free(weight) {
+                (word.0 + weight * ACTIVE, Joined::Acquired)
             } else if word.waiters() < MASK {
                 (word.0 + WAITER, Joined::Waiting)
             } else {
@@ -122,10 +145,11 @@ impl Permits {
         }
     }
 
-    /// Moves one from waiting to holding a permit, if one is free. Called with the line locked.
-    pub fn grant(&self) -> bool {
+    /// Moves one from waiting to holding so many permits, if they are free. Called with the line locked.
+    pub fn grant(&self, weight: u32) -> bool {
+        let weight = u64::from(weight);
         self.update(|word| {
-            (word.waiters() > 0 && word.has_free()).then(|| word.0 - WAITER + ACTIVE)
+            (word.waiters() > 0 && word.has_free(weight)).then(|| word.0 - WAITER + weight * ACTIVE)
         })
     }
 
@@ -183,11 +207,11 @@ mod tests {
     fn a_newcomer_never_passes_a_waiter() {
         let permits = Permits::new(1);
         assert!(permits.try_acquire());
-        assert_eq!(permits.acquire_or_join(), Joined::Waiting);
+        assert_eq!(permits.acquire_or_join(1), Joined::Waiting);
         assert!(permits.release(), "somebody is waiting");
         assert!(!permits.try_acquire(), "the free permit is the waiter's");
-        assert_eq!(permits.acquire_or_join(), Joined::Waiting, "and the next one queues behind");
-        assert!(permits.grant());
+        assert_eq!(permits.acquire_or_join(1), Joined::Waiting, "and the next one queues behind");
+        assert!(permits.grant(1));
         assert_eq!((permits.active(), permits.waiters()), (1, 1));
     }
 
@@ -204,6 +228,22 @@ mod tests {
         assert!(permits.try_acquire());
     }
 
+    #[test]
+    fn a_heavy_one_waits_for_all_that_it_needs_and_for_no_more_than_there_are() {
+        let permits = Permits::new(3);
+        assert!(permits.try_acquire());
+        assert!(!permits.try_acquire_many(3));
+        assert!(permits.try_acquire_many(2));
+        assert_eq!(permits.active(), 3);
+        assert!(!permits.release_many(2) && !permits.release());
+        assert!(permits.try_acquire_many(5), "nobody else is there");
+        assert_eq!((permits.active(), permits.try_acquire()), (5, false));
+        assert_eq!(permits.acquire_or_join(2), Joined::Waiting);
+        assert!(permits.release_many(5));
+        assert!(permits.grant(2) && permits.try_acquire() && !permits.try_acquire());
+        assert!(!Permits::new(0).try_acquire_many(2), "none at all");
+    }
+
     proptest! {
         /// Against three plain numbers.
         #[test]
@@ -211,26 +251,28 @@ mod tests {
             let permits = Permits::new(limit);
             let (mut limit, mut active, mut waiters) = (limit, 0u32, 0u32);
             for (step, n) in steps {
+                let weight = n.max(1);
+                let has_free = limit > 0 && active + weight.min(limit) <= limit;
                 match step {
                     0 => {
-                        let free = waiters == 0 && active < limit;
-                        prop_assert_eq!(permits.try_acquire(), free);
-                        active += u32::from(free);
+                        let free = waiters == 0 && has_free;
+                        prop_assert_eq!(permits.try_acquire_many(weight), free);
+                        active += if free { weight } else { 0 };
                     }
-                    1 if active > 0 => {
-                        prop_assert_eq!(permits.release(), waiters > 0);
-                        active -= 1;
+                    1 if active >= weight => {
+                        prop_assert_eq!(permits.release_many(weight), waiters > 0);
+                        active -= weight;
                     }
                     2 => {
-                        let free = waiters == 0 && active < limit;
-                        let joined = permits.acquire_or_join();
+                        let free = waiters == 0 && has_free;
+                        let joined = permits.acquire_or_join(weight);
                         prop_assert_eq!(joined, if free { Joined::Acquired } else { Joined::Waiting });
-                        if free { active += 1 } else { waiters += 1 }
+                        if free { active += weight } else { waiters += 1 }
                     }
                     3 => {
-                        let granted = waiters > 0 && active < limit;
-                        prop_assert_eq!(permits.grant(), granted);
-                        if granted { waiters -= 1; active += 1 }
+                        let granted = waiters > 0 && has_free;
+                        prop_assert_eq!(permits.grant(weight), granted);
+                        if granted { waiters -= 1; active += weight }
                     }
                     4 => { permits.leave(n); waiters -= n.min(waiters) }
                     5 => { limit = n; prop_assert_eq!(permits.set_limit(n), waiters > 0) }

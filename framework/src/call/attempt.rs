@@ -166,7 +166,7 @@ impl<'a> Call<'a> {
     pub(super) fn no_permit(&mut self, lease: &mut Lease<'a>) -> Entry {
         let gate = self.dependency.gate();
         let may_be_free = self.dependency.end_graces(self.now) | gate.ask_fleet(self.now);
-        if may_be_free && gate.waiting_room().try_enter() {
+        if may_be_free && gate.waiting_room().try_enter(self.method.weight()) {
             lease.hold_permit();
             return Entry::Free;
         }
@@ -192,7 +192,7 @@ impl<'a> Call<'a> {
             Entry::NoPermit => return self.wait_for_permit(lease).await,
         };
         let Some(reservation) = reservation else { return false };
-        if self.dependency.gate().waiting_room().try_enter() {
+        if self.dependency.gate().waiting_room().try_enter(self.method.weight()) {
             lease.hold_permit();
         } else if !self.wait_for_permit(lease).await {
             return false;
@@ -203,15 +203,15 @@ impl<'a> Call<'a> {
 
     fn claim(&self) -> Claim<'a> {
         let dependency = self.dependency;
-        let (key, now) = (self.key, self.now);
+        let (key, weight, now) = (self.key, self.method.weight(), self.now);
         let room = dependency.gate().waiting_room();
         room.tell_service_time(|| self.method.stats.typical_latency(now));
         if !room.has_priorities() {
-            return Claim { key, now, priority: Priority::NORMAL, lot: 0.0 };
+            return Claim { key, weight, now, priority: Priority::NORMAL, lot: 0.0 };
         }
         let origin = deadline::origin();
         let lot = origin.lot().unwrap_or_else(|| dependency.entropy().unit());
-        Claim { key, now, priority: origin.priority(), lot }
+        Claim { key, weight, now, priority: origin.priority(), lot }
     }
 
     /// Waits in the mailbox for a permit, and puts it into the lease. Whether it got one.
@@ -234,7 +234,7 @@ impl<'a> Call<'a> {
         if position.is_first {
             dependency.signals().raise(Signal::Saturated);
         }
-        let mut waiting = WaitGuard::new(dependency, position);
+        let mut waiting = WaitGuard::new(dependency, position, self.method.weight());
         self.pend();
         let room = gate.waiting_room();
         let mut limit = dependency.time().limit(waiting.position.gives_up_at);
@@ -247,7 +247,9 @@ impl<'a> Call<'a> {
                 // A caller that was blocked outside a full mailbox, and is inside by now, may wait longer.
                 let gives_up_at = room.gives_up_at(&waiting.position);
                 if gives_up_at <= limit.deadline() {
-                    return Poll::Ready(room.give_up(&waiting.position).map_or(Ok(()), Err));
+                    return Poll::Ready(
+                        room.give_up(&waiting.position, || dependency.now()).map_or(Ok(()), Err),
+                    );
                 }
                 limit = dependency.time().limit(gives_up_at);
             }

@@ -192,7 +192,7 @@ impl<'a> Call<'a> {
                 return Entry::Refused;
             }
         }
-        if !gate.waiting_room().try_enter() {
+        if !gate.waiting_room().try_enter(self.method.weight()) {
             return self.no_permit(lease);
         }
         lease.hold_permit();

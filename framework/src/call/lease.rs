@@ -15,12 +15,13 @@ use crate::outcome::{AttemptEnd, AttemptKind, Class, Outcome};
 pub(super) struct WaitGuard<'a> {
     dependency: &'a Dependency,
     pub(super) position: Position,
+    weight: u32,
     over: bool,
 }
 
 impl<'a> WaitGuard<'a> {
-    pub(super) fn new(dependency: &'a Dependency, position: Position) -> Self {
-        Self { dependency, position, over: false }
+    pub(super) fn new(dependency: &'a Dependency, position: Position, weight: u32) -> Self {
+        Self { dependency, position, weight, over: false }
     }
 
     fn room(&self) -> &'a WaitingRoom {
@@ -35,9 +36,9 @@ impl<'a> WaitGuard<'a> {
 
 impl Drop for WaitGuard<'_> {
     fn drop(&mut self) {
-        if !self.over && self.room().give_up(&self.position).is_none() {
+        if !self.over && self.room().give_up(&self.position, || self.dependency.now()).is_none() {
             // It was granted a permit at the same moment. The next waiter gets that.
-            self.room().leave(|| self.dependency.now());
+            self.room().leave(self.weight, || self.dependency.now());
         }
     }
 }
@@ -296,7 +297,7 @@ impl<'a> Lease<'a> {
     #[inline]
     fn leave(&self) {
         let dependency = self.dependency;
-        dependency.gate().waiting_room().leave(|| dependency.now());
+        dependency.gate().waiting_room().leave(self.method.weight(), || dependency.now());
         dependency.left();
     }
 
@@ -322,7 +323,7 @@ impl<'a> Lease<'a> {
             return false;
         }
         let dependency = self.dependency;
-        let is_kept = dependency.gate().keep_permit(|| {
+        let is_kept = dependency.gate().keep_permit(self.method.weight(), || {
             let (stats, now) = (&self.method.stats, dependency.now());
             // While nobody knows what answers take, it is the timeout at most.
             (now, stats.high_latency(now).unwrap_or_else(|| self.method.plan.timeout()))

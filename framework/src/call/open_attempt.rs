@@ -44,7 +44,7 @@ impl OpenAttempt {
 
     /// Holds a permit, beside that of an attempt that is about to end.
     pub(super) fn hold_permit(&self) {
-        self.set(Begun::Permit(HeldPermit::beside_another(self.methods.dependency())));
+        self.set(Begun::Permit(HeldPermit::of(&self.methods, self.method)));
     }
 
     fn set(&self, begun: Begun) {
@@ -75,7 +75,7 @@ impl OpenAttempt {
 
     /// Ends it as a success, and keeps a permit for what goes on.
     pub(crate) fn succeed_early(&mut self) -> HeldPermit {
-        let permit = HeldPermit::beside_another(self.methods.dependency());
+        let permit = HeldPermit::of(&self.methods, self.method);
         self.end(Class::Success, None);
         permit
     }

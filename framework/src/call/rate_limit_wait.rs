@@ -62,7 +62,7 @@ impl<'a> Call<'a> {
         let Some(reservation) = self.reserve() else { return Entry::Refused };
         let is_now = reservation.wait().is_zero();
         self.reservation = reservation.take();
-        if is_now && self.dependency.gate().waiting_room().try_enter() {
+        if is_now && self.dependency.gate().waiting_room().try_enter(self.method.weight()) {
             lease.hold_permit();
             return Entry::Free;
         }

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 
 use crate::blocking::PoolError;
 use crate::deadline;
-use crate::dependency::{Dependency, HeldPermit, MethodTable};
+use crate::dependency::{HeldPermit, MethodTable};
 use crate::sync::Mutex;
 use crate::time::block_on;
 
@@ -21,7 +21,8 @@ use crate::time::block_on;
 /// When its time is up, or its caller is gone, the work may still run: a thread cannot be stopped from outside. The attempt's permit
 /// then stays with the work until that has returned.
 pub struct OnThread<'a, T, F> {
-    dependency: &'a Arc<Dependency>,
+    methods: &'a MethodTable,
+    method: usize,
     step: Step<T, F>,
     work: Arc<UnderWay>,
 }
@@ -56,13 +57,13 @@ impl Drop for Ends {
     }
 }
 
-/// Runs `work` on a thread of the dependency, from the first poll on.
-pub fn on_thread<T, F>(methods: &MethodTable, work: F) -> OnThread<'_, T, F>
+/// Runs `work`, an attempt of the method of this index, on a thread of the dependency, from the first poll on.
+pub fn on_thread<T, F>(methods: &MethodTable, method: usize, work: F) -> OnThread<'_, T, F>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    OnThread { dependency: methods.dependency(), step: Step::New(work), work: Arc::default() }
+    OnThread { methods, method, step: Step::New(work), work: Arc::default() }
 }
 
 // Nothing in it is ever pinned: the work is only moved and called.
@@ -76,7 +77,7 @@ where
     fn start(&mut self) {
         let Step::New(work) = std::mem::replace(&mut self.step, Step::Over) else { return };
         // A client with blocking methods is not made without a pool.
-        let Some(pool) = self.dependency.pool() else { return };
+        let Some(pool) = self.methods.dependency().pool() else { return };
         let (deadline, runtime) = (deadline::current(), Handle::try_current().ok());
         let ends = Ends(Arc::clone(&self.work));
         self.step = Step::Running(Box::pin(pool.run(move || {
@@ -120,14 +121,14 @@ impl<T, F> Drop for OnThread<'_, T, F> {
         self.step = Step::Over;
         let mut work = self.work.0.lock();
         if !work.has_ended && Arc::strong_count(&self.work) > 1 {
-            work.permit = Some(HeldPermit::beside_another(self.dependency));
+            work.permit = Some(HeldPermit::of(self.methods, self.method));
         }
     }
 }
 
 impl<T, F> fmt::Debug for OnThread<'_, T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OnThread").field("dependency", self.dependency).finish_non_exhaustive()
+        f.debug_struct("OnThread").field("methods", self.methods).finish_non_exhaustive()
     }
 }
 

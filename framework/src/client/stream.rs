@@ -4,13 +4,12 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
 use crate::call::{Call, Rules};
-use crate::dependency::{Dependency, HeldPermit, MethodTable};
+use crate::dependency::{HeldPermit, MethodTable};
 use crate::error::{CallError, Fallible, Fault};
 
 /// A stream that passes the guards when it is first polled. A refusal, or a first item that does not come in time, is one
@@ -84,8 +83,8 @@ fn poll_rest<St: Stream + Unpin>(
 pub struct Holding<St>(Option<Rest<St>>);
 
 /// Gives a stream a permit, taken by the attempt that answers with it.
-pub fn holding<St: Stream + Unpin>(methods: &MethodTable, stream: St) -> Holding<St> {
-    Holding(Some((stream, HeldPermit::beside_another(methods.dependency()))))
+pub fn holding<St: Stream + Unpin>(methods: &MethodTable, index: usize, stream: St) -> Holding<St> {
+    Holding(Some((stream, HeldPermit::of(methods, index))))
 }
 
 impl<St: Stream + Unpin> Stream for Holding<St> {
@@ -117,7 +116,7 @@ where
     let mut rest = None;
     let mut call = Call::begin(methods, index);
     let attempt = || async {
-        let first = first(make, &mut rest, methods.dependency()).await;
+        let first = first(make, &mut rest, || HeldPermit::of(methods, index)).await;
         first.map(St::Item::into_result).transpose()
     };
     let answer = call.once(attempt, rules).await;
@@ -144,8 +143,9 @@ where
 {
     let mut rest = None;
     let mut call = Call::begin(methods, index);
-    let attempt =
-        || async { Ok::<_, Infallible>(first(make, &mut rest, methods.dependency()).await) };
+    let attempt = || async {
+        Ok::<_, Infallible>(first(make, &mut rest, || HeldPermit::of(methods, index)).await)
+    };
     let answer = call.once(attempt, &Rules::USUAL).await;
     let first = match call.finish_wrapped(answer) {
         Ok(first) => first,
@@ -159,10 +159,10 @@ where
 async fn first<St: Stream + Unpin>(
     make: impl FnOnce() -> St,
     rest: &mut Option<Rest<St>>,
-    dependency: &Arc<Dependency>,
+    permit: impl FnOnce() -> HeldPermit,
 ) -> Option<St::Item> {
     let mut stream = make();
     let item = poll_fn(|cx| Pin::new(&mut stream).poll_next(cx)).await?;
-    *rest = Some((stream, HeldPermit::beside_another(dependency)));
+    *rest = Some((stream, permit()));
     Some(item)
 }

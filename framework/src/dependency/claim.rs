@@ -9,6 +9,8 @@ use super::keys::HeldKey;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Claim<'a> {
     pub(crate) key: Option<&'a HeldKey>,
+    /// How many permits it needs.
+    pub(crate) weight: u32,
     pub(crate) now: Moment,
     pub(crate) priority: Priority,
     /// Of its root request, from 0 to 1: of calls that are equally important, the lowest are shed first.
@@ -18,6 +20,6 @@ pub(crate) struct Claim<'a> {
 #[cfg(test)]
 impl Claim<'_> {
     pub(crate) fn normal(now: Moment) -> Self {
-        Self { key: None, now, priority: Priority::NORMAL, lot: 0.5 }
+        Self { key: None, weight: 1, now, priority: Priority::NORMAL, lot: 0.5 }
     }
 }

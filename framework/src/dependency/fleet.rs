@@ -192,11 +192,12 @@ mod tests {
     /// As a call does, at this many milliseconds.
     fn enter(dependency: &Dependency, millis: u64) -> bool {
         let (gate, now) = (dependency.gate(), Moment::from_nanos(millis * 1_000_000));
-        gate.waiting_room().try_enter() || (gate.ask_fleet(now) && gate.waiting_room().try_enter())
+        gate.waiting_room().try_enter(1)
+            || (gate.ask_fleet(now) && gate.waiting_room().try_enter(1))
     }
 
     fn leave(dependency: &Dependency) {
-        dependency.gate().waiting_room().leave(|| Moment::ZERO);
+        dependency.gate().waiting_room().leave(1, || Moment::ZERO);
     }
 
     #[test]

@@ -18,9 +18,10 @@ pub(super) struct Spot {
     item: ItemKey,
 }
 
-/// An entry knows since when it waits.
+/// An entry knows since when it waits, and for how many permits.
 pub(super) trait Waits {
     fn since(&self) -> Moment;
+    fn weight(&self) -> u32;
 }
 
 /// Without priorities, everything is in the line of normal calls.
@@ -65,6 +66,15 @@ impl<T: Waits> Line<T> {
             Next::DropOldest => self.queue.drop_front(),
             Next::Oldest | Next::Newest => None,
         }
+    }
+
+    /// How many permits the entry needs that [`Line::pop`] takes.
+    fn next_weight(&mut self, order: Order, now: Moment) -> Option<u32> {
+        let next = match self.next(order, now)? {
+            Next::Newest => self.queue.newest(),
+            Next::Oldest | Next::DropOldest => self.queue.front(),
+        };
+        next.map(Waits::weight)
     }
 
     fn pop(&mut self, order: Order, now: Moment) -> Option<T> {
@@ -155,17 +165,26 @@ impl<T: Waits> Lines<T> {
         critical.into_iter().chain([&self.normal.queue]).chain(sheddable)
     }
 
+    /// How many permits the entry needs that is served next.
+    pub(super) fn next_weight(&mut self, order: Order, now: Moment) -> Option<u32> {
+        self.served_next()?.next_weight(order, now)
+    }
+
     /// Takes the entry that is served next.
     pub(super) fn pop(&mut self, order: Order, now: Moment) -> Option<T> {
-        let is_seconds = self.others.as_mut().is_some_and(|others| {
+        let next = self.served_next()?.pop(order, now);
+        if let Some(others) = &mut self.others {
             others.granted = (others.granted + 1) % EVERY;
-            others.granted == 0
-        });
-        let waits = |line: &&mut Line<T>| !line.queue.is_empty();
-        if is_seconds && let Some(second) = self.all().filter(waits).nth(1) {
-            return second.pop(order, now);
         }
-        self.all().find(waits)?.pop(order, now)
+        next
+    }
+
+    /// The line that is served next: that of the most important class that waits, or now and then of the second.
+    fn served_next(&mut self) -> Option<&mut Line<T>> {
+        let is_seconds = self.others.as_ref().is_some_and(|others| others.granted == EVERY - 1);
+        let waits = |line: &&mut Line<T>| !line.queue.is_empty();
+        let several = self.all().filter(waits).nth(1).is_some();
+        self.all().filter(waits).nth(usize::from(is_seconds && several))
     }
 
     pub(super) fn remove(&mut self, spot: Spot) -> Option<T> {
@@ -174,10 +193,6 @@ impl<T: Waits> Lines<T> {
 
     pub(super) fn is_blocked(&mut self, spot: Spot) -> Option<bool> {
         self.line(spot.line).is_blocked(spot.item)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.each().all(Queue::is_empty)
     }
 
     /// How many wait. Blocked ones are not among them.
@@ -220,6 +235,9 @@ mod tests {
         fn since(&self) -> Moment {
             at(self.1)
         }
+        fn weight(&self) -> u32 {
+            1
+        }
     }
 
     const fn at(millis: u64) -> Moment {
@@ -256,7 +274,7 @@ mod tests {
         assert_eq!(lines.fill_ratio(), 1.0);
         let served: Vec<_> = std::iter::from_fn(|| pop(&mut lines)).collect();
         assert_eq!(served, ["critical", "critical", "normal", "normal", "sheddable", "sheddable"]);
-        assert!(lines.is_empty() && pop(&mut lines).is_none());
+        assert!(lines.len() == 0 && pop(&mut lines).is_none());
     }
 
     #[test]

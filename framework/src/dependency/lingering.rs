@@ -14,7 +14,8 @@ pub(super) struct Lingering {
     grace: AtomicU64,
     /// How many are kept. Changed with the lock held, and read without it.
     kept: AtomicU64,
-    ends: Mutex<BinaryHeap<Reverse<Moment>>>,
+    /// When they are not to be kept any longer, and how many.
+    ends: Mutex<BinaryHeap<Reverse<(Moment, u32)>>>,
 }
 
 impl Lingering {
@@ -41,9 +42,13 @@ impl Lingering {
         self.kept.load(Ordering::Acquire) as u32
     }
 
-    /// Keeps a permit for as long as nearly all good answers take, and not longer than the grace. False: not at all. Without a
+    /// Keeps so many permits for as long as nearly all good answers take, and not longer than the grace. False: not at all. Without a
     /// grace nothing is asked.
-    pub(super) fn keep(&self, now_and_answers_take: impl FnOnce() -> (Moment, Duration)) -> bool {
+    pub(super) fn keep(
+        &self,
+        weight: u32,
+        now_and_answers_take: impl FnOnce() -> (Moment, Duration),
+    ) -> bool {
         let grace = self.grace.load(Ordering::Relaxed);
         if grace == 0 {
             return false;
@@ -51,8 +56,8 @@ impl Lingering {
         let (now, answers_take) = now_and_answers_take();
         let grace = grace.min(nanos(answers_take));
         let mut ends = self.ends.lock();
-        ends.push(Reverse(now.plus_nanos(grace)));
-        self.kept.store(ends.len() as u64, Ordering::Release);
+        ends.push(Reverse((now.plus_nanos(grace), weight)));
+        self.kept.fetch_add(weight.into(), Ordering::Release);
         true
     }
 
@@ -63,17 +68,19 @@ impl Lingering {
         }
         let mut due = 0;
         let mut ends = self.ends.lock();
-        while ends.peek().is_some_and(|end| end.0 <= now) {
+        while let Some(Reverse((end, weight))) = ends.peek().copied()
+            && end <= now
+        {
             ends.pop();
-            due += 1;
+            due += weight;
         }
-        self.kept.store(ends.len() as u64, Ordering::Release);
+        self.kept.fetch_sub(due.into(), Ordering::Release);
         due
     }
 
     /// When the next one is due.
     pub(super) fn next(&self) -> Option<Moment> {
-        if self.kept() == 0 { None } else { self.ends.lock().peek().map(|end| end.0) }
+        if self.kept() == 0 { None } else { self.ends.lock().peek().map(|end| end.0.0) }
     }
 }
 
@@ -88,20 +95,20 @@ mod tests {
     #[test]
     fn a_permit_is_kept_for_the_grace_or_what_answers_take_whichever_is_less() {
         let lingering = Lingering::new(Duration::from_millis(100));
-        assert!(lingering.keep(|| (at(0), Duration::from_millis(30))));
-        assert!(lingering.keep(|| (at(0), Duration::MAX)));
-        assert!(lingering.keep(|| (at(5), Duration::from_secs(9))));
-        assert_eq!((lingering.kept(), lingering.next()), (3, Some(at(30))));
-        assert_eq!([29, 30, 31, 104, 105].map(|ms| lingering.take_due(at(ms))), [0, 1, 0, 1, 1]);
+        assert!(lingering.keep(1, || (at(0), Duration::from_millis(30))));
+        assert!(lingering.keep(2, || (at(0), Duration::MAX)));
+        assert!(lingering.keep(1, || (at(5), Duration::from_secs(9))));
+        assert_eq!((lingering.kept(), lingering.next()), (4, Some(at(30))));
+        assert_eq!([29, 30, 31, 104, 105].map(|ms| lingering.take_due(at(ms))), [0, 1, 0, 2, 1]);
         assert_eq!((lingering.kept(), lingering.next()), (0, None));
     }
 
     #[test]
     fn without_a_grace_none_is_kept() {
         let lingering = Lingering::new(Duration::ZERO);
-        assert!(!lingering.keep(|| (at(0), Duration::MAX)));
+        assert!(!lingering.keep(1, || (at(0), Duration::MAX)));
         lingering.set(Duration::from_millis(1));
-        assert!(lingering.keep(|| (at(0), Duration::MAX)));
+        assert!(lingering.keep(1, || (at(0), Duration::MAX)));
         lingering.set(Duration::ZERO);
         assert_eq!(lingering.take_due(at(1)), 1, "those that are kept come back all the same");
     }

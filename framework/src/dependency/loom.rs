@@ -81,7 +81,7 @@ impl Place {
         {
             return Err(WaitError::BreakerOpen);
         }
-        if self.gate.waiting_room().try_enter() {
+        if self.gate.waiting_room().try_enter(1) {
             return Ok(None);
         }
         match self.gate.join(Claim::normal(NOW), StartBy::NEVER, || false) {
@@ -101,7 +101,7 @@ impl Place {
         if let Ok(admission) = admitted {
             self.end(admission, outcome);
         }
-        self.gate.waiting_room().leave(|| NOW);
+        self.gate.waiting_room().leave(1, || NOW);
         admitted.is_ok()
     }
 
@@ -126,11 +126,11 @@ impl Place {
         let Some(position) = entered else { return self.attempt(Outcome::Success) };
         let mut cx = Context::from_waker(Waker::noop());
         match self.gate.waiting_room().poll(&position, &mut cx) {
-            Poll::Ready(Ok(())) => self.gate.waiting_room().leave(|| NOW),
+            Poll::Ready(Ok(())) => self.gate.waiting_room().leave(1, || NOW),
             Poll::Ready(Err(_)) => {}
             Poll::Pending => {
-                if self.gate.waiting_room().give_up(&position).is_none() {
-                    self.gate.waiting_room().leave(|| NOW);
+                if self.gate.waiting_room().give_up(&position, || NOW).is_none() {
+                    self.gate.waiting_room().leave(1, || NOW);
                 }
             }
         }
@@ -139,13 +139,13 @@ impl Place {
 
     /// Holds a permit and a lease.
     fn hold(&self) -> Leave {
-        assert!(self.gate.waiting_room().try_enter());
+        assert!(self.gate.waiting_room().try_enter(1));
         self.gate.admit(NOW, &mut None).unwrap()
     }
 
     fn let_go(&self, admission: Leave, outcome: Outcome) {
         self.gate.record(admission, outcome, NOW);
-        self.gate.waiting_room().leave(|| NOW);
+        self.gate.waiting_room().leave(1, || NOW);
     }
 
     /// Everything was given back, nobody is left in the line, and nothing is uncounted.
@@ -265,13 +265,13 @@ fn a_key_that_opens_turns_its_own_calls_away_and_nobody_else() {
                 Join::Waiting(position) => assert_eq!(place.wait(&position), Ok(())),
                 joined => assert!(matches!(joined, Join::Acquired)),
             }
-            place.gate.waiting_room().leave(|| NOW);
+            place.gate.waiting_room().leave(1, || NOW);
         });
         let attempt_end = AttemptEnd::from(Outcome::Failure);
         let (for_all, _) = place.gate.record_by_key(&opens, (own, whole), attempt_end, NOW);
         refuse_wait.join().unwrap();
         place.gate.record(whole, for_all, NOW);
-        place.gate.waiting_room().leave(|| NOW);
+        place.gate.waiting_room().leave(1, || NOW);
         waits.join().unwrap();
         assert_eq!(place.gate.breaker().state(), State::Closed);
         place.is_empty();
@@ -336,14 +336,14 @@ fn forced_open_behind_a_breaker_whose_time_is_up_nobody_waits_on() {
             }
             match place.gate.join(Claim::normal(later), StartBy::NEVER, || false) {
                 Join::Waiting(position) => assert!(place.wait(&position).is_err()),
-                Join::Acquired => place.gate.waiting_room().leave(|| later),
+                Join::Acquired => place.gate.waiting_room().leave(1, || later),
                 Join::Refused(end) => assert_eq!(end, WaitError::BreakerOpen),
             }
         });
         place.gate.record(held, Outcome::Failure, NOW);
         place.gate.force_open(NOW);
         other.join().unwrap();
-        place.gate.waiting_room().leave(|| NOW);
+        place.gate.waiting_room().leave(1, || NOW);
         place.is_empty();
     });
 }
@@ -372,7 +372,7 @@ fn a_drain_sees_the_permit_or_the_call_sees_the_drain() {
             let read = Arc::clone(&serving);
             // As a call does: a permit, then whether it is still served.
             let other = spawn(&place, move |place| {
-                let entered = place.gate.waiting_room().try_enter();
+                let entered = place.gate.waiting_room().try_enter(1);
                 assert!(entered);
                 read.load(Acquire) == 1
             });
@@ -382,7 +382,7 @@ fn a_drain_sees_the_permit_or_the_call_sees_the_drain() {
             (seen, other.join().unwrap())
         };
         assert!(seen == 1 || !call, "a call went on that the drain has not seen");
-        place.gate.waiting_room().leave(|| NOW);
+        place.gate.waiting_room().leave(1, || NOW);
     });
 }
 
@@ -408,13 +408,13 @@ fn a_permit_added_before_another_is_given_back_lets_nobody_in_between() {
     model("an added permit", || {
         let place = place(1, blocking());
         let room = place.gate.waiting_room();
-        assert!(room.try_enter());
-        let newcomer = spawn(&place, |place| place.gate.waiting_room().try_enter());
+        assert!(room.try_enter(1));
+        let newcomer = spawn(&place, |place| place.gate.waiting_room().try_enter(1));
         // What a stream does with its first item: a permit of its own, then its attempt gives the other back.
-        room.permits().add();
-        room.leave(|| NOW);
+        room.permits().add(1);
+        room.leave(1, || NOW);
         assert!(!newcomer.join().unwrap(), "the stream still has the permit");
-        room.leave(|| NOW);
+        room.leave(1, || NOW);
         assert_eq!(room.permits().active(), 0);
     });
 }
@@ -456,8 +456,8 @@ fn a_permit_that_is_kept_comes_back_once_and_to_the_call_that_waits() {
         let policy = Policy::builder().bulkhead(bulkhead.build()).build().unwrap();
         let gate = Arc::new(Gate::new(&policy, NOW, Entropy::seeded(0)));
         let room = gate.waiting_room();
-        assert!(room.try_enter() && room.try_enter());
-        let keep = |gate: &Gate| gate.keep_permit(|| (NOW, std::time::Duration::MAX));
+        assert!(room.try_enter(1) && room.try_enter(1));
+        let keep = |gate: &Gate| gate.keep_permit(1, || (NOW, std::time::Duration::MAX));
         assert!(keep(&gate));
         let ends = Arc::clone(&gate);
         let other = thread::spawn(move || {
@@ -475,7 +475,82 @@ fn a_permit_that_is_kept_comes_back_once_and_to_the_call_that_waits() {
         other.join().unwrap();
         gate.end_graces(later);
         assert_eq!((room.permits().active(), gate.attempts_and_fence()), (1, 1), "its own");
-        room.leave(|| later);
+        room.leave(1, || later);
         assert_eq!(room.permits().active(), 0);
     });
+}
+
+#[test]
+fn a_drain_among_permits_that_are_kept_sees_every_attempt_or_is_seen_by_it() {
+    model(
+        "close against grace: 1 attempt begins and ends unanswered, 1 grace ends, 1 drain",
+        || {
+            let millisecond = std::time::Duration::from_millis(1);
+            let later = NOW + millisecond;
+            let bulkhead = bulkhead::Config::builder().max_concurrent(2).grace(millisecond);
+            let policy = Policy::builder().bulkhead(bulkhead.build()).build().unwrap();
+            let gate = Arc::new(Gate::new(&policy, NOW, Entropy::seeded(0)));
+            let room = gate.waiting_room();
+            let keep = |gate: &Gate| gate.keep_permit(1, || (NOW, std::time::Duration::MAX));
+            // One whose grace ends meanwhile.
+            assert!(room.try_enter(1) && keep(&gate));
+            let serving = Arc::new(AtomicU64::new(1));
+            // 1: with the dependency; 2: it has ended.
+            let attempt = Arc::new(AtomicU64::new(0));
+            let other = {
+                let (gate, serving) = (Arc::clone(&gate), Arc::clone(&serving));
+                let attempt = Arc::clone(&attempt);
+                thread::spawn(move || {
+                    gate.end_graces(later);
+                    assert!(gate.waiting_room().try_enter(1));
+                    if serving.load(Acquire) == 0 {
+                        gate.waiting_room().leave(1, || NOW);
+                        return;
+                    }
+                    attempt.store(1, Release);
+                    attempt.store(2, Release);
+                    assert!(keep(&gate));
+                })
+            };
+            serving.store(0, Release);
+            let seen = gate.attempts_and_fence();
+            let at = attempt.load(Acquire);
+            other.join().unwrap();
+            // A drain that sees nothing is over: no attempt is with the dependency, and none will be.
+            let is_or_will_be = at == 1 || (at == 0 && attempt.load(Acquire) != 0);
+            assert!(seen > 0 || !is_or_will_be, "an attempt that the drain has not seen");
+            gate.end_graces(later);
+            assert_eq!(room.permits().active(), 0);
+        },
+    );
+}
+
+#[test]
+fn of_a_heavy_call_that_gives_up_the_light_one_behind_it_has_what_is_free() {
+    model(
+        "weights: 1 free of 2, a heavy and a light one wait, the heavy one gives up as the other permit is given back",
+        || {
+            let place = place(2, blocking());
+            let room = place.gate.waiting_room();
+            assert!(room.try_enter(1) && room.try_enter(1));
+            let join = |weight| {
+                let claim = Claim { weight, ..Claim::normal(NOW) };
+                match place.gate.join(claim, StartBy::NEVER, || false) {
+                    Join::Waiting(position) => position,
+                    joined => panic!("{joined:?}"),
+                }
+            };
+            let (heavy, light) = (join(2), join(1));
+            room.leave(1, || NOW);
+            let other = spawn(&place, |place| place.gate.waiting_room().leave(1, || NOW));
+            if room.give_up(&heavy, || NOW).is_none() {
+                // It was granted both at the same moment.
+                room.leave(2, || NOW);
+            }
+            block_on(poll_fn(|cx| room.poll(&light, cx))).unwrap();
+            other.join().unwrap();
+            assert_eq!((room.permits().active(), room.permits().waiters()), (1, 0));
+            room.leave(1, || NOW);
+        },
+    );
 }

@@ -10,6 +10,7 @@ use crate::bulkhead::Limit;
 use crate::clock::nanos;
 use crate::policy::Policy;
 
+use super::held_permit::HeldPermit;
 use super::keys::HeldKey;
 use super::shared::Dependency;
 use super::stats::MethodStats;
@@ -31,6 +32,8 @@ pub struct MethodSpec {
     pub fallback: bool,
     /// Whether it blocks, so that it needs threads of its own. The permit of an attempt without an answer stays with its thread.
     pub blocking: bool,
+    /// How many permits an attempt needs.
+    pub weight: u32,
 }
 
 impl MethodSpec {
@@ -43,6 +46,7 @@ impl MethodSpec {
         max_attempts: None,
         fallback: false,
         blocking: false,
+        weight: 1,
     };
 }
 
@@ -160,6 +164,12 @@ impl Method {
         self.spec.name
     }
 
+    /// How many permits an attempt needs.
+    #[inline]
+    pub(crate) fn weight(&self) -> u32 {
+        self.spec.weight
+    }
+
     /// Whether it runs on threads of its own.
     pub(crate) fn is_blocking(&self) -> bool {
         self.spec.blocking
@@ -263,6 +273,13 @@ impl MethodTable {
     #[inline]
     pub(crate) fn method(&self, index: usize) -> &Method {
         &self.methods[index]
+    }
+}
+
+impl HeldPermit {
+    /// As many as an attempt of the method of this index has: see [`HeldPermit::beside_another`].
+    pub(crate) fn of(methods: &MethodTable, index: usize) -> Self {
+        Self::beside_another(methods.dependency(), methods.method(index).weight())
     }
 }
 

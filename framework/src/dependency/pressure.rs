@@ -113,7 +113,7 @@ mod tests {
             .unwrap();
         let (time, entropy) = (Time::from(Time::manual()), Entropy::seeded(0));
         let dependency = Dependency::new("bank".into(), policy, time, entropy, Arc::new(Silent));
-        assert!(dependency.gate().waiting_room().try_enter());
+        assert!(dependency.gate().waiting_room().try_enter(1));
         Arc::new(dependency)
     }
 
@@ -138,7 +138,7 @@ mod tests {
         let _second = join(&dependency);
         let mut ready = pin!(dependency.ready());
         assert_eq!((dependency.pressure(), poll(ready.as_mut())), (1.0, Poll::Pending));
-        assert!(dependency.gate().waiting_room().give_up(&first).is_some());
+        assert!(dependency.gate().waiting_room().give_up(&first, || Moment::ZERO).is_some());
         assert_eq!((dependency.pressure(), poll(ready)), (0.5, Poll::Ready(())));
     }
 
@@ -161,9 +161,9 @@ mod tests {
         let first = join(&dependency);
         assert_eq!((next(), next()), (Poll::Ready(Some(0.5)), Poll::Pending));
         let second = join(&dependency);
-        dependency.gate().waiting_room().give_up(&second);
+        dependency.gate().waiting_room().give_up(&second, || Moment::ZERO);
         assert_eq!(next(), Poll::Pending, "it is what it was");
-        dependency.gate().waiting_room().give_up(&first);
+        dependency.gate().waiting_room().give_up(&first, || Moment::ZERO);
         assert_eq!(next(), Poll::Ready(Some(0.0)));
         dependency.drain();
         assert_eq!(next(), Poll::Ready(None));

@@ -65,6 +65,8 @@ impl WaitLimits {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Newcomer {
     pub(crate) key: Option<KeyId>,
+    /// How many permits it needs.
+    pub(crate) weight: u32,
     pub(crate) class: Importance,
     pub(crate) rank: Rank,
     pub(crate) limits: WaitLimits,
@@ -85,6 +87,7 @@ pub(crate) struct Position {
 #[derive(Debug)]
 pub(crate) struct Waiter {
     pub(super) key: Option<KeyId>,
+    pub(super) weight: u32,
     pub(super) since: Moment,
     pub(super) limits: WaitLimits,
     pub(super) state: Mutex<WaitState>,
@@ -100,6 +103,9 @@ pub(super) enum WaitState {
 impl Waits for Arc<Waiter> {
     fn since(&self) -> Moment {
         self.since
+    }
+    fn weight(&self) -> u32 {
+        self.weight
     }
 }
 

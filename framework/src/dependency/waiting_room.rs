@@ -131,16 +131,16 @@ impl WaitingRoom {
         wakers
     }
 
-    /// Takes a permit if one is free and no call waits. Its holder owes a [`WaitingRoom::leave`].
+    /// Takes so many permits if they are free and no call waits. Their holder owes a [`WaitingRoom::leave`].
     #[inline]
-    pub(crate) fn try_enter(&self) -> bool {
-        self.permits.try_acquire()
+    pub(crate) fn try_enter(&self, weight: u32) -> bool {
+        self.permits.try_acquire_many(weight)
     }
 
-    /// Gives a permit back, and hands it to the next waiter.
+    /// Gives so many permits back, and hands them to the next waiters.
     #[inline]
-    pub(crate) fn leave(&self, now: impl FnOnce() -> Moment) {
-        if self.permits.release() {
+    pub(crate) fn leave(&self, weight: u32, now: impl FnOnce() -> Moment) {
+        if self.permits.release_many(weight) {
             self.grant_free(now());
         }
     }
@@ -152,13 +152,13 @@ impl WaitingRoom {
         newcomer: Newcomer,
         refused: impl FnOnce() -> Option<WaitError>,
     ) -> Join {
-        let Newcomer { key, class, rank, limits, now } = newcomer;
+        let Newcomer { key, weight, class, rank, limits, now } = newcomer;
         let mut wakers = Wakers::default();
         let mut queue = self.queue.lock();
         if let Some(error) = refused() {
             return Join::Refused(error);
         }
-        match self.permits.acquire_or_join() {
+        match self.permits.acquire_or_join(weight) {
             Joined::Acquired => return Join::Acquired,
             Joined::Overflow => return Join::Refused(WaitError::Full),
             Joined::Waiting => {}
@@ -171,7 +171,7 @@ impl WaitingRoom {
             return Join::Refused(WaitError::Shed);
         }
         let state = Mutex::new(WaitState::Waiting(None));
-        let waiter = Arc::new(Waiter { key, since: now, limits, state });
+        let waiter = Arc::new(Waiter { key, weight, since: now, limits, state });
         let (line, pushed) = queue.push(class, Arc::clone(&waiter));
         let waiting = |item, is_blocked, is_first| {
             let (spot, gives_up_at) = (Spot::new(line, item), limits.end(is_blocked));
@@ -183,6 +183,7 @@ impl WaitingRoom {
             Push::Evicted { key: item, evicted } => {
                 self.permits.leave(1);
                 evicted.settle(WaitState::Ended(WaitError::Dropped), &mut wakers);
+                self.hand_on(&mut queue, now, &mut wakers);
                 waiting(item, false, false)
             }
             Push::Full(_) => Join::Refused(WaitError::Full),
@@ -204,10 +205,18 @@ impl WaitingRoom {
         self.upstream.tell();
     }
 
+    /// After a waiter has left without a permit: if it was a heavy one, those behind it may need less than is free.
+    fn hand_on(&self, queue: &mut Lines<Arc<Waiter>>, now: Moment, wakers: &mut Wakers) {
+        if self.permits.waiters() > 0 && self.permits.active() < self.permits.limit() {
+            self.hand_over(queue, now, wakers);
+        }
+    }
+
     fn hand_over(&self, queue: &mut Lines<Arc<Waiter>>, now: Moment, wakers: &mut Wakers) {
         let order = queue.order(Duration::from_nanos(self.service_time.load(Ordering::Relaxed)));
         self.shed(queue, order, now, wakers);
-        while !queue.is_empty() && self.permits.grant() {
+        // Who is next waits until there is enough for it, however heavy it is, and nobody behind it passes.
+        while queue.next_weight(order, now).is_some_and(|weight| self.permits.grant(weight)) {
             if let Some(waiter) = queue.pop(order, now) {
                 waiter.settle(WaitState::Granted, wakers);
             }
@@ -256,15 +265,23 @@ impl WaitingRoom {
 
     /// Refuses every waiter at once.
     pub(crate) fn flush(&self, error: WaitError) {
-        self.refuse(Queue::drain, error);
+        self.refuse(Queue::drain, error, None);
     }
 
     /// Refuses the waiters on one key at once. The others move up.
-    pub(crate) fn flush_key(&self, key: KeyId, error: WaitError) {
-        self.refuse(|queue| queue.remove_where(|waiter| waiter.key == Some(key)), error);
+    pub(crate) fn flush_key(&self, key: KeyId, error: WaitError, now: Moment) {
+        let of_key =
+            |queue: &mut Queue<Arc<Waiter>>| queue.remove_where(|waiter| waiter.key == Some(key));
+        self.refuse(of_key, error, Some(now));
     }
 
-    fn refuse(&self, take: impl Fn(&mut Queue<Arc<Waiter>>) -> Vec<Arc<Waiter>>, error: WaitError) {
+    /// `now`: there may be others, who move up.
+    fn refuse(
+        &self,
+        take: impl Fn(&mut Queue<Arc<Waiter>>) -> Vec<Arc<Waiter>>,
+        error: WaitError,
+        now: Option<Moment>,
+    ) {
         let mut wakers = Wakers::default();
         let mut queue = self.queue.lock();
         let waiters: Vec<_> = queue.all().flat_map(|line| take(&mut line.queue)).collect();
@@ -272,6 +289,9 @@ impl WaitingRoom {
         self.permits.leave(waiters.len() as u32);
         for waiter in waiters {
             waiter.settle(WaitState::Ended(error), &mut wakers);
+        }
+        if let Some(now) = now {
+            self.hand_on(&mut queue, now, &mut wakers);
         }
         drop(queue);
         wakers.wake();
@@ -307,13 +327,22 @@ impl WaitingRoom {
     }
 
     /// Gives the position up. `None`: it had already been exchanged for a permit, which the caller now holds.
-    pub(crate) fn give_up(&self, position: &Position) -> Option<WaitError> {
+    pub(crate) fn give_up(
+        &self,
+        position: &Position,
+        now: impl FnOnce() -> Moment,
+    ) -> Option<WaitError> {
         let mut queue = self.queue.lock();
         let blocked = queue.is_blocked(position.spot);
         if queue.remove(position.spot).is_some() {
+            let mut wakers = Wakers::default();
             self.permits.leave(1);
             queue.waited_in_vain();
+            if self.permits.waiters() > 0 {
+                self.hand_on(&mut queue, now(), &mut wakers);
+            }
             drop(queue);
+            wakers.wake();
             self.upstream.tell();
             return Some(match blocked {
                 Some(true) => WaitError::ExpiredBlocked,
@@ -373,14 +402,14 @@ mod tests {
     /// Its permits are all out.
     fn room(permits: u32) -> WaitingRoom {
         let room = WaitingRoom::new(permits, &backpressure::Config::default());
-        (0..permits).for_each(|_| assert!(room.try_enter()));
+        (0..permits).for_each(|_| assert!(room.try_enter(1)));
         room
     }
 
     fn newcomer(until: Moment) -> Newcomer {
         let limits = WaitLimits { give_up_at: until, blocked_until: until, noticed_late: until };
         let (class, rank) = (Importance::Normal, Rank::LEAST);
-        Newcomer { key: None, class, rank, limits, now: Moment::ZERO }
+        Newcomer { weight: 1, key: None, class, rank, limits, now: Moment::ZERO }
     }
 
     fn wait(room: &WaitingRoom, until: Moment) -> Position {
@@ -399,7 +428,7 @@ mod tests {
         let room = room(1);
         let (first, second) = (wait(&room, Moment::MAX), wait(&room, Moment::MAX));
         assert_eq!(poll(&room, &first), Poll::Pending);
-        room.leave(|| at(5));
+        room.leave(1, || at(5));
         assert_eq!(poll(&room, &first), Poll::Ready(Ok(())));
         assert_eq!((poll(&room, &second), room.permits().waiters()), (Poll::Pending, 1));
     }
@@ -409,10 +438,63 @@ mod tests {
         let room = room(1);
         let first = wait(&room, at(100));
         let (over, last) = (wait(&room, at(10)), wait(&room, at(100)));
-        room.leave(|| at(50));
+        room.leave(1, || at(50));
         assert_eq!(poll(&room, &first), Poll::Ready(Ok(())));
         assert_eq!(poll(&room, &over), Poll::Ready(Err(WaitError::Expired)));
         assert_eq!((poll(&room, &last), room.permits().waiters()), (Poll::Pending, 1));
+    }
+
+    /// A call that needs two permits, and one behind it that needs one, while one of two is free.
+    fn heavy_before_light(room: &WaitingRoom) -> [Position; 2] {
+        let heavy = Newcomer { weight: 2, ..newcomer(Moment::MAX) };
+        let Join::Waiting(heavy) = room.join(heavy, || None) else { panic!("has to wait") };
+        let light = wait(room, Moment::MAX);
+        room.leave(1, || at(1));
+        assert_eq!([&heavy, &light].map(|it| poll(room, it)), [Poll::Pending; 2], "none passes");
+        assert!(!room.try_enter(1), "no newcomer, either");
+        [heavy, light]
+    }
+
+    #[test]
+    fn a_heavy_call_is_served_in_its_turn_once_all_that_it_needs_is_free() {
+        let room = room(2);
+        let [heavy, light] = heavy_before_light(&room);
+        room.leave(1, || at(2));
+        assert_eq!(poll(&room, &heavy), Poll::Ready(Ok(())));
+        assert_eq!((poll(&room, &light), room.permits().active()), (Poll::Pending, 2));
+        room.leave(2, || at(3));
+        assert_eq!((poll(&room, &light), room.permits().active()), (Poll::Ready(Ok(())), 1));
+    }
+
+    #[test]
+    fn when_a_heavy_call_gives_up_those_behind_it_have_what_was_free() {
+        let room = room(2);
+        let [heavy, light] = heavy_before_light(&room);
+        assert_eq!(room.give_up(&heavy, || at(2)), Some(WaitError::Expired));
+        assert_eq!((poll(&room, &light), room.permits().active()), (Poll::Ready(Ok(())), 2));
+    }
+
+    #[test]
+    fn when_a_heavy_call_gives_way_to_another_those_behind_it_have_what_was_free() {
+        let room = room(2);
+        let mailbox = backpressure::Config::builder().capacity(2).on_full(Strategy::DropOldest);
+        room.reconfigure(&mailbox.build().unwrap(), Moment::ZERO).wake();
+        let [heavy, light] = heavy_before_light(&room);
+        let last = wait(&room, Moment::MAX);
+        assert_eq!(poll(&room, &heavy), Poll::Ready(Err(WaitError::Dropped)));
+        assert_eq!((poll(&room, &light), poll(&room, &last)), (Poll::Ready(Ok(())), Poll::Pending));
+    }
+
+    #[test]
+    fn when_a_heavy_calls_key_is_cut_off_those_behind_it_have_what_was_free() {
+        let room = room(2);
+        let heavy = Newcomer { weight: 2, key: Some(KeyId(7)), ..newcomer(Moment::MAX) };
+        let Join::Waiting(heavy) = room.join(heavy, || None) else { panic!("has to wait") };
+        let light = wait(&room, Moment::MAX);
+        room.leave(1, || at(1));
+        room.flush_key(KeyId(7), WaitError::BreakerOpen, at(2));
+        assert_eq!(poll(&room, &heavy), Poll::Ready(Err(WaitError::BreakerOpen)));
+        assert_eq!(poll(&room, &light), Poll::Ready(Ok(())));
     }
 
     #[test]

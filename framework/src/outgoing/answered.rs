@@ -65,7 +65,7 @@ impl<R: OutgoingResponse + 'static> Answered<R> {
                 until,
             }),
             _ if is_over => Hold::nothing(),
-            _ => Hold::permit(HeldPermit::beside_another(guards.methods.dependency())),
+            _ => Hold::permit(HeldPermit::of(&guards.methods, method)),
         };
         // What has not been said yet is nothing, for now.
         Self { response, class: class.unwrap_or(Class::Ignored), retry_after, hold }

@@ -186,6 +186,8 @@ pub(crate) struct CallOptions {
     pub(crate) retry_after: Option<ExprPath>,
     pub(crate) quota: Option<ExprPath>,
     pub(crate) skip: bool,
+    /// How many permits an attempt needs.
+    pub(crate) weight: Option<u32>,
     /// It blocks, and runs on threads of the dependency's own.
     pub(crate) blocking: bool,
     /// Nobody waits for its answer.

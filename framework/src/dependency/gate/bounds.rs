@@ -27,19 +27,22 @@ impl Gate {
         }
     }
 
-    /// Keeps the permit of an attempt that ended without an answer, for a grace. False: the caller gives it back. Its actor, or a
+    /// Keeps the permits of an attempt that ended without an answer, for a grace. False: the caller gives it back. Its actor, or a
     /// call that finds no permit, gives it back later.
     pub(crate) fn keep_permit(
         &self,
+        weight: u32,
         now_and_answers_take: impl FnOnce() -> (Moment, Duration),
     ) -> bool {
-        self.lingering.keep(now_and_answers_take)
+        self.lingering.keep(weight, now_and_answers_take)
     }
 
     /// Gives back the permits whose grace is over. Whether there were any; then a drain is to look again.
     pub(in crate::dependency) fn end_graces(&self, now: Moment) -> bool {
         let due = self.lingering.take_due(now);
-        (0..due).for_each(|_| self.waiting_room().leave(|| now));
+        if due > 0 {
+            self.waiting_room().leave(due, || now);
+        }
         due > 0
     }
 

@@ -169,7 +169,7 @@ impl Gate {
         start_by: StartBy,
         shut_down: impl FnOnce() -> bool,
     ) -> Join {
-        let Claim { key, now, priority, lot } = claim;
+        let Claim { key, weight, now, priority, lot } = claim;
         let max_wait = self.max_wait.load(Ordering::Relaxed);
         if max_wait == 0 || start_by.latest <= now {
             return Join::Refused(WaitError::Expired);
@@ -178,7 +178,7 @@ impl Gate {
         let blocked_until = now.plus_nanos(self.block_timeout.load(Ordering::Relaxed));
         let limits = WaitLimits { give_up_at, blocked_until, noticed_late: start_by.noticed_late };
         let (class, rank) = (priority.importance(), Rank::new(priority, lot));
-        let newcomer = Newcomer { key: key.map(HeldKey::id), class, rank, limits, now };
+        let newcomer = Newcomer { key: key.map(HeldKey::id), weight, class, rank, limits, now };
         self.written.0.waiting_room.join(newcomer, || {
             if shut_down() {
                 return Some(WaitError::ShutDown);
@@ -248,7 +248,7 @@ impl Gate {
         if moved.is_some_and(|moved| moved.to == State::Open)
             && self.keys.check_again(key, &self.breaker, now).is_err()
         {
-            self.written.0.waiting_room.flush_key(key.id(), WaitError::BreakerOpen);
+            self.written.0.waiting_room.flush_key(key.id(), WaitError::BreakerOpen, now);
             self.limit_changed.notify_waiters();
         }
         (for_all, moved)
@@ -318,7 +318,7 @@ mod tests {
             .build()
             .unwrap();
         let gate = Gate::new(&policy, Moment::ZERO, Entropy::seeded(0));
-        assert!(gate.waiting_room().try_enter());
+        assert!(gate.waiting_room().try_enter(1));
         assert!(matches!(
             gate.join(Claim::normal(Moment::ZERO), StartBy::NEVER, || false),
             Join::Waiting(_)
@@ -367,7 +367,7 @@ mod tests {
         };
         let room = gate.waiting_room();
         assert_eq!(room.gives_up_at(&position).since(Moment::ZERO), Duration::from_secs(1));
-        room.leave(|| Moment::ZERO);
+        room.leave(1, || Moment::ZERO);
         assert_eq!(room.gives_up_at(&position).since(Moment::ZERO), Duration::from_secs(30));
     }
 }

@@ -97,7 +97,7 @@ where
             *asked = Some(Asked::of(&request));
             let response = inner.call(request).await?;
             let has_body = !response.body().is_end_stream();
-            let permit = has_body.then(|| HeldPermit::beside_another(dependency));
+            let permit = has_body.then(|| HeldPermit::beside_another(dependency, 1));
             Ok(Served { response, permit })
         };
         let rules = Rules { classify: class::<B, S::Error>, ..Rules::USUAL };

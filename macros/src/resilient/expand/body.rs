@@ -46,8 +46,7 @@ pub(super) fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> 
     let Locals { link, call, result, .. } = &locals;
     let held = held(method);
     let lend = lend(context, method, &locals);
-    let (indices, name) = (&context.indices, &method.sig.ident);
-    let first = context.first();
+    let index = context.index(method);
     let attempts = attempts(context, method, output, &locals);
     let fallback =
         method.call.fallback.as_ref().map(|path| fallback(context, method, path, output, &locals));
@@ -61,7 +60,7 @@ pub(super) fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> 
         #lend
         #key
         #kept_for
-        let mut #call = #support::Call::begin(#link.methods(), #first #indices::#name as usize);
+        let mut #call = #support::Call::begin(#link.methods(), #index);
         #by_key
         #accepted
         let #result = #attempts;
@@ -77,14 +76,13 @@ pub(super) fn stream(context: &Context<'_>, method: &Method, item: &Type) -> Tok
     let (support, here) = (&context.support, context.support_at(span));
     let locals = Locals::new(item);
     let link = &locals.link;
-    let (indices, name, first) = (&context.indices, &method.sig.ident, context.first());
+    let index = context.index(method);
     let held = held(method);
     let lend = lend(context, method, &locals);
     let stream = asked(context, method, &locals, false);
     // One that is not boxed may have to stay where it is.
     let is_boxed = matches!(method.coming, Coming::Stream { is_boxed: true, .. });
     let stream = if is_boxed { stream } else { quote!(::std::boxed::Box::pin(#stream)) };
-    let index = quote!(#first #indices::#name as usize);
     let open = match context.on_fault(method) {
         Some(path) => {
             quote_spanned!(span=> #here::open_or(#link.methods(), #index, move || #stream, #path).await)
@@ -129,25 +127,23 @@ fn lend(context: &Context<'_>, method: &Method, locals: &Locals) -> Option<Token
 fn attempt(context: &Context<'_>, method: &Method, locals: &Locals, kept: bool) -> TokenStream {
     let (support, mut asked) = (&context.support, asked(context, method, locals, kept));
     let on_fault = context.on_fault(method);
-    let (link, answer) = (&locals.link, &locals.answer);
+    let (link, answer, index) = (&locals.link, &locals.answer, context.index(method));
     let held = if on_fault.is_some() {
-        let held =
-            quote!(::std::boxed::Box::pin(#support::holding(#link.methods(), #answer.await)));
+        let held = quote!(::std::boxed::Box::pin(#support::holding(#link.methods(), #index, #answer.await)));
         future::is_stream(&method.output).then_some(held)
     } else {
         let held = quote!(match #answer.await {
             ::core::result::Result::Ok(__stream) => ::core::result::Result::Ok(
-                ::std::boxed::Box::pin(#support::holding(#link.methods(), __stream)),
+                ::std::boxed::Box::pin(#support::holding(#link.methods(), #index, __stream)),
             ),
             ::core::result::Result::Err(__error) => ::core::result::Result::Err(__error),
         });
         future::holds_stream(&method.output).then_some(held)
     };
     let held = if future::is_leased(&method.output) {
-        let (first, indices, name) = (context.first(), &context.indices, &method.sig.ident);
         let here = context.support_at(method.output.span());
         Some(quote_spanned! {method.output.span()=>
-            #here::leased(#answer.await, #link.table(), #first #indices::#name as usize)
+            #here::leased(#answer.await, #link.table(), #index)
         })
     } else {
         held

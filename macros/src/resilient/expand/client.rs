@@ -188,6 +188,7 @@ pub(super) fn spec(context: &Context<'_>, method: &Method) -> TokenStream {
         attempts.map(|attempts| some("max_attempts", &quote!(#attempts))),
         call.fallback.is_some().then(|| quote!(fallback: true)),
         call.blocking.then(|| quote!(blocking: true)),
+        call.weight.map(|weight| quote!(weight: #weight)),
     ];
     let can_be_said = said.len();
     let said: Vec<_> = said.into_iter().flatten().collect();

@@ -18,7 +18,7 @@ pub(super) fn on_thread(
     is_kept: bool,
 ) -> TokenStream {
     let (support, link, service) = (&context.support, &locals.link, local("__shared"));
-    let function = function(context, method);
+    let (function, index) = (function(context, method), context.index(method));
     let owned = method.args.iter().map(|arg| {
         let (cfgs, name, value) = (&arg.cfgs, &arg.name, owned(context, arg, is_kept));
         quote!(#(#cfgs)* let #name = #value;)
@@ -39,7 +39,7 @@ pub(super) fn on_thread(
     quote!({
         #(#owned)*
         let #service = ::std::sync::Arc::clone(#link.shared());
-        #support::on_thread(#link.methods(), move || #asked)
+        #support::on_thread(#link.methods(), #index, move || #asked)
     })
 }
 
@@ -65,7 +65,7 @@ pub(super) fn one_way(
     guarded: &TokenStream,
 ) -> TokenStream {
     let (support, this, kept) = (&context.support, this(method), local("__kept"));
-    let (first, indices, name) = (context.first(), &context.indices, &method.sig.ident);
+    let index = context.index(method);
     let merge = match method.call.oneway.as_ref().and_then(|one_way| one_way.merge.as_ref()) {
         // Where the function is not what it should be, the complaint belongs at its name.
         Some(path) => quote_spanned!(path.span()=> ::core::option::Option::Some(#path)),
@@ -90,7 +90,7 @@ pub(super) fn one_way(
         };
         let #sent = #support::send(
             #kept.table(),
-            #first #indices::#name as usize,
+            #index,
             #owned,
             #merge,
             #call,

@@ -117,6 +117,12 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// A method's index, as an expression.
+    fn index(&self, method: &Method) -> TokenStream {
+        let (first, indices, name) = (self.first(), &self.indices, &method.sig.ident);
+        quote!(#first #indices::#name as usize)
+    }
+
     /// The methods behind the guards, in the order of their indices.
     fn guarded(&self) -> impl Iterator<Item = &'a Method> {
         self.model.methods.iter().filter(|method| self.sound && method.is_guarded())

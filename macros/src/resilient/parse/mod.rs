@@ -16,7 +16,7 @@ use syn::{
 
 pub(crate) use options::options;
 pub(crate) use values::list;
-use values::{Keys, OF_CALL, OF_RESILIENT, attempts, duration, flag, metas, path, string};
+use values::{Keys, OF_CALL, OF_RESILIENT, attempts, duration, flag, metas, path, string, weight};
 
 use last_good::last_good;
 
@@ -247,6 +247,10 @@ fn call_key(call: &mut CallOptions, key: &Ident, meta: &Meta, errors: &mut Error
         "skip" => {
             call.skip = true;
             errors.take(flag(meta));
+        }
+        "weight" => {
+            let value = meta.require_name_value().map(|pair| &pair.value);
+            call.weight = errors.take(value.and_then(weight));
         }
         "blocking" => {
             call.blocking = true;

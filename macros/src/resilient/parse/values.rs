@@ -44,6 +44,7 @@ pub(super) const OF_CALL: &[&str] = &[
     "classify",
     "key",
     "skip",
+    "weight",
     "blocking",
     "oneway",
     "future",
@@ -153,6 +154,17 @@ pub(super) fn attempts(value: &Expr) -> syn::Result<u32> {
     let why_not =
         "0 attempts would never call the dependency; 1 is a single attempt without a retry";
     count(value, "attempts", why_not)
+}
+
+/// How many permits an attempt needs.
+pub(super) fn weight(value: &Expr) -> syn::Result<u32> {
+    const MAX: u32 = 1_000;
+    let weight = count(value, "permits", "an attempt needs a permit at least")?;
+    if weight > MAX {
+        let message = format!("an attempt needs at most {MAX} permits");
+        return Err(syn::Error::new_spanned(value, message));
+    }
+    Ok(weight)
 }
 
 /// A number of something; `why_not` says what is wrong with none.
