@@ -50,7 +50,7 @@ impl Word {
     /// Whether so many are free; of more than there are at all, whether all are.
     #[inline]
     fn has_free(self, weight: u64) -> bool {
-        self.active() + weight.min(self.limit().max(1)) <= self.limit()
+        self.active() + weight <= self.limit() || (self.active() == 0 && self.limit() > 0)
     }
 }
 
@@ -85,11 +85,17 @@ impl Permits {
         self.try_acquire_many(1)
     }
 
-    /// Takes so many permits, up to [`MAX_WEIGHT`], if they are free and nobody is waiting. Who wants more than there are takes all of them,
+    /// Takes so many permits, if they are free and nobody is waiting; more than [`MAX_WEIGHT`] never are. Who wants more than there are takes all of them,
     /// and keeps as many as it wanted from others.
     #[inline]
     pub fn try_acquire_many(&self, weight: u32) -> bool {
-        let weight = u64::from(weight.min(MAX_WEIGHT));
+        weight <= MAX_WEIGHT && self.take(weight)
+    }
+
+    /// The same, of a weight that is known not to be too large.
+    #[inline]
+    pub(crate) fn take(&self, weight: u32) -> bool {
+        let weight = u64::from(weight);
         self.update(|word| {
             (word.waiters() == 0 && word.has_free(weight)).then_some(word.0 + weight * ACTIVE)
         })

@@ -202,9 +202,8 @@ impl<'a> Call<'a> {
     }
 
     fn claim(&self) -> Claim<'a> {
-        let dependency = self.dependency;
-        let (key, weight, now) = (self.key, self.method.weight(), self.now);
-        let room = dependency.gate().waiting_room();
+        let (dependency, key, now) = (self.dependency, self.key, self.now);
+        let (room, weight) = (dependency.gate().waiting_room(), self.method.weight());
         room.tell_service_time(|| self.method.stats.typical_latency(now));
         if !room.has_priorities() {
             return Claim { key, weight, now, priority: Priority::NORMAL, lot: 0.0 };

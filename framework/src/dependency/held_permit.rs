@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::method::MethodTable;
 use super::shared::Dependency;
 
 /// Permits of its own, for what goes on after an attempt has been answered: a stream. Given back when dropped.
@@ -12,6 +13,11 @@ pub(crate) struct HeldPermit {
 }
 
 impl HeldPermit {
+    /// As many as an attempt of the method of this index has: see [`HeldPermit::beside_another`].
+    pub(crate) fn of(methods: &MethodTable, index: usize) -> Self {
+        Self::beside_another(methods.dependency(), methods.method(index).weight())
+    }
+
     /// Taken by an attempt that holds as many itself and is about to give them back: nobody comes in between.
     pub(crate) fn beside_another(dependency: &Arc<Dependency>, weight: u32) -> Self {
         dependency.gate().waiting_room().permits().add(weight);

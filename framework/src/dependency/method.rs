@@ -10,7 +10,6 @@ use crate::bulkhead::Limit;
 use crate::clock::nanos;
 use crate::policy::Policy;
 
-use super::held_permit::HeldPermit;
 use super::keys::HeldKey;
 use super::shared::Dependency;
 use super::stats::MethodStats;
@@ -273,13 +272,6 @@ impl MethodTable {
     #[inline]
     pub(crate) fn method(&self, index: usize) -> &Method {
         &self.methods[index]
-    }
-}
-
-impl HeldPermit {
-    /// As many as an attempt of the method of this index has: see [`HeldPermit::beside_another`].
-    pub(crate) fn of(methods: &MethodTable, index: usize) -> Self {
-        Self::beside_another(methods.dependency(), methods.method(index).weight())
     }
 }
 

@@ -134,7 +134,7 @@ impl WaitingRoom {
     /// Takes so many permits if they are free and no call waits. Their holder owes a [`WaitingRoom::leave`].
     #[inline]
     pub(crate) fn try_enter(&self, weight: u32) -> bool {
-        self.permits.try_acquire_many(weight)
+        self.permits.take(weight)
     }
 
     /// Gives so many permits back, and hands them to the next waiters.
