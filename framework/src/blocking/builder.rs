@@ -91,7 +91,7 @@ impl PoolBuilder {
         }
         let time = self.time.unwrap_or_else(Time::system);
         let size = Size { threads: self.threads, queue: self.queue, max_wait: self.max_wait };
-        let (workers, channel) = Workers::new(Arc::from(self.name.as_str()), size, time);
+        let (workers, channel) = Workers::new(self.name.as_str().into(), size, time);
         // From here on its drop ends the threads that have started.
         let handle = Handle(workers);
         for index in 0..self.threads {

@@ -287,7 +287,7 @@ where
     fn hand_in(&self, work: F) -> Result<HandedIn<T, F>, PoolError> {
         let workers = self.workers();
         let give_up_at = workers.time().now() + workers.max_wait();
-        let task = Arc::new(Task::new(Arc::clone(workers.name()), give_up_at, work));
+        let task = Arc::new(Task::new(workers.name().clone(), give_up_at, work));
         let shared: Arc<dyn DynTask> = Arc::<Task<T, F>>::clone(&task);
         let key = match workers.enter(shared) {
             Entry::Handed => None,

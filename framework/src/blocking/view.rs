@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::error::DependencyName;
+
 use super::PoolCounts;
 use super::workers::Workers;
 
@@ -17,7 +19,7 @@ impl PoolView {
 
     /// The pool's name.
     #[must_use]
-    pub fn name(&self) -> &Arc<str> {
+    pub fn name(&self) -> &DependencyName {
         self.0.name()
     }
 

@@ -112,7 +112,7 @@ impl<A: Send + 'static> OneWay<A> {
             return;
         }
         let Some(worker) = Worker::begin(self) else { return };
-        let name = Arc::clone(methods.dependency().name());
+        let name = methods.dependency().name().clone();
         let works = works(worker, Arc::clone(methods), run.clone());
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(works)),

@@ -1,6 +1,5 @@
 //! What becomes of a dependency's actor.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::event::Event;
@@ -12,14 +11,14 @@ impl Dependency {
     pub fn note_restart(&self) {
         let restarts = self.restarts.fetch_add(1, Ordering::Relaxed) + 1;
         self.unattended.store(false, Ordering::Relaxed);
-        let (at, dependency) = (self.now(), Arc::clone(self.name()));
+        let (at, dependency) = (self.now(), self.name().clone());
         self.tell(&Event::ActorRestarted { at, dependency, restarts });
     }
 
     /// Notes that its actor keeps failing and is left alone.
     pub fn note_unattended(&self) {
         self.unattended.store(true, Ordering::Relaxed);
-        let (at, dependency) = (self.now(), Arc::clone(self.name()));
+        let (at, dependency) = (self.now(), self.name().clone());
         self.tell(&Event::ActorUnattended { at, dependency });
     }
 }

@@ -1,7 +1,6 @@
 //! The keys of a dependency's calls: found or made, told of when their breakers move, forgotten when idle.
 
 use std::fmt::{self, Write};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -89,7 +88,7 @@ impl Dependency {
 
     fn tell_of_key(&self, key: Option<&String>, transition: Transition) {
         let Some(unreported) = self.gate().keys().moves.count(transition.at) else { return };
-        let (dependency, key) = (Arc::clone(self.name()), key.map(|key| key.as_str().into()));
+        let (dependency, key) = (self.name().clone(), key.map(|key| key.as_str().into()));
         self.tell(&Event::KeyMoved { dependency, key, transition, unreported });
     }
 

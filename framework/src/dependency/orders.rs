@@ -35,7 +35,7 @@ impl Dependency {
             Command::Observe => breaker.observe(at),
             Command::Reset => breaker.reset(at),
         };
-        let dependency = Arc::clone(self.name());
+        let dependency = self.name().clone();
         self.tell(&Event::CommandExecuted { at, dependency, command, author });
         moved.into_iter().for_each(|transition| self.moved(transition));
         // Even without a transition: there may be another moment to look at.

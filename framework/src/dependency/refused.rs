@@ -1,6 +1,5 @@
 //! What a dependency's calls are told when it does not answer them itself.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Moment;
@@ -34,18 +33,16 @@ impl Dependency {
         is_over: bool,
     ) -> Fault {
         let Refused { by, retry_after } = refused;
-        let dependency = if is_over {
-            method.stats.rejected(by, self.name())
-        } else {
-            method.stats.name(self.name())
-        };
-        Fault::Rejected { dependency, by, retry_after, earlier }
+        if is_over {
+            method.stats.rejected(by);
+        }
+        Fault::Rejected { dependency: self.name().clone(), by, retry_after, earlier }
     }
 
     #[inline(never)]
     fn tell_refused(&self, refused: Refused, unreported: u64, at: Moment) {
         let Refused { by, retry_after } = refused;
-        let dependency = Arc::clone(self.name());
+        let dependency = self.name().clone();
         self.tell(&Event::Refused { at, dependency, by, retry_after, unreported });
     }
 
@@ -53,7 +50,7 @@ impl Dependency {
     #[cold]
     pub(crate) fn slow_call(&self, method: &Method, took: Duration, outcome: Outcome, now: Moment) {
         if let Some(unreported) = method.stats.slow(now) {
-            let (at, dependency, method) = (now, Arc::clone(self.name()), method.name());
+            let (at, dependency, method) = (now, self.name().clone(), method.name());
             self.tell(&Event::SlowCall { at, dependency, method, took, outcome, unreported });
         }
     }
@@ -68,7 +65,7 @@ impl Dependency {
         now: Moment,
     ) {
         if let Some(unreported) = self.examples.failed(outcome, now) {
-            let (at, dependency, method) = (now, Arc::clone(self.name()), method.name());
+            let (at, dependency, method) = (now, self.name().clone(), method.name());
             self.tell(&Event::AttemptFailed { at, dependency, method, outcome, took, unreported });
         }
     }
@@ -83,7 +80,7 @@ impl Dependency {
     ) {
         method.stats.fell_back(instead_of, refused_by);
         if let Some(unreported) = self.examples.fell_back.count(now) {
-            let (at, dependency, method) = (now, Arc::clone(self.name()), method.name());
+            let (at, dependency, method) = (now, self.name().clone(), method.name());
             self.tell(&Event::FellBack {
                 at,
                 dependency,
@@ -98,7 +95,7 @@ impl Dependency {
     #[cold]
     pub(crate) fn shut_down(&self) -> Fault {
         Fault::Unavailable {
-            dependency: Arc::clone(self.name()),
+            dependency: self.name().clone(),
             cause: UnavailableCause::ShutDown,
             retry_after: None,
         }
@@ -106,11 +103,11 @@ impl Dependency {
 
     #[cold]
     pub(crate) fn timed_out(&self, after: Duration) -> Fault {
-        Fault::TimedOut { dependency: Arc::clone(self.name()), after }
+        Fault::TimedOut { dependency: self.name().clone(), after }
     }
 
     #[cold]
     pub(crate) fn deadline_exceeded(&self, after: Duration) -> Fault {
-        Fault::DeadlineExceeded { dependency: Arc::clone(self.name()), after }
+        Fault::DeadlineExceeded { dependency: self.name().clone(), after }
     }
 }

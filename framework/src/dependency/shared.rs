@@ -181,7 +181,7 @@ impl Dependency {
     /// Tells everybody of a move of the breaker.
     #[cold]
     pub(crate) fn moved(&self, transition: Transition) {
-        self.tell(&Event::Transition { dependency: Arc::clone(&self.name), transition });
+        self.tell(&Event::Transition { dependency: self.name.clone(), transition });
         self.signals.raise(Signal::Moved);
         self.gate.waiting_room().upstream().tell();
     }
@@ -242,7 +242,7 @@ impl Dependency {
         self.learn();
         wakers.wake();
         moved.into_iter().for_each(|transition| self.moved(transition));
-        let (dependency, changes) = (Arc::clone(&self.name), before.changes(&policy).into());
+        let (dependency, changes) = (self.name.clone(), before.changes(&policy).into());
         self.tell(&Event::Reloaded { at: self.now(), dependency, changes });
         // Its actor may have to look at another time.
         self.signals.raise(Signal::Moved);

@@ -8,14 +8,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::clock::{Moment, nanos};
-use crate::error::{DependencyName, RejectedBy};
+use crate::error::RejectedBy;
 use crate::event::Sampler;
 use crate::outcome::{AttemptKind, CallOutcome, Outcome};
 use crate::striped::{Counter, Owner, Striped};
 
 use super::latency::{BUCKETS, Latency, bucket};
 use super::observed::Observed;
-use super::refusals::apart;
 
 const CALLS: usize = CallOutcome::ALL.len();
 const ATTEMPTS: usize = Outcome::ALL.len();
@@ -37,8 +36,6 @@ struct Stripe {
     refused: [Counter; GUARDS],
     /// Calls that ended so.
     rejected: [Counter; GUARDS],
-    /// The dependency's name, to answer a refused call with; see `refusals.rs`.
-    name: OnceLock<DependencyName>,
 }
 
 impl Stripe {
@@ -54,7 +51,6 @@ impl Stripe {
             attempts: zeros(),
             refused: zeros(),
             rejected: zeros(),
-            name: OnceLock::new(),
         }
     }
 }
@@ -138,30 +134,12 @@ impl MethodStats {
         self.stripes.iter().map(|stripe| stripe.refused[by.index()].get()).sum()
     }
 
-    /// A call was refused by this guard, and ended so. That is no measure of latency. Returns the dependency's name, to
-    /// answer with.
+    /// A call was refused by this guard, and ended so. That is no measure of latency.
     #[inline]
-    pub(super) fn rejected(&self, by: RejectedBy, name: &DependencyName) -> DependencyName {
+    pub(super) fn rejected(&self, by: RejectedBy) {
         let (stripe, owner) = self.stripe();
         // That the call was rejected is read off this.
         stripe.rejected[by.index()].add(1, owner);
-        self.name_in(stripe, name)
-    }
-
-    /// The dependency's name, to answer with.
-    pub(super) fn name(&self, name: &DependencyName) -> DependencyName {
-        self.name_in(self.stripe().0, name)
-    }
-
-    #[inline]
-    fn name_in(&self, stripe: &Stripe, name: &DependencyName) -> DependencyName {
-        Arc::clone(stripe.name.get().unwrap_or_else(|| self.copy_name(stripe, name)))
-    }
-
-    #[cold]
-    fn copy_name<'a>(&self, stripe: &'a Stripe, name: &str) -> &'a DependencyName {
-        let others = self.stripes.iter().filter_map(|stripe| stripe.name.get());
-        stripe.name.get_or_init(|| apart(name, others))
     }
 
     /// A call ended in any other way.

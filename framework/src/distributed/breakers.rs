@@ -150,7 +150,7 @@ impl Watch {
             State::Open => left <= self.look_times(LOOKS_AHEAD) && self.is_wanted(dependency, now),
         };
         BoardReport {
-            breaker: Arc::clone(dependency.name()),
+            breaker: dependency.name().clone().into(),
             instance: Arc::clone(&self.instance),
             word,
             holds: own_left,

@@ -351,7 +351,7 @@ impl Event {
 
     /// Whom it happened to: a dependency, or a limit.
     #[must_use]
-    pub fn dependency(&self) -> &DependencyName {
+    pub fn dependency(&self) -> &str {
         match self {
             Self::Transition { dependency, .. }
             | Self::KeyMoved { dependency, .. }
@@ -359,7 +359,6 @@ impl Event {
             | Self::SlowCall { dependency, .. }
             | Self::AttemptFailed { dependency, .. }
             | Self::FellBack { dependency, .. }
-            | Self::LimitRefused { limit: dependency, .. }
             | Self::CommandExecuted { dependency, .. }
             | Self::Reloaded { dependency, .. }
             | Self::UnknownMethod { dependency, .. }
@@ -368,6 +367,7 @@ impl Event {
             | Self::ActorRestarted { dependency, .. }
             | Self::HistoryTrouble { dependency, .. }
             | Self::ActorUnattended { dependency, .. } => dependency,
+            Self::LimitRefused { limit, .. } => limit,
         }
     }
 }
@@ -375,7 +375,7 @@ impl Event {
 /// Tells an observer. Its panics are its own.
 pub(crate) fn tell(observer: &dyn Observer, event: &Event) {
     if catch_unwind(AssertUnwindSafe(|| observer.on_event(event))).is_err() {
-        tracing::error!(dependency = &**event.dependency(), "an observer panicked");
+        tracing::error!(dependency = event.dependency(), "an observer panicked");
     }
 }
 

@@ -144,8 +144,8 @@ impl Seawall {
         let missing = || LimitsError::Dependency { name: dependency.to_owned() };
         let found = self.0.registry.get(dependency).ok_or_else(missing)?;
         limits.warm_up(dependency).await;
-        let name = std::sync::Arc::clone(found.dependency.name());
-        let tokens = std::sync::Arc::new(CallTokens::new(limits.clone(), name));
+        let name = found.dependency.name().clone();
+        let tokens = std::sync::Arc::new(CallTokens::new(limits.clone(), name.into()));
         let is_first = found.dependency.gate().share_tokens(tokens);
         is_first.then_some(()).ok_or_else(missing)
     }

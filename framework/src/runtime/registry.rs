@@ -50,7 +50,7 @@ impl Registry {
         register: impl FnOnce(DependencyName) -> Registered,
         seawall: Box<dyn Any + Send + Sync>,
     ) -> Option<Arc<Tenancy>> {
-        match self.places.entry(Arc::clone(&name)) {
+        match self.places.entry(name.clone()) {
             Entry::Occupied(taken) if taken.get().tenancy.strong_count() > 0 => None,
             // Vacant, or left by clients the last of which is being dropped just now.
             entry => {

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use crate::error::debug_as_display;
 use crate::policy::{LimitsPolicy, Policy, PolicyFile, PolicyFileError};
@@ -61,7 +60,7 @@ fn listed(sections: &[String]) -> String {
 
 fn unknown_methods(registered: &Registered) -> impl Iterator<Item = String> + use<> {
     let dependency = &registered.dependency;
-    let name = Arc::clone(dependency.name());
+    let name = dependency.name().clone();
     dependency
         .unknown_methods()
         .into_iter()

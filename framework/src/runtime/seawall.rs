@@ -185,10 +185,10 @@ impl Seawall {
         if self.0.closed.load(Ordering::Acquire) {
             return Err(SpawnError::ShutDown { name: name.to_owned() });
         }
-        let name: DependencyName = name.into();
+        let name = DependencyName::kept(name);
         let inner = Box::new(Arc::clone(&self.0));
         let register = |name| self.register(name);
-        let settled = self.0.registry.settle(Arc::clone(&name), register, inner);
+        let settled = self.0.registry.settle(name.clone(), register, inner);
         let Some(tenancy) = settled else {
             return Err(SpawnError::AlreadySpawned { name: name.to_string() });
         };

@@ -72,7 +72,7 @@ impl Unused {
         for (method, nearest) in dependency.unknown_methods() {
             let told = (dependency.name().to_string(), method.clone());
             if self.told_methods.lock().insert(told) {
-                let (at, name) = (self.time.now(), Arc::clone(dependency.name()));
+                let (at, name) = (self.time.now(), dependency.name().clone());
                 let (method, nearest) = (method.into(), nearest.map(Arc::from));
                 self.observer.on_event(&Event::UnknownMethod {
                     at,

@@ -1,11 +1,11 @@
 //! The series of thread pools that are watched.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use metrics::{Gauge, Recorder};
 
 use crate::blocking::{PoolCounts, PoolView};
+use crate::error::DependencyName;
 
 use super::names;
 use super::series::{Count, Registrar};
@@ -40,7 +40,7 @@ struct PoolSeries {
 
 /// Those of all pools, by name.
 #[derive(Default)]
-pub(super) struct PoolsSeries(HashMap<Arc<str>, PoolSeries>);
+pub(super) struct PoolsSeries(HashMap<DependencyName, PoolSeries>);
 
 impl PoolsSeries {
     /// Brings them up to date.
@@ -48,7 +48,7 @@ impl PoolsSeries {
         for pool in pools {
             let counts = pool.counts();
             let registrar = || Registrar::of(recorder, names::POOL, pool.name());
-            let series = self.0.entry(Arc::clone(pool.name())).or_insert_with(|| PoolSeries {
+            let series = self.0.entry(pool.name().clone()).or_insert_with(|| PoolSeries {
                 works: ends(counts).map(|(end, _)| {
                     registrar().with_static(names::END, end).count(&names::POOL_WORKS)
                 }),

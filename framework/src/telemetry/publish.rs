@@ -29,7 +29,7 @@ pub(super) fn by_name<D: Borrow<Arc<Dependency>>>(
     let mut living = Living::new();
     for dependency in dependencies {
         let dependency: &Arc<Dependency> = dependency.borrow();
-        living.entry(Arc::clone(dependency.name())).or_insert_with(|| Arc::clone(dependency));
+        living.entry(dependency.name().clone()).or_insert_with(|| Arc::clone(dependency));
     }
     living
 }
@@ -114,9 +114,7 @@ impl<R: Recorder> Publisher<R> {
         for (name, dependency) in &living {
             let series = match self.known.get_mut(name) {
                 Some(series) => series,
-                None => {
-                    self.known.entry(Arc::clone(name)).or_insert_with(|| Series::new(dependency))
-                }
+                None => self.known.entry(name.clone()).or_insert_with(|| Series::new(dependency)),
             };
             series.update(&self.recorder, &dependency.snapshot(), self.latency);
         }

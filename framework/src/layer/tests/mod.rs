@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use super::*;
 use crate::clock::{Clock, ManualClock, Moment};
-use crate::error::{Fault, RejectedBy};
+use crate::error::{DependencyName, Fault, RejectedBy};
 use crate::limit::headers::{Report, ResetReading};
 use crate::limit::{Config, Decision, KeyedConfig, KeyedLimiter, Rate, RateLimiter, TokenBucket};
 
@@ -427,9 +427,9 @@ fn a_grpc_request_is_refused_in_grpc() {
         let response: Response<String> = Problem::of(fault).grpc_response(false);
         line(&response, "grpc-status").concat()
     };
-    let dependency: Arc<str> = "payments".into();
+    let dependency: DependencyName = "payments".into();
     let after = Duration::from_secs(1);
-    assert_eq!(fault(&Fault::TimedOut { dependency: Arc::clone(&dependency), after }), "4");
+    assert_eq!(fault(&Fault::TimedOut { dependency: dependency.clone(), after }), "4");
     let by = RejectedBy::Breaker;
     assert_eq!(fault(&Fault::Rejected { dependency, by, retry_after: None, earlier: None }), "14");
     let forbidden: Response<String> = Problem::unidentified().grpc_response(false);

@@ -180,7 +180,7 @@ fn read(store: &dyn HistoryStore, dependency: &Arc<Dependency>) -> bool {
 }
 
 fn trouble(dependency: &Dependency, trouble: String) {
-    let (at, name) = (dependency.now(), Arc::clone(dependency.name()));
+    let (at, name) = (dependency.now(), dependency.name().clone());
     dependency.tell(&Event::HistoryTrouble { at, dependency: name, trouble });
 }
 

@@ -174,9 +174,14 @@ fn with_nobody_subscribed_nothing_is_kept() {
     hub.on_event(&event(0));
     assert!(hub.subscribe().try_recv().is_err(), "it was not kept");
     let (stream, other) = (hub.subscribe(), hub.subscribe());
-    let held = event(1);
+    let name: Arc<str> = "edge".into();
+    let held = Event::LimitRefused {
+        at: Moment::ZERO,
+        limit: Arc::clone(&name),
+        policy: "default".into(),
+        unreported: 0,
+    };
     hub.on_event(&held);
-    let name = Arc::clone(held.dependency());
     assert_eq!(Arc::strong_count(&name), 3);
     drop(stream);
     assert_eq!(Arc::strong_count(&name), 3);

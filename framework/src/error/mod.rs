@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// The name of a dependency, shared by everything that speaks of it.
-pub type DependencyName = Arc<str>;
+mod name;
+
+pub use name::DependencyName;
 
 /// An answer from Seawall in the dependency's place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
