@@ -4,6 +4,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use recloser::{AsyncRecloser, Recloser};
 use seawall::prelude::*;
@@ -161,6 +162,19 @@ impl Glue {
     }
 }
 
+/// The same without a breaker to hear of it, and with retries that leave a refusal alone: all that a team glues together which does not
+/// want its own refusals to open the breaker.
+async fn retried(glue: &Glue, service: &Ready, to: &u64) -> Result<u64, GlueError> {
+    (|| async {
+        glue.limiter.check().map_err(|_| GlueError::Limited)?;
+        let _permit = glue.permits.try_acquire().map_err(|_| GlueError::Full)?;
+        service.add_one(to).await.map_err(|_| GlueError::Failed)
+    })
+    .retry(ExponentialBuilder::default().with_max_times(2).with_jitter())
+    .when(|error| matches!(error, GlueError::Failed))
+    .await
+}
+
 /// As a careful team does it for a refusal by the bulkhead alone: no breaker hears of it.
 async fn full(permits: &Semaphore, service: &Ready, to: &u64) -> Result<u64, GlueError> {
     let _permit = permits.try_acquire().map_err(|_| GlueError::Full)?;
@@ -192,12 +206,18 @@ fn main() {
     let clients = every.map(|by| refusing(&seawall, by));
     let effort = Effort::from_args();
 
+    by_breaker(effort, &clients[0]);
+    by_bulkhead(effort, &clients[2..]);
+    by_rate_limit(effort, &clients[1]);
+}
+
+fn by_breaker(effort: Effort, client: &ServiceClient<Ready>) {
     let open = Glue::new(1_000_000_000, 1_000, true);
     compare(
         "Refused by an open breaker",
         effort,
         &[
-            ours("seawall, with metrics", &clients[0]),
+            ours("seawall, with metrics", client),
             Contender::new("glue: recloser, breaker first", |n| {
                 on_runtime(async {
                     for i in 0..u64::from(n) {
@@ -208,13 +228,26 @@ fn main() {
             }),
         ],
     );
+}
+
+/// Without a wait, and with a full mailbox of either kind.
+fn by_bulkhead(effort: Effort, clients: &[ServiceClient<Ready>]) {
     let permits = Semaphore::new(0);
+    let none_free = Glue::new(1_000_000_000, 0, false);
     compare(
         "Refused by a full bulkhead, without waiting",
         effort,
         &[
-            ours("seawall, with metrics", &clients[2]),
-            Contender::new("glue: Semaphore::try_acquire", |n| {
+            ours("seawall, with metrics", &clients[0]),
+            Contender::new("glue: governor, Semaphore::try_acquire, backon", |n| {
+                on_runtime(async {
+                    for i in 0..u64::from(n) {
+                        let answer = std::hint::black_box(retried(&none_free, &Ready, &i).await);
+                        assert!(matches!(answer, Err(GlueError::Full)));
+                    }
+                });
+            }),
+            Contender::new("Semaphore::try_acquire alone", |n| {
                 on_runtime(async {
                     for i in 0..u64::from(n) {
                         let answer = std::hint::black_box(full(&permits, &Ready, &i).await);
@@ -222,19 +255,34 @@ fn main() {
                     }
                 });
             }),
-            ours("seawall, full mailbox (error)", &clients[3]),
-            ours("seawall, full mailbox (drop_newest)", &clients[4]),
+            ours("seawall, full mailbox (error)", &clients[1]),
+            ours("seawall, full mailbox (drop_newest)", &clients[2]),
         ],
     );
+}
+
+fn by_rate_limit(effort: Effort, client: &ServiceClient<Ready>) {
     let limiter: DefaultDirectRateLimiter =
         RateLimiter::direct(Quota::with_period(Duration::from_secs(3600)).expect("not zero"));
     let _ = limiter.check();
+    let mut limited_glue = Glue::new(1, 1_000, false);
+    limited_glue.limiter =
+        RateLimiter::direct(Quota::with_period(Duration::from_secs(3600)).expect("not zero"));
+    let _ = limited_glue.limiter.check();
     compare(
         "Refused by the rate limit",
         effort,
         &[
-            ours("seawall, with metrics", &clients[1]),
-            Contender::new("glue: governor", |n| {
+            ours("seawall, with metrics", client),
+            Contender::new("glue: governor, Semaphore::try_acquire, backon", |n| {
+                on_runtime(async {
+                    for i in 0..u64::from(n) {
+                        let answer = std::hint::black_box(retried(&limited_glue, &Ready, &i).await);
+                        assert!(matches!(answer, Err(GlueError::Limited)));
+                    }
+                });
+            }),
+            Contender::new("governor alone", |n| {
                 on_runtime(async {
                     for i in 0..u64::from(n) {
                         let answer = std::hint::black_box(limited(&limiter, &Ready, &i).await);

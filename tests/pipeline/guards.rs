@@ -66,6 +66,22 @@ fn the_limiter_says_exactly_when_the_next_token_comes() {
 }
 
 #[test]
+fn where_token_and_permit_are_both_missing_the_rate_limit_says_when_to_come_back() {
+    let limit = seawall::limit::Config::token_bucket(1, 1.0);
+    let policy =
+        base().rate_limit(limit).bulkhead(permits(1).max_wait(Duration::ZERO)).build().unwrap();
+    let world = World::new(policy, [Step::Hang]);
+    let _held = Task::pending(world.client.write(""));
+    let refused = || refused(ready(world.client.write("")));
+    assert_eq!(refused(), (RejectedBy::RateLimit, Some(secs(1))));
+    world.time.advance(secs(1) - Duration::from_nanos(1));
+    assert_eq!(refused().0, RejectedBy::RateLimit);
+    world.time.advance(Duration::from_nanos(1));
+    assert_eq!(refused(), (RejectedBy::Bulkhead, None), "a token is there, and stays there");
+    assert_eq!(refused(), (RejectedBy::Bulkhead, None));
+}
+
+#[test]
 fn a_token_is_given_back_when_the_bulkhead_refuses() {
     let policy =
         base().rate_limit(tokens(3)).bulkhead(permits(1).max_wait(Duration::ZERO)).build().unwrap();

@@ -34,6 +34,10 @@ pub enum Joined {
 #[derive(Debug)]
 pub struct Permits(AtomicU64);
 
+/// A word that had free permits when it was looked at.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen(u64);
+
 #[derive(Clone, Copy)]
 struct Word(u64);
 
@@ -99,6 +103,22 @@ impl Permits {
         self.update(|word| {
             (word.waiters() == 0 && word.has_free(weight)).then_some(word.0 + weight * ACTIVE)
         })
+    }
+
+    /// The word, if so many permits are free and nobody is waiting, for [`Permits::take_seen`].
+    #[inline]
+    pub(crate) fn look(&self, weight: u32) -> Option<Seen> {
+        let word = self.load();
+        let is_free = word.waiters() == 0 && word.has_free(weight.into());
+        is_free.then_some(Seen(word.0))
+    }
+
+    /// Takes so many permits that were seen to be free, if they still are.
+    #[inline]
+    pub(crate) fn take_seen(&self, seen: Seen, weight: u32) -> bool {
+        let next = seen.0 + u64::from(weight) * ACTIVE;
+        let taken = self.0.compare_exchange(seen.0, next, Ordering::AcqRel, Ordering::Acquire);
+        taken.is_ok() || self.take(weight)
     }
 
     /// How many permits are out, ordered against [`Permits::try_acquire`]: a caller whose permit this does not see

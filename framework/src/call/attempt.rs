@@ -135,51 +135,6 @@ impl<'a> Call<'a> {
         true
     }
 
-    /// Whether the dependency's breaker, the key's and the retry budget would let it through. If not, it is refused.
-    #[cold]
-    pub(super) fn passes_breakers(&mut self) -> bool {
-        let refused = match self.dependency.gate().check_first(self.key, self.now) {
-            Ok(()) if self.budget_admits() => return true,
-            Ok(()) => Refused { by: RejectedBy::Throttle, retry_after: None },
-            Err(refused) => refused,
-        };
-        self.note_refusal(refused);
-        false
-    }
-
-    /// There is no answer, because a guard refused.
-    #[cold]
-    pub(super) fn refuse(&mut self, refused: Refused) {
-        self.note_refusal(refused);
-    }
-
-    #[inline]
-    fn note_refusal(&mut self, refused: Refused) {
-        self.refused_by = refused.by;
-        self.retry_after = refused.retry_after;
-        self.no_answer = NoAnswer::Rejected;
-        self.dependency.count_refusal(self.method, refused, self.now);
-    }
-
-    /// No permit is free: waits for one, unless it is known already that it may not.
-    #[cold]
-    pub(super) fn no_permit(&mut self, lease: &mut Lease<'a>) -> Entry {
-        let gate = self.dependency.gate();
-        let may_be_free = self.dependency.end_graces(self.now) | gate.ask_fleet(self.now);
-        if may_be_free && gate.waiting_room().try_enter(self.method.weight()) {
-            lease.hold_permit();
-            return Entry::Free;
-        }
-        match self.dependency.gate().refuses_to_wait() {
-            None => Entry::NoPermit,
-            Some(by) => {
-                lease.return_token(self.now);
-                self.note_refusal(Refused { by, retry_after: None });
-                Entry::Refused
-            }
-        }
-    }
-
     /// Waits for what [`Call::enter`] did not get at once. Whether it got all of it.
     #[cold]
     pub(super) async fn enter_later(&mut self, entry: Entry, lease: &mut Lease<'a>) -> bool {

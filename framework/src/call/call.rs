@@ -122,28 +122,40 @@ impl<'a> Call<'a> {
         self.pend();
     }
 
-    /// Makes the only attempt. `None`: it has no answer, and [`Call::finish`] says why.
-    #[inline]
-    pub fn once<'c, R: Fallible, Fut: Future<Output = R>>(
-        &'c mut self,
-        make: impl FnOnce() -> Fut + 'c,
-        rules: &'c Rules<R>,
-    ) -> impl Future<Output = Option<R>> + 'c {
-        self.attempt(make, rules)
+    /// Makes the only attempt, if it may begin. `None`: it has no answer, and [`Call::finish`] says why.
+    pub async fn once<R: Fallible, Fut: Future<Output = R>>(
+        &mut self,
+        make: impl FnOnce() -> Fut,
+        rules: &Rules<R>,
+    ) -> Option<R> {
+        if self.goes_ahead() { self.attempt(make, rules).await } else { None }
     }
 
     /// Makes attempts until one succeeds, is not worth repeating, or there is no time or budget left. The answer of the
     /// last one. `None`: it has none, and [`Call::finish`] says why.
+    pub async fn repeat<R: Fallible, Fut: Future<Output = R>>(
+        &mut self,
+        make: impl FnMut() -> Fut,
+        rules: &Rules<R>,
+    ) -> Option<R> {
+        let goes_ahead = self.goes_ahead();
+        self.repeat_from(goes_ahead, make, rules).await
+    }
+
+    /// The same, of a call that [`Call::goes_ahead`] has been asked for: whether the first attempt may begin.
     #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps each of its arguments twice")]
     #[inline]
-    pub fn repeat<'c, R: Fallible, Fut: Future<Output = R>>(
+    pub fn repeat_from<'c, R: Fallible, Fut: Future<Output = R>>(
         &'c mut self,
+        mut goes_ahead: bool,
         mut make: impl FnMut() -> Fut + 'c,
         rules: &'c Rules<R>,
     ) -> impl Future<Output = Option<R>> + 'c {
         async move {
             loop {
-                let answer = if self.method.plan.hedges() {
+                let answer = if !goes_ahead {
+                    None
+                } else if self.method.plan.hedges() {
                     // In a box: a call that is not hedged is not made larger by it.
                     Box::pin(self.hedged(&mut make, rules)).await
                 } else {
@@ -161,6 +173,7 @@ impl<'a> Call<'a> {
                 if !Box::pin(self.pause(delay)).await {
                     return None;
                 }
+                goes_ahead = self.goes_ahead();
             }
         }
     }

@@ -15,7 +15,8 @@
 //!   instructions wait for every store before them, so a saved register more costs several nanoseconds.
 //! - **Counters are striped**: a stripe has one thread that writes it, by loads and stores (`striped.rs`), and a
 //!   success writes two counters: a latency bucket and the sum.
-//! - **A refusal has three frames**: the breakers' look, the end, and the drop of the error.
+//! - **A refusal has three frames**: the breakers' look, the end, and the drop of the error. No future is made for a first attempt that may
+//!   not begin, and no token is taken for one that finds no permit and may not wait.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -78,18 +79,16 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// One attempt: admission, the user's future, and its end. `None`: there is no answer, and `no_answer` says why.
+    /// One attempt that may begin (see [`Call::goes_ahead`]): admission, the user's future, and its end. `None`: there is no answer,
+    /// and `no_answer` says why.
     #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps each of its arguments twice")]
     #[inline]
-    pub(super) fn attempt<'c, R: Fallible, Fut: Future<Output = R>>(
+    pub fn attempt<'c, R: Fallible, Fut: Future<Output = R>>(
         &'c mut self,
         make: impl FnOnce() -> Fut + 'c,
         rules: &'c Rules<R>,
     ) -> impl Future<Output = Option<R>> + 'c {
         async move {
-            if !self.may_begin() {
-                return None;
-            }
             let mut lease = Lease::new(self.dependency, self.method);
             match self.enter(&mut lease) {
                 Entry::Free => {}
@@ -161,9 +160,9 @@ impl<'a> Call<'a> {
     }
 
     /// Whether an attempt may begin: there is time, the breakers are closed, and a budget that has a say lets it. If not, there
-    /// is no answer.
+    /// is no answer. To be asked right before the attempt; where it is a call's first, no future has to be made for a refusal.
     #[inline(always)]
-    fn may_begin(&mut self) -> bool {
+    pub fn goes_ahead(&mut self) -> bool {
         self.class = Class::Failure;
         if !self.is_served() | (self.now >= self.deadline) {
             self.not_begun();
@@ -173,30 +172,50 @@ impl<'a> Call<'a> {
         (is_closed & self.key.is_none() & !self.is_watched) || self.passes_breakers()
     }
 
-    /// Takes a token and a permit, in the caller's own task.
+    /// Whether a call that may not begin is over: refusals by our own guards are not retried, unless the policy says so.
+    #[inline]
+    pub fn is_over_at_once(&self) -> bool {
+        !self.method.plan.retries_rejections()
+    }
+
+    /// Takes a token and a permit, in the caller's own task. Looks for the permit first: a call that finds none, and may not wait for
+    /// one, needs no token.
     #[inline(always)]
     fn enter(&mut self, lease: &mut Lease<'a>) -> Entry {
-        let gate = self.dependency.gate();
-        match gate.take_token(self.now, || self.start_by().token_by) {
-            Ok(Token::Now(limiter)) => lease.hold_token(self.now, limiter),
-            Ok(Token::At(start, limiter)) => {
-                lease.hold_token(start, limiter);
-                return Entry::TokenLater;
-            }
-            Ok(Token::Paced(limiter)) => {
-                lease.hold_token(self.now, limiter);
-                return self.enter_paced(lease);
-            }
-            Err(refused) => {
-                self.refuse(refused);
-                return Entry::Refused;
-            }
+        let (room, weight) = (self.dependency.gate().waiting_room(), self.method.weight());
+        let Some(seen) = room.look(weight) else { return self.enter_full(lease) };
+        if let Some(entry) = self.take_token(lease) {
+            return entry;
         }
-        if !gate.waiting_room().try_enter(self.method.weight()) {
+        if !room.enter_seen(seen, weight) {
             return self.no_permit(lease);
         }
         lease.hold_permit();
         Entry::Free
+    }
+
+    /// Takes a token. `None`: it has one that is valid now.
+    #[inline(always)]
+    pub(super) fn take_token(&mut self, lease: &mut Lease<'a>) -> Option<Entry> {
+        let gate = self.dependency.gate();
+        match gate.take_token(self.now, || self.start_by().token_by) {
+            Ok(Token::Now(limiter)) => {
+                lease.hold_token(self.now, limiter);
+                None
+            }
+            Ok(Token::At(start, limiter)) => {
+                lease.hold_token(start, limiter);
+                Some(Entry::TokenLater)
+            }
+            Ok(Token::Paced(limiter)) => {
+                lease.hold_token(self.now, limiter);
+                Some(self.enter_paced(lease))
+            }
+            Err(refused) => {
+                self.refuse(refused);
+                Some(Entry::Refused)
+            }
+        }
     }
 
     /// Asks the breaker for admission, with the permit in hand. Whether it was given.

@@ -58,7 +58,7 @@ where
     Fut: Future<Output = R>,
     Make: FnMut() -> Fut,
 {
-    let answer = racer.attempt(|| (make.lock())(), rules).await;
+    let answer = racer.once(|| (make.lock())(), rules).await;
     (End::of(&racer), answer)
 }
 

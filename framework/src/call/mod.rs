@@ -10,6 +10,7 @@ mod last_good;
 mod lease;
 mod open_attempt;
 mod rate_limit_wait;
+mod refused;
 mod retry;
 mod rules;
 mod spans;

@@ -8,6 +8,7 @@ mod by_hand;
 mod claim;
 mod examples;
 mod fleet;
+mod full;
 mod gate;
 mod held_permit;
 mod kept;

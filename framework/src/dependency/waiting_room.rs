@@ -12,12 +12,12 @@ use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::backpressure::{self, Counts, MailboxOrder, Order, Push, Queue, Strategy};
-use crate::bulkhead::{Joined, Permits};
+use crate::backpressure::{self, Counts, MailboxOrder, Order, Push, Queue};
+use crate::bulkhead::{Joined, Permits, Seen};
 use crate::clock::{Moment, nanos};
-use crate::error::RejectedBy;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
+use super::full::Full;
 use super::lines::{Lines, Spot};
 use super::upstream::Upstream;
 use super::waiter::{Join, KeyId, Newcomer, Position, WaitError, WaitState, Waiter, Wakers};
@@ -25,12 +25,7 @@ use super::waiter::{Join, KeyId, Newcomer, Position, WaitError, WaitState, Waite
 #[derive(Debug)]
 pub(crate) struct WaitingRoom {
     permits: Permits,
-    /// With this many waiters the queue is full and refuses (strategy `error`).
-    full_at: AtomicU64,
-    /// With this many it drops the newcomer (`drop_newest`).
-    drops_at: AtomicU64,
-    /// Newcomers that were refused without the queue's lock, and are in none of its counts.
-    refused: AtomicU64,
+    full: Full,
     has_priorities: AtomicBool,
     /// Whether calls are served in an order that goes by what an attempt takes; and that, in nanoseconds, 0 while it is not known.
     is_timed: AtomicBool,
@@ -43,9 +38,7 @@ impl WaitingRoom {
     pub(crate) fn new(max_concurrent: u32, mailbox: &backpressure::Config) -> Self {
         let room = Self {
             permits: Permits::new(max_concurrent),
-            full_at: AtomicU64::new(0),
-            drops_at: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
+            full: Full::default(),
             has_priorities: AtomicBool::new(false),
             is_timed: AtomicBool::new(false),
             service_time: AtomicU64::new(0),
@@ -58,15 +51,9 @@ impl WaitingRoom {
 
     /// What is read of the mailbox's settings without the queue's lock.
     fn go_by(&self, mailbox: &backpressure::Config) {
-        let full_at = |strategy| {
-            // With priorities, it depends on who comes.
-            let is_known = mailbox.on_full() == strategy && !mailbox.priorities();
-            if is_known { u64::from(mailbox.capacity()) } else { u64::MAX }
-        };
+        self.full.set(mailbox);
         self.has_priorities.store(mailbox.priorities(), Ordering::Relaxed);
         self.is_timed.store(mailbox.order() != MailboxOrder::Fifo, Ordering::Relaxed);
-        self.full_at.store(full_at(Strategy::Error), Ordering::Relaxed);
-        self.drops_at.store(full_at(Strategy::DropNewest), Ordering::Relaxed);
     }
 
     /// How long an attempt takes, if the order of calls goes by that.
@@ -88,18 +75,9 @@ impl WaitingRoom {
         self.has_priorities.load(Ordering::Relaxed)
     }
 
-    /// Whether a newcomer would be refused because the queue is full, known without its lock. Counts the newcomer if so.
-    pub(crate) fn refuses(&self) -> Option<RejectedBy> {
-        let waiters = u64::from(self.permits.waiters());
-        let by = if waiters >= self.full_at.load(Ordering::Relaxed) {
-            RejectedBy::QueueFull
-        } else if waiters >= self.drops_at.load(Ordering::Relaxed) {
-            RejectedBy::Dropped
-        } else {
-            return None;
-        };
-        self.refused.fetch_add(1, Ordering::Relaxed);
-        Some(by)
+    /// Whether the queue is known to be full, or to drop newcomers, without its lock.
+    pub(crate) fn full(&self) -> &Full {
+        &self.full
     }
 
     pub(crate) fn permits(&self) -> &Permits {
@@ -137,6 +115,18 @@ impl WaitingRoom {
         self.permits.take(weight)
     }
 
+    /// Whether so many permits are free and no call waits, for [`WaitingRoom::enter_seen`].
+    #[inline]
+    pub(crate) fn look(&self, weight: u32) -> Option<Seen> {
+        self.permits.look(weight)
+    }
+
+    /// [`WaitingRoom::try_enter`], of what was looked at before.
+    #[inline]
+    pub(crate) fn enter_seen(&self, seen: Seen, weight: u32) -> bool {
+        self.permits.take_seen(seen, weight)
+    }
+
     /// Gives so many permits back, and hands them to the next waiters.
     #[inline]
     pub(crate) fn leave(&self, weight: u32, now: impl FnOnce() -> Moment) {
@@ -167,7 +157,7 @@ impl WaitingRoom {
         let present = self.permits.active() + self.permits.waiters() - 1;
         if queue.sheds(rank, (present, self.permits.limit()), now) {
             self.permits.leave(1);
-            self.refused.fetch_add(1, Ordering::Relaxed);
+            self.full.count();
             return Join::Refused(WaitError::Shed);
         }
         let state = Mutex::new(WaitState::Waiting(None));
@@ -366,7 +356,7 @@ impl WaitingRoom {
     /// What the queue has seen, and how many wait in it now.
     pub(crate) fn counts(&self) -> Counts {
         let queue = self.queue.lock();
-        let refused = self.refused.load(Ordering::Relaxed);
+        let refused = self.full.refused();
         let counts = queue.counts();
         // Each was received, and dropped at the same moment.
         Counts { received: counts.received + refused, dropped: counts.dropped + refused, ..counts }
@@ -392,7 +382,7 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
-    use crate::backpressure::{Importance, Rank};
+    use crate::backpressure::{Importance, Rank, Strategy};
     use crate::dependency::waiter::WaitLimits;
 
     const fn at(nanos: u64) -> Moment {

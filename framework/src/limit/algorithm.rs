@@ -97,6 +97,12 @@ pub trait Algorithm: fmt::Debug + Send + Sync {
     /// nothing: each algorithm says when. Given back at once, and not reserved, it is worth all of it.
     fn refund(&self, state: &Self::State, now: Moment, cost: u64, taken_for: Moment);
 
+    /// Whether [`Algorithm::try_take`] would give one.
+    #[doc(hidden)]
+    fn has_one(&self, state: &Self::State, now: Moment) -> bool {
+        self.peek(state, now, 1).allowed
+    }
+
     /// How much of what was taken still counts at `now`; above the limit, if the limit was lowered since.
     fn spent(&self, state: &Self::State, now: Moment) -> u64 {
         self.limit().saturating_sub(self.peek(state, now, 0).remaining)

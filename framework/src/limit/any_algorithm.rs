@@ -125,6 +125,11 @@ impl Algorithm for AnyAlgorithm {
         ask!(self, state, |it, its| it.refund(its, now, cost, taken_for), else ());
     }
 
+    #[inline]
+    fn has_one(&self, state: &AnyState, now: Moment) -> bool {
+        ask!(self, state, |it, its| it.has_one(its, now), else false)
+    }
+
     fn spent(&self, state: &AnyState, now: Moment) -> u64 {
         ask!(self, state, |it, its| it.spent(its, now), else self.limit())
     }

@@ -75,6 +75,11 @@ impl<A: Algorithm> RateLimiter<A> {
         self.algorithm.refund(&self.state, now, cost, taken_for);
     }
 
+    /// Whether there is one now.
+    pub(crate) fn has_one(&self, now: Moment) -> bool {
+        self.algorithm.has_one(&self.state, now)
+    }
+
     /// What is left, in whole units.
     #[must_use]
     pub fn remaining(&self, now: Moment) -> u64 {

@@ -158,6 +158,11 @@ impl Algorithm for TokenBucket {
         self.advance(bucket, now, cost, refuse).1.map(|_| ())
     }
 
+    #[inline]
+    fn has_one(&self, bucket: &Bucket, now: Moment) -> bool {
+        self.left(bucket, now) >> self.flow.unit_bits > 0
+    }
+
     fn check(&self, bucket: &Bucket, now: Moment, cost: u64) -> Decision {
         if cost > self.capacity {
             return self.peek(bucket, now, cost);

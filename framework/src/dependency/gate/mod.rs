@@ -153,12 +153,18 @@ impl Gate {
         key.map_or(Ok(()), |key| self.keys.check_again(key, &self.breaker, now))
     }
 
+    /// Whether a call without a permit may wait for one, as things are. Counts nothing.
+    pub(crate) fn may_wait(&self) -> bool {
+        self.max_wait.load(Ordering::Relaxed) != 0
+            && self.waiting_room().full().has_room(self.waiters())
+    }
+
     /// Why a call without a permit may not even wait, if that is known without the queue's lock.
     pub(crate) fn refuses_to_wait(&self) -> Option<RejectedBy> {
         if self.max_wait.load(Ordering::Relaxed) == 0 {
             return Some(RejectedBy::Bulkhead);
         }
-        self.written.0.waiting_room.refuses()
+        self.waiting_room().full().refuses(self.waiters())
     }
 
     /// Takes a permit or a position in the queue. The breakers are checked again with the queue locked. A call that has

@@ -46,6 +46,17 @@ impl Gate {
         }
     }
 
+    /// Whether [`Gate::take_token`] would give one that is valid now. False where that is not known at a look.
+    pub(crate) fn has_token(&self, now: Moment) -> bool {
+        match self.written.0.limiter.first() {
+            Some(None) => true,
+            Some(Some(limiter)) => {
+                self.rate_limit_max_wait.load(Ordering::Relaxed) == 0 && limiter.has_one(now)
+            }
+            None => false,
+        }
+    }
+
     /// With a limiter that has been replaced, or a quota or a shared limit beside it.
     #[cold]
     fn take_token_slow(

@@ -176,6 +176,7 @@ proptest! {
             let hair = rate * 1e-8 + 1e-6;
             prop_assert!((ours.remaining(now) as f64) <= model.tokens + hair);
             prop_assert!((ours.remaining(now) as f64) > model.tokens - 1.0 - hair);
+            prop_assert_eq!(ours.has_one(now), ours.peek(now, 1).allowed);
             let allowed = ours.try_take(now, cost).is_ok();
             if (model.tokens - cost as f64).abs() > hair {
                 prop_assert_eq!(allowed, model.tokens >= cost as f64, "{} for {}", model.tokens, cost);

@@ -8,6 +8,7 @@ use syn::{ExprPath, Ident, Type};
 
 use super::keys::{key, last_good};
 use super::method::{function, local, service, this};
+use super::rules::rules;
 use super::{Context, detached};
 use crate::resilient::future;
 use crate::resilient::model::{Arg, Coming, Method, Passing, Receiver, Sharing};
@@ -232,71 +233,31 @@ fn attempts(context: &Context<'_>, method: &Method, output: &Type, locals: &Loca
     // Where the method's type is not a `Result`, the complaint belongs at the type.
     let span = output.span();
     let support = context.support_at(span);
-    let how = Ident::new(if method.may_repeat() { "repeat" } else { "once" }, span);
     // The closure owns the arguments, so that they need not be `Sync` to be kept over an attempt. But a fallback gets them
     // in the end: until then they are borrowed.
     let owns = method.call.fallback.is_none().then(|| quote!(move));
-    quote_spanned!(span=> #support::Call::#how(&mut #call, #owns || #attempt, #rules).await)
-}
-
-fn rules(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
-    let span = output.span();
-    let support = context.support_at(span);
-    let (call, options) = (&method.call, &context.model.options);
-    if context.on_fault(method).is_some() {
-        // An answer that is no `Result` is a success, whatever the trait has for others.
-        return quote_spanned!(span=> &const { #support::Rules::USUAL });
-    }
-    // What the method says goes over what the trait says.
-    let classify = call.classify.as_ref().or(options.classify.as_ref());
-    let retry_after = call.retry_after.as_ref().or(options.retry_after.as_ref());
-    let quota = call.quota.as_ref().or(options.quota.as_ref());
-    let class = if future::is_leased(&method.output) {
-        leased_class(context, output, classify)
+    let (goes, none) = (local("__goes_ahead"), quote!(::core::option::Option::None));
+    let asked = quote!(let #goes = #support::Call::goes_ahead(&mut #call););
+    // A call that is refused makes no future for that.
+    if method.may_repeat() {
+        quote_spanned!(span=> {
+            #asked
+            if #goes || !#support::Call::is_over_at_once(&#call) {
+                #support::Call::repeat_from(&mut #call, #goes, #owns || #attempt, #rules).await
+            } else {
+                #none
+            }
+        })
     } else {
-        classify.map(|path| quote!(classify: #path))
-    };
-    let when = call.retry.as_ref().and_then(|retry| retry.when.as_ref());
-    let fields: Vec<_> = [
-        class,
-        when.map(|path| quote!(retry_if: #path)),
-        call.unprocessed.as_ref().map(|path| quote!(unprocessed: #path)),
-        retry_after.map(|path| quote!(retry_after: #path)),
-        quota.map(|path| quote!(quota: #path)),
-        // Only a retry has an attempt before it.
-        method.may_repeat().then(|| {
-            quote!(keep: |error| {
-                use #support::{KeepsError as _, KeepsNothing as _};
-                (&mut #support::Keep(::core::option::Option::Some(error))).keep()
-            })
-        }),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    let usual = quote_spanned!(span=> #support::Rules::USUAL);
-    // A constant, so that a call has nothing to write.
-    match fields.as_slice() {
-        [] => quote_spanned!(span=> &const { #usual }),
-        some => quote!(&const { #support::Rules::<#output> { #(#some),*, ..#usual } }),
+        quote_spanned!(span=> {
+            #asked
+            if #goes {
+                #support::Call::attempt(&mut #call, #owns || #attempt, #rules).await
+            } else {
+                #none
+            }
+        })
     }
-}
-
-/// How an answer is read whose attempt goes on.
-fn leased_class(
-    context: &Context<'_>,
-    output: &Type,
-    classify: Option<&ExprPath>,
-) -> Option<TokenStream> {
-    let support = &context.support;
-    let classify = match classify {
-        Some(path) => quote!(#path),
-        None => quote!((#support::Rules::<#output>::USUAL.classify)),
-    };
-    Some(quote! {
-        classify: |answer| #support::class_so_far(#classify(answer)),
-        goes_on: |answer| #support::goes_on(answer, #classify(answer))
-    })
 }
 
 fn fallback(

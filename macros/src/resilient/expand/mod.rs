@@ -10,6 +10,7 @@ mod erased;
 mod keys;
 mod method;
 mod parts;
+mod rules;
 mod supertraits;
 
 use proc_macro2::{Span, TokenStream};

@@ -1,0 +1,78 @@
+//! The parts of a refusal: what a process does most when a dependency is in trouble.
+
+use crate::dependency::Refused;
+use crate::error::RejectedBy;
+
+use super::attempt::Entry;
+use super::call::{Call, NoAnswer};
+use super::lease::Lease;
+
+impl<'a> Call<'a> {
+    /// Whether the dependency's breaker, the key's and the retry budget would let it through. If not, it is refused.
+    #[cold]
+    pub(super) fn passes_breakers(&mut self) -> bool {
+        let refused = match self.dependency.gate().check_first(self.key, self.now) {
+            Ok(()) if self.budget_admits() => return true,
+            Ok(()) => Refused { by: RejectedBy::Throttle, retry_after: None },
+            Err(refused) => refused,
+        };
+        self.note_refusal(refused);
+        false
+    }
+
+    /// There is no answer, because a guard refused.
+    #[cold]
+    pub(super) fn refuse(&mut self, refused: Refused) {
+        self.note_refusal(refused);
+    }
+
+    #[inline]
+    pub(super) fn note_refusal(&mut self, refused: Refused) {
+        self.refused_by = refused.by;
+        self.retry_after = refused.retry_after;
+        self.no_answer = NoAnswer::Rejected;
+        self.dependency.count_refusal(self.method, refused, self.now);
+    }
+
+    /// No permit is free: waits for one, unless it is known already that it may not.
+    #[cold]
+    pub(super) fn no_permit(&mut self, lease: &mut Lease<'a>) -> Entry {
+        let gate = self.dependency.gate();
+        let may_be_free = self.dependency.end_graces(self.now) | gate.ask_fleet(self.now);
+        if may_be_free && gate.waiting_room().try_enter(self.method.weight()) {
+            lease.hold_permit();
+            return Entry::Free;
+        }
+        match self.dependency.gate().refuses_to_wait() {
+            None => Entry::NoPermit,
+            Some(by) => {
+                lease.return_token(self.now);
+                self.note_refusal(Refused { by, retry_after: None });
+                Entry::Refused
+            }
+        }
+    }
+
+    /// No permit is free, and no token has been asked for. Where the token would have been there, and the call may not wait for a
+    /// permit, it is refused without taking the one and giving it back.
+    #[cold]
+    pub(super) fn enter_full(&mut self, lease: &mut Lease<'a>) -> Entry {
+        let gate = self.dependency.gate();
+        if !gate.may_wait()
+            && gate.has_token(self.now)
+            && !(self.dependency.end_graces(self.now) | gate.ask_fleet(self.now))
+            && let Some(by) = gate.refuses_to_wait()
+        {
+            self.note_refusal(Refused { by, retry_after: None });
+            return Entry::Refused;
+        }
+        match self.take_token(lease) {
+            Some(entry) => entry,
+            None if gate.waiting_room().try_enter(self.method.weight()) => {
+                lease.hold_permit();
+                Entry::Free
+            }
+            None => self.no_permit(lease),
+        }
+    }
+}
