@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame};
 use proptest::prelude::*;
+use seawall::backpressure::Strategy as OnFull;
 use seawall::classify::fault_in;
 use seawall::outgoing::{BoxError, HeldBody, Outgoing};
 use seawall::prelude::*;
@@ -317,6 +318,53 @@ fn a_response_keeps_its_permit_until_its_body_has_ended_or_is_dropped() {
         assert_eq!(search.snapshot().active, 0);
         assert!(search.http().ready().is_ok());
     }
+}
+
+#[test]
+fn a_hedged_call_of_grpc_is_counted_once_by_its_trailers() {
+    let (pieces, answer) = fed();
+    let hedge = seawall::retry::HedgeConfig::builder().after(ms(50)).build().unwrap();
+    let search = idempotent(base().retry(retries(1).hedge(hedge)), [Step::Hang, answer]);
+    let mut call = search.grpc();
+    assert!(call.poll().is_pending());
+    search.time.advance(ms(50));
+    let mut response = call.ready().unwrap();
+    assert_eq!(search.snapshot().hedges, 1);
+    let all = || CallOutcome::ALL.iter().map(|&outcome| search.ended(outcome).0).sum::<u64>();
+    assert_eq!((all(), search.snapshot().active), (0, 1), "the hedge has its permit");
+    pieces.lock().unwrap().push_back(Piece::Trailers("0"));
+    next(&mut response);
+    drop(response);
+    assert_eq!((search.ended(CallOutcome::Success), all()), ((1, 0), 1));
+}
+
+#[test]
+fn a_client_that_waits_until_it_is_ready_is_not_while_its_requests_would_be_refused() {
+    let policy = base().bulkhead(permits(1)).mailbox(line(1, OnFull::Error));
+    let search = search_by(policy, [Step::Hang, Step::Hang], |layer| layer.wait_until_ready(true));
+    let is_ready = |guarded: &mut Outgoing<Client, Copier>| {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        guarded.poll_ready(&mut context).is_ready()
+    };
+    let mut guarded = search.guarded.clone();
+    assert!(is_ready(&mut guarded));
+    let mut held = search.http();
+    assert!(held.poll().is_pending());
+    assert!(is_ready(&mut guarded), "a request may wait in the mailbox");
+    let mut waits = search.http();
+    assert!(waits.poll().is_pending());
+    assert!(!is_ready(&mut guarded) && !is_ready(&mut guarded), "the mailbox is full");
+    assert!(!is_ready(&mut guarded.clone()));
+    drop(held);
+    assert!(is_ready(&mut guarded));
+    drop(waits);
+    let handle = search.seawall.dependency("search").unwrap();
+    block_on(handle.force_open()).unwrap();
+    assert!(!is_ready(&mut guarded), "the breaker refuses");
+    block_on(handle.reset()).unwrap();
+    assert!(is_ready(&mut guarded));
+    drop(block_on(search.seawall.shutdown(Duration::ZERO)));
+    assert!(is_ready(&mut guarded), "a request is told that it is over");
 }
 
 #[test]

@@ -87,7 +87,7 @@ impl WaitingRoom {
     /// Applies another mailbox. Every waiter keeps its position. The caller wakes those that were granted a permit.
     pub(crate) fn reconfigure(&self, mailbox: &backpressure::Config, now: Moment) -> Wakers {
         let mut wakers = Wakers::default();
-        let mut queue = self.queue.lock();
+        let mut queue = self.queue.lock_briefly();
         queue.reconfigure(mailbox);
         self.go_by(mailbox);
         self.hand_over(&mut queue, now, &mut wakers);
@@ -105,7 +105,7 @@ impl WaitingRoom {
     /// Hands free permits to the next waiters, whom the caller wakes.
     pub(crate) fn grant(&self, now: Moment) -> Wakers {
         let mut wakers = Wakers::default();
-        self.hand_over(&mut self.queue.lock(), now, &mut wakers);
+        self.hand_over(&mut self.queue.lock_briefly(), now, &mut wakers);
         wakers
     }
 
@@ -144,7 +144,7 @@ impl WaitingRoom {
     ) -> Join {
         let Newcomer { key, weight, class, rank, limits, now } = newcomer;
         let mut wakers = Wakers::default();
-        let mut queue = self.queue.lock();
+        let mut queue = self.queue.lock_briefly();
         if let Some(error) = refused() {
             return Join::Refused(error);
         }
@@ -273,7 +273,7 @@ impl WaitingRoom {
         now: Option<Moment>,
     ) {
         let mut wakers = Wakers::default();
-        let mut queue = self.queue.lock();
+        let mut queue = self.queue.lock_briefly();
         let waiters: Vec<_> = queue.all().flat_map(|line| take(&mut line.queue)).collect();
         // A queue is shorter than 2^21.
         self.permits.leave(waiters.len() as u32);
@@ -322,7 +322,7 @@ impl WaitingRoom {
         position: &Position,
         now: impl FnOnce() -> Moment,
     ) -> Option<WaitError> {
-        let mut queue = self.queue.lock();
+        let mut queue = self.queue.lock_briefly();
         let blocked = queue.is_blocked(position.spot);
         if queue.remove(position.spot).is_some() {
             let mut wakers = Wakers::default();
@@ -349,13 +349,13 @@ impl WaitingRoom {
 
     /// When this wait is over at the latest. Later than before, once a blocked call has moved up into the queue.
     pub(crate) fn gives_up_at(&self, position: &Position) -> Moment {
-        let is_blocked = self.queue.lock().is_blocked(position.spot);
+        let is_blocked = self.queue.lock_briefly().is_blocked(position.spot);
         position.waiter.limits.end(is_blocked == Some(true))
     }
 
     /// What the queue has seen, and how many wait in it now.
     pub(crate) fn counts(&self) -> Counts {
-        let queue = self.queue.lock();
+        let queue = self.queue.lock_briefly();
         let refused = self.full.refused();
         let counts = queue.counts();
         // Each was received, and dropped at the same moment.
@@ -363,16 +363,16 @@ impl WaitingRoom {
     }
 
     pub(crate) fn fill_ratio(&self) -> f64 {
-        self.queue.lock().fill_ratio()
+        self.queue.lock_briefly().fill_ratio()
     }
 
     /// The share of calls without a permit that is shed by priority.
     pub(crate) fn shed_share(&self) -> Option<f64> {
-        self.queue.lock().shed_share()
+        self.queue.lock_briefly().shed_share()
     }
 
     pub(crate) fn capacity(&self) -> u32 {
-        self.queue.lock().capacity()
+        self.queue.lock_briefly().capacity()
     }
 }
 

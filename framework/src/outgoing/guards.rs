@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) classify: Arc<Classify>,
     /// Where requests that are not gRPC's say how long an answer is waited for.
     pub(crate) timeout_header: Option<HeaderName>,
+    /// Whether the service is ready only while a request would be let in.
+    pub(crate) waits_until_ready: bool,
 }
 
 impl Default for Settings {
@@ -32,6 +34,7 @@ impl Default for Settings {
             label: Arc::new(|head| head.path),
             classify: Arc::new(|status| status.class()),
             timeout_header: Some(crate::deadline::PLAIN_TIMEOUT),
+            waits_until_ready: false,
         }
     }
 }

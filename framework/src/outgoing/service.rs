@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tower_service::Service;
 
@@ -23,11 +23,15 @@ pub struct Outgoing<S, F = SentOnce> {
     guards: Arc<Guards>,
     inner: S,
     resend: F,
+    /// The wait of a service that is not ready.
+    waiting: Option<Waiting>,
 }
+
+type Waiting = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
 impl<S, F> Outgoing<S, F> {
     pub(super) fn new(guards: Arc<Guards>, inner: S, resend: F) -> Self {
-        Self { guards, inner, resend }
+        Self { guards, inner, resend, waiting: None }
     }
 
     /// The client behind the guards.
@@ -50,8 +54,17 @@ where
     type Future = ResponseFuture<Self::Response>;
 
     /// Always ready: a call waits for a permit, and for the inner service to be ready, as part of itself, where the policy
-    /// bounds it.
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+    /// bounds it. With [`LayerBuilder::wait_until_ready`](crate::runtime::LayerBuilder::wait_until_ready), ready while the
+    /// [pressure](crate::DependencyHandle::pressure) is below 1.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        if self.guards.settings.waits_until_ready {
+            let waiting = self.waiting.get_or_insert_with(|| {
+                let methods = Arc::clone(&self.guards.methods);
+                Box::pin(async move { methods.dependency().ready().await })
+            });
+            ready!(waiting.as_mut().poll(cx));
+            self.waiting = None;
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -72,6 +85,7 @@ impl<S: Clone, F: Clone> Clone for Outgoing<S, F> {
             guards: Arc::clone(&self.guards),
             inner: self.inner.clone(),
             resend: self.resend.clone(),
+            waiting: None,
         }
     }
 }

@@ -123,6 +123,14 @@ impl<'a, F> LayerBuilder<'a, F> {
         self
     }
 
+    /// Whether the service's `poll_ready` waits while a request would be refused: while the breaker is open, or the mailbox is full. For callers
+    /// that produce work as they are ready (a consumer of a queue, `tower`'s `Buffer`, `LoadShed`, load balancers); somebody else may be
+    /// faster, and then a request waits or is refused all the same. Default false: always ready.
+    pub fn wait_until_ready(mut self, wait: bool) -> Self {
+        self.settings.waits_until_ready = wait;
+        self
+    }
+
     /// Makes the dependency, with its actor, and the layer that leads through its guards.
     ///
     /// # Errors

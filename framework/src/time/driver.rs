@@ -115,7 +115,7 @@ impl Timers {
         let driver = self.driver()?;
         let tick = deadline.as_nanos().div_ceil(TICK_NANOS);
         let index = home() & (self.shards.len() - 1);
-        let mut shard = self.shards[index].0.lock();
+        let mut shard = self.shards[index].0.lock_briefly();
         match shard.wheel.insert(whole_ticks(now), tick, waker) {
             Ok((key, advance_at)) => {
                 let earlier = advance_at < shard.visit;
@@ -139,20 +139,20 @@ impl Timers {
 
     #[inline]
     fn cancel(&self, timer: TimerId) {
-        let waker = self.shard(timer).lock().wheel.cancel(timer.key);
+        let waker = self.shard(timer).lock_briefly().wheel.cancel(timer.key);
         drop(waker); // Here, where the lock is free again.
     }
 
     /// Sees to it that the timer wakes `waker`; false if it has fired.
     fn renew(&self, timer: TimerId, waker: &Waker) -> bool {
-        let renewal = self.shard(timer).lock().wheel.renew(timer.key, waker);
+        let renewal = self.shard(timer).lock_briefly().wheel.renew(timer.key, waker);
         match renewal {
             Renewal::Same => true,
             Renewal::Gone => false,
             Renewal::Other => {
                 // Cloned and dropped outside the lock: both may run anybody's code.
                 let waker = waker.clone();
-                let replaced = self.shard(timer).lock().wheel.replace(timer.key, waker);
+                let replaced = self.shard(timer).lock_briefly().wheel.replace(timer.key, waker);
                 replaced.is_ok()
             }
         }
