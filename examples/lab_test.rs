@@ -30,8 +30,7 @@ fn scenarios_are_listed_one_a_line_and_an_unknown_one_is_named() {
     let listed = run(&["--list"]);
     let text = String::from_utf8(listed.stdout).unwrap();
     let names: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    let known =
-        "jitter amplification herd metastable overload isolation fleet priority fanout stability";
+    let known = "jitter amplification herd metastable overload isolation fleet priority fanout stability day";
     assert_eq!(names.join(" "), known);
     let unknown = run(&["jiter"]);
     assert!(!unknown.status.success());
@@ -203,4 +202,14 @@ fn a_seed_gives_the_same_line_and_another_does_not() {
     let line = |seed: &str| run(&["stability", "--json", "--seed", seed]).stdout;
     assert_eq!(line("1"), line("1"));
     assert_ne!(line("1"), line("2"));
+}
+
+#[test]
+fn nothing_wears_out_in_a_day() {
+    let day = &found(&["day", "--quick", "--json"])["day"];
+    assert_eq!(day["calls"], day["ended"], "every call has ended");
+    for part in ["kept_first_half", "kept_second_half"] {
+        assert!(number(&day[part]) > 0.97, "{day}");
+    }
+    assert!(number(&day["kept_worst_hour"]) > 0.95, "{day}");
 }

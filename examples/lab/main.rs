@@ -20,11 +20,13 @@
 //! | `priority.rs` | a spike of work that can wait |
 //! | `fanout.rs` | tasks of several calls of an overloaded service |
 //! | `stability.rs` | breaker, budget and threshold together under a load that goes up and down |
+//! | `day.rs` | 24 hours with troubles: what wears out |
 //! | `chart.rs` | the pictures |
 
 mod amplification;
 mod args;
 mod chart;
+mod day;
 mod fanout;
 mod fleet;
 mod herd;

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::args::Args;
 use crate::{
-    amplification, fanout, fleet, herd, isolation, jitter, map, metastable, overload, priority,
-    stability,
+    amplification, day, fanout, fleet, herd, isolation, jitter, map, metastable, overload,
+    priority, stability,
 };
 
 /// What a scenario has found out, in every form that can be asked for.
@@ -26,7 +26,7 @@ pub(crate) struct Scenario {
     pub(crate) run: fn(&Args) -> Result,
 }
 
-const SCENARIOS: [Scenario; 10] = [
+const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "jitter",
         about: "contention for one row: what each jitter does to calls and time",
@@ -76,6 +76,11 @@ const SCENARIOS: [Scenario; 10] = [
         name: "stability",
         about: "breaker, budget and adaptive threshold together: no swing that grows",
         run: |args| stability::run(args.seed),
+    },
+    Scenario {
+        name: "day",
+        about: "24 hours of load that goes up and down, and a server in trouble: what wears out",
+        run: |args| day::run(args.seed, args.quick),
     },
 ];
 
