@@ -23,6 +23,8 @@ pub(super) struct Windows {
     /// A unit is `2^unit_bits`.
     unit_bits: u32,
     count_bits: u32,
+    /// The most units that a word can count: its bits for the count.
+    most_units: u64,
 }
 
 /// One window, unpacked.
@@ -56,7 +58,8 @@ impl Windows {
         let index_bits = u64::BITS - (u64::MAX / nanos + 2).leading_zeros();
         let count_bits = u64::BITS - 2 - index_bits;
         let unit_bits = (u64::BITS - limit.leading_zeros()).saturating_sub(count_bits);
-        Self { nanos, limit, units: limit >> unit_bits, unit_bits, count_bits }
+        let most_units = (1 << count_bits) - 1;
+        Self { nanos, limit, units: limit >> unit_bits, unit_bits, count_bits, most_units }
     }
 
     #[inline]
@@ -73,6 +76,9 @@ impl Windows {
     /// A cost, at most the limit, in units. One that is above the limit in whole units has it to itself.
     #[inline]
     pub(super) fn cost(&self, cost: u64) -> u64 {
+        if self.unit_bits == 0 {
+            return cost;
+        }
         let rounded =
             (cost >> self.unit_bits) + u64::from(cost & ((1_u64 << self.unit_bits) - 1) != 0);
         rounded.min(self.units)
@@ -81,7 +87,7 @@ impl Windows {
     /// As much as a word can count of what is spent, which may be above the limit.
     pub(super) fn spent_units(&self, spent: u64) -> u64 {
         let up = u64::from(spent & ((1_u64 << self.unit_bits) - 1) != 0);
-        ((spent >> self.unit_bits) + up).min((1 << self.count_bits) - 1)
+        ((spent >> self.unit_bits) + up).min(self.most_units)
     }
 
     /// So many units as what they stand for.
@@ -108,8 +114,34 @@ impl Windows {
             index: word >> (self.count_bits + 2),
             frozen: (word >> (self.count_bits + 1)) & 1 == 1,
             reserved: (word >> self.count_bits) & 1 == 1,
-            count: word & ((1 << self.count_bits) - 1),
+            count: word & self.most_units,
         }
+    }
+
+    /// The number of the window that a word is of.
+    #[inline]
+    pub(super) fn index_in(&self, word: u64) -> u64 {
+        word >> (self.count_bits + 2)
+    }
+
+    /// What was taken in it.
+    #[inline]
+    pub(super) fn count_in(&self, word: u64) -> u64 {
+        word & self.most_units
+    }
+
+    /// Whether something was taken in the window of the first word, which is neither frozen nor reserved, and the other is that of
+    /// the window before, frozen. (A word is the window's number, a bit for frozen, one for reserved, and the count.)
+    #[inline]
+    pub(super) fn is_open_after_frozen(&self, latest: u64, before: u64) -> bool {
+        let reserved = self.most_units + 1;
+        let (heads, frozen) = (!self.most_units, reserved << 1);
+        // One less, and frozen: four times the lowest bit of the head less, and twice that more.
+        let expected = (latest & heads).wrapping_sub(frozen);
+        (latest & (frozen | reserved) == 0)
+            & (latest & self.most_units != 0)
+            // Before the first window there is none.
+            & ((before & (heads ^ reserved) == expected) | (latest & heads == 0))
     }
 
     /// So far ahead that the clock must have been set back.
