@@ -63,7 +63,7 @@ where
                     watcher.restarted();
                 }
                 first = false;
-                run(context, actor, supervised).await
+                run(Box::pin(context.into_future(actor)), supervised).await
             }
             Err(_) => End::Panicked,
         };
@@ -78,17 +78,17 @@ where
                 length
             }
         };
-        rest(supervised, &time, wait).await;
+        // In a box, so that an actor that is well is not made larger by it.
+        Box::pin(rest(supervised, &time, wait)).await;
     }
 }
 
 /// The actor's life, to its end or its dismissal.
-async fn run<A: Actor<Context = Context<A>>>(
-    context: Context<A>,
-    actor: A,
+async fn run<A: Actor<Context = Context<A>>, Life: Future<Output = ()>>(
+    life: Pin<Box<Life>>,
     supervised: &Supervised<A>,
 ) -> End {
-    let mut life = Some(Box::pin(context.into_future(actor)));
+    let mut life = Some(life);
     let end = loop {
         let mut changed = pin!(supervised.changed());
         changed.as_mut().enable();

@@ -1,19 +1,44 @@
 //! Of what comes by the thousand, which are told of.
 
+use std::sync::OnceLock;
+
 use crate::clock::Moment;
+use crate::error::RejectedBy;
 use crate::event::Sampler;
 use crate::outcome::Outcome;
 
-/// Which attempts and fallbacks are told of, as examples of many.
+const GUARDS: usize = RejectedBy::ALL.len();
+const ATTEMPTS: usize = Outcome::ALL.len();
+
+/// Which refusals, attempts and fallbacks are told of, as examples of many. Made by the first of them.
 #[derive(Debug, Default)]
 pub(super) struct Examples {
-    failed: [Sampler; Outcome::ALL.len()],
-    pub(super) fell_back: Sampler,
+    refusals: OnceLock<Box<[Sampler; GUARDS]>>,
+    others: OnceLock<Box<Others>>,
+}
+
+#[derive(Debug, Default)]
+struct Others {
+    failed: [Sampler; ATTEMPTS],
+    fell_back: Sampler,
 }
 
 impl Examples {
+    /// Those of this guard's refusals.
+    #[inline]
+    pub(super) fn refused(&self, by: RejectedBy) -> &Sampler {
+        // In bounds: one for each.
+        &self.refusals.get_or_init(Box::default)[by.index()]
+    }
+
+    /// Those of the attempts that ended so.
     pub(super) fn failed(&self, outcome: Outcome, now: Moment) -> Option<u64> {
         // In bounds: one for each.
-        self.failed[outcome.index()].count(now)
+        self.others.get_or_init(Box::default).failed[outcome.index()].count(now)
+    }
+
+    /// Those of the fallbacks that answered.
+    pub(super) fn fell_back(&self, now: Moment) -> Option<u64> {
+        self.others.get_or_init(Box::default).fell_back.count(now)
     }
 }

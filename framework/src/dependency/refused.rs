@@ -17,7 +17,7 @@ impl Dependency {
     pub(crate) fn count_refusal(&self, method: &Method, refused: Refused, now: Moment) {
         let by = refused.by;
         method.stats.refused(by);
-        let sampler = &self.refusals[by.index()];
+        let sampler = self.examples.refused(by);
         if let Some(unreported) = sampler.tell_of(|| self.refusals(by), now) {
             self.tell_refused(refused, unreported, now);
         }
@@ -79,7 +79,7 @@ impl Dependency {
         now: Moment,
     ) {
         method.stats.fell_back(instead_of, refused_by);
-        if let Some(unreported) = self.examples.fell_back.count(now) {
+        if let Some(unreported) = self.examples.fell_back(now) {
             let (at, dependency, method) = (now, self.name().clone(), method.name());
             self.tell(&Event::FellBack {
                 at,

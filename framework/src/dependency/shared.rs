@@ -13,7 +13,7 @@ use crate::bulkhead::Limit;
 use crate::clock::{Clock, Moment};
 use crate::entropy::Entropy;
 use crate::error::{DependencyName, RejectedBy};
-use crate::event::{self, Event, Observer, Sampler, Transition};
+use crate::event::{self, Event, Observer, Transition};
 use crate::policy::{Policy, nearest};
 use crate::retry::Budget;
 use crate::swappable::Swappable;
@@ -55,8 +55,6 @@ pub struct Dependency {
     /// Calls that have ever had to wait for something and have not ended yet.
     pending: AtomicU64,
     emptied: Notify,
-    /// Which refusals are told of, by guard.
-    pub(super) refusals: [Sampler; RejectedBy::ALL.len()],
     pub(super) examples: Examples,
     retried: Retried,
     pub(super) restarts: AtomicU64,
@@ -76,12 +74,12 @@ impl Dependency {
     #[must_use]
     pub fn new(
         name: DependencyName,
-        policy: Policy,
+        policy: impl Into<Arc<Policy>>,
         time: Time,
         entropy: Entropy,
         observer: Arc<dyn Observer>,
     ) -> Self {
-        let now = time.now();
+        let (policy, now) = (policy.into(), time.now());
         let gate = Gate::new(&policy, now, entropy.fork(0));
         if gate.breaker().is_adaptive() {
             let (now, since_epoch) = time.clock().both();
@@ -93,14 +91,13 @@ impl Dependency {
             name,
             clock: time.clock().clone(),
             time,
-            policy: ArcSwap::from_pointee(policy),
+            policy: ArcSwap::new(policy),
             entropy,
             signals: Signals::default(),
             observer,
             life: AtomicU32::new(SERVING),
             pending: AtomicU64::new(0),
             emptied: Notify::new(),
-            refusals: Default::default(),
             examples: Examples::default(),
             retried: Retried::default(),
             restarts: AtomicU64::new(0),
@@ -219,13 +216,13 @@ impl Dependency {
     /// Of a rate limit that changes, what was spent stays spent; a retry budget that changes begins anew.
     ///
     /// False: it is the policy that it had.
-    pub fn reload(&self, policy: Policy) -> bool {
+    pub fn reload(&self, policy: impl Into<Arc<Policy>>) -> bool {
+        let policy = policy.into();
         let mut planned = self.planned.lock();
         let before = self.policy.load_full();
-        if *before == policy {
+        if before == policy {
             return false;
         }
-        let policy = Arc::new(policy);
         self.policy.store(Arc::clone(&policy));
         let goes_by = |it: &Policy| (it.retry().budget().copied(), it.bulkhead().limit());
         if goes_by(&before) != goes_by(&policy) {

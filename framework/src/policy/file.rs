@@ -54,8 +54,8 @@ const LIMITS: &str = "limits";
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PolicyFile {
-    defaults: Policy,
-    policies: BTreeMap<String, Policy>,
+    defaults: Arc<Policy>,
+    policies: BTreeMap<String, Arc<Policy>>,
     limits: BTreeMap<String, LimitsPolicy>,
 }
 
@@ -126,7 +126,12 @@ impl PolicyFile {
     /// The policy of the dependency `name`: its section over the defaults, or the defaults alone.
     #[must_use]
     pub fn policy(&self, name: &str) -> Policy {
-        self.policies.get(name).unwrap_or(&self.defaults).clone()
+        Policy::clone(self.policies.get(name).unwrap_or(&self.defaults))
+    }
+
+    /// The same, shared with others that go by it.
+    pub(crate) fn shared_policy(&self, name: &str) -> Arc<Policy> {
+        Arc::clone(self.policies.get(name).unwrap_or(&self.defaults))
     }
 
     /// What `[limits.name]` says; `None`: there is no such section.
@@ -232,12 +237,12 @@ impl<'a> Sections<'a> {
         let source = &decoder.source;
         let mistakes = &mut decoder.mistakes;
         PolicyFile {
-            defaults: base.policy(DEFAULTS, &(0..0), source, mistakes),
+            defaults: Arc::new(base.policy(DEFAULTS, &(0..0), source, mistakes)),
             policies: named
                 .iter()
                 .map(|(name, span, layer)| {
                     let merged = base.clone().over(layer);
-                    (name.clone(), merged.policy(name, span, source, mistakes))
+                    (name.clone(), Arc::new(merged.policy(name, span, source, mistakes)))
                 })
                 .collect(),
             limits: std::mem::take(limits),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::error::debug_as_display;
 use crate::policy::{LimitsPolicy, Policy, PolicyFile, PolicyFileError};
@@ -71,7 +72,7 @@ fn unknown_methods(registered: &Registered) -> impl Iterator<Item = String> + us
 pub(super) struct Policies {
     path: Option<PathBuf>,
     /// Those built in code, by name: no file has a say in them.
-    own: std::collections::BTreeMap<String, Policy>,
+    own: std::collections::BTreeMap<String, Arc<Policy>>,
     file: Mutex<PolicyFile>,
     /// What those names go by that are no ordinary dependency's, where no section says anything of them.
     usual: Mutex<std::collections::BTreeMap<String, fn() -> Policy>>,
@@ -87,7 +88,7 @@ impl Policies {
     ) -> Self {
         Self {
             path,
-            own,
+            own: own.into_iter().map(|(name, policy)| (name, Arc::new(policy))).collect(),
             file: Mutex::new(file),
             usual: Mutex::default(),
             reloading: Mutex::default(),
@@ -95,14 +96,14 @@ impl Policies {
     }
 
     /// What `name` goes by, as things are now.
-    pub(super) fn of(&self, name: &str) -> Policy {
+    pub(super) fn of(&self, name: &str) -> Arc<Policy> {
         if let Some(own) = self.own.get(name) {
-            return own.clone();
+            return Arc::clone(own);
         }
         let file = self.file.lock();
         match self.usual.lock().get(name) {
-            Some(usual) if file.names().all(|known| known != name) => usual(),
-            _ => file.policy(name),
+            Some(usual) if file.names().all(|known| known != name) => Arc::new(usual()),
+            _ => file.shared_policy(name),
         }
     }
 
