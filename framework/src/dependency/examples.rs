@@ -28,7 +28,12 @@ impl Examples {
     #[inline]
     pub(super) fn refused(&self, by: RejectedBy) -> &Sampler {
         // In bounds: one for each.
-        &self.refusals.get_or_init(Box::default)[by.index()]
+        &self.refusals.get().map_or_else(|| self.first_refusal(), |made| made)[by.index()]
+    }
+
+    #[cold]
+    fn first_refusal(&self) -> &[Sampler; GUARDS] {
+        self.refusals.get_or_init(Box::default)
     }
 
     /// Those of the attempts that ended so.

@@ -13,7 +13,7 @@ use super::shared::Dependency;
 
 impl Dependency {
     /// Counts an attempt that a guard refused, and tells of it now and then.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn count_refusal(&self, method: &Method, refused: Refused, now: Moment) {
         let by = refused.by;
         method.stats.refused(by);
