@@ -70,7 +70,9 @@
 //! | choose a rate limit | [`limit::guide`] |
 //! | keep one limit on many machines | [`distributed`] |
 //! | limit requests that come in to your server | `layer` (features `tower`, `axum`) |
-//! | guard blocking calls | [`blocking`] |
+//! | guard blocking calls | `#[call(blocking)]` ([`guide::your_trait`]), [`blocking`] for a function |
+//! | make calls that nobody waits for | `#[call(oneway)]` ([`backpressure::guide`]) |
+//! | keep a permit until a download has ended | [`Leased`] |
 //! | give all calls of a request one deadline | [`deadline`] |
 //! | answer with the last good answer | [`last_good`] |
 //! | know whether an answer is a fallback's | [`mod@degraded`] |

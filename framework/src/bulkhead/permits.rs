@@ -89,8 +89,8 @@ impl Permits {
         self.try_acquire_many(1)
     }
 
-    /// Takes so many permits, if they are free and nobody is waiting; more than [`MAX_WEIGHT`] never are. Who wants more than there are takes all of them,
-    /// and keeps as many as it wanted from others.
+    /// Takes so many permits, if they are free and nobody is waiting; more than [`MAX_WEIGHT`] never are. Where there are not so many
+    /// at all, they are free when all are: the caller then has more than the limit, and others wait for it.
     #[inline]
     pub fn try_acquire_many(&self, weight: u32) -> bool {
         weight <= MAX_WEIGHT && self.take(weight)

@@ -58,7 +58,9 @@ where
     Fut: Future<Output = R>,
     Make: FnMut() -> Fut,
 {
-    let answer = racer.once(|| (make.lock())(), rules).await;
+    // Of the first it has been asked whether it may begin.
+    let goes_ahead = racer.role == Role::Attempt || racer.goes_ahead();
+    let answer = if goes_ahead { racer.attempt(|| (make.lock())(), rules).await } else { None };
     (End::of(&racer), answer)
 }
 

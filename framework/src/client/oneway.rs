@@ -203,7 +203,7 @@ where
     }
 }
 
-/// Waits until a call would be let in. Looks again now and then: whoever moves the breaker on may be late.
+/// Waits until a call would be let in. Looks again now and then, because the actor that moves the breaker on may be late.
 async fn ready(dependency: &Dependency) {
     while dependency.pressure() >= 1.0 && dependency.is_serving() {
         let mut changed = pin!(dependency.ready());

@@ -205,7 +205,7 @@ impl WaitingRoom {
     fn hand_over(&self, queue: &mut Lines<Arc<Waiter>>, now: Moment, wakers: &mut Wakers) {
         let order = queue.order(Duration::from_nanos(self.service_time.load(Ordering::Relaxed)));
         self.shed(queue, order, now, wakers);
-        // Who is next waits until there is enough for it, however heavy it is, and nobody behind it passes.
+        // The call that is next waits until there is enough for it, however heavy it is, and no call behind it passes.
         while queue.next_weight(order, now).is_some_and(|weight| self.permits.grant(weight)) {
             if let Some(waiter) = queue.pop(order, now) {
                 waiter.settle(WaitState::Granted, wakers);
