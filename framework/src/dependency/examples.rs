@@ -28,7 +28,11 @@ impl Examples {
     #[inline]
     pub(super) fn refused(&self, by: RejectedBy) -> &Sampler {
         // In bounds: one for each.
-        &self.refusals.get().map_or_else(|| self.first_refusal(), |made| made)[by.index()]
+        let refusals = match self.refusals.get() {
+            Some(made) => &**made,
+            None => self.first_refusal(),
+        };
+        &refusals[by.index()]
     }
 
     #[cold]

@@ -336,4 +336,42 @@ mod tests {
             |lines: &mut Lines<Call>| lines.sheds(Rank::new(Priority::NORMAL, 0.5), (1, 1), at(0));
         assert!(!sheds(&mut lines), "nothing is known yet");
     }
+
+    /// A weight, and since when it waits, in milliseconds.
+    #[derive(Debug)]
+    struct Weighed(u32, u64);
+
+    impl Waits for Weighed {
+        fn since(&self) -> Moment {
+            at(self.1)
+        }
+        fn weight(&self) -> u32 {
+            self.0
+        }
+    }
+
+    proptest::proptest! {
+        /// Whatever the order, and with priorities or without.
+        #[test]
+        fn the_weight_that_is_told_is_that_of_the_entry_that_is_taken_next(
+            priorities: bool,
+            order in 0_usize..3,
+            steps in proptest::collection::vec((0_usize..4, 1_u32..9), 1..200),
+        ) {
+            let (target, interval) = (Duration::from_millis(5), Duration::from_millis(20));
+            let orders =
+                [Order::Fifo, Order::Lifo { target, interval }, Order::Codel { target, interval }];
+            let order = orders[order];
+            let config = Config::builder().capacity(30).priorities(priorities).build().unwrap();
+            let mut lines = Lines::new(&config);
+            for (now, (step, weight)) in (1..).zip(steps) {
+                if let Some((class, _)) = CLASSES.get(step) {
+                    let _ = lines.push(*class, Weighed(weight, now));
+                } else {
+                    let told = lines.next_weight(order, at(now));
+                    proptest::prop_assert_eq!(told, lines.pop(order, at(now)).map(|taken| taken.0));
+                }
+            }
+        }
+    }
 }
