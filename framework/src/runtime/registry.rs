@@ -96,9 +96,11 @@ impl Registry {
     }
 
     pub(super) fn watched(&self) -> Watched {
-        let mut watched = self.watched.lock();
-        watched.pools.retain(|pool| !pool.has_ended());
-        let mut watched = watched.clone();
+        let mut watched = {
+            let mut watched = self.watched.lock();
+            watched.pools.retain(|pool| !pool.has_ended());
+            watched.clone()
+        };
         for dependency in self.dependencies() {
             let queues = dependency.queues().living().into_iter();
             let named = |(method, queue)| (format!("{}.{method}", dependency.name()).into(), queue);
