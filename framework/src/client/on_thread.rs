@@ -33,25 +33,16 @@ enum Step<T, F> {
     Over,
 }
 
-/// Whether the work is still to end, and the permit that it holds if nobody waits for it.
+/// The permit of a work that nobody waits for. Shared with that work until it has ended: then it goes back.
 #[derive(Default)]
-struct UnderWay(Mutex<Work>);
-
-#[derive(Default)]
-struct Work {
-    has_ended: bool,
-    permit: Option<HeldPermit>,
-}
+struct UnderWay(Mutex<Option<HeldPermit>>);
 
 /// In the work: dropped when that has returned, has panicked, or will never run.
 struct Ends(Arc<UnderWay>);
 
 impl Drop for Ends {
     fn drop(&mut self) {
-        let mut work = self.0.0.lock();
-        work.has_ended = true;
-        let permit = work.permit.take();
-        drop(work);
+        let permit = self.0.0.lock().take();
         // It wakes others.
         drop(permit);
     }
@@ -119,9 +110,9 @@ impl<T, F> Drop for OnThread<'_, T, F> {
     fn drop(&mut self) {
         // Takes the work back, unless it has begun.
         self.step = Step::Over;
-        let mut work = self.work.0.lock();
-        if !work.has_ended && Arc::strong_count(&self.work) > 1 {
-            work.permit = Some(HeldPermit::of(self.methods, self.method));
+        // Of one that ends just now it goes back with the last reference to both.
+        if Arc::strong_count(&self.work) > 1 {
+            *self.work.0.lock() = Some(HeldPermit::of(self.methods, self.method));
         }
     }
 }
