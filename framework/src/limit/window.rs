@@ -130,18 +130,17 @@ impl Windows {
         word & self.most_units
     }
 
-    /// Whether something was taken in the window of the first word, which is neither frozen nor reserved, and the other is that of
-    /// the window before, frozen. (A word is the window's number, a bit for frozen, one for reserved, and the count.)
+    /// Whether the window of the first word is neither frozen nor reserved, and the other word is that of the window before, frozen. (A
+    /// word is the window's number, a bit for frozen, one for reserved, and the count.)
     #[inline]
     pub(super) fn is_open_after_frozen(&self, latest: u64, before: u64) -> bool {
         let reserved = self.most_units + 1;
         let (heads, frozen) = (!self.most_units, reserved << 1);
-        // One less, and frozen: four times the lowest bit of the head less, and twice that more.
+        // One less, and frozen: four times the lowest bit of the head less, and twice that more. One that is reserved equals none.
         let expected = (latest & heads).wrapping_sub(frozen);
-        (latest & (frozen | reserved) == 0)
-            & (latest & self.most_units != 0)
-            // Before the first window there is none.
-            & ((before & (heads ^ reserved) == expected) | (latest & heads == 0))
+        // Before the first window there is none.
+        let is_after_frozen = (before & (heads ^ reserved) == expected) | (latest & heads == 0);
+        is_after_frozen & (latest & frozen == 0)
     }
 
     /// So far ahead that the clock must have been set back.
