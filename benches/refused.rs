@@ -262,9 +262,6 @@ fn by_bulkhead(effort: Effort, clients: &[ServiceClient<Ready>]) {
 }
 
 fn by_rate_limit(effort: Effort, client: &ServiceClient<Ready>) {
-    let limiter: DefaultDirectRateLimiter =
-        RateLimiter::direct(Quota::with_period(Duration::from_secs(3600)).expect("not zero"));
-    let _ = limiter.check();
     let mut limited_glue = Glue::new(1, 1_000, false);
     limited_glue.limiter =
         RateLimiter::direct(Quota::with_period(Duration::from_secs(3600)).expect("not zero"));
@@ -285,7 +282,8 @@ fn by_rate_limit(effort: Effort, client: &ServiceClient<Ready>) {
             Contender::new("governor alone", |n| {
                 on_runtime(async {
                     for i in 0..u64::from(n) {
-                        let answer = std::hint::black_box(limited(&limiter, &Ready, &i).await);
+                        let answer =
+                            std::hint::black_box(limited(&limited_glue.limiter, &Ready, &i).await);
                         assert!(matches!(answer, Err(GlueError::Limited)));
                     }
                 });

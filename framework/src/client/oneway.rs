@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Poll;
@@ -11,13 +11,14 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::task::yield_now;
 
 use crate::backpressure::{Counts, OneWayConfig, OneWayStrategy};
 use crate::dependency::{Dependency, MethodTable, Refused};
 use crate::error::{CallError, Fallible, Fault, RejectedBy};
 use crate::outcome::CallOutcome;
 use crate::queue::{BackpressureQueue, Counted, Pace, Put, PutError, PutErrorKind, Strategy};
-use crate::time::block_on;
+use crate::time::{block_on, within};
 
 use super::support::TakesFault;
 
@@ -194,7 +195,7 @@ where
             let Ok(Waiting { arguments, pending }) = working.0.queue.try_get() else { break };
             survive(&run, arguments).await;
             drop(pending);
-            give_way().await;
+            yield_now().await;
         }
         let one_way = Arc::clone(&working.0);
         drop(working);
@@ -206,13 +207,8 @@ where
 /// Waits until a call would be let in. Looks again now and then, because the actor that moves the breaker on may be late.
 async fn ready(dependency: &Dependency) {
     while dependency.pressure() >= 1.0 && dependency.is_serving() {
-        let mut changed = pin!(dependency.ready());
-        let mut again = dependency.time().sleep(LOOKS_AGAIN_AFTER);
-        poll_fn(|cx| match changed.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(()),
-            Poll::Pending => Pin::new(&mut again).poll(cx),
-        })
-        .await;
+        let look_again = dependency.now() + LOOKS_AGAIN_AFTER;
+        within(dependency.time(), look_again, dependency.ready()).await;
     }
 }
 
@@ -223,19 +219,6 @@ async fn survive<A, Fut: Future<Output = ()>>(run: impl Fn(A) -> Fut, arguments:
     poll_fn(|cx| {
         let polled = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx)));
         polled.unwrap_or(Poll::Ready(()))
-    })
-    .await;
-}
-
-/// Lets other tasks run.
-async fn give_way() {
-    let mut given = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut given, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
     })
     .await;
 }

@@ -236,7 +236,7 @@ impl Method {
 
     /// Whether its answer can be waited for: by its caller's task, or by its caller's thread.
     pub(crate) fn may_be_guarded(&self) -> bool {
-        self.is_async() || self.call.blocking || self.call.oneway.is_some()
+        self.is_async() || self.sends_arguments()
     }
 
     /// Whether its arguments leave its caller's task: for a thread, or for a queue.
