@@ -1,141 +1,222 @@
-//! The whole guarded call, answered at once: limiter, breaker, bulkhead, timeout, retry; ours with
-//! metrics and latency, the glue without any.
+//! The whole guarded call: limiter, breaker, bulkhead, timeout, retry; ours with metrics and latency, the glue without any.
+//!
+//! - answered at once, awaited in one task: what a handler does
+//! - the same, where the future is moved before it is polled: what `join_all` or a box does
+//! - a call that pends once: its timeout has to be watched
+//! - one of 10,000 dependencies, called at random: nothing of it is in a cache
 
-use std::convert::Infallible;
-use std::num::NonZeroU32;
-use std::time::Duration;
+use std::future::{Future, poll_fn};
+use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
-use backon::{ExponentialBuilder, Retryable};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use recloser::{AsyncRecloser, Recloser};
-use seawall::prelude::*;
-use seawall::{backpressure, breaker, bulkhead, limit, retry};
-use seawall_benches::{Contender, Effort, compare, on_runtime};
-use tokio::sync::Semaphore;
+use layered::Service as _;
+use seawall_benches::{Contender, Effort, Glue, at_random, compare, compare_on, on_runtime};
+use tick::Clock;
+use tower::Service as _;
 
-/// The service that everybody calls: it answers at once.
-#[derive(Debug, Clone)]
-pub struct Ready;
+#[path = "guarded_call/peers.rs"]
+mod peers;
+#[path = "guarded_call/service.rs"]
+mod service;
 
-/// What can go wrong with it: nothing here.
-#[derive(Debug)]
-pub struct Error;
+use service::{Ready, Service, ServiceClient, clients};
 
-impl From<Fault> for Error {
-    fn from(_: Fault) -> Self {
-        Self
-    }
-}
+const OURS: &str = "seawall, all guards, with metrics";
+const GLUE: &str = "glue: governor + Semaphore + timeout + recloser + backon";
+const SEATBELT: &str = "seatbelt: retry, breaker, timeout";
 
-/// What the service offers.
-#[resilient]
-pub trait Service {
-    /// Adds one.
-    #[call(idempotent)]
-    async fn add_one(&self, to: &u64) -> Result<u64, Error>;
-}
-
-impl Service for Ready {
-    async fn add_one(&self, to: &u64) -> Result<u64, Error> {
-        Ok(std::hint::black_box(*to) + 1)
-    }
-}
-
-fn policy() -> Policy {
-    Policy::builder()
-        .breaker(
-            breaker::Config::builder()
-                .failure_rate(0.5)
-                .window(breaker::Window::Calls(100))
-                .build()
-                .expect("valid"),
-        )
-        .bulkhead(bulkhead::Config::builder().max_concurrent(1_000).build().expect("valid"))
-        .mailbox(backpressure::Config::default())
-        .retry(retry::Config::builder().max_attempts(3).build().expect("valid"))
-        .rate_limit(limit::Config::token_bucket(1_000_000_000, 1e9).expect("valid"))
-        .build()
-        .expect("valid")
-}
-
-/// One crate for each guard, in the same order.
-struct Glue {
-    limiter: DefaultDirectRateLimiter,
-    permits: Semaphore,
-    breaker: AsyncRecloser,
-    backoff: ExponentialBuilder,
-}
-
-#[derive(Debug)]
-enum GlueError {
-    Limited,
-    Closed,
-    TimedOut,
-    Breaker(recloser::Error<Infallible>),
-}
-
-impl Glue {
-    fn new() -> Self {
-        let per_second = NonZeroU32::new(1_000_000_000).expect("not zero");
-        Self {
-            limiter: RateLimiter::direct(Quota::per_second(per_second)),
-            permits: Semaphore::new(1_000),
-            breaker: Recloser::custom()
-                .error_rate(0.5)
-                .closed_len(100)
-                .half_open_len(5)
-                .open_wait(Duration::from_secs(60))
-                .build()
-                .into(),
-            backoff: ExponentialBuilder::default().with_max_times(2).with_jitter(),
-        }
-    }
-
-    async fn add_one(&self, service: &Ready, to: &u64) -> Result<u64, GlueError> {
-        (|| async {
-            self.limiter.check().map_err(|_| GlueError::Limited)?;
-            let _permit = self.permits.acquire().await.map_err(|_| GlueError::Closed)?;
-            let answer = self
-                .breaker
-                .call(async { Ok::<_, Infallible>(service.add_one(to).await.unwrap_or_default()) });
-            match tokio::time::timeout(Duration::from_secs(1), answer).await {
-                Ok(Ok(answer)) => Ok(answer),
-                Ok(Err(error)) => Err(GlueError::Breaker(error)),
-                Err(_) => Err(GlueError::TimedOut),
-            }
-        })
-        .retry(self.backoff)
-        .await
-    }
-}
-
-fn main() {
-    let seawall = Seawall::builder().policy("service", policy()).start().expect("starts");
-    let client: ServiceClient<Ready> =
-        on_runtime(seawall.spawn("service", Ready)).expect("spawned");
-    let glue = Glue::new();
+fn awaited(effort: Effort, client: &ServiceClient<Ready>, glue: &Glue, clock: &Clock) {
+    let seatbelt = peers::seatbelt(clock);
     let contenders = [
-        Contender::new("seawall, all guards, with metrics", |n| {
+        Contender::new(OURS, |calls| {
             on_runtime(async {
-                for i in 0..u64::from(n) {
-                    std::hint::black_box(client.add_one(&i).await.expect("answers"));
+                for call in each(calls) {
+                    black_box(client.add_one(&call).await.expect("answers"));
                 }
             });
         }),
-        Contender::new("glue: governor + Semaphore + timeout + recloser + backon", |n| {
+        Contender::new(GLUE, |calls| {
             on_runtime(async {
-                for i in 0..u64::from(n) {
-                    std::hint::black_box(glue.add_one(&Ready, &i).await.expect("answers"));
+                for call in each(calls) {
+                    black_box(
+                        glue.call(|| async { Ready.add_one(&call).await.unwrap_or_default() })
+                            .await
+                            .expect("answers"),
+                    );
                 }
             });
         }),
-        Contender::new("the bare call", |n| {
+        Contender::new(SEATBELT, |calls| {
             on_runtime(async {
-                for i in 0..u64::from(n) {
-                    std::hint::black_box(Ready.add_one(&i).await.expect("answers"));
+                for call in each(calls) {
+                    black_box(seatbelt.execute(call).await.expect("answers"));
+                }
+            });
+        }),
+        Contender::new("tower: retry, concurrency limit, timeout", |calls| {
+            on_runtime(async {
+                let mut tower = peers::tower();
+                for call in each(calls) {
+                    poll_fn(|cx| tower.poll_ready(cx)).await.expect("ready");
+                    black_box(tower.call(call).await.expect("answers"));
+                }
+            });
+        }),
+        Contender::new("the bare call", |calls| {
+            on_runtime(async {
+                for call in each(calls) {
+                    black_box(Ready.add_one(&call).await.expect("answers"));
                 }
             });
         }),
     ];
-    compare("A whole guarded call, answered at once", Effort::from_args(), &contenders);
+    compare("A whole guarded call, answered at once, awaited in one task", effort, &contenders);
+}
+
+/// Polls it once, elsewhere than where it was made.
+#[inline(never)]
+fn at_once<F: Future>(call: F) -> F::Output {
+    match pin!(call).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => unreachable!("it is answered at once"),
+    }
+}
+
+/// Polls it twice, by hand: what an executor does in between is not measured.
+#[inline(never)]
+fn later<F: Future>(call: F) -> F::Output {
+    let mut call = pin!(call);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(call.as_mut().poll(&mut cx).is_pending());
+    match call.as_mut().poll(&mut cx) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => unreachable!("it pends once"),
+    }
+}
+
+fn moved(effort: Effort, client: &ServiceClient<Ready>, glue: &Glue, clock: &Clock) {
+    let seatbelt = peers::seatbelt(clock);
+    let contenders = [
+        Contender::new(OURS, |calls| {
+            in_runtime(|| {
+                for call in each(calls) {
+                    black_box(at_once(client.add_one(&call)).expect("answers"));
+                }
+            });
+        }),
+        Contender::new(GLUE, |calls| {
+            in_runtime(|| {
+                for call in each(calls) {
+                    black_box(
+                        at_once(
+                            glue.call(|| async { Ready.add_one(&call).await.unwrap_or_default() }),
+                        )
+                        .expect("answers"),
+                    );
+                }
+            });
+        }),
+        Contender::new(SEATBELT, |calls| {
+            in_runtime(|| {
+                for call in each(calls) {
+                    black_box(at_once(seatbelt.execute(call)).expect("answers"));
+                }
+            });
+        }),
+    ];
+    compare("The same, where the future is moved before it is polled", effort, &contenders);
+}
+
+fn pending(effort: Effort, client: &ServiceClient<Ready>, glue: &Glue, clock: &Clock) {
+    let seatbelt = peers::seatbelt_later(clock);
+    let contenders =
+        [
+            Contender::new(OURS, |calls| {
+                in_runtime(|| {
+                    for call in each(calls) {
+                        black_box(later(client.add_later(&call)).expect("answers"));
+                    }
+                });
+            }),
+            Contender::new(GLUE, |calls| {
+                in_runtime(|| {
+                    for call in each(calls) {
+                        black_box(
+                            later(glue.call(|| async {
+                                Ready.add_later(&call).await.unwrap_or_default()
+                            }))
+                            .expect("answers"),
+                        );
+                    }
+                });
+            }),
+            Contender::new(SEATBELT, |calls| {
+                in_runtime(|| {
+                    for call in each(calls) {
+                        black_box(later(seatbelt.execute(call)).expect("answers"));
+                    }
+                });
+            }),
+        ];
+    compare("A call that pends once", effort, &contenders);
+}
+
+/// Each call is one of another dependency: what it touches has to come from memory.
+fn cold(effort: Effort, dependencies: usize, clock: &Clock) {
+    let (_seawall, clients) = clients(dependencies);
+    let glue: Vec<_> = (0..dependencies).map(|_| Glue::new()).collect();
+    let seatbelt: Vec<_> = (0..dependencies).map(|_| peers::seatbelt(clock)).collect();
+    let contenders = [
+        Contender::new(OURS, |calls| {
+            on_runtime(async {
+                for call in each(calls) {
+                    let client = &clients[at_random(call, dependencies)];
+                    black_box(client.add_one(&call).await.expect("answers"));
+                }
+            });
+        }),
+        Contender::new(GLUE, |calls| {
+            on_runtime(async {
+                for call in each(calls) {
+                    let glue = &glue[at_random(call, dependencies)];
+                    black_box(
+                        glue.call(|| async { Ready.add_one(&call).await.unwrap_or_default() })
+                            .await
+                            .expect("answers"),
+                    );
+                }
+            });
+        }),
+        Contender::new(SEATBELT, |calls| {
+            on_runtime(async {
+                for call in each(calls) {
+                    let seatbelt = &seatbelt[at_random(call, dependencies)];
+                    black_box(seatbelt.execute(call).await.expect("answers"));
+                }
+            });
+        }),
+    ];
+    let title = format!("One of {dependencies} dependencies, called at random: caches cold");
+    compare_on(&title, &[1], effort, &contenders);
+}
+
+fn each(calls: u32) -> std::ops::Range<u64> {
+    0..u64::from(calls)
+}
+
+/// Where tokio's timers find their driver, and nothing has to yield after 128 calls.
+fn in_runtime(work: impl FnOnce()) {
+    on_runtime(tokio::task::unconstrained(async { work() }));
+}
+
+fn main() {
+    let effort = Effort::from_args();
+    let (_seawall, clients) = clients(1);
+    let glue = Glue::new();
+    let clock = on_runtime(async { Clock::new_tokio() });
+    awaited(effort, &clients[0], &glue, &clock);
+    moved(effort, &clients[0], &glue, &clock);
+    pending(effort, &clients[0], &glue, &clock);
+    cold(effort, if effort.rounds > 3 { 10_000 } else { 100 }, &clock);
 }

@@ -3,10 +3,13 @@
 
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
+mod glue;
+
 use std::future::Future;
 use std::sync::Barrier;
 use std::time::Duration;
 
+pub use glue::{Glue, GlueError};
 use seawall::clock::Clock;
 
 /// One way of doing the thing that is measured.
@@ -66,7 +69,7 @@ impl Figures {
     /// The figure of the middle round.
     #[must_use]
     pub fn median(&self) -> f64 {
-        median(self.rounds.clone())
+        median(self.rounds.iter().copied())
     }
 
     /// The figure of the quickest round.
@@ -145,7 +148,8 @@ pub fn compare_on(
 }
 
 /// Wall-clock nanoseconds an operation, with each thread doing `operations` of them at once.
-fn time(contender: &Contender<'_>, threads: usize, operations: u32) -> f64 {
+#[must_use]
+pub fn time(contender: &Contender<'_>, threads: usize, operations: u32) -> f64 {
     let clock = Clock::system();
     let start = Barrier::new(threads);
     let longest = std::thread::scope(|scope| {
@@ -164,7 +168,18 @@ fn time(contender: &Contender<'_>, threads: usize, operations: u32) -> f64 {
     longest.as_nanos() as f64 / f64::from(operations)
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// A number below `most`, the same for the same call (SplitMix64).
+#[must_use]
+pub fn at_random(call: u64, most: usize) -> usize {
+    let mut mixed = call.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((mixed ^ (mixed >> 31)) % most as u64) as usize
+}
+
+/// The one in the middle; not a number, if there is none.
+pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -1,0 +1,78 @@
+//! What everybody calls, and our client of it.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use seawall::prelude::*;
+use seawall::{backpressure, breaker, bulkhead, limit, retry};
+use seawall_benches::on_runtime;
+
+/// The service: it answers at once, or after it was polled twice.
+#[derive(Debug, Clone)]
+pub(crate) struct Ready;
+
+/// What can go wrong with it: nothing here.
+#[derive(Debug)]
+pub(crate) struct Error;
+
+impl From<Fault> for Error {
+    fn from(_: Fault) -> Self {
+        Self
+    }
+}
+
+/// What the service offers.
+#[resilient]
+pub(crate) trait Service {
+    /// Adds one.
+    #[call(idempotent)]
+    async fn add_one(&self, to: &u64) -> Result<u64, Error>;
+    /// Adds one, the second time that it is polled.
+    #[call(idempotent)]
+    async fn add_later(&self, to: &u64) -> Result<u64, Error>;
+}
+
+impl Service for Ready {
+    async fn add_one(&self, to: &u64) -> Result<u64, Error> {
+        Ok(std::hint::black_box(*to) + 1)
+    }
+    async fn add_later(&self, to: &u64) -> Result<u64, Error> {
+        let mut is_first = true;
+        poll_fn(|_| if std::mem::take(&mut is_first) { Poll::Pending } else { Poll::Ready(()) })
+            .await;
+        Ok(std::hint::black_box(*to) + 1)
+    }
+}
+
+fn policy() -> Policy {
+    Policy::builder()
+        .breaker(
+            breaker::Config::builder()
+                .failure_rate(0.5)
+                .window(breaker::Window::Calls(100))
+                .build()
+                .expect("valid"),
+        )
+        .bulkhead(bulkhead::Config::builder().max_concurrent(1_000).build().expect("valid"))
+        .mailbox(backpressure::Config::default())
+        .retry(retry::Config::builder().max_attempts(3).build().expect("valid"))
+        .rate_limit(limit::Config::token_bucket(1_000_000_000, 1e9).expect("valid"))
+        .build()
+        .expect("valid")
+}
+
+/// So many dependencies with every guard.
+pub(crate) fn clients(count: usize) -> (Seawall, Vec<ServiceClient<Ready>>) {
+    let name = |index: usize| format!("service-{index}");
+    let builder = (0..count)
+        .fold(Seawall::builder(), |builder, index| builder.policy(name(index).as_str(), policy()));
+    let seawall = builder.start().expect("starts");
+    let clients = on_runtime(async {
+        let mut clients = Vec::with_capacity(count);
+        for index in 0..count {
+            clients.push(seawall.spawn(name(index).as_str(), Ready).await.expect("spawned"));
+        }
+        clients
+    });
+    (seawall, clients)
+}

@@ -1,0 +1,261 @@
+//! Changes the library in a thousand small ways, and names the changes that no test sees.
+//!
+//! ```text
+//! cargo run --release -p seawall-tests --example mutants -- breaker bulkhead dependency call time
+//! ```
+//!
+//! The arguments are folders of `framework/src/`; `--one-in=5` takes every fifth change. All changes are built at once,
+//! each behind a switch (`mutate.rs`). Then every test is run alone, to learn which changes it reaches. Then each change
+//! is switched on, and the tests that reach it are run, the quickest first, until one fails. It takes about an hour
+//! for the five folders above on two cores, and leaves everything in `target/mutants/`.
+//!
+//! A change that survives is either one that nobody could notice, or a test that is missing.
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a command line tool, not the library"
+)]
+#![allow(clippy::unwrap_used)]
+
+mod mutate;
+#[path = "../tidy/reached.rs"]
+#[allow(dead_code)]
+mod reached;
+mod tests_of;
+#[path = "../tidy/tree.rs"]
+#[allow(dead_code)]
+mod tree;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{fs, io, process, thread};
+
+use mutate::Mutant;
+use tests_of::{End, Lines, Test};
+use tree::{File, Tree};
+
+/// The switch, put beside the library.
+const SWITCH: &str = r#"//! Which change is on.
+use std::io::Write;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::LazyLock;
+
+static ON: LazyLock<usize> = LazyLock::new(|| {
+    std::env::var("SEAWALL_MUTANT").ok().and_then(|id| id.parse().ok()).unwrap_or(usize::MAX)
+});
+static REACHED: LazyLock<Option<std::fs::File>> = LazyLock::new(|| {
+    let path = std::env::var_os("SEAWALL_MUTANTS_REACHED")?;
+    std::fs::File::options().create(true).append(true).open(path).ok()
+});
+static SEEN: [AtomicU8; 65_536] = [const { AtomicU8::new(0) }; 65_536];
+
+pub(crate) fn on(id: usize) -> bool {
+    if let Some(file) = &*REACHED {
+        if SEEN[id].load(Ordering::Relaxed) == 0 && SEEN[id].swap(1, Ordering::Relaxed) == 0 {
+            let mut text = [b'0'; 6];
+            let mut rest = id;
+            for digit in text[..5].iter_mut().rev() {
+                *digit = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
+            text[5] = b'\n';
+            let _ = (&*file).write_all(&text);
+        }
+    }
+    *ON == id
+}
+"#;
+
+const LIBRARY: &[&str] = &["-p", "seawall", "--lib", "--all-features"];
+const FROM_OUTSIDE: &[&str] = &[
+    "-p",
+    "seawall-tests",
+    "--test",
+    "pipeline",
+    "--test",
+    "actors",
+    "--test",
+    "policies",
+    "--test",
+    "shapes",
+    "--test",
+    "spans",
+];
+/// Tests of one change are run one by one at first, then many at a time.
+const ALONE: usize = 6;
+const TOGETHER: usize = 40;
+
+fn main() -> io::Result<()> {
+    let (folders, one_in) = arguments();
+    let tree = Tree::read();
+    let copy = tree.root.join("target/mutants/tree");
+    let files = files(&tree, &folders);
+    let mut mutants: Vec<Mutant> = files
+        .iter()
+        .flat_map(|file| mutate::find(&file.path, &file.text, file.syntax()))
+        .enumerate()
+        .filter(|(index, _)| index % one_in == 0)
+        .map(|(_, mutant)| mutant)
+        .collect();
+    println!("{} changes in {} files", mutants.len(), files.len());
+    lay_out(&tree, &copy)?;
+    let binaries = loop {
+        write(&copy, &files, &mutants)?;
+        let refused = match tests_of::build(&copy, LIBRARY)? {
+            Ok(mut binaries) => match tests_of::build(&copy, FROM_OUTSIDE)? {
+                Ok(more) => {
+                    binaries.extend(more);
+                    break binaries;
+                }
+                Err(refused) => refused,
+            },
+            Err(refused) => refused,
+        };
+        let before = mutants.len();
+        mutants.retain(|mutant| !is_in(mutant, &refused));
+        if before == mutants.len() {
+            // The change is between the lines that the compiler names: what is borrowed, and where.
+            let around: Vec<_> =
+                refused.chunk_by(|one, other| one.0 == other.0).map(whole).collect();
+            mutants.retain(|mutant| !is_in(mutant, &around));
+        }
+        println!("{} changes do not compile", before - mutants.len());
+        if before == mutants.len() {
+            println!("the build fails, and not for a change: see target/mutants/tree");
+            process::exit(1);
+        }
+    };
+    let mut tests = Vec::new();
+    for binary in &binaries {
+        tests.extend(tests_of::list(&copy, binary)?);
+    }
+    println!("{} tests, each alone, to see which changes it reaches", tests.len());
+    let (tests, by_mutant) = tests_of::reached(tests, cores());
+    judge(&mutants, &tests, &by_mutant);
+    Ok(())
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn arguments() -> (Vec<String>, usize) {
+    let (options, folders): (Vec<_>, Vec<_>) =
+        std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
+    let one_in = options.iter().map(|option| option.strip_prefix("--one-in=")?.parse().ok());
+    let one_in: Option<Vec<usize>> = one_in.collect();
+    match one_in {
+        Some(one_in) if !folders.is_empty() => {
+            (folders, one_in.first().copied().unwrap_or(1).max(1))
+        }
+        _ => {
+            println!("usage: mutants FOLDER... [--one-in=N]   (folders of framework/src/)");
+            process::exit(2);
+        }
+    }
+}
+
+/// What ships of these folders.
+fn files<'a>(tree: &'a Tree, folders: &[String]) -> Vec<&'a File> {
+    let ships = reached::Crate::read(tree, "framework");
+    let wanted = |path: &str| {
+        folders.iter().any(|folder| path.starts_with(&format!("framework/src/{folder}")))
+    };
+    tree.files.iter().filter(|file| wanted(&file.path) && ships.ships(&file.path)).collect()
+}
+
+/// A copy of the repository, written only where it differs, so that little is built again.
+fn lay_out(tree: &Tree, copy: &Path) -> io::Result<()> {
+    for (path, text) in &tree.texts {
+        write_if_new(&copy.join(path), text)?;
+    }
+    for path in ["Cargo.lock", ".clippy.toml", "tests/public_api.txt"] {
+        if let Ok(text) = fs::read_to_string(tree.root.join(path)) {
+            write_if_new(&copy.join(path), &text)?;
+        }
+    }
+    write_if_new(&copy.join("framework/src/mutants.rs"), SWITCH)?;
+    let library = tree.text("framework/src/lib.rs").unwrap_or_default();
+    write_if_new(&copy.join("framework/src/lib.rs"), &format!("{library}\nmod mutants;\n"))
+}
+
+fn write(copy: &Path, files: &[&File], mutants: &[Mutant]) -> io::Result<()> {
+    for file in files {
+        let of: Vec<_> = mutants.iter().enumerate().filter(|(_, m)| m.file == file.path).collect();
+        write_if_new(&copy.join(&file.path), &mutate::write(&file.text, &of))?;
+    }
+    Ok(())
+}
+
+fn write_if_new(path: &PathBuf, text: &str) -> io::Result<()> {
+    if fs::read_to_string(path).is_ok_and(|old| old == text) {
+        return Ok(());
+    }
+    fs::create_dir_all(path.parent().expect("a file is in a folder"))?;
+    fs::write(path, text)
+}
+
+fn is_in(mutant: &Mutant, refused: &[Lines]) -> bool {
+    let (first, last) = mutant.lines;
+    let same = |file: &str| file == mutant.file;
+    refused.iter().any(|(file, from, to)| same(file) && *from <= last && first <= *to)
+}
+
+/// From the first to the last of these lines of one file.
+fn whole(lines: &[Lines]) -> Lines {
+    let first = lines.iter().map(|(_, from, _)| *from).min().unwrap_or(0);
+    let last = lines.iter().map(|(_, _, to)| *to).max().unwrap_or(0);
+    (lines[0].0.clone(), first, last)
+}
+
+/// Switches each change on, and says which ones no test saw.
+fn judge(mutants: &[Mutant], tests: &[Test], by_mutant: &HashMap<usize, Vec<usize>>) {
+    let (next, hung) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let survived = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..cores() {
+            scope.spawn(|| {
+                loop {
+                    let id = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(mutant) = mutants.get(id) else { break };
+                    let of = by_mutant.get(&id).map_or(&[][..], Vec::as_slice);
+                    let of: Vec<Test> = of.iter().map(|test| tests[*test].clone()).collect();
+                    match seen(&of, id) {
+                        End::Failed => {}
+                        End::Hung => _ = hung.fetch_add(1, Ordering::Relaxed),
+                        End::Passed => {
+                            survived.fetch_add(1, Ordering::Relaxed);
+                            let Mutant { file, lines, what, .. } = mutant;
+                            println!("{file}:{}: {what}  ({} tests)", lines.0, of.len());
+                        }
+                    }
+                    if id.is_multiple_of(200) {
+                        println!("-- {id} of {}", mutants.len());
+                    }
+                }
+            });
+        }
+    });
+    let (survived, hung) = (survived.into_inner(), hung.into_inner());
+    let seen = mutants.len() - survived;
+    println!(
+        "{seen} of {} changes seen ({hung} by a test that hung), {survived} not",
+        mutants.len()
+    );
+}
+
+/// Whether one of these tests, which are sorted by what they take, sees the change.
+fn seen(tests: &[Test], mutant: usize) -> End {
+    let (first, rest) = tests.split_at(tests.len().min(ALONE));
+    let mut rest = rest.to_vec();
+    rest.sort_by(|one, other| one.binary.cmp(&other.binary)); // stable: the quickest stay first
+    let one_by_one = first.iter().map(std::slice::from_ref);
+    for tests in one_by_one.chain(tests_of::together(&rest, TOGETHER)) {
+        match tests_of::run(tests, mutant) {
+            End::Passed => {}
+            end => return end,
+        }
+    }
+    End::Passed
+}
