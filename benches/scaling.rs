@@ -194,16 +194,17 @@ fn windows(series: &Series) {
     });
 }
 
+/// Each has spent something: a key that is as good as new is forgotten, and made again.
 fn keys(series: &Series) {
     let called = ("keys.svg", "A token of one of so many keys, at random", "keys");
     let clock = Clock::system();
     series.run(called, &[1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000], |size| {
-        let rate = Rate::new(1_000_000, 1e9).expect("valid");
-        let config = KeyedConfig::builder().max_keys((2 * size).max(64)).build().expect("valid");
+        let rate = Rate::new(100_000_000, 1.0).expect("valid");
+        let config = KeyedConfig::builder().max_keys(size.max(64)).build().expect("valid");
         let ours: KeyedLimiter<u64, _> =
             KeyedLimiter::new(TokenBucket::new(&rate), config, Moment::ZERO);
-        let per_second = NonZeroU32::new(1_000_000_000).expect("not zero");
-        let burst = NonZeroU32::new(1_000_000).expect("not zero");
+        let per_second = NonZeroU32::MIN;
+        let burst = NonZeroU32::new(100_000_000).expect("not zero");
         let governor: DefaultKeyedRateLimiter<u64> =
             RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst));
         for key in 0..size as u64 {

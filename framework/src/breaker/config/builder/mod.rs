@@ -1,6 +1,9 @@
 //! Takes a breaker's settings down, one by one.
 
 mod check;
+#[cfg(all(test, not(seawall_loom)))]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests;
 
 use std::time::Duration;
 
