@@ -130,3 +130,38 @@ fn a_breaker_that_is_disabled_while_it_is_open_closes_because_of_its_settings() 
     let closed = breaker.reconfigure(disabled.build().unwrap(), NOW).unwrap();
     assert_eq!((closed.to, closed.cause), (State::Closed, Cause::Settings));
 }
+
+#[test]
+fn a_probe_that_fails_is_the_last_failure_and_one_that_succeeds_is_not() {
+    let config = Config::builder().failures(1).half_open_calls(2).success_threshold(2);
+    let breaker = breaker(config.first_open_for(secs(1)));
+    moved(&breaker, times(1, Outcome::Failure), NOW);
+    let now = NOW + secs(1);
+    let ends = times(1, Outcome::Success).chain(times(1, Outcome::TimedOut));
+    let opened = moved(&breaker, ends, now);
+    assert_eq!(opened.last_failure, Some(Outcome::TimedOut));
+    let closed = moved(&breaker, times(2, Outcome::Success), now + secs(60));
+    assert_eq!((closed.to, closed.last_failure), (State::Closed, Some(Outcome::TimedOut)));
+}
+
+#[test]
+fn the_last_256_moves_are_remembered_and_all_are_counted() {
+    let breaker = breaker(Config::builder());
+    for _ in 0..200 {
+        breaker.force_open(NOW).unwrap();
+        breaker.force_closed(NOW).unwrap();
+    }
+    let report = breaker.report(NOW);
+    assert_eq!(report.transitions.len(), 256);
+    assert_eq!(report.transitions[255].sequence, 400);
+    assert_eq!(report.transitions[0].sequence, 145);
+    assert_eq!(report.transition_counts.iter().flatten().sum::<u64>(), 400);
+}
+
+#[test]
+fn an_admission_says_whether_it_is_a_probe() {
+    let breaker = breaker(Config::builder().failures(1).first_open_for(secs(1)));
+    assert!(!breaker.admit(NOW).0.unwrap().is_probe());
+    moved(&breaker, times(1, Outcome::Failure), NOW);
+    assert!(breaker.admit(NOW + secs(1)).0.unwrap().is_probe());
+}

@@ -520,3 +520,14 @@ fn an_order_by_hand_outlives_other_settings() {
         assert_eq!(held.report(Moment::ZERO).mode, mode, "a reset asks the settings of now");
     }
 }
+
+#[test]
+fn the_first_call_after_a_ramp_ends_it() {
+    let config = Config::builder().failures(1).success_threshold(1).open_for(secs(1));
+    let breaker = breaker(config.ramp(0.5, secs(10)));
+    call(&breaker, Outcome::Failure, at(secs(1))).unwrap();
+    call(&breaker, Outcome::Success, at(secs(2))).unwrap();
+    assert!(breaker.report(at(secs(12))).ramping, "nobody has looked");
+    call(&breaker, Outcome::Success, at(secs(12))).unwrap();
+    assert!(!breaker.report(at(secs(12))).ramping);
+}

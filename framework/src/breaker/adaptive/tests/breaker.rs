@@ -273,3 +273,16 @@ fn news_are_told_once_and_again_if_they_were_lost() {
     memory.renew_news();
     assert!(memory.news().is_some());
 }
+
+#[test]
+fn what_has_left_the_window_is_learned_before_the_process_ends() {
+    let breaker = breaker(Config::default());
+    breaker.has_no_history(Moment::ZERO);
+    assert!(!breaker.wants_history(), "it was looked for, and there was none");
+    for second in 0..120 {
+        call(&breaker, false, at(Duration::from_secs(second)));
+    }
+    assert!(breaker.news().is_none(), "its five minutes are not over");
+    breaker.round_off();
+    assert!(breaker.news().is_some());
+}

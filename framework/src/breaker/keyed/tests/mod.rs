@@ -14,6 +14,7 @@ use crate::breaker::{
     Config, Enforcement, Keyed, KeyedAdmission, KeyedConfig, Keys, MAX_IDLE_AFTER, MAX_KEYS,
 };
 use crate::clock::Moment;
+use crate::entropy::Entropy;
 use crate::event::State;
 use crate::outcome::{AttemptEnd, Outcome};
 
@@ -341,4 +342,57 @@ fn a_rate_that_is_set_stays_beside_the_highest_of_an_adaptive_threshold() {
     let keyed = Keyed::new(KeyedConfig::from((slow.for_key(), Keys::default())), Moment::ZERO);
     let reached = (0..10_000).filter(|_| call(&keyed, 1, Outcome::Failure, at(1))).count();
     assert_eq!(reached, 10);
+}
+
+#[test]
+fn a_key_that_is_held_is_used() {
+    let keyed = touchy(10);
+    let mut is_new = false;
+    drop(keyed.hold(&1, at(0), &mut is_new));
+    assert!(is_new && !keyed.is_empty() && !keyed.is_at_rest());
+    is_new = false;
+    drop(keyed.hold(&1, at(599), &mut is_new));
+    assert!(!is_new);
+    assert_eq!(keyed.poll(at(600)).evicted, 0, "it was used a second ago");
+    assert_eq!(keyed.poll(at(1_199)).evicted, 1);
+    assert!(keyed.is_empty() && keyed.is_at_rest());
+}
+
+#[test]
+fn an_overflow_that_is_open_is_not_at_rest() {
+    let keyed = touchy(1);
+    let held = keyed.let_in(&1, at(0), &mut None).unwrap();
+    assert!(call(&keyed, 2, Outcome::Failure, at(0)), "no room: it shares");
+    assert_eq!(keyed.overflow_state(), State::Open);
+    drop(held);
+    keyed.poll(at(600));
+    assert!(keyed.is_empty());
+    assert_eq!(keyed.is_at_rest(), keyed.overflow_state() == State::Closed);
+    assert!(!keyed.is_at_rest());
+}
+
+#[test]
+fn settings_that_switch_the_breakers_off_close_every_key() {
+    let keyed = touchy(10);
+    call(&keyed, 1, Outcome::Failure, at(0));
+    assert_eq!((keyed.census().keys, keyed.census().tripped), (1, 1));
+    let off = Config::builder().enforcement(Enforcement::Disabled).build().unwrap();
+    keyed.reconfigure(KeyedConfig::from(off), at(1));
+    assert_eq!((keyed.census().keys, keyed.census().tripped), (1, 0));
+    assert!(call(&keyed, 1, Outcome::Success, at(1)));
+}
+
+#[test]
+fn open_times_of_keys_without_room_jitter_by_their_own_chance() {
+    let breaker = Config::builder().failures(1).open_jitter(0.5);
+    let config = KeyedConfig::builder(breaker.build().unwrap()).max_keys(1).build().unwrap();
+    let open_for = |seed| {
+        let keyed: Keyed<u64> =
+            Keyed::new(config.clone(), at(0)).with_entropy(Entropy::seeded(seed));
+        let _held = keyed.let_in(&1, at(0), &mut None).unwrap();
+        let shared = keyed.let_in(&2, at(0), &mut None).unwrap();
+        keyed.record(shared, Outcome::Failure, at(0)).unwrap().open_for
+    };
+    assert_eq!(open_for(1), open_for(1));
+    assert_ne!(open_for(1), open_for(2));
 }
