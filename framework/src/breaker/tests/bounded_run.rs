@@ -136,3 +136,44 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_dependency_that_fails_now_and_then_opens_it_after_a_longer_run() {
+    let grows = breaker(Config::builder());
+    for second in 0..30 {
+        // Of ten runs one is of two failures.
+        for run in 0..10 {
+            fail(&grows, START + secs(second));
+            if run == 0 {
+                fail(&grows, START + secs(second));
+            }
+            end(&grows, Outcome::Success, START + secs(second));
+        }
+    }
+    let now = START + secs(60);
+    assert_eq!(grows.report(now).failures_needed, Some(8));
+    assert!((0..7).all(|_| fail(&grows, now) == State::Closed));
+    assert_eq!(fail(&grows, now), State::Open);
+}
+
+#[test]
+fn failures_in_a_row_that_do_not_count_are_not_counted() {
+    let by_rate = breaker(Config::builder().failure_rate(0.9).without_failures());
+    (0..3).for_each(|_| drop(fail(&by_rate, START)));
+    let report = by_rate.report(START);
+    assert_eq!((report.failures_in_a_row, report.failures_needed), (0, None));
+    assert_eq!(report.window_failures, 3);
+}
+
+#[test]
+fn probes_that_were_abandoned_before_an_order_by_hand_are_forgotten() {
+    let config = Config::builder().failures(1).half_open_calls(3).first_open_for(secs(1));
+    let by_hand = breaker(config.open_for(secs(1)));
+    fail(&by_hand, START);
+    let abandon = |now| end(&by_hand, Outcome::Cancelled, now);
+    (0..2).for_each(|_| assert_eq!(abandon(START + secs(1)), State::HalfOpen));
+    by_hand.reset(START + secs(1));
+    fail(&by_hand, START + secs(1));
+    (0..2).for_each(|_| assert_eq!(abandon(START + secs(2)), State::HalfOpen));
+    assert_eq!(abandon(START + secs(2)), State::Open, "the third in a row");
+}

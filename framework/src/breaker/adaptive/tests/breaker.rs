@@ -286,3 +286,57 @@ fn what_has_left_the_window_is_learned_before_the_process_ends() {
     breaker.round_off();
     assert!(breaker.news().is_some());
 }
+
+/// A memory of one settled hour, midnight in UTC, and the moment it is that hour again.
+fn settled(config: Config) -> (Memory, Moment) {
+    let memory = Memory::new(config);
+    let week = 7 * DAY;
+    for minute in 0..50 {
+        memory.take_in(at(Duration::from_secs(60 * minute)), 10_000, 100);
+    }
+    memory.tend(at(2 * HOUR), Duration::ZERO);
+    (memory, at(week))
+}
+
+#[test]
+fn other_settings_and_an_earlier_history_hold_within_the_same_hour() {
+    let utc = UtcOffset::UTC;
+    let (memory, now) = settled(Config::default());
+    let before = memory.bar(now, utc).threshold();
+    memory.adopt(Config::builder().min(0.3).build().unwrap(), now);
+    let after = memory.bar(now, utc).threshold();
+    assert!(before < 0.1 && (after - 0.3).abs() < 1e-6, "{before} {after}");
+
+    let next = Memory::new(Config::default());
+    let unknown = next.bar(now, utc).threshold();
+    next.restore(Some(&settled(Config::default()).0.history()), now);
+    assert!(next.bar(now, utc).threshold() < unknown, "at once");
+}
+
+#[test]
+fn a_zone_is_left_for_another_by_the_difference() {
+    let east = |minutes| {
+        let offset = UtcOffset::from_minutes(minutes).unwrap();
+        Config::builder().utc_offset(offset).build().unwrap()
+    };
+    let (memory, now) = settled(east(60));
+    let learned = memory.reading(now);
+    memory.adopt(east(180), now);
+    let there = memory.reading(now);
+    assert_eq!((there.hour, there.baseline), (learned.hour + 2, learned.baseline));
+
+    let restored = Memory::new(east(180));
+    restored.restore(Some(&settled(east(60)).0.history()), now);
+    assert_eq!(restored.reading(now).baseline, learned.baseline);
+}
+
+#[test]
+fn a_period_that_is_over_shows_in_the_bar_of_its_hour() {
+    let memory = Memory::new(Config::default());
+    let unknown = memory.bar(Moment::ZERO, UtcOffset::UTC).threshold();
+    memory.take_in(Moment::ZERO, 100_000, 1_000);
+    assert_eq!(memory.bar(Moment::ZERO, UtcOffset::UTC).threshold(), unknown);
+    // By the first calls of the next period, within the hour.
+    memory.take_in(at(PERIOD), 1, 0);
+    assert!(memory.bar(at(PERIOD), UtcOffset::UTC).threshold() < unknown / 2.0);
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::breaker::adaptive::baseline::{Baseline, Seen};
+use crate::breaker::adaptive::baseline::{Baseline, Hour, Seen};
 use crate::breaker::adaptive::{Config, HOURS};
 
 const DAY_S: u64 = 24 * 3600;
@@ -199,4 +199,41 @@ fn another_zone_has_the_same_nights_at_other_hours() {
     assert_eq!(moved, baseline);
     moved.shift(-25);
     assert_eq!(moved, baseline, "less than half an hour stays in its hour");
+}
+
+#[test]
+fn the_threshold_is_so_many_spreads_above_what_is_normal() {
+    let config = Config::builder().min(0.01).max(0.9).spreads(3.0).build().unwrap();
+    let mut baseline = Baseline::default();
+    // As often none as a fifth: 10 % on average, and 10 % apart from that.
+    for period in 0..4_000 {
+        let failures = if period % 2 == 0 { 0 } else { 2_000 };
+        baseline.learn(NOON, Seen { calls: 10_000, failures, at_s: 0 }, &config);
+    }
+    let noon = baseline.estimate(NOON, 0, &config);
+    let is_near = |found: f64, expected: f64| (found - expected).abs() < 0.001;
+    assert!(is_near(noon.baseline, 0.1) && is_near(noon.spread, 0.1), "{noon:?}");
+    assert!(is_near(noon.threshold, 0.4), "three spreads above: {noon:?}");
+    assert!(is_near(noon.tested, 0.2), "one spread above: {noon:?}");
+}
+
+#[test]
+fn what_was_learned_ages_from_when_it_was_learned() {
+    let config = Config::default();
+    let life_s = 28 * DAY_S;
+    let mut baseline = Baseline::default();
+    let calls = |baseline: &Baseline, at_s| baseline.estimate(NOON, at_s, &config).calls;
+    baseline.learn(NOON, Seen { calls: 1_000, failures: 0, at_s: life_s }, &config);
+    assert_eq!(calls(&baseline, life_s), 1_000.0);
+    assert_eq!(calls(&baseline, 2 * life_s), 500.0);
+    // From the latest on, though the clock was put back before it.
+    baseline.learn(NOON, Seen { calls: 1_000, failures: 0, at_s: 0 }, &config);
+    assert_eq!(calls(&baseline, life_s), 1_000.0);
+}
+
+#[test]
+fn no_hour_is_taken_whose_spread_no_rates_could_have() {
+    let hour = |squares| Hour { calls: 100.0, mean: 0.5, squares, at_s: 0 };
+    assert!(hour(0.0).is_sound() && hour(26.0).is_sound());
+    assert!(!hour(26.1).is_sound() && !hour(-0.1).is_sound());
 }
