@@ -4,6 +4,8 @@
 //! - the same, where the future is moved before it is polled: what `join_all` or a box does
 //! - a call that pends once: its timeout has to be watched
 //! - one of 10,000 dependencies, called at random: nothing of it is in a cache
+//!
+//! `--part=awaited`, `moved`, `pending` or `cold`: only that.
 
 use std::future::{Future, poll_fn};
 use std::hint::black_box;
@@ -212,11 +214,21 @@ fn in_runtime(work: impl FnOnce()) {
 
 fn main() {
     let effort = Effort::from_args();
+    let part = std::env::args().find_map(|a| a.strip_prefix("--part=").map(str::to_owned));
+    let is_wanted = |name: &str| part.as_deref().is_none_or(|part| part == name);
     let (_seawall, clients) = clients(1);
     let glue = Glue::new();
     let clock = on_runtime(async { Clock::new_tokio() });
-    awaited(effort, &clients[0], &glue, &clock);
-    moved(effort, &clients[0], &glue, &clock);
-    pending(effort, &clients[0], &glue, &clock);
-    cold(effort, if effort.rounds > 3 { 10_000 } else { 100 }, &clock);
+    if is_wanted("awaited") {
+        awaited(effort, &clients[0], &glue, &clock);
+    }
+    if is_wanted("moved") {
+        moved(effort, &clients[0], &glue, &clock);
+    }
+    if is_wanted("pending") {
+        pending(effort, &clients[0], &glue, &clock);
+    }
+    if is_wanted("cold") {
+        cold(effort, if effort.rounds > 3 { 10_000 } else { 100 }, &clock);
+    }
 }

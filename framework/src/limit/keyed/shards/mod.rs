@@ -37,13 +37,13 @@ const SHARDS_MAX: usize = 256;
 const KEYS_AN_OVERFLOW: usize = 64;
 const OVERFLOWS_MAX: usize = 1_024;
 
-/// Apart from its neighbours: their locks are written to at each look.
 /// A look for what may go: at how many places still, and what has gone. That is dropped when the shards are free again.
 struct Sweep<K, V> {
     looks: usize,
     gone: Vec<(K, V)>,
 }
 
+/// Apart from its neighbours: their locks are written to at each look.
 type Locked<K, V> = CachePadded<RwLock<Shard<K, V>>>;
 
 /// The map. `V` is changed through its own atomics under a read lock, or by the holder of the write lock.
@@ -52,7 +52,6 @@ pub(in crate::limit) struct Shards<K, V, S> {
     hasher: S,
     max_keys: u64,
     len: AtomicU64,
-    evicted: AtomicU64,
     /// The shard that is swept next.
     cursor: AtomicU64,
 }
@@ -65,7 +64,6 @@ impl<K: Hash + Eq, V, S: BuildHasher> Shards<K, V, S> {
             hasher,
             max_keys: max_keys as u64,
             len: AtomicU64::new(0),
-            evicted: AtomicU64::new(0),
             cursor: AtomicU64::new(0),
         }
     }
@@ -74,8 +72,9 @@ impl<K: Hash + Eq, V, S: BuildHasher> Shards<K, V, S> {
         self.len.load(Ordering::Relaxed) as usize
     }
 
+    /// How many keys have been forgotten. Looks at every shard.
     pub(in crate::limit) fn evicted(&self) -> u64 {
-        self.evicted.load(Ordering::Relaxed)
+        (0..self.shards.len()).map(|at| self.reading(at).evicted).sum()
     }
 
     /// Which of `count` a key belongs to, always the same: by its [`OverflowGroup`](super::OverflowGroup) if it has one.
@@ -140,11 +139,9 @@ impl<K: Hash + Eq, V, S: BuildHasher> Shards<K, V, S> {
         }
         let hasher = |(known, _): &(K, V)| self.hasher.hash_one(known);
         shard.step(&may_go, hasher, &mut gone);
-        self.settle_forgotten(shard, 0);
-        if !self.take_place() {
+        if !self.take_place(shard) {
             return look(None);
         }
-        shard.counted += 1;
         shard.make_way(&may_go, hasher, &mut gone);
         self.settle_forgotten(shard, 1);
         let pair = (key.to_owned(), make());
@@ -225,10 +222,25 @@ impl<K: Hash + Eq, V, S: BuildHasher> Shards<K, V, S> {
         self.settle_forgotten(shard, 0)
     }
 
-    /// Takes a place for one more key, if there is one.
-    fn take_place(&self) -> bool {
-        let more = |len| (len < self.max_keys).then_some(len + 1);
-        self.len.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    /// Counts one more key: in the place of one that has just been forgotten, or else in a free one, if there is one. Where a key
+    /// goes for each that comes, nothing is written that other shards write too.
+    fn take_place(&self, shard: &mut Shard<K, V>) -> bool {
+        let forgotten = shard.counted.saturating_sub(shard.table.len());
+        shard.evicted += forgotten as u64;
+        if forgotten == 0 {
+            let more = |len| (len < self.max_keys).then_some(len + 1);
+            if self.len.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
+                return false;
+            }
+            shard.counted += 1;
+            return true;
+        }
+        let left_over = forgotten - 1;
+        if left_over > 0 {
+            shard.counted -= left_over;
+            self.len.fetch_sub(left_over as u64, Ordering::Relaxed);
+        }
+        true
     }
 
     /// Gives back the places of keys that are not there any more, and of which `coming` are not there
@@ -245,9 +257,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Shards<K, V, S> {
     /// The same, of keys that were forgotten.
     fn settle_forgotten(&self, shard: &mut Shard<K, V>, coming: usize) -> usize {
         let evicted = self.settle(shard, coming);
-        if evicted > 0 {
-            self.evicted.fetch_add(evicted as u64, Ordering::Relaxed);
-        }
+        shard.evicted += evicted as u64;
         evicted
     }
 

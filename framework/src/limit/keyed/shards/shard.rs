@@ -21,11 +21,13 @@ pub(super) struct Shard<K, V> {
     step: usize,
     /// How many of [`Shards::len`](super::Shards::len) are this shard's.
     pub(super) counted: usize,
+    /// How many keys it has forgotten.
+    pub(super) evicted: u64,
 }
 
 impl<K, V> Shard<K, V> {
     pub(super) fn new() -> Self {
-        Self { table: HashTable::new(), hand: 0, step: 0, counted: 0 }
+        Self { table: HashTable::new(), hand: 0, step: 0, counted: 0, evicted: 0 }
     }
 
     /// Removes what `may_go` among the next `looks` places from the hand on, up to the end of the table.
