@@ -159,7 +159,7 @@ fn a_dependency_that_fails_now_and_then_opens_it_after_a_longer_run() {
 #[test]
 fn failures_in_a_row_that_do_not_count_are_not_counted() {
     let by_rate = breaker(Config::builder().failure_rate(0.9).without_failures());
-    (0..3).for_each(|_| drop(fail(&by_rate, START)));
+    (0..3).for_each(|_| _ = fail(&by_rate, START));
     let report = by_rate.report(START);
     assert_eq!((report.failures_in_a_row, report.failures_needed), (0, None));
     assert_eq!(report.window_failures, 3);
