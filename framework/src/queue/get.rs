@@ -115,7 +115,7 @@ pub(super) fn poll_get<T>(
     shared: &Shared<T>,
     cx: &mut Context<'_>,
 ) -> Poll<Option<T>> {
-    let mut visit = shared.visit();
+    let mut visit = shared.visit_to_take();
     let polled = place.poll(shared, cx, consumers, |state| match state.take(&mut visit) {
         Ok(item) => Some(Some(item)),
         Err(TryGetError::Closed) => Some(None),

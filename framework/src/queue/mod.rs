@@ -132,7 +132,7 @@ impl<T> BackpressureQueue<T> {
     /// # Errors
     /// There is none.
     pub fn try_get(&self) -> Result<T, TryGetError> {
-        self.0.step(State::take)
+        self.0.step_to_take(State::take)
     }
 
     /// As [`get`](Self::get), blocking this thread. Not to be called from a task.
@@ -149,7 +149,7 @@ impl<T> BackpressureQueue<T> {
     /// may be none.
     pub fn try_get_many(&self, items: &mut Vec<T>, most: usize) -> usize {
         let before = items.len();
-        self.0.step(|state, visit| {
+        self.0.step_to_take(|state, visit| {
             items.extend((0..most).map_while(|_| state.take(visit).ok()));
         });
         items.len() - before

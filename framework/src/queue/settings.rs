@@ -8,7 +8,7 @@ use crate::backpressure::Order;
 use crate::time::Time;
 
 use super::outcome::Dropped;
-use super::strategy::Strategy;
+use super::strategy::{Pace, Strategy};
 
 /// What does not change.
 #[derive(Clone)]
@@ -23,11 +23,22 @@ pub(super) struct Settings<T> {
 type OnDrop<T> = dyn Fn(T, Dropped) + Send + Sync;
 
 impl<T> Settings<T> {
-    /// Whether anybody asks how long an item has waited.
-    pub(super) fn is_timed(&self) -> bool {
-        self.order.is_timed()
-            || self.max_age.is_some()
-            || matches!(self.strategy, Strategy::Throttle { .. })
+    /// Whether anybody asks when an item is put in.
+    pub(super) fn is_put_timed(&self) -> bool {
+        self.is_age_asked_for() || matches!(self.strategy, Strategy::Throttle { .. })
+    }
+
+    /// Whether anybody asks when an item is taken.
+    pub(super) fn is_take_timed(&self) -> bool {
+        self.is_age_asked_for() || self.paces_by_consumers()
+    }
+
+    pub(super) fn paces_by_consumers(&self) -> bool {
+        matches!(self.strategy, Strategy::Throttle { pace: Pace::Consumers, .. })
+    }
+
+    fn is_age_asked_for(&self) -> bool {
+        self.order.is_timed() || self.max_age.is_some()
     }
 }
 

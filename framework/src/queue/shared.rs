@@ -11,26 +11,57 @@ use super::state::{State, Visit};
 pub(super) struct Shared<T> {
     pub(super) state: Mutex<State<T>>,
     pub(super) settings: Settings<T>,
-    /// Whether anybody asks how long an item has waited.
-    is_timed: bool,
+    /// Whether anybody asks when an item is put in, and when it is taken.
+    is_put_timed: bool,
+    is_take_timed: bool,
 }
 
 impl<T> Shared<T> {
     pub(super) fn new(line: &Config, settings: Settings<T>) -> Self {
-        let is_timed = settings.is_timed();
-        Self { state: Mutex::new(State::new(line)), settings, is_timed }
+        let (is_put_timed, is_take_timed) = (settings.is_put_timed(), settings.is_take_timed());
+        let state = Mutex::new(State::new(line, &settings.strategy));
+        Self { state, settings, is_put_timed, is_take_timed }
+    }
+
+    /// Of a producer.
+    #[inline]
+    fn visit(&self) -> Visit<'_, T> {
+        self.visit_at(self.is_put_timed)
+    }
+
+    /// Of a consumer.
+    #[inline]
+    pub(super) fn visit_to_take(&self) -> Visit<'_, T> {
+        self.visit_at(self.is_take_timed)
     }
 
     #[inline]
-    pub(super) fn visit(&self) -> Visit<'_, T> {
-        let now = if self.is_timed { self.settings.time.now() } else { Moment::ZERO };
+    fn visit_at(&self, is_timed: bool) -> Visit<'_, T> {
+        let now = if is_timed { self.settings.time.now() } else { Moment::ZERO };
         Visit::new(&self.settings, now)
     }
 
     /// One step under the lock, and what follows from it once that is open.
     #[inline]
     pub(super) fn step<R>(&self, step: impl FnOnce(&mut State<T>, &mut Visit<'_, T>) -> R) -> R {
-        let mut visit = self.visit();
+        self.step_in(self.visit(), step)
+    }
+
+    /// The same for a consumer.
+    #[inline]
+    pub(super) fn step_to_take<R>(
+        &self,
+        step: impl FnOnce(&mut State<T>, &mut Visit<'_, T>) -> R,
+    ) -> R {
+        self.step_in(self.visit_to_take(), step)
+    }
+
+    #[inline]
+    fn step_in<'a, R>(
+        &'a self,
+        mut visit: Visit<'a, T>,
+        step: impl FnOnce(&mut State<T>, &mut Visit<'_, T>) -> R,
+    ) -> R {
         let result = step(&mut self.state.lock_briefly(), &mut visit);
         visit.end();
         result

@@ -41,6 +41,8 @@ pub(super) struct Entry<T> {
 struct Turns {
     last: Moment,
     next: Moment,
+    /// Between two items, where a rate is given.
+    fixed: Duration,
     /// When the last item was taken, if others waited then.
     taken: Option<Moment>,
     /// The mean time between two items, in nanoseconds; 0 before there were two.
@@ -121,7 +123,7 @@ impl<T> More<T> {
 }
 
 impl<T> State<T> {
-    pub(super) fn new(line: &Config) -> Self {
+    pub(super) fn new(line: &Config, strategy: &Strategy<T>) -> Self {
         // Of those who wait there is no useful bound but memory.
         let waiting = Config::default();
         Self {
@@ -131,7 +133,7 @@ impl<T> State<T> {
             consumers: Queue::new(&waiting),
             upstream: Queue::new(&waiting),
             sampled: 0,
-            turns: Turns::default(),
+            turns: Turns::new(strategy),
         }
     }
 
@@ -232,7 +234,7 @@ impl<T> State<T> {
                     visit.drop_late(entry.item, why);
                 }
                 (Some(entry), _) => {
-                    if matches!(settings.strategy, Strategy::Throttle { .. }) {
+                    if settings.paces_by_consumers() {
                         self.turns.took(now, self.line.is_empty());
                     }
                     return Ok(entry.item);
@@ -278,7 +280,7 @@ impl<T> State<T> {
     /// How far away it is, if that is more than `most`. Nothing is taken.
     fn turn(&mut self, pace: Pace, most: Duration, now: Moment) -> Result<Moment, Duration> {
         let between = match pace {
-            Pace::PerSecond(rate) => Duration::from_secs_f64(1.0 / rate),
+            Pace::PerSecond(_) => self.turns.fixed,
             Pace::Consumers if self.line.fill_ratio() < 0.5 => return Ok(now),
             Pace::Consumers => Duration::from_nanos(self.turns.between as u64),
         };
@@ -307,6 +309,17 @@ impl<T> Entry<T> {
 }
 
 impl Turns {
+    fn new<T>(strategy: &Strategy<T>) -> Self {
+        let fixed = match strategy {
+            Strategy::Throttle { pace: Pace::PerSecond(rate), .. } => {
+                // A rate that has none is refused: no queue goes by it.
+                Duration::try_from_secs_f64(1.0 / rate).unwrap_or_default()
+            }
+            _ => Duration::ZERO,
+        };
+        Self { fixed, ..Self::default() }
+    }
+
     fn took(&mut self, now: Moment, was_last: bool) {
         if let Some(before) = self.taken {
             let between = now.since(before).as_nanos() as f64;
