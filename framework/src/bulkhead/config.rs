@@ -137,3 +137,31 @@ impl Builder {
         check.finish(self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistakes(builder: Builder) -> Vec<&'static str> {
+        let checked = builder.build().err().into_iter().flatten();
+        checked.map(|mistake| mistake.key).collect()
+    }
+
+    #[test]
+    fn every_setting_is_taken_up_to_its_edges() {
+        let none: [&str; 0] = [];
+        for calls in [1, MAX_CONCURRENT] {
+            assert_eq!(mistakes(Config::builder().max_concurrent(calls)), none);
+        }
+        for calls in [0, MAX_CONCURRENT + 1] {
+            assert_eq!(mistakes(Config::builder().max_concurrent(calls)), ["max_concurrent"]);
+        }
+        for threads in [1, MAX_THREADS] {
+            let config = Config::builder().threads(threads).build().unwrap();
+            assert_eq!(config.threads(), threads);
+        }
+        for threads in [0, MAX_THREADS + 1] {
+            assert_eq!(mistakes(Config::builder().threads(threads)), ["threads"]);
+        }
+    }
+}

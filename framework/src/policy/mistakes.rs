@@ -170,6 +170,8 @@ impl Mistakes {
     pub(super) fn waits(&mut self, policy: &Policy) {
         let wait = policy.bulkhead.max_wait();
         self.require(wait <= MAX_DURATION, "bulkhead.max_wait", wait, "at most 30days");
+        let grace = policy.bulkhead.grace();
+        self.require(grace <= MAX_DURATION, "bulkhead.grace", grace, "at most 30days");
         let turn = policy.rate_limit_max_wait;
         self.require(turn <= limit::MAX_RESERVATION, "rate_limit.max_wait", turn, "at most 1h");
     }

@@ -113,7 +113,7 @@ pub(super) const REFERENCE: &[Described] = &[
     key("rate_limit.sliding_window.window", None, ("required in the table", "1 ms to 30 days"), ("the limit is for a longer time", "the limit is for a shorter time")),
     key("rate_limit.sliding_log.limit", None, ("required in the table", "1 and up; memory for each"), ("more attempts in any window", "fewer")),
     key("rate_limit.sliding_log.window", None, ("required in the table", "1 ms to 30 days"), ("the limit is for a longer time", "the limit is for a shorter time")),
-    key("rate_limit.max_wait", Some(r#""500ms""#), ("0: refuse", "0 to 30 days"), ("attempts wait longer for their turn", "attempts are refused sooner")),
+    key("rate_limit.max_wait", Some(r#""500ms""#), ("0: refuse", "0 to 1 h"), ("attempts wait longer for their turn", "attempts are refused sooner")),
     key("quota.slow_below", Some("0.5"), ("0.5", "0 to 1"), ("slows down sooner", "uses the quota up faster")),
     key("quota.max_wait", Some(r#""250ms""#), ("250 ms", "0 to 7 days"), ("attempts wait longer before they are refused", "attempts are refused sooner")),
     key("quota.horizon", Some(r#""1h""#), ("1 h", "1 s to 7 days"), ("a server's word is believed for longer", "it is forgotten sooner")),

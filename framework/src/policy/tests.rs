@@ -864,3 +864,18 @@ fn keys_whose_windows_would_take_more_than_a_gibibyte_are_refused_with_what_fits
     // Whether any method has a key is not known here: at the first one it is warned of.
     parse("[a.breaker]\nfailure_rate = 0.5\nwindow = 10000\n");
 }
+
+#[test]
+fn waits_are_as_long_as_the_reference_says_and_no_longer() {
+    for (key, most, more) in [
+        ("bulkhead.max_wait", "30days", "30days 1ms"),
+        ("bulkhead.grace", "30days", "30days 1ms"),
+        ("rate_limit.max_wait", "1h", "1h 1ms"),
+    ] {
+        let limit = "rate_limit.token_bucket = { capacity = 1, refill_per_second = 1 }";
+        let text = |wait| format!("[a]\ndeadline = \"30days\"\n{limit}\n{key} = \"{wait}\"\n");
+        assert!(PolicyFile::parse(&text(most), "test.toml").is_ok(), "{key}");
+        let mistake = one(&text(more));
+        assert_eq!((mistake.key(), mistake.line()), (format!("a.{key}").as_str(), 4));
+    }
+}

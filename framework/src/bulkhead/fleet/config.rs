@@ -87,3 +87,32 @@ impl FleetBuilder {
         check.finish(self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistakes(builder: FleetBuilder) -> Vec<&'static str> {
+        let checked = builder.build().err().into_iter().flatten();
+        checked.map(|mistake| mistake.key).collect()
+    }
+
+    #[test]
+    fn every_mistake_is_named() {
+        let fleet = FleetConfig::builder;
+        let none: [&str; 0] = [];
+        assert_eq!(mistakes(fleet(1).member("a", 1, 0.001)), none);
+        assert_eq!(mistakes(fleet(MAX_CONCURRENT).member("a", MAX_CONCURRENT, 1.0)), none);
+        assert_eq!(mistakes(fleet(MAX_CONCURRENT + 1).member("a", 1, 1.0)), ["total"]);
+        assert_eq!(mistakes(fleet(0).member("a", 1, 1.0)), ["total", "member.min"]);
+        assert_eq!(mistakes(fleet(1)), ["members"]);
+        assert_eq!(mistakes(fleet(5).member("a", 1, 1.0).member("a", 1, 1.0)), ["member"]);
+        assert_eq!(mistakes(fleet(5).member("a", 0, 1.0)), ["member.min"]);
+        for weight in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(mistakes(fleet(5).member("a", 1, weight)), ["member.weight"]);
+        }
+        let two = |min| fleet(5).member("a", 2, 1.0).member("b", min, 1.0);
+        assert_eq!(mistakes(two(3)), none);
+        assert_eq!(mistakes(two(4)), ["member.min"]);
+    }
+}

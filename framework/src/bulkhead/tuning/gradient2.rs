@@ -98,4 +98,56 @@ mod tests {
         let last = (0..500).map(|_| gradient.update(Duration::from_secs(1), 200)).last();
         assert_eq!(last, Some(200), "every attempt at the timeout, and it grows to the top");
     }
+
+    /// The published code, line by line: the limit after each sample.
+    fn published(samples: &[(u64, u32)], initial: f64) -> Vec<u32> {
+        let (mut limit, mut long, mut sum, mut count) = (initial, 0.0, 0.0, 0);
+        let mut limits = Vec::new();
+        for &(rtt, inflight) in samples {
+            let short = rtt as f64;
+            if count < 10 {
+                count += 1;
+                sum += short;
+                long = sum / f64::from(count);
+            } else {
+                let factor = 2.0 / 601.0;
+                long = long * (1.0 - factor) + short * factor;
+            }
+            // The average as it was added to is gone by; what it decays to is the next one's.
+            let seen = long;
+            if long / short > 2.0 {
+                long *= 0.95;
+            }
+            if f64::from(inflight) >= limit / 2.0 {
+                let gradient = (1.5 * seen / short).clamp(0.5, 1.0);
+                let next = limit * gradient + 4.0;
+                limit = (limit * 0.8 + next * 0.2).clamp(20.0, 200.0);
+            }
+            limits.push(limit as u32);
+        }
+        limits
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn it_does_what_is_published(
+            samples in proptest::collection::vec((1_u64..2_000, 0_u32..200), 1..200),
+        ) {
+            let mut gradient = Gradient2::new(50, RANGE);
+            let limits: Vec<u32> = samples
+                .iter()
+                .map(|&(rtt, inflight)| gradient.update(Duration::from_secs(rtt), inflight))
+                .collect();
+            proptest::prop_assert_eq!(limits, published(&samples, 50.0));
+        }
+    }
+
+    #[test]
+    fn after_an_overload_the_long_latency_comes_down_sooner() {
+        let mut gradient = Gradient2::new(100, RANGE);
+        (0..10).for_each(|_| _ = gradient.update(Duration::from_secs(10), 100));
+        gradient.update(Duration::from_secs(1), 0);
+        // 10 × (1 − 2/601) + 2/601, and a twentieth less.
+        assert!((gradient.long.value - 9.4715).abs() < 0.001, "{}", gradient.long.value);
+    }
 }

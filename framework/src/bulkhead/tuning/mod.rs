@@ -141,3 +141,44 @@ impl Tuner {
         })
     }
 }
+
+#[cfg(all(test, not(seawall_loom)))]
+#[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// The limits after windows of 30 attempts of 10 ms, 20 or more at once, of which the last so many get no answer.
+    fn limits(limit: Limit, dropped: [u64; 4]) -> Vec<u32> {
+        let (tuner, initial) = Tuner::new(limit, 200, Moment::ZERO).unwrap();
+        let mut limits = vec![initial];
+        for (window, dropped) in (1..).zip(dropped) {
+            let now = Moment::ZERO + 100 * window * MS;
+            let ended = (1..=30).filter_map(|attempt| {
+                let end =
+                    if attempt > 30 - dropped { Ended::Dropped } else { Ended::Good(10 * MS) };
+                tuner.ended(now, end, (30, 1_000 * MS))
+            });
+            limits.extend(ended);
+        }
+        limits
+    }
+
+    #[test]
+    fn each_way_is_told_of_what_its_window_came_to() {
+        // The first window is the least latency; then there is no queue; then a drop takes log10(26) off.
+        assert_eq!(limits(Limit::Vegas, [0, 0, 1, 0]), [20, 20, 26, 25, 31]);
+        assert_eq!(limits(Limit::Aimd, [0, 0, 1, 0]), [20, 21, 22, 20, 21]);
+        // A fifth of its queue of 4 each time.
+        assert_eq!(limits(Limit::Gradient2, [0, 0, 0, 0]), [20, 20, 21, 22, 23]);
+        assert!(Tuner::new(Limit::Fixed, 200, Moment::ZERO).is_none());
+    }
+
+    #[test]
+    fn none_begins_above_the_most_there_may_be() {
+        for limit in Limit::ALL.iter().filter(|limit| **limit != Limit::Fixed) {
+            assert_eq!(Tuner::new(*limit, 3, Moment::ZERO).unwrap().1, 3, "{limit}");
+        }
+    }
+}

@@ -39,3 +39,26 @@ impl Sample {
             .max(Duration::from_nanos(1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_without_an_answer_took_its_timeout() {
+        let ms = Duration::from_millis;
+        let sample = |good, dropped| Sample {
+            length: ms(100),
+            good,
+            mean: ms(20),
+            dropped,
+            inflight: 1,
+            timeout: ms(500),
+        };
+        assert_eq!(sample(10, 0).latency(), ms(20));
+        assert_eq!(sample(0, 10).latency(), ms(500));
+        // (3 × 20 + 1 × 500) / 4
+        assert_eq!(sample(3, 1).latency(), ms(140));
+        assert_eq!(sample(0, 0).latency(), Duration::from_nanos(1), "never zero: it is divided by");
+    }
+}

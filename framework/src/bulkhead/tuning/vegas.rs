@@ -95,4 +95,69 @@ mod tests {
         vegas.update(ms(50), 0, false);
         assert_eq!(vegas.least, 0.05);
     }
+
+    /// The published code, line by line: the limit after each sample.
+    fn published(samples: &[(u64, u32, bool)], initial: f64, most: f64) -> Vec<u32> {
+        let (mut limit, mut least, mut count) = (initial, 0.0_f64, 0_u64);
+        let mut limits = Vec::new();
+        for &(rtt, inflight, dropped) in samples {
+            let rtt = rtt as f64;
+            count += 1;
+            if count >= 30 * limit as u64 {
+                count = 0;
+                least = rtt;
+            } else if least == 0.0 || rtt < least {
+                least = rtt;
+            } else {
+                let queue = (limit * (1.0 - least / rtt)).ceil();
+                let step = f64::from((limit.log10() as u32).max(1));
+                let (alpha, beta, threshold) = (3.0 * step, 6.0 * step, step);
+                let next = match () {
+                    () if dropped => limit - step,
+                    () if f64::from(inflight) * 2.0 < limit => limit,
+                    () if queue <= threshold => limit + beta,
+                    () if queue < alpha => limit + step,
+                    () if queue > beta => limit - step,
+                    () => limit,
+                };
+                limit = next.max(1.0).min(most);
+            }
+            limits.push(limit as u32);
+        }
+        limits
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn it_does_what_is_published(
+            samples in proptest::collection::vec((90_u64..200, 0_u32..300, 0_u8..20), 1..300),
+        ) {
+            let samples: Vec<_> =
+                samples.into_iter().map(|(rtt, inflight, one)| (rtt, inflight, one == 0)).collect();
+            let mut vegas = Vegas::new(20, Range { min: 1, max: 250 });
+            let limits: Vec<u32> = samples
+                .iter()
+                .map(|&(rtt, inflight, dropped)| {
+                    vegas.update(Duration::from_secs(rtt), inflight, dropped)
+                })
+                .collect();
+            proptest::prop_assert_eq!(limits, published(&samples, 20.0, 250.0));
+        }
+    }
+
+    #[test]
+    fn the_edges_of_the_queue_are_those_that_are_published() {
+        // 100 permits, steps of 2: a queue of 100 × (1 − 100/rtt), rounded up.
+        let after = |rtt| {
+            let mut vegas = Vegas::new(100, Range { min: 1, max: 1_000 });
+            vegas.update(Duration::from_secs(10_000), 100, false);
+            vegas.update(Duration::from_secs(rtt), 100, false)
+        };
+        assert_eq!(after(10_204), 112, "a queue of 2: as short as the step");
+        assert_eq!(after(10_205), 102, "of 3");
+        assert_eq!(after(10_526), 102, "of 5");
+        assert_eq!(after(10_527), 100, "of 6");
+        assert_eq!(after(11_363), 100, "of 12");
+        assert_eq!(after(11_364), 98, "of 13");
+    }
 }
