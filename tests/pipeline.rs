@@ -27,6 +27,7 @@ mod pipeline {
     mod outgoing;
     mod panics;
     mod quota;
+    mod reloaded;
     mod reqwest;
     mod retry;
     mod shaping;

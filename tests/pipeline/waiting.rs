@@ -318,3 +318,26 @@ fn a_call_that_moves_up_from_outside_the_full_mailbox_may_wait_for_max_wait() {
     end(inside, 1);
     world.assert_idle(3, "at the end");
 }
+
+#[test]
+fn a_call_that_waited_in_vain_is_told_how_long_the_queue_takes() {
+    let policy = base().bulkhead(permits(2)).mailbox(line(3, Strategy::Error)).build().unwrap();
+    let world = World::new(policy, vec![Step::Later(1, Ok(0)); 25]);
+    for _ in 0..25 {
+        let one = call(&world);
+        world.time.advance(ms(300));
+        end(one, 0);
+    }
+    world.service().then([Step::Hang, Step::Hang]);
+    // Nobody's timeout ends them.
+    let hour = base().timeout(secs(3_600)).deadline(secs(3_600));
+    let hour = hour.bulkhead(permits(2)).mailbox(line(3, Strategy::Error)).build().unwrap();
+    assert!(world.handle.set_policy(hour));
+    let _holding = (call(&world), call(&world));
+    let (first, second, third) = (call(&world), call(&world), call(&world));
+    world.time.advance(secs(4));
+    // 250 ms, the middle of the bucket, for each of those before it and for itself, of which two are served at a time.
+    assert_eq!(refused(third.ready()), (RejectedBy::Bulkhead, Some(ms(375))));
+    assert_eq!(refused(second.ready()), (RejectedBy::Bulkhead, Some(ms(250))));
+    assert_eq!(refused(first.ready()), (RejectedBy::Bulkhead, Some(ms(125))));
+}

@@ -1,0 +1,116 @@
+//! A policy that changes while its dependency is in use: what holds for the next call.
+
+use std::time::Duration;
+
+use seawall::backpressure::Strategy;
+use seawall::bulkhead::Limit;
+use seawall::prelude::*;
+use seawall_tests::{Answer, Api, Step, Task, World, eventually, ready, refused};
+
+use super::build::*;
+
+/// Every permit is taken by a call that never ends, of one that may take an hour.
+fn world(policy: seawall::policy::Builder) -> World {
+    World::new(patient(policy), vec![Step::Hang; 10])
+}
+
+fn patient(policy: seawall::policy::Builder) -> Policy {
+    policy.timeout(secs(3_600)).deadline(secs(3_600)).build().unwrap()
+}
+
+fn call(world: &World) -> Task<'_, Answer> {
+    Task::pending(world.client.write(""))
+}
+
+/// After how long a call is refused, and by whom.
+fn refused_after(world: &World, after: Duration) -> RejectedBy {
+    let mut waiter = call(world);
+    world.time.advance(after - Duration::from_nanos(1));
+    assert!(waiter.poll().is_pending(), "before {after:?}");
+    world.time.advance(Duration::from_nanos(1));
+    refused(waiter.ready()).0
+}
+
+#[test]
+fn calls_wait_for_a_permit_as_long_as_the_new_policy_says() {
+    let world = world(base().bulkhead(permits(1)));
+    let _holder = call(&world);
+    assert_eq!(refused_after(&world, secs(4)), RejectedBy::Bulkhead);
+    assert!(world.handle.set_policy(patient(base().bulkhead(permits(1).max_wait(secs(1))))));
+    assert_eq!(refused_after(&world, secs(1)), RejectedBy::Bulkhead);
+}
+
+#[test]
+fn calls_wait_for_room_as_long_as_the_new_policy_says() {
+    let blocks = |timeout| {
+        let line = line(1, Strategy::Block { timeout });
+        base().bulkhead(permits(1).max_wait(secs(60))).mailbox(line)
+    };
+    let world = world(blocks(secs(2)));
+    let _holding = (call(&world), call(&world));
+    assert_eq!(refused_after(&world, secs(2)), RejectedBy::QueueFull);
+    assert!(world.handle.set_policy(patient(blocks(secs(1)))));
+    assert_eq!(refused_after(&world, secs(1)), RejectedBy::QueueFull);
+}
+
+#[test]
+fn a_longer_queue_has_room_at_once() {
+    let of = |capacity| base().bulkhead(permits(1)).mailbox(line(capacity, Strategy::Error));
+    let world = world(of(1));
+    let _holding = (call(&world), call(&world));
+    let by = || refused(ready(world.client.write(""))).0;
+    assert_eq!(by(), RejectedBy::QueueFull);
+    assert!(world.handle.set_policy(patient(of(2))));
+    let _waits = call(&world);
+    assert_eq!((world.snapshot().mailbox.waiting, by()), (2, RejectedBy::QueueFull));
+}
+
+#[test]
+fn a_call_waits_for_its_token_if_the_new_policy_lets_it() {
+    let with = |wait| {
+        base().rate_limit(seawall::limit::Config::token_bucket(1, 1.0)).rate_limit_max_wait(wait)
+    };
+    let world = World::new(with(Duration::ZERO).build().unwrap(), []);
+    assert!(ready(world.client.write("")).is_ok());
+    assert_eq!(refused(ready(world.client.write(""))).0, RejectedBy::RateLimit);
+    assert!(world.handle.set_policy(with(secs(2)).build().unwrap()));
+    let waits = call(&world);
+    world.time.advance(secs(1));
+    assert_eq!(waits.ready(), Ok(7));
+}
+
+#[test]
+fn a_permit_is_kept_for_the_grace_of_the_new_policy() {
+    let with = |grace| base().bulkhead(permits(1).grace(grace)).build().unwrap();
+    let world = World::new(with(Duration::ZERO), [Step::Hang, Step::Hang]);
+    let times_out = || {
+        let hangs = call(&world);
+        world.time.advance(secs(1));
+        assert!(hangs.ready().is_err());
+    };
+    times_out();
+    assert_eq!(world.snapshot().active, 0);
+    assert!(world.handle.set_policy(with(ms(300))));
+    times_out();
+    assert_eq!(world.snapshot().active, 1, "it may still be busy");
+    world.time.advance(ms(300));
+    eventually("its actor gives it back", || world.snapshot().active == 0);
+}
+
+#[test]
+fn a_number_of_permits_that_finds_itself_is_looked_for_from_the_reload_on() {
+    let by = |limit| base().bulkhead(permits(50).limit(limit)).build().unwrap();
+    let world = World::new(by(Limit::Fixed), vec![Step::Later(1, Ok(1)); 60]);
+    assert_eq!(world.snapshot().limit, 50);
+    assert!(world.handle.set_policy(by(Limit::Aimd)));
+    assert_eq!(world.snapshot().limit, 20, "what it begins with");
+    // Twenty at once, and twenty more: one window, in which all were in use.
+    for _ in 0..2 {
+        let calls: Vec<_> = (0..20).map(|_| call(&world)).collect();
+        world.time.advance(ms(60));
+        calls.into_iter().for_each(|call| assert!(call.ready().is_ok()));
+    }
+    assert_eq!(world.snapshot().limit, 21);
+    assert!(world.handle.set_policy(by(Limit::Fixed)));
+    assert_eq!(world.snapshot().limit, 50);
+}
