@@ -153,22 +153,26 @@ impl<'a> Call<'a> {
     ) -> impl Future<Output = Option<R>> + 'c {
         async move {
             loop {
-                let answer = if !goes_ahead {
-                    None
-                } else if self.method.plan.hedges() {
-                    // In a box: a call that is not hedged is not made larger by it.
-                    Box::pin(self.hedged(&mut make, rules)).await
-                } else {
-                    self.attempt(&mut make, rules).await
+                // A block, so that the future has no room for the answer while it pauses.
+                let delay = {
+                    let answer = if !goes_ahead {
+                        None
+                    } else if self.method.plan.hedges() {
+                        // In a box: a call that is not hedged is not made larger by it.
+                        Box::pin(self.hedged(&mut make, rules)).await
+                    } else {
+                        self.attempt(&mut make, rules).await
+                    };
+                    if self.class == Class::Success || self.is_refused_for_good(&answer) {
+                        return answer;
+                    }
+                    let Some(delay) = self.next_delay(answer.as_ref(), rules) else {
+                        return answer;
+                    };
+                    // What a good part of an answer holds (a connection, say) does not wait too.
+                    self.keep(answer, rules);
+                    delay
                 };
-                if self.class == Class::Success || self.is_refused_for_good(&answer) {
-                    return answer;
-                }
-                let Some(delay) = self.next_delay(answer.as_ref(), rules) else {
-                    return answer;
-                };
-                // What a good part of an answer holds (a connection, say) does not wait too.
-                self.keep(answer, rules);
                 // In a box, as hedging: a call that is not retried is not made larger by it, nor slower to drop.
                 if !Box::pin(self.pause(delay)).await {
                     return None;

@@ -50,10 +50,10 @@ pub(super) struct Lease<'a> {
     dependency: &'a Dependency,
     method: &'a Method,
     /// [`TOKEN`], [`PERMIT`], [`ADMITTED`], [`IN_USER_CODE`]; and [`RETRY`] or [`HEDGE`], which are nothing to be given back.
-    held: u64,
-    /// The moment that the token is for, and the number of the limiter that gave it.
+    held: u32,
+    /// The number of the limiter that gave the token, and the moment that it is for.
+    limiter: u32,
     taken_for: Moment,
-    limiter: u64,
     /// The breaker's admission.
     admission: Leave,
     /// When the attempt began.
@@ -62,19 +62,19 @@ pub(super) struct Lease<'a> {
     pub(super) key: Option<(&'a HeldKey, Leave)>,
 }
 
-const TOKEN: u64 = 1;
-const PERMIT: u64 = 2;
-const ADMITTED: u64 = 4;
+const TOKEN: u32 = 1;
+const PERMIT: u32 = 2;
+const ADMITTED: u32 = 4;
 /// An attempt that ends sooner without an answer says nothing at all: no dependency could have given one.
 pub(super) const TOO_SHORT: Duration = Duration::from_millis(1);
 /// The user's code runs: a drop meanwhile is an unwind.
-const IN_USER_CODE: u64 = 8;
+const IN_USER_CODE: u32 = 8;
 /// It is not the first attempt of its call: which kind it is.
-const RETRY: u64 = 16;
-const HEDGE: u64 = 32;
-const AGAIN: u64 = RETRY | HEDGE;
+const RETRY: u32 = 16;
+const HEDGE: u32 = 32;
+const AGAIN: u32 = RETRY | HEDGE;
 /// It has ended without an answer, which the dependency may still be busy with.
-const UNANSWERED: u64 = 64;
+const UNANSWERED: u32 = 64;
 
 impl<'a> Lease<'a> {
     /// What an open attempt holds: its permit and its admission. It began at `started`.
@@ -110,7 +110,7 @@ impl<'a> Lease<'a> {
 
     /// Holds a token of the limiter of this number, taken for this moment, in place of any other.
     #[inline]
-    pub(super) fn hold_token(&mut self, taken_for: Moment, limiter: u64) {
+    pub(super) fn hold_token(&mut self, taken_for: Moment, limiter: u32) {
         self.taken_for = taken_for;
         self.limiter = limiter;
         self.held |= TOKEN;
@@ -122,7 +122,7 @@ impl<'a> Lease<'a> {
     }
 
     /// The number of the limiter that gave it.
-    pub(super) fn limiter(&self) -> u64 {
+    pub(super) fn limiter(&self) -> u32 {
         self.limiter
     }
 

@@ -17,11 +17,11 @@ use super::Gate;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Token {
     /// Valid now.
-    Now(u64),
+    Now(u32),
     /// Valid from this moment on.
-    At(Moment, u64),
+    At(Moment, u32),
     /// Valid now, but the dependency's own quota is to be asked too.
-    Paced(u64),
+    Paced(u32),
 }
 
 impl Gate {
@@ -64,7 +64,7 @@ impl Gate {
         now: Moment,
         latest: impl FnOnce() -> Moment,
     ) -> Result<Token, Refused> {
-        let number = self.limiters.load(Ordering::Acquire);
+        let number = self.limiter_number();
         let limiter = &self.written.0.limiter;
         let shared = self.shared.get();
         shared.map_or(Ok(()), |shared| shared.try_take(now))?;
@@ -82,7 +82,7 @@ impl Gate {
     fn ask(
         &self,
         limiter: Option<&RateLimiter<AnyAlgorithm>>,
-        number: u64,
+        number: u32,
         now: Moment,
         latest: impl FnOnce() -> Moment,
     ) -> Result<Token, Refused> {
@@ -114,9 +114,14 @@ impl Gate {
         })
     }
 
+    /// The limiter's number. Half of it is enough: nobody holds a token for two thousand million reloads.
+    fn limiter_number(&self) -> u32 {
+        self.limiters.load(Ordering::Acquire) as u32
+    }
+
     /// Whether the limiter of this number has been replaced.
-    pub(crate) fn is_replaced(&self, number: u64) -> bool {
-        self.limiters.load(Ordering::Acquire) != number
+    pub(crate) fn is_replaced(&self, number: u32) -> bool {
+        self.limiter_number() != number
     }
 
     /// Ends when a call that waits for a token must look again. Hears what happens after this call.
@@ -126,7 +131,7 @@ impl Gate {
 
     /// Gives back the token of an attempt that was never dispatched. A limiter that has been replaced gets nothing back,
     /// and neither limiter gets back what was taken while one was being replaced.
-    pub(crate) fn refund(&self, number: u64, now: Moment, taken_for: Moment) {
+    pub(crate) fn refund(&self, number: u32, now: Moment, taken_for: Moment) {
         let limiter = &self.written.0.limiter;
         match limiter.first() {
             // Where there never was one there is nothing to give back to.
@@ -144,7 +149,7 @@ impl Gate {
     fn refund_to(
         &self,
         limiter: Option<&RateLimiter<AnyAlgorithm>>,
-        number: u64,
+        number: u32,
         now: Moment,
         taken_for: Moment,
     ) {
