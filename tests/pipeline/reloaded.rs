@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use seawall::backpressure::Strategy;
+use seawall::breaker::Enforcement;
 use seawall::bulkhead::Limit;
+use seawall::event::{Command, State};
 use seawall::prelude::*;
-use seawall_tests::{Answer, Api, Step, Task, World, eventually, ready, refused};
+use seawall::{Snapshot, retry};
+use seawall_tests::{Answer, Api, Step, Task, Trouble, World, eventually, ready, refused};
 
 use super::build::*;
 
@@ -113,4 +116,43 @@ fn a_number_of_permits_that_finds_itself_is_looked_for_from_the_reload_on() {
     assert_eq!(world.snapshot().limit, 21);
     assert!(world.handle.set_policy(by(Limit::Fixed)));
     assert_eq!(world.snapshot().limit, 50);
+}
+
+#[test]
+fn retries_go_by_the_budget_of_the_new_policy() {
+    let with = |least| {
+        let budget = retry::BudgetConfig::builder().ratio(0.01).min_per_second(least);
+        base().retry(retries(2).budget(budget.build().unwrap())).build().unwrap()
+    };
+    let broken = || Step::Answer(Err(Trouble::Broken));
+    let world = World::new(with(0.0), [broken(), broken(), broken()]);
+    assert!(ready(world.client.read("")).is_err());
+    assert_eq!(world.service().seen(), 1, "none is in the budget");
+    assert!(world.handle.set_policy(with(10.0)));
+    let retried = Task::pending(world.client.read(""));
+    world.time.advance(ms(100));
+    assert!(retried.ready().is_err());
+    assert_eq!(world.service().seen(), 3);
+}
+
+#[test]
+fn a_breaker_that_a_reload_closes_tells_of_it() {
+    let world = World::new(base().build().unwrap(), vec![Step::Answer(Err(Trouble::Broken)); 3]);
+    (0..3).for_each(|_| assert!(ready(world.client.write("")).is_err()));
+    world.moves_to(State::Open);
+    let off = seawall::breaker::Config::builder().enforcement(Enforcement::Disabled);
+    assert!(world.handle.set_policy(base().breaker(off).build().unwrap()));
+    world.moves_to(State::Closed);
+}
+
+#[test]
+fn an_order_by_hand_is_told_and_shown_until_it_is_taken_back() {
+    let world = World::new(base().build().unwrap(), []);
+    let given = |snapshot: Snapshot| snapshot.by_hand.map(|order| order.command);
+    assert_eq!(given(world.snapshot()), None);
+    assert_eq!(given(ready(world.handle.force_open()).unwrap()), Some(Command::ForceOpen));
+    world.moves_to(State::Open);
+    assert_eq!(given(ready(world.handle.disable()).unwrap()), Some(Command::Disable));
+    world.moves_to(State::Closed);
+    assert_eq!(given(ready(world.handle.reset()).unwrap()), None);
 }

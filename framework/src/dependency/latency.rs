@@ -191,4 +191,17 @@ mod tests {
         assert!(p50 > Duration::from_micros(7_500) && p50 <= Duration::from_millis(10), "{p50:?}");
         assert_eq!(latency.quantile(1.0), Some(Duration::from_secs(1)));
     }
+
+    #[test]
+    fn two_histograms_in_one_are_as_if_there_had_been_one() {
+        let of = |lengths: &[u64]| {
+            let atomic = AtomicLatency::default();
+            lengths.iter().for_each(|ms| atomic.add(Duration::from_millis(*ms)));
+            atomic.read()
+        };
+        let mut both = of(&[1, 20]);
+        both.merge(&of(&[300]));
+        assert_eq!(both, of(&[1, 20, 300]));
+        assert_eq!((both.count(), both.sum_nanos), (3, 321_000_000));
+    }
 }

@@ -358,4 +358,18 @@ mod tests {
         assert_eq!(tight.attempts_nanos(), 50_000_000);
         assert_eq!(tight.timeout(), Duration::from_millis(100));
     }
+
+    #[test]
+    fn time_is_kept_for_a_fallback_and_never_more_than_half() {
+        let with_fallback = MethodSpec { fallback: true, timeout: None, slow_call: None, ..SPEC };
+        let attempts = |text: &str| {
+            let plan = plan(text, &with_fallback);
+            (plan.deadline(), Duration::from_nanos(plan.attempts_nanos()))
+        };
+        let (second, ms) = (Duration::from_secs(1), Duration::from_millis(1));
+        let kept = "[bank]\ndeadline = \"1s\"\nfallback_timeout = \"100ms\"\n";
+        assert_eq!(attempts(kept), (second, 900 * ms));
+        let short = "[bank.methods.balance]\ndeadline = \"150ms\"\n";
+        assert_eq!(attempts(&format!("{kept}{short}")), (150 * ms, 75 * ms));
+    }
 }
