@@ -19,6 +19,13 @@ const COLUMNS: [&str; 4] = ["instructions", "locked", "allocations", "future byt
 const TOLERANCE: u64 = 5;
 
 impl Figures {
+    /// The lesser of both, figure by figure.
+    pub(crate) fn keep_least(&mut self, again: &Self) {
+        self.instructions = self.instructions.min(again.instructions);
+        self.locked = self.locked.min(again.locked);
+        self.allocations = self.allocations.min(again.allocations);
+    }
+
     fn columns(&self) -> [Option<u64>; COLUMNS.len()] {
         [self.instructions, self.locked, Some(self.allocations), Some(self.future_bytes)]
     }

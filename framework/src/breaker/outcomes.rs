@@ -1,4 +1,4 @@
-//! What an outcome changes.
+//! What an outcome changes. A success in good time through a closed breaker is in `state`.
 //!
 //! Nearly every call is a good one through a closed breaker, and pays for every word that is written before its one locked
 //! instruction: that waits until all of them are. So what is rare is apart, where it can be reached without a frame.
@@ -68,16 +68,6 @@ impl CircuitBreaker {
         self.record_any(admission, attempt_end, in_flight, now)
     }
 
-    /// Counts a success in good time: what [`CircuitBreaker::record`] does, in less code, for one that has a lot of their
-    /// own around it.
-    #[inline]
-    pub(crate) fn record_good(&self, admission: Leave, now: Moment) -> Option<Transition> {
-        match self.note_success(admission, now) {
-            Noted::Quietly => None,
-            noted => self.go_on(noted, admission, now),
-        }
-    }
-
     /// Into another window than that of the last calls.
     #[inline(never)]
     fn record_elsewhere(
@@ -92,20 +82,9 @@ impl CircuitBreaker {
         }
     }
 
-    /// Counts a good one, if that can be done at once. A leaf: whatever calls somebody needs a frame.
-    #[inline(never)]
-    fn note_success(&self, admission: Leave, now: Moment) -> Noted {
-        let generation = admission.generation();
-        if !admission.is_counted() || self.load() != Word::closed(generation) {
-            return Noted::Not;
-        }
-        let Some(settings) = self.settings.first() else { return Noted::Not };
-        settings.note_good(generation, now)
-    }
-
     /// The rest of it.
     #[inline(never)]
-    fn go_on(&self, noted: Noted, admission: Leave, now: Moment) -> Option<Transition> {
+    pub(super) fn go_on(&self, noted: Noted, admission: Leave, now: Moment) -> Option<Transition> {
         let Noted::AmongBad(sequence) = noted else {
             return self.record_any(admission, Outcome::Success.into(), 0, now);
         };

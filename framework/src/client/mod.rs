@@ -22,6 +22,6 @@ pub use parts::{all_methods, method_count};
 pub use proxy::{Exclusive, ExclusiveGuard, Link, Proxy};
 pub use stream::{FirstOf, Guarded, Holding, Opened, guarded, holding, open, open_or};
 pub use support::{
-    CallKey, Keep, KeepsError, KeepsNothing, Resend, TakesFault, answer, answer_or, answer_with,
-    certain, cloned, key,
+    CallKey, Keep, KeepsError, KeepsNothing, Resend, TakesFault, answer_or, certain, cloned, key,
+    take_fault,
 };

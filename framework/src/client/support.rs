@@ -7,7 +7,7 @@ use std::future::Future;
 
 use crate::call::Call;
 use crate::dependency::{HeldKey, MethodTable};
-use crate::error::{CallError, EarlierError, Fallible, Fault};
+use crate::error::{CallError, EarlierError, Fault};
 
 /// An error type that a [`Fault`] can be told as. Implemented for everything that is `From<Fault>`.
 #[diagnostic::on_unimplemented(
@@ -107,25 +107,10 @@ pub fn cloned<T: Resend>(argument: &T) -> T {
     argument.another()
 }
 
-/// A call's answer as the method's own return type, with a fault told as its error.
+/// A fault as the method's own error.
 #[must_use]
-#[inline]
-pub fn answer<R: Fallible>(call: &mut Call<'_>, answer: Option<R>) -> R
-where
-    R::Err: TakesFault,
-{
-    call.finish(answer, R::Err::take_fault)
-}
-
-/// A call's answer as the method's own return type, with a fault told by `fault_with`.
-#[must_use]
-#[inline]
-pub fn answer_with<R: Fallible>(
-    call: &mut Call<'_>,
-    answer: Option<R>,
-    fault_with: impl FnOnce(Fault) -> R::Err,
-) -> R {
-    call.finish(answer, fault_with)
+pub fn take_fault<E: TakesFault>(fault: Fault) -> E {
+    E::take_fault(fault)
 }
 
 /// The future of a method that answers with no `Result`, as one that never fails.

@@ -311,9 +311,11 @@ fn answer(
     let support = context.support_at(span);
     match context.fault_with(method) {
         Some(path) => {
-            quote_spanned!(span=> #support::answer_with::<#output>(&mut #call, #result, #path))
+            quote_spanned!(span=> #support::Call::finish::<#output>(&mut #call, #result, #path))
         }
-        None => quote_spanned!(span=> #support::answer::<#output>(&mut #call, #result)),
+        None => {
+            quote_spanned!(span=> #support::Call::finish::<#output>(&mut #call, #result, #support::take_fault))
+        }
     }
 }
 
