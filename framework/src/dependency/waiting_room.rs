@@ -382,7 +382,7 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
-    use crate::backpressure::{Importance, Rank, Strategy};
+    use crate::backpressure::{Importance, MailboxOrder, Priority, Rank, Strategy};
     use crate::dependency::waiter::WaitLimits;
 
     const fn at(nanos: u64) -> Moment {
@@ -493,5 +493,153 @@ mod tests {
         let joined = room.join(newcomer(at(9)), || Some(WaitError::BreakerOpen));
         assert!(matches!(joined, Join::Refused(WaitError::BreakerOpen)), "{joined:?}");
         assert_eq!((room.permits().waiters(), room.counts().received), (0, 0));
+    }
+
+    /// What befalls a room.
+    #[derive(Clone, Debug)]
+    enum Event {
+        Joins {
+            weight: u32,
+            patience: u64,
+            class: Importance,
+            rank: u32,
+        },
+        /// The call that has had its permits longest gives them back.
+        Leaves,
+        /// Of those that wait, this one, counted round.
+        GivesUp(usize),
+        Flushed,
+        KeyFlushed,
+        Mailbox {
+            capacity: u32,
+            strategy: Strategy,
+            order: MailboxOrder,
+            priorities: bool,
+        },
+        Limit(u32),
+    }
+
+    fn events() -> impl proptest::strategy::Strategy<Value = Vec<(u64, Event)>> {
+        use proptest::prelude::{Just, Strategy as _, any, prop, prop_oneof};
+        let classes = [Importance::Critical, Importance::Normal, Importance::Sheddable];
+        let strategies = [
+            Strategy::DropOldest,
+            Strategy::DropNewest,
+            Strategy::Error,
+            Strategy::Block { timeout: Duration::from_secs(1) },
+        ];
+        let orders = [MailboxOrder::Fifo, MailboxOrder::Lifo, MailboxOrder::Codel];
+        let joins = (1_u32..4, 1_u64..2_000, prop::sample::select(classes.to_vec()), any::<u32>());
+        let mailbox = (
+            1_u32..6,
+            prop::sample::select(strategies.to_vec()),
+            prop::sample::select(orders.to_vec()),
+            any::<bool>(),
+        );
+        let event = prop_oneof![
+            8 => joins.prop_map(|(weight, patience, class, rank)| Event::Joins {
+                weight, patience, class, rank,
+            }),
+            5 => Just(Event::Leaves),
+            3 => (0_usize..10).prop_map(Event::GivesUp),
+            1 => Just(Event::Flushed),
+            1 => Just(Event::KeyFlushed),
+            1 => mailbox.prop_map(|(capacity, strategy, order, priorities)| Event::Mailbox {
+                capacity, strategy, order, priorities,
+            }),
+            1 => (1_u32..5).prop_map(Event::Limit),
+        ];
+        prop::collection::vec((0_u64..300, event), 1..80)
+    }
+
+    /// The room, and what its calls know.
+    struct World {
+        room: WaitingRoom,
+        now: u64,
+        /// What those need that have a permit, and those that wait.
+        held: Vec<u32>,
+        waiting: Vec<(u32, Position)>,
+    }
+
+    impl World {
+        const MS: u64 = 1_000_000;
+
+        fn befalls(&mut self, event: &Event) {
+            let now = at(self.now * Self::MS);
+            let room = &self.room;
+            match event {
+                Event::Joins { weight, patience, class, rank } => {
+                    let until = at((self.now + patience) * Self::MS);
+                    let newcomer = Newcomer {
+                        weight: *weight,
+                        key: (*weight == 3).then_some(KeyId(7)),
+                        class: *class,
+                        rank: Rank::new(Priority::NORMAL, f64::from(*rank) / f64::from(u32::MAX)),
+                        now,
+                        ..newcomer(until)
+                    };
+                    match room.join(newcomer, || None) {
+                        Join::Acquired => self.held.push(*weight),
+                        Join::Waiting(position) => self.waiting.push((*weight, position)),
+                        Join::Refused(_) => {}
+                    }
+                }
+                Event::Leaves if self.held.is_empty() => {}
+                Event::Leaves => room.leave(self.held.remove(0), || now),
+                Event::GivesUp(_) if self.waiting.is_empty() => {}
+                Event::GivesUp(at) => {
+                    let (_, position) = self.waiting.remove(at % self.waiting.len());
+                    assert!(room.give_up(&position, || now).is_some(), "it had no permit");
+                }
+                Event::Flushed => room.flush(WaitError::BreakerOpen),
+                Event::KeyFlushed => room.flush_key(KeyId(7), WaitError::BreakerOpen, now),
+                Event::Mailbox { capacity, strategy, order, priorities } => {
+                    let mailbox = backpressure::Config::builder().capacity(*capacity);
+                    let mailbox = mailbox.on_full(strategy.clone()).order(*order);
+                    let mailbox = mailbox.priorities(*priorities).build().unwrap();
+                    room.reconfigure(&mailbox, now).wake();
+                }
+                Event::Limit(limit) => room.set_limit(*limit, now).wake(),
+            }
+        }
+
+        /// Lets every call look, and holds what they know against what the room says.
+        fn look(&mut self) -> Result<(), proptest::test_runner::TestCaseError> {
+            use proptest::{prop_assert, prop_assert_eq};
+            let (room, held) = (&self.room, &mut self.held);
+            self.waiting.retain(|(weight, position)| match poll(room, position) {
+                Poll::Pending => true,
+                Poll::Ready(Ok(())) => {
+                    held.push(*weight);
+                    false
+                }
+                Poll::Ready(Err(_)) => false,
+            });
+            let (permits, counts) = (room.permits(), room.counts());
+            prop_assert_eq!(
+                permits.active(),
+                self.held.iter().sum::<u32>(),
+                "permits that are out"
+            );
+            prop_assert_eq!(permits.waiters() as usize, self.waiting.len(), "calls that wait");
+            prop_assert_eq!((counts.waiting + counts.blocked_now) as usize, self.waiting.len());
+            let gone = counts.processed + counts.dropped;
+            prop_assert_eq!(counts.received, gone + self.waiting.len() as u64);
+            prop_assert!(permits.active() > 0 || self.waiting.is_empty(), "all wait for nobody");
+            Ok(())
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_permit_and_no_waiter_is_lost_whatever_befalls_the_room(events in events()) {
+            let mut world = World { room: room(0), now: 0, held: Vec::new(), waiting: Vec::new() };
+            world.room.set_limit(2, Moment::ZERO).wake();
+            for (pause, event) in &events {
+                world.now += pause;
+                world.befalls(event);
+                world.look()?;
+            }
+        }
     }
 }
