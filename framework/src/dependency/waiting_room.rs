@@ -567,6 +567,8 @@ mod tests {
         fn befalls(&mut self, event: &Event) {
             let now = at(self.now * Self::MS);
             let room = &self.room;
+            // So that an order that goes by it drops what is late.
+            room.tell_service_time(|| Some(Duration::from_millis(2)));
             match event {
                 Event::Joins { weight, patience, class, rank } => {
                     let until = at((self.now + patience) * Self::MS);
