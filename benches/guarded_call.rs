@@ -56,7 +56,7 @@ fn awaited(effort: Effort, client: &ServiceClient<Ready>, glue: &Glue, clock: &C
                 }
             });
         }),
-        Contender::new("tower: retry, concurrency limit, timeout", |calls| {
+        Contender::new("tower: retry, concurrency limit, timeout (one a thread)", |calls| {
             on_runtime(async {
                 let mut tower = peers::tower();
                 for call in each(calls) {

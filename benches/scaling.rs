@@ -132,7 +132,7 @@ fn threads(series: &Series) {
     let (_seawall, clients) = clients(1);
     let glue = [Glue::new()];
     let called =
-        ("threads.svg", "A guarded call, on so many threads: time by all calls", "threads");
+        ("threads.svg", "A guarded call on several threads: time divided by all calls", "threads");
     series.run(called, &[1, 2, 3, 4, 6, 8], |threads| Size {
         size: threads,
         threads,

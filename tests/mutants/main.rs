@@ -4,7 +4,8 @@
 //! cargo run --release -p seawall-tests --example mutants -- breaker bulkhead dependency call time
 //! ```
 //!
-//! The arguments are folders of `framework/src/`; `--one-in=5` takes every fifth change. All changes are built at once,
+//! The arguments are folders of `framework/src/`; `--one-in=5` takes every fifth change, `--again=FILE` only those that the output of
+//! an earlier run, kept in that file, names as not seen. All changes are built at once,
 //! each behind a switch (`mutate.rs`). Then every test is run alone, to learn which changes it reaches. Then each change
 //! is switched on, and the tests that reach it are run, the quickest first, until one fails. It takes about an hour
 //! for the five folders above on two cores, and leaves everything in `target/mutants/`.
@@ -26,7 +27,7 @@ mod tests_of;
 #[allow(dead_code)]
 mod tree;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fs, io, process, thread};
@@ -87,7 +88,7 @@ const ALONE: usize = 6;
 const TOGETHER: usize = 40;
 
 fn main() -> io::Result<()> {
-    let (folders, one_in) = arguments();
+    let Arguments { folders, one_in, again } = Arguments::read()?;
     let tree = Tree::read();
     let copy = tree.root.join("target/mutants/tree");
     let files = files(&tree, &folders);
@@ -97,6 +98,7 @@ fn main() -> io::Result<()> {
         .enumerate()
         .filter(|(index, _)| index % one_in == 0)
         .map(|(_, mutant)| mutant)
+        .filter(|mutant| again.as_ref().is_none_or(|again| again.contains(&mutant.id())))
         .collect();
     println!("{} changes in {} files", mutants.len(), files.len());
     lay_out(&tree, &copy)?;
@@ -140,20 +142,49 @@ fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn arguments() -> (Vec<String>, usize) {
-    let (options, folders): (Vec<_>, Vec<_>) =
-        std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
-    let one_in = options.iter().map(|option| option.strip_prefix("--one-in=")?.parse().ok());
-    let one_in: Option<Vec<usize>> = one_in.collect();
-    match one_in {
-        Some(one_in) if !folders.is_empty() => {
-            (folders, one_in.first().copied().unwrap_or(1).max(1))
+struct Arguments {
+    folders: Vec<String>,
+    one_in: usize,
+    /// What an earlier run has named.
+    again: Option<HashSet<String>>,
+}
+
+impl Arguments {
+    fn read() -> io::Result<Self> {
+        let (options, folders): (Vec<_>, Vec<_>) =
+            std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
+        let mut arguments = Self { folders, one_in: 1, again: None };
+        let mut is_known = !arguments.folders.is_empty();
+        for option in options {
+            match option.split_once('=') {
+                Some(("--one-in", count)) if count.parse().is_ok_and(|count: usize| count > 0) => {
+                    arguments.one_in = count.parse().unwrap_or(1);
+                }
+                Some(("--again", file)) => {
+                    arguments.again = Some(named(&fs::read_to_string(file)?))
+                }
+                _ => is_known = false,
+            }
         }
-        _ => {
-            println!("usage: mutants FOLDER... [--one-in=N]   (folders of framework/src/)");
+        if !is_known {
+            println!(
+                "usage: mutants FOLDER... [--one-in=N] [--again=FILE]   (folders of framework/src/)"
+            );
             process::exit(2);
         }
+        Ok(arguments)
     }
+}
+
+/// The changes that the output of a run names: where the file ends, a line number follows, and what was done.
+fn named(output: &str) -> HashSet<String> {
+    let of_line = |line: &str| {
+        let (file, rest) = line.split_once(".rs:")?;
+        let (_, what) = rest.split_once(": ")?;
+        let (what, _) = what.rsplit_once("  (")?;
+        Some(format!("{file}.rs: {what}"))
+    };
+    output.lines().filter_map(of_line).collect()
 }
 
 /// What ships of these folders.

@@ -25,6 +25,13 @@ pub(crate) struct Mutant {
     around: (String, String),
 }
 
+impl Mutant {
+    /// Its name from run to run, whatever was written above it.
+    pub(crate) fn id(&self) -> String {
+        format!("{}: {}", self.file, self.what)
+    }
+}
+
 /// Every change of a file.
 pub(crate) fn find(file: &str, text: &str, syntax: &syn::File) -> Vec<Mutant> {
     let mut finder = Finder { file, text, found: Vec::new() };
