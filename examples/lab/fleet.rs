@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use seawall::bulkhead::FleetConfig;
-use seawall::simulation::{Client, Fleet, Place, World};
+use seawall::simulation::{Client, Fleet, TaskContext, World};
 use serde_json::{Map, Value, json};
 
 use crate::chart::{self, Series};
@@ -34,8 +34,8 @@ fn special(second: u64) -> usize {
     (second / SHIFTS_EVERY) as usize % DEPENDENCIES
 }
 
-async fn call(place: Place, client: Rc<Client>, which: usize, seen: Rc<RefCell<Seen>>) {
-    let second = place.elapsed().as_secs();
+async fn call(context: TaskContext, client: Rc<Client>, which: usize, seen: Rc<RefCell<Seen>>) {
+    let second = context.elapsed().as_secs();
     let hangs = second >= SHIFTS_FOR && which == 0;
     let is_special = which == if second < SHIFTS_FOR { special(second) } else { 0 };
     let kind = if is_special { ONE } else { OTHERS };
@@ -44,7 +44,7 @@ async fn call(place: Place, client: Rc<Client>, which: usize, seen: Rc<RefCell<S
         if hangs {
             std::future::pending::<()>().await;
         }
-        place.sleep(WORK).await;
+        context.sleep(WORK).await;
         Ok::<_, io::Error>(())
     });
     if answer.await.is_ok() {
@@ -59,7 +59,7 @@ fn simulate(fixed: bool, seed: u64) -> std::result::Result<Seen, Box<dyn std::er
          bulkhead = {{ max_concurrent = {permits}, max_wait = '50ms' }}"
     ))?;
     let world = World::new(seed);
-    let place = world.place();
+    let context = world.context();
     let names: Vec<String> = (0..DEPENDENCIES).map(|which| format!("dependency_{which}")).collect();
     let fleet = names
         .iter()
@@ -67,11 +67,11 @@ fn simulate(fixed: bool, seed: u64) -> std::result::Result<Seen, Box<dyn std::er
     let fleet = Fleet::new(&fleet.build()?);
     let seen = Rc::new(RefCell::new(Seen::default()));
     for (which, name) in names.iter().enumerate() {
-        let client = Rc::new(Client::new(&place, name, policy.clone()));
+        let client = Rc::new(Client::new(&context, name, policy.clone()));
         if !fixed {
             fleet.seat(&client);
         }
-        let (arrivals, seen) = (place.clone(), Rc::clone(&seen));
+        let (arrivals, seen) = (context.clone(), Rc::clone(&seen));
         world.spawn(async move {
             let entropy = arrivals.next_entropy();
             while arrivals.elapsed() < Duration::from_secs(LASTS) {

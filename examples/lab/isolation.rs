@@ -9,7 +9,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use seawall::simulation::{Client, Place, World};
+use seawall::simulation::{Client, TaskContext, World};
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
@@ -45,7 +45,7 @@ const STACKS: [(&str, &str); 4] = [
 ];
 
 struct Application {
-    place: Place,
+    context: TaskContext,
     workers: Semaphore,
     clients: Vec<Client>,
     seen: RefCell<Seen>,
@@ -56,7 +56,7 @@ struct Application {
 
 impl Application {
     async fn serve(self: Rc<Self>, which: usize) {
-        let second = self.place.elapsed().as_secs();
+        let second = self.context.elapsed().as_secs();
         let kind = if which == 0 { ONE } else { OTHERS };
         self.seen.borrow_mut().came(kind, second);
         self.inside.set(self.inside.get() + 1);
@@ -68,17 +68,17 @@ impl Application {
     }
 
     async fn answer(&self, which: usize) -> Option<()> {
-        let patience = self.place.sleep(PATIENCE);
+        let patience = self.context.sleep(PATIENCE);
         let _worker = tokio::select! {
             biased;
             worker = self.workers.acquire() => worker.ok()?,
             () = patience => return None,
         };
         let call = self.clients[which].call_idempotent(async || {
-            if which == 0 && HANGS.contains(&self.place.elapsed().as_secs()) {
+            if which == 0 && HANGS.contains(&self.context.elapsed().as_secs()) {
                 std::future::pending::<()>().await;
             }
-            self.place.sleep(WORK).await;
+            self.context.sleep(WORK).await;
             Ok::<_, io::Error>(())
         });
         call.await.ok()
@@ -91,25 +91,25 @@ fn simulate(
 ) -> std::result::Result<(Seen, usize), Box<dyn std::error::Error>> {
     let policy = policy(&format!("{text}\nretry = {{ max_attempts = 1 }}"))?;
     let world = World::new(seed);
-    let place = world.place();
+    let context = world.context();
     let application = Rc::new(Application {
         clients: (0..DEPENDENCIES)
-            .map(|which| Client::new(&place, &format!("dependency_{which}"), policy.clone()))
+            .map(|which| Client::new(&context, &format!("dependency_{which}"), policy.clone()))
             .collect(),
         workers: Semaphore::new(WORKERS),
         seen: RefCell::default(),
         inside: Cell::default(),
         peak: Cell::default(),
-        place: place.clone(),
+        context: context.clone(),
     });
     let arrivals = Rc::clone(&application);
     world.spawn(async move {
-        let entropy = arrivals.place.next_entropy();
-        while arrivals.place.elapsed() < Duration::from_secs(LASTS) {
+        let entropy = arrivals.context.next_entropy();
+        while arrivals.context.elapsed() < Duration::from_secs(LASTS) {
             let which = (entropy.unit() * DEPENDENCIES as f64) as usize;
-            arrivals.place.spawn(Rc::clone(&arrivals).serve(which));
+            arrivals.context.spawn(Rc::clone(&arrivals).serve(which));
             let gap = -(1.0 - entropy.unit()).ln() / RATE;
-            arrivals.place.sleep(Duration::from_secs_f64(gap)).await;
+            arrivals.context.sleep(Duration::from_secs_f64(gap)).await;
         }
     });
     world.run();

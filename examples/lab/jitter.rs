@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use seawall::retry::{Config, Jitter};
-use seawall::simulation::{Distribution, Place, World};
+use seawall::simulation::{Distribution, TaskContext, World};
 use serde_json::json;
 
 use crate::chart::{self, Series};
@@ -67,10 +67,10 @@ fn config(jitter: Option<Jitter>) -> std::result::Result<Config, Box<dyn std::er
 }
 
 /// One client, until its write is in.
-async fn client(place: Place, row: Rc<Row>, config: Config) {
-    let entropy = place.next_entropy();
+async fn client(context: TaskContext, row: Rc<Row>, config: Config) {
+    let entropy = context.next_entropy();
     let hops = Distribution::normal(Duration::from_millis(10), Duration::from_millis(2));
-    let hop = || place.sleep(hops.draw(&entropy));
+    let hop = || context.sleep(hops.draw(&entropy));
     let mut delays = config.delays(&entropy);
     loop {
         hop().await;
@@ -88,7 +88,7 @@ async fn client(place: Place, row: Rc<Row>, config: Config) {
         }
         // A thousand attempts are more than there are clients, and each failure is another client's success.
         let Some(delay) = delays.next() else { return };
-        place.sleep(delay).await;
+        context.sleep(delay).await;
     }
 }
 
@@ -98,11 +98,11 @@ fn trial(clients: u32, config: &Config, seed: u64) -> (f64, f64) {
     let row = Rc::new(Row::default());
     let end = Rc::new(RefCell::new(Duration::ZERO));
     for _ in 0..clients {
-        let (place, end) = (world.place(), Rc::clone(&end));
-        let work = client(place.clone(), Rc::clone(&row), config.clone());
+        let (context, end) = (world.context(), Rc::clone(&end));
+        let work = client(context.clone(), Rc::clone(&row), config.clone());
         world.spawn(async move {
             work.await;
-            *end.borrow_mut() = place.elapsed();
+            *end.borrow_mut() = context.elapsed();
         });
     }
     world.run();

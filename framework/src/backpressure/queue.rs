@@ -8,7 +8,7 @@ use super::strategy::Strategy;
 const NIL: u32 = u32::MAX;
 
 #[derive(Debug)]
-struct Slot<T> {
+struct Node<T> {
     /// `None` while the slot is free.
     item: Option<T>,
     number: u64,
@@ -29,7 +29,7 @@ struct Slot<T> {
 pub struct Queue<T> {
     capacity: u32,
     strategy: Strategy,
-    slots: Vec<Slot<T>>,
+    slots: Vec<Node<T>>,
     free: u32,
     head: u32,
     tail: u32,
@@ -297,7 +297,7 @@ impl<T> Queue<T> {
         Push::Full(item)
     }
 
-    fn slot(&self, at: u32) -> Option<&Slot<T>> {
+    fn slot(&self, at: u32) -> Option<&Node<T>> {
         self.slots.get(at as usize)
     }
 
@@ -306,14 +306,14 @@ impl<T> Queue<T> {
     }
 
     /// The slot of an entry that is still in the line.
-    fn find(&self, key: ItemKey) -> Option<&Slot<T>> {
+    fn find(&self, key: ItemKey) -> Option<&Node<T>> {
         self.slot(key.slot).filter(|slot| slot.number == key.number && slot.item.is_some())
     }
 
     /// Links `item` in at the tail, in a free slot or a new one. Counts nothing.
     fn append(&mut self, item: T) -> ItemKey {
         let number = self.counts.received;
-        let slot = Slot { item: Some(item), number, prev: self.tail, next: NIL };
+        let slot = Node { item: Some(item), number, prev: self.tail, next: NIL };
         let at = self.free;
         let at = match self.slots.get_mut(at as usize) {
             Some(free) => {

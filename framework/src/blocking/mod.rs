@@ -43,7 +43,7 @@ use serde::Serialize;
 use crate::backpressure::ItemKey;
 use crate::time::{Sleep, block_on};
 use task::{DynTask, Look, Task};
-use workers::{Entry, TakenBack, Workers};
+use workers::{Submitted, TakenBack, Workers};
 
 pub use crate::bulkhead::MAX_THREADS;
 pub use builder::PoolBuilder;
@@ -290,10 +290,10 @@ where
         let task = Arc::new(Task::new(workers.name().clone(), give_up_at, work));
         let shared: Arc<dyn DynTask> = Arc::<Task<T, F>>::clone(&task);
         let key = match workers.enter(shared) {
-            Entry::Handed => None,
-            Entry::Waiting(key) => Some(key),
-            Entry::Full => return Err(workers.full()),
-            Entry::Closed => return Err(workers.shut_down()),
+            Submitted::Handed => None,
+            Submitted::Waiting(key) => Some(key),
+            Submitted::Full => return Err(workers.full()),
+            Submitted::Closed => return Err(workers.shut_down()),
         };
         let patience = key.map(|_| workers.time().sleep_until(give_up_at));
         Ok(HandedIn { task, key, patience })

@@ -55,7 +55,7 @@ struct State {
 }
 
 /// What became of a work that came in.
-pub(super) enum Entry {
+pub(super) enum Submitted {
     /// A thread is on its way to it.
     Handed,
     Waiting(ItemKey),
@@ -141,27 +141,27 @@ impl Workers {
     }
 
     /// Gives the work to an idle thread, or a place in the queue.
-    pub(super) fn enter(&self, task: Shared) -> Entry {
+    pub(super) fn enter(&self, task: Shared) -> Submitted {
         let mut state = self.state.lock();
         let state = &mut *state;
         state.counts.received += 1;
         let Some(channel) = &state.channel else {
             state.counts.withdrawn += 1;
-            return Entry::Closed;
+            return Submitted::Closed;
         };
         if state.idle > 0 && channel.try_send(Arc::clone(&task)).is_ok() {
             state.idle -= 1;
             state.handed += 1;
-            return Entry::Handed;
+            return Submitted::Handed;
         }
         if self.size.queue > 0
             && !self.size.max_wait.is_zero()
             && let Push::Waiting(key) = state.queue.push(task)
         {
-            return Entry::Waiting(key);
+            return Submitted::Waiting(key);
         }
         state.counts.rejected += 1;
-        Entry::Full
+        Submitted::Full
     }
 
     /// Takes a work back before it starts. False: it has started, or ended.

@@ -22,7 +22,7 @@ use super::rules::Rules;
 
 /// How far an attempt got without waiting. Without payloads: what is written is not moved.
 #[derive(Clone, Copy)]
-pub(super) enum Entry {
+pub(super) enum Readiness {
     /// It has a token and a permit.
     Free,
     /// It has a token for a later moment.
@@ -137,14 +137,14 @@ impl<'a> Call<'a> {
 
     /// Waits for what [`Call::enter`] did not get at once. Whether it got all of it.
     #[cold]
-    pub(super) async fn enter_later(&mut self, entry: Entry, lease: &mut Lease<'a>) -> bool {
+    pub(super) async fn enter_later(&mut self, entry: Readiness, lease: &mut Lease<'a>) -> bool {
         let reservation = match entry {
-            Entry::Free => return true,
+            Readiness::Free => return true,
             // The attempt has ended before it comes here.
-            Entry::Refused => return false,
-            Entry::TokenLater if !self.wait_for_token(lease).await => return false,
-            Entry::TokenLater | Entry::StartLater => self.pace().await,
-            Entry::NoPermit => return self.wait_for_permit(lease).await,
+            Readiness::Refused => return false,
+            Readiness::TokenLater if !self.wait_for_token(lease).await => return false,
+            Readiness::TokenLater | Readiness::StartLater => self.pace().await,
+            Readiness::NoPermit => return self.wait_for_permit(lease).await,
         };
         let Some(reservation) = reservation else { return false };
         if self.dependency.gate().waiting_room().try_enter(self.method.weight()) {

@@ -27,7 +27,7 @@ use crate::dependency::{MethodTable, Token};
 use crate::error::{CallError, Fallible, Fault, RejectedBy};
 use crate::outcome::{CallOutcome, Class};
 
-use super::attempt::Entry;
+use super::attempt::Readiness;
 use super::call::{Call, NoAnswer, Role};
 use super::inherited::Inherited;
 use super::lease::Lease;
@@ -91,8 +91,8 @@ impl<'a> Call<'a> {
         async move {
             let mut lease = Lease::new(self.dependency, self.method);
             match self.enter(&mut lease) {
-                Entry::Free => {}
-                Entry::Refused => return None,
+                Readiness::Free => {}
+                Readiness::Refused => return None,
                 // In a box: waiting allocates anyway, and a call that does not wait is not made larger by it.
                 entry if !Box::pin(self.enter_later(entry, &mut lease)).await => return None,
                 _ => {}
@@ -181,7 +181,7 @@ impl<'a> Call<'a> {
     /// Takes a token and a permit, in the caller's own task. Looks for the permit first: a call that finds none, and may not wait for
     /// one, needs no token.
     #[inline(always)]
-    fn enter(&mut self, lease: &mut Lease<'a>) -> Entry {
+    fn enter(&mut self, lease: &mut Lease<'a>) -> Readiness {
         let (room, weight) = (self.dependency.gate().waiting_room(), self.method.weight());
         let Some(seen) = room.look(weight) else { return self.enter_full(lease) };
         if let Some(entry) = self.take_token(lease) {
@@ -191,12 +191,12 @@ impl<'a> Call<'a> {
             return self.no_permit(lease);
         }
         lease.hold_permit();
-        Entry::Free
+        Readiness::Free
     }
 
     /// Takes a token. `None`: it has one that is valid now.
     #[inline(always)]
-    pub(super) fn take_token(&mut self, lease: &mut Lease<'a>) -> Option<Entry> {
+    pub(super) fn take_token(&mut self, lease: &mut Lease<'a>) -> Option<Readiness> {
         let gate = self.dependency.gate();
         match gate.take_token(self.now, || self.start_by().token_by) {
             Ok(Token::Now(limiter)) => {
@@ -205,7 +205,7 @@ impl<'a> Call<'a> {
             }
             Ok(Token::At(start, limiter)) => {
                 lease.hold_token(start, limiter);
-                Some(Entry::TokenLater)
+                Some(Readiness::TokenLater)
             }
             Ok(Token::Paced(limiter)) => {
                 lease.hold_token(self.now, limiter);
@@ -213,7 +213,7 @@ impl<'a> Call<'a> {
             }
             Err(refused) => {
                 self.refuse(refused);
-                Some(Entry::Refused)
+                Some(Readiness::Refused)
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::clock::Moment;
 use crate::dependency::{Refused, Token, UnusedReservation, WaitError};
 use crate::error::RejectedBy;
 
-use super::attempt::Entry;
+use super::attempt::Readiness;
 use super::call::Call;
 
 impl<'a> Call<'a> {
@@ -58,15 +58,15 @@ impl<'a> Call<'a> {
 
     /// With a token in hand, goes by the quota and takes a permit, if neither has to be waited for.
     #[cold]
-    pub(super) fn enter_paced(&mut self, lease: &mut Lease<'a>) -> Entry {
-        let Some(reservation) = self.reserve() else { return Entry::Refused };
+    pub(super) fn enter_paced(&mut self, lease: &mut Lease<'a>) -> Readiness {
+        let Some(reservation) = self.reserve() else { return Readiness::Refused };
         let is_now = reservation.wait().is_zero();
         self.reservation = reservation.take();
         if is_now && self.dependency.gate().waiting_room().try_enter(self.method.weight()) {
             lease.hold_permit();
-            return Entry::Free;
+            return Readiness::Free;
         }
-        Entry::StartLater
+        Readiness::StartLater
     }
 
     /// Waits for its reserved start. `None`: there is no answer.

@@ -3,7 +3,7 @@
 use crate::dependency::Refused;
 use crate::error::RejectedBy;
 
-use super::attempt::Entry;
+use super::attempt::Readiness;
 use super::call::{Call, NoAnswer};
 use super::lease::Lease;
 
@@ -36,19 +36,19 @@ impl<'a> Call<'a> {
 
     /// No permit is free: waits for one, unless it is known already that it may not.
     #[cold]
-    pub(super) fn no_permit(&mut self, lease: &mut Lease<'a>) -> Entry {
+    pub(super) fn no_permit(&mut self, lease: &mut Lease<'a>) -> Readiness {
         let gate = self.dependency.gate();
         let may_be_free = self.dependency.end_graces(self.now) | gate.ask_fleet(self.now);
         if may_be_free && gate.waiting_room().try_enter(self.method.weight()) {
             lease.hold_permit();
-            return Entry::Free;
+            return Readiness::Free;
         }
         match self.dependency.gate().refuses_to_wait() {
-            None => Entry::NoPermit,
+            None => Readiness::NoPermit,
             Some(by) => {
                 lease.return_token(self.now);
                 self.note_refusal(Refused { by, retry_after: None });
-                Entry::Refused
+                Readiness::Refused
             }
         }
     }
@@ -56,7 +56,7 @@ impl<'a> Call<'a> {
     /// No permit is free, and no token has been asked for. Where the token would have been there, and the call may not wait for a
     /// permit, it is refused without taking the one and giving it back.
     #[cold]
-    pub(super) fn enter_full(&mut self, lease: &mut Lease<'a>) -> Entry {
+    pub(super) fn enter_full(&mut self, lease: &mut Lease<'a>) -> Readiness {
         let gate = self.dependency.gate();
         if !gate.may_wait()
             && gate.has_token(self.now)
@@ -64,13 +64,13 @@ impl<'a> Call<'a> {
             && let Some(by) = gate.refuses_to_wait()
         {
             self.note_refusal(Refused { by, retry_after: None });
-            return Entry::Refused;
+            return Readiness::Refused;
         }
         match self.take_token(lease) {
             Some(entry) => entry,
             None if gate.waiting_room().try_enter(self.method.weight()) => {
                 lease.hold_permit();
-                Entry::Free
+                Readiness::Free
             }
             None => self.no_permit(lease),
         }

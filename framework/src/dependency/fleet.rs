@@ -31,10 +31,10 @@ pub(crate) trait FleetMember: Send + Sync {
 pub(crate) struct Fleet {
     total: u32,
     /// Every limit of a member is changed with this locked.
-    places: Mutex<Vec<Place>>,
+    places: Mutex<Vec<MemberState>>,
 }
 
-struct Place {
+struct MemberState {
     member: Member,
     cap: u32,
     dependency: Option<Weak<dyn FleetMember>>,
@@ -52,7 +52,7 @@ pub(crate) struct FleetSeat {
 
 impl Fleet {
     pub(crate) fn new(config: &FleetConfig) -> Arc<Self> {
-        let place = |member: &Member| Place {
+        let place = |member: &Member| MemberState {
             member: member.clone(),
             cap: 0,
             dependency: None,
@@ -109,16 +109,16 @@ impl Fleet {
     }
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for MemberState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Place")
+        f.debug_struct("MemberState")
             .field("member", &self.member)
             .field("cap", &self.cap)
             .finish_non_exhaustive()
     }
 }
 
-impl Place {
+impl MemberState {
     fn seat(&self, permits: Option<&Permits>, now: Moment) -> Seat {
         Seat {
             min: self.member.min,

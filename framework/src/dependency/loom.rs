@@ -42,7 +42,7 @@ use crate::sync::model;
 const NOW: Moment = Moment::from_nanos(1_000_000_000);
 
 /// A gate and how many are inside.
-struct Place {
+struct World {
     policy: Policy,
     gate: Gate,
     limit: u32,
@@ -50,14 +50,14 @@ struct Place {
 }
 
 /// `limit` permits; opens at the first failure.
-fn place(limit: u32, mailbox: backpressure::Builder) -> Arc<Place> {
+fn world(limit: u32, mailbox: backpressure::Builder) -> Arc<World> {
     let policy = Policy::builder()
         .breaker(breaker::Config::builder().failures(1).build())
         .bulkhead(bulkhead::Config::builder().max_concurrent(limit).build())
         .mailbox(mailbox.build())
         .build()
         .unwrap();
-    Arc::new(Place {
+    Arc::new(World {
         gate: Gate::new(&policy, NOW, Entropy::seeded(0)),
         policy,
         limit,
@@ -73,8 +73,8 @@ fn blocking() -> backpressure::Builder {
     backpressure::Config::builder().capacity(4)
 }
 
-impl Place {
-    /// As the pipeline does: knock, a permit or a place in line.
+impl World {
+    /// As the pipeline does: a look at the breaker, then a permit or a position in the queue.
     fn enter(&self) -> Result<Option<Position>, WaitError> {
         if self.gate.check_first(None, NOW).is_err()
             || self.gate.take_token(NOW, || Moment::MAX).is_err()
@@ -159,81 +159,81 @@ impl Place {
 }
 
 fn spawn<T: 'static>(
-    place: &Arc<Place>,
-    work: impl FnOnce(&Place) -> T + 'static,
+    world: &Arc<World>,
+    work: impl FnOnce(&World) -> T + 'static,
 ) -> thread::JoinHandle<T> {
-    let place = Arc::clone(place);
-    thread::spawn(move || work(&place))
+    let world = Arc::clone(world);
+    thread::spawn(move || work(&world))
 }
 
 #[test]
 fn two_calls_for_two_permits_never_wait() {
     model("admit and end: 2 calls, 2 permits", || {
-        let place = place(2, blocking());
-        let other = spawn(&place, |place| place.call(Outcome::Success));
-        assert_eq!(place.call(Outcome::Success), Ok(true));
+        let world = world(2, blocking());
+        let other = spawn(&world, |world| world.call(Outcome::Success));
+        assert_eq!(world.call(Outcome::Success), Ok(true));
         assert_eq!(other.join().unwrap(), Ok(true));
-        place.is_empty();
-        assert_eq!(place.gate.waiting_room().counts().received, 0);
+        world.is_empty();
+        assert_eq!(world.gate.waiting_room().counts().received, 0);
     });
 }
 
 #[test]
 fn two_calls_for_one_permit_both_get_it() {
     model("wait: 2 calls, 1 permit", || {
-        let place = place(1, blocking());
-        let other = spawn(&place, |place| place.call(Outcome::Success));
-        assert_eq!(place.call(Outcome::Success), Ok(true));
+        let world = world(1, blocking());
+        let other = spawn(&world, |world| world.call(Outcome::Success));
+        assert_eq!(world.call(Outcome::Success), Ok(true));
         assert_eq!(other.join().unwrap(), Ok(true));
-        place.is_empty();
+        world.is_empty();
     });
 }
 
 #[test]
 fn a_permit_given_back_as_two_join_goes_to_both_in_turn() {
     model("wait: 2 join as 1 permit comes back", || {
-        let place = place(1, blocking());
-        let held = place.hold();
-        let first = spawn(&place, |place| place.call(Outcome::Success));
-        let second = spawn(&place, |place| place.call(Outcome::Success));
-        place.let_go(held, Outcome::Success);
+        let world = world(1, blocking());
+        let held = world.hold();
+        let first = spawn(&world, |world| world.call(Outcome::Success));
+        let second = spawn(&world, |world| world.call(Outcome::Success));
+        world.let_go(held, Outcome::Success);
         assert_eq!(first.join().unwrap(), Ok(true));
         assert_eq!(second.join().unwrap(), Ok(true));
-        place.is_empty();
+        world.is_empty();
     });
 }
 
 #[test]
 fn a_waiter_that_gives_up_as_it_is_granted_passes_the_permit_on() {
     model("cancel: 1 gives up, 1 waits, 1 permit comes back", || {
-        let place = place(1, blocking());
-        let held = place.hold();
-        let impatient = spawn(&place, |place| {
-            place.call_impatient();
+        let world = world(1, blocking());
+        let held = world.hold();
+        let impatient = spawn(&world, |world| {
+            world.call_impatient();
         });
-        let patient = spawn(&place, |place| place.call(Outcome::Success));
-        place.let_go(held, Outcome::Success);
+        let patient = spawn(&world, |world| world.call(Outcome::Success));
+        world.let_go(held, Outcome::Success);
         impatient.join().unwrap();
         assert_eq!(patient.join().unwrap(), Ok(true));
-        place.is_empty();
+        world.is_empty();
     });
 }
 
 #[test]
 fn a_trip_turns_everybody_away_who_waits_or_comes() {
     model("flush: the breaker opens as 2 join", || {
-        let place = place(1, blocking());
-        let held = place.hold();
-        let first = spawn(&place, |place| place.call(Outcome::Success));
-        let second = spawn(&place, |place| place.call(Outcome::Success));
-        place.let_go(held, Outcome::Failure);
+        let world = world(1, blocking());
+        let held = world.hold();
+        let first = spawn(&world, |world| world.call(Outcome::Success));
+        let second = spawn(&world, |world| world.call(Outcome::Success));
+        world.let_go(held, Outcome::Failure);
         for other in [first, second] {
             // Turned away, or with a permit in hand refused by the breaker.
             let end = other.join().unwrap();
             assert!(matches!(end, Err(WaitError::BreakerOpen) | Ok(false)), "{end:?}");
         }
-        assert_eq!(place.gate.breaker().state(), State::Open);
-        place.is_empty();
+        assert_eq!(world.gate.breaker().state(), State::Open);
+        world.is_empty();
     });
 }
 
@@ -241,148 +241,148 @@ fn a_trip_turns_everybody_away_who_waits_or_comes() {
 #[test]
 fn a_key_that_opens_turns_its_own_calls_away_and_nobody_else() {
     model("flush: a key opens as a call on it and one on another join", || {
-        let place = place(1, blocking());
-        let key = |key: &str| place.gate.keys().hold(&place.policy, key, NOW);
+        let world = world(1, blocking());
+        let key = |key: &str| world.gate.keys().hold(&world.policy, key, NOW);
         let (opens, same, other) = (key("a"), key("a"), key("b"));
-        let whole = place.hold();
-        let own = place.gate.keys().admit(&opens, (place.gate.breaker(), whole), NOW, &mut None);
+        let whole = world.hold();
+        let own = world.gate.keys().admit(&opens, (world.gate.breaker(), whole), NOW, &mut None);
         let own = own.unwrap().unwrap();
-        let refuse_wait = spawn(&place, move |place| {
-            if place.gate.check_first(Some(&same), NOW).is_err()
-                || place.gate.take_token(NOW, || Moment::MAX).is_err()
+        let refuse_wait = spawn(&world, move |world| {
+            if world.gate.check_first(Some(&same), NOW).is_err()
+                || world.gate.take_token(NOW, || Moment::MAX).is_err()
             {
                 return;
             }
-            match place.gate.join(on(&same), StartBy::NEVER, || false) {
+            match world.gate.join(on(&same), StartBy::NEVER, || false) {
                 Join::Waiting(position) => {
-                    assert_eq!(place.wait(&position), Err(WaitError::BreakerOpen));
+                    assert_eq!(world.wait(&position), Err(WaitError::BreakerOpen));
                 }
                 joined => assert!(matches!(joined, Join::Refused(WaitError::BreakerOpen))),
             }
         });
-        let waits = spawn(&place, move |place| {
-            match place.gate.join(on(&other), StartBy::NEVER, || false) {
-                Join::Waiting(position) => assert_eq!(place.wait(&position), Ok(())),
+        let waits = spawn(&world, move |world| {
+            match world.gate.join(on(&other), StartBy::NEVER, || false) {
+                Join::Waiting(position) => assert_eq!(world.wait(&position), Ok(())),
                 joined => assert!(matches!(joined, Join::Acquired)),
             }
-            place.gate.waiting_room().leave(1, || NOW);
+            world.gate.waiting_room().leave(1, || NOW);
         });
         let attempt_end = AttemptEnd::from(Outcome::Failure);
-        let (for_all, _) = place.gate.record_by_key(&opens, (own, whole), attempt_end, NOW);
+        let (for_all, _) = world.gate.record_by_key(&opens, (own, whole), attempt_end, NOW);
         refuse_wait.join().unwrap();
-        place.gate.record(whole, for_all, NOW);
-        place.gate.waiting_room().leave(1, || NOW);
+        world.gate.record(whole, for_all, NOW);
+        world.gate.waiting_room().leave(1, || NOW);
         waits.join().unwrap();
-        assert_eq!(place.gate.breaker().state(), State::Closed);
-        place.is_empty();
+        assert_eq!(world.gate.breaker().state(), State::Closed);
+        world.is_empty();
     });
 }
 
 #[test]
 fn a_trip_and_a_waiter_that_gives_up_leave_nobody_behind() {
     model("flush and cancel: the breaker opens as 1 joins and gives up", || {
-        let place = place(1, blocking());
-        let held = place.hold();
-        let impatient = spawn(&place, |place| {
-            place.call_impatient();
+        let world = world(1, blocking());
+        let held = world.hold();
+        let impatient = spawn(&world, |world| {
+            world.call_impatient();
         });
-        let patient = spawn(&place, |place| place.call(Outcome::Success));
-        place.let_go(held, Outcome::Failure);
+        let patient = spawn(&world, |world| world.call(Outcome::Success));
+        world.let_go(held, Outcome::Failure);
         impatient.join().unwrap();
         assert!(matches!(patient.join().unwrap(), Err(WaitError::BreakerOpen) | Ok(false)));
-        place.is_empty();
+        world.is_empty();
     });
 }
 
 #[test]
 fn the_oldest_is_dropped_and_the_newest_gets_the_permit() {
     model("drop_oldest: 2 join a line of 1 as 1 permit comes back", || {
-        let place = place(1, blocking().capacity(1).on_full(Strategy::DropOldest));
-        let held = place.hold();
-        let first = spawn(&place, |place| place.call(Outcome::Success));
-        let second = spawn(&place, |place| place.call(Outcome::Success));
-        place.let_go(held, Outcome::Success);
+        let world = world(1, blocking().capacity(1).on_full(Strategy::DropOldest));
+        let held = world.hold();
+        let first = spawn(&world, |world| world.call(Outcome::Success));
+        let second = spawn(&world, |world| world.call(Outcome::Success));
+        world.let_go(held, Outcome::Success);
         let ends = [first.join().unwrap(), second.join().unwrap()];
         assert!(ends.contains(&Ok(true)));
         assert!(ends.iter().all(|end| matches!(end, Ok(true) | Err(WaitError::Dropped))));
-        place.is_empty();
+        world.is_empty();
     });
 }
 
 #[test]
 fn the_backstop_gets_in_nobodys_way() {
     model("tick: as 1 waits and 1 permit comes back", || {
-        let place = place(1, blocking());
-        let held = place.hold();
-        let waiter = spawn(&place, |place| place.call(Outcome::Success));
-        let actor = spawn(&place, |place| place.gate.tick(NOW));
-        place.let_go(held, Outcome::Success);
+        let world = world(1, blocking());
+        let held = world.hold();
+        let waiter = spawn(&world, |world| world.call(Outcome::Success));
+        let actor = spawn(&world, |world| world.gate.tick(NOW));
+        world.let_go(held, Outcome::Success);
         assert_eq!(waiter.join().unwrap(), Ok(true));
         assert_eq!(actor.join().unwrap(), (None, None));
-        place.is_empty();
+        world.is_empty();
     });
 }
 
 #[test]
 fn forced_open_behind_a_breaker_whose_time_is_up_nobody_waits_on() {
     model("force_open: nobody is left in the line of an open breaker", || {
-        let place = place(1, blocking());
-        let held = place.hold();
+        let world = world(1, blocking());
+        let held = world.hold();
         // Opens, stays open, its time passes: the one that comes now may wait to be a probe.
-        let other = spawn(&place, |place| {
+        let other = spawn(&world, |world| {
             let later = NOW + Duration::from_secs(30);
-            if place.gate.breaker().check(later).is_err() {
+            if world.gate.breaker().check(later).is_err() {
                 return;
             }
-            match place.gate.join(Claim::normal(later), StartBy::NEVER, || false) {
-                Join::Waiting(position) => assert!(place.wait(&position).is_err()),
-                Join::Acquired => place.gate.waiting_room().leave(1, || later),
+            match world.gate.join(Claim::normal(later), StartBy::NEVER, || false) {
+                Join::Waiting(position) => assert!(world.wait(&position).is_err()),
+                Join::Acquired => world.gate.waiting_room().leave(1, || later),
                 Join::Refused(end) => assert_eq!(end, WaitError::BreakerOpen),
             }
         });
-        place.gate.record(held, Outcome::Failure, NOW);
-        place.gate.force_open(NOW);
+        world.gate.record(held, Outcome::Failure, NOW);
+        world.gate.force_open(NOW);
         other.join().unwrap();
-        place.gate.waiting_room().leave(1, || NOW);
-        place.is_empty();
+        world.gate.waiting_room().leave(1, || NOW);
+        world.is_empty();
     });
 }
 
 #[test]
 fn a_late_answer_changes_nothing_for_those_who_come_after_a_reset() {
     model("stale: an old failure, a reset and a call", || {
-        let place = place(2, blocking());
-        let old = place.hold();
-        place.gate.breaker().reset(NOW);
-        let late = spawn(&place, move |place| place.let_go(old, Outcome::Failure));
-        assert_eq!(place.call(Outcome::Success), Ok(true));
+        let world = world(2, blocking());
+        let old = world.hold();
+        world.gate.breaker().reset(NOW);
+        let late = spawn(&world, move |world| world.let_go(old, Outcome::Failure));
+        assert_eq!(world.call(Outcome::Success), Ok(true));
         late.join().unwrap();
-        let report = place.gate.breaker().report(Moment::ZERO);
+        let report = world.gate.breaker().report(Moment::ZERO);
         assert_eq!((report.state, report.stale_results), (State::Closed, 1));
-        place.is_empty();
+        world.is_empty();
     });
 }
 
 #[test]
 fn a_drain_sees_the_permit_or_the_call_sees_the_drain() {
     model("drain: 1 takes a permit as calls are no longer taken", || {
-        let place = place(1, blocking());
+        let world = world(1, blocking());
         let serving = Arc::new(AtomicU64::new(1));
         let (seen, call) = {
             let read = Arc::clone(&serving);
             // As a call does: a permit, then whether it is still served.
-            let other = spawn(&place, move |place| {
-                let entered = place.gate.waiting_room().try_enter(1);
+            let other = spawn(&world, move |world| {
+                let entered = world.gate.waiting_room().try_enter(1);
                 assert!(entered);
                 read.load(Acquire) == 1
             });
             // As a drain does.
             serving.store(0, Release);
-            let seen = place.gate.waiting_room().permits().active_and_fence();
+            let seen = world.gate.waiting_room().permits().active_and_fence();
             (seen, other.join().unwrap())
         };
         assert!(seen == 1 || !call, "a call went on that the drain has not seen");
-        place.gate.waiting_room().leave(1, || NOW);
+        world.gate.waiting_room().leave(1, || NOW);
     });
 }
 
@@ -406,10 +406,10 @@ fn a_signal_raised_as_the_actor_looks_is_heard() {
 #[test]
 fn a_permit_added_before_another_is_given_back_lets_nobody_in_between() {
     model("an added permit", || {
-        let place = place(1, blocking());
-        let room = place.gate.waiting_room();
+        let world = world(1, blocking());
+        let room = world.gate.waiting_room();
         assert!(room.try_enter(1));
-        let newcomer = spawn(&place, |place| place.gate.waiting_room().try_enter(1));
+        let newcomer = spawn(&world, |world| world.gate.waiting_room().try_enter(1));
         // What a stream does with its first item: a permit of its own, then its attempt gives the other back.
         room.permits().add(1);
         room.leave(1, || NOW);
@@ -530,19 +530,19 @@ fn of_a_heavy_call_that_gives_up_the_light_one_behind_it_has_what_is_free() {
     model(
         "weights: 1 free of 2, a heavy and a light one wait, the heavy one gives up as the other permit is given back",
         || {
-            let place = place(2, blocking());
-            let room = place.gate.waiting_room();
+            let world = world(2, blocking());
+            let room = world.gate.waiting_room();
             assert!(room.try_enter(1) && room.try_enter(1));
             let join = |weight| {
                 let claim = Claim { weight, ..Claim::normal(NOW) };
-                match place.gate.join(claim, StartBy::NEVER, || false) {
+                match world.gate.join(claim, StartBy::NEVER, || false) {
                     Join::Waiting(position) => position,
                     joined => panic!("{joined:?}"),
                 }
             };
             let (heavy, light) = (join(2), join(1));
             room.leave(1, || NOW);
-            let other = spawn(&place, |place| place.gate.waiting_room().leave(1, || NOW));
+            let other = spawn(&world, |world| world.gate.waiting_room().leave(1, || NOW));
             if room.give_up(&heavy, || NOW).is_none() {
                 // It was granted both at the same moment.
                 room.leave(2, || NOW);

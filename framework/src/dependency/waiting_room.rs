@@ -597,7 +597,7 @@ mod tests {
                 Event::KeyFlushed => room.flush_key(KeyId(7), WaitError::BreakerOpen, now),
                 Event::Mailbox { capacity, strategy, order, priorities } => {
                     let mailbox = backpressure::Config::builder().capacity(*capacity);
-                    let mailbox = mailbox.on_full(strategy.clone()).order(*order);
+                    let mailbox = mailbox.on_full(*strategy).order(*order);
                     let mailbox = mailbox.priorities(*priorities).build().unwrap();
                     room.reconfigure(&mailbox, now).wake();
                 }

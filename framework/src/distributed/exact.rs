@@ -45,13 +45,13 @@ pub(super) struct Exact {
 }
 
 /// The turn of keys that a request is under way for. Dropped, with a task that was never begun too, the next have it.
-struct Turn {
+struct UnderWay {
     exact: Arc<Exact>,
     keys: Keys,
     limits: Arc<[StoredLimit]>,
 }
 
-impl Drop for Turn {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         self.exact.pass_on(&self.keys, &self.limits);
     }
@@ -101,7 +101,8 @@ impl Exact {
         };
         let verdict = match answer {
             None => {
-                let turn = Turn { exact: Arc::clone(self), keys: keys.clone(), limits: stored() };
+                let turn =
+                    UnderWay { exact: Arc::clone(self), keys: keys.clone(), limits: stored() };
                 let asked = self.ask(Arc::clone(&turn.limits), vec![(cost, deadline)]);
                 only(within(&self.time, deadline, asked).await.ok_or(StoreError::TimedOut)??)?
             }
@@ -144,7 +145,8 @@ impl Exact {
                 all.drain(..count).collect::<Vec<_>>()
             }
         };
-        let turn = Turn { exact: Arc::clone(self), keys: keys.clone(), limits: Arc::clone(limits) };
+        let turn =
+            UnderWay { exact: Arc::clone(self), keys: keys.clone(), limits: Arc::clone(limits) };
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(decide(turn, waiting))),
             Err(_) => {
@@ -158,7 +160,7 @@ impl Exact {
 }
 
 /// Decides those who have waited, and passes the turn on.
-async fn decide(turn: Turn, waiting: Vec<Waiting>) {
+async fn decide(turn: UnderWay, waiting: Vec<Waiting>) {
     let latest = waiting.iter().map(|waiting| waiting.deadline).max().unwrap_or(Moment::ZERO);
     let costs = waiting.iter().map(|waiting| (waiting.cost, waiting.deadline)).collect();
     let asked = turn.exact.ask(Arc::clone(&turn.limits), costs);

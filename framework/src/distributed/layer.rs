@@ -8,7 +8,7 @@ use crate::limit::{Decision, KeyedConfig, Mode, OnFailure, SharedLimit};
 
 use super::leased::{Leased, Unpaid};
 use super::members::Members;
-use super::share::Share;
+use super::share::LocalLimits;
 use super::store::StoredLimit;
 
 /// How long a client is told to stay away that was refused because the store does not answer.
@@ -18,7 +18,7 @@ const CLOSED_FOR: Duration = Duration::from_secs(1);
 pub(super) struct Layer {
     pub(super) limit: SharedLimit,
     /// What it is decided by when the store is not asked.
-    pub(super) share: Share,
+    pub(super) share: LocalLimits,
     pub(super) leased: Option<Arc<Leased>>,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct TakenHere {
 
 impl Layer {
     pub(super) fn new(limit: SharedLimit, keys: KeyedConfig, now: Moment) -> Self {
-        let share = Share::new(&limit, keys, now);
+        let share = LocalLimits::new(&limit, keys, now);
         Self { limit, share, leased: None }
     }
 

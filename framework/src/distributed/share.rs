@@ -10,12 +10,12 @@ use super::store::{LimitKey, StoredLimit};
 ///
 /// So what was spent stays spent when instances come and go, and nothing is lost to rounding. A limit below the number of
 /// instances lets each instance have one at a time.
-pub(super) struct Share {
+pub(super) struct LocalLimits {
     /// The limit's own, and each tier's.
     limiters: Vec<(Config, KeyedLimiter<LimitKey, AnyAlgorithm>)>,
 }
 
-impl Share {
+impl LocalLimits {
     pub(super) fn new(limit: &SharedLimit, keys: KeyedConfig, now: Moment) -> Self {
         let limiter =
             |config: &Config| (*config, KeyedLimiter::new(AnyAlgorithm::new(config), keys, now));

@@ -41,7 +41,7 @@ pub struct Log(pub(super) Mutex<Entries>);
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     /// In order of time, no two of the same.
-    pub(super) entries: VecDeque<Entry>,
+    pub(super) entries: VecDeque<LoggedAmount>,
     /// Of all of them.
     total: u128,
     /// The latest that was taken ahead of its time.
@@ -51,7 +51,7 @@ pub(super) struct Entries {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
+pub(super) struct LoggedAmount {
     at: u64,
     amount: u64,
 }
@@ -66,7 +66,7 @@ impl Entries {
         match self.entries.back_mut() {
             // Within a window there is never more than the limit, so it fits.
             Some(last) if last.at == at => last.amount = last.amount.saturating_add(amount),
-            _ => self.entries.push_back(Entry { at, amount }),
+            _ => self.entries.push_back(LoggedAmount { at, amount }),
         }
     }
 

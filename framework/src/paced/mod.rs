@@ -196,7 +196,7 @@ impl<A: Algorithm> Paced<A> {
     /// Waits for a turn that is reserved.
     async fn turn(&self, now: Moment, wait: Duration, cost: u64) -> Result<(), Refusal> {
         if !wait.is_zero() {
-            let mut turn = Turn { paced: self, at: now + wait, cost, is_used: false };
+            let mut turn = Reserved { paced: self, at: now + wait, cost, is_used: false };
             self.time.sleep_until(turn.at).await;
             turn.is_used = true;
         }
@@ -213,14 +213,14 @@ enum Later {
 }
 
 /// A reserved turn, given back unless it is used.
-struct Turn<'a, A: Algorithm> {
+struct Reserved<'a, A: Algorithm> {
     paced: &'a Paced<A>,
     at: Moment,
     cost: u64,
     is_used: bool,
 }
 
-impl<A: Algorithm> Drop for Turn<'_, A> {
+impl<A: Algorithm> Drop for Reserved<'_, A> {
     fn drop(&mut self) {
         if !self.is_used {
             self.paced.limiter.refund(self.paced.time.now(), self.cost, self.at);

@@ -43,7 +43,7 @@ pub(super) enum Setting {
 
 /// A setting and its place in the file.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct FoundSetting {
     pub(super) setting: Setting,
     /// The section it was set in.
     pub(super) section: String,
@@ -53,7 +53,7 @@ pub(super) struct Entry {
 /// What one section says, by key path within the section.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Layer {
-    pub(super) entries: BTreeMap<String, Entry>,
+    pub(super) entries: BTreeMap<String, FoundSetting>,
     /// Keys whose values made no sense, so that nothing else is blamed for contradicting them.
     pub(super) broken: BTreeSet<String>,
 }
@@ -186,7 +186,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn set(&mut self, path: &str, value: &Value<'_>, setting: Setting) {
-        let entry = Entry { setting, section: self.section.clone(), span: value.span() };
+        let entry = FoundSetting { setting, section: self.section.clone(), span: value.span() };
         self.layer.entries.insert(path.to_owned(), entry);
     }
 }

@@ -178,7 +178,7 @@ fn read(path: &Path) -> std::io::Result<Option<String>> {
 }
 
 /// A key of the file, and where it and its value are.
-struct Entry<'a> {
+struct FileKey<'a> {
     name: &'a str,
     key: std::ops::Range<usize>,
     value: std::ops::Range<usize>,
@@ -206,7 +206,7 @@ impl<'a> Sections<'a> {
         for (key, value) in tree.iter() {
             let name: &str = key.get_ref();
             let DeValue::Table(table) = value.get_ref() else {
-                self.not_a_section(&Entry { name, key: key.span(), value: value.span() });
+                self.not_a_section(&FileKey { name, key: key.span(), value: value.span() });
                 continue;
             };
             if name == DEFAULTS {
@@ -224,7 +224,7 @@ impl<'a> Sections<'a> {
                 let message = format!(
                     "a dependency's name must have 1 to {MAX_NAME_BYTES} bytes, none of them a control character"
                 );
-                self.note(&Entry { name, key: key.span(), value: 0..0 }, message, None);
+                self.note(&FileKey { name, key: key.span(), value: 0..0 }, message, None);
             }
             let layer = self.decoder.section(name, table, keys::SECTION);
             self.named.push((name.to_owned(), key.span(), layer));
@@ -249,7 +249,7 @@ impl<'a> Sections<'a> {
         }
     }
 
-    fn not_a_section(&mut self, entry: &Entry<'_>) {
+    fn not_a_section(&mut self, entry: &FileKey<'_>) {
         let name = entry.name;
         let known = keys::SECTION.iter().any(|field| field.name == name);
         let help = known
@@ -260,7 +260,7 @@ impl<'a> Sections<'a> {
         self.note(entry, message, help);
     }
 
-    fn note(&mut self, entry: &Entry<'_>, message: String, help: Option<String>) {
+    fn note(&mut self, entry: &FileKey<'_>, message: String, help: Option<String>) {
         // A nameless key would read as a mistake of syntax.
         let name = if entry.name.is_empty() { "\"\"" } else { entry.name };
         self.decoder.note(|source| {

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use futures_sink::Sink;
 
-use super::get::{Place, leave_get, poll_get};
+use super::get::{WaitingPosition, leave_get, poll_get};
 use super::outcome::PutError;
 use super::put::Putting;
 use super::shared::Shared;
@@ -17,12 +17,12 @@ use super::shared::Shared;
 /// The items of a [`BackpressureQueue`](super::BackpressureQueue). Made by its `stream`.
 pub struct QueueStream<T> {
     shared: Arc<Shared<T>>,
-    place: Place,
+    place: WaitingPosition,
 }
 
 impl<T> QueueStream<T> {
     pub(super) fn new(shared: Arc<Shared<T>>) -> Self {
-        Self { shared, place: Place::default() }
+        Self { shared, place: WaitingPosition::default() }
     }
 }
 

@@ -12,9 +12,9 @@ use super::state::State;
 
 /// A place among those who wait for something, kept from one poll to the next.
 #[derive(Debug, Default)]
-pub(super) struct Place(Option<ItemKey>);
+pub(super) struct WaitingPosition(Option<ItemKey>);
 
-impl Place {
+impl WaitingPosition {
     /// Tries, and waits by this task's waker if there is nothing yet. `of` is the queue of those who wait.
     fn poll<T, R>(
         &mut self,
@@ -86,12 +86,12 @@ fn consumers<T>(state: &mut State<T>) -> &mut Queue<Waker> {
 /// Waits for an item.
 pub(super) struct Getting<'a, T> {
     shared: &'a Shared<T>,
-    place: Place,
+    place: WaitingPosition,
 }
 
 impl<'a, T> Getting<'a, T> {
     pub(super) fn new(shared: &'a Shared<T>) -> Self {
-        Self { shared, place: Place::default() }
+        Self { shared, place: WaitingPosition::default() }
     }
 }
 
@@ -111,7 +111,7 @@ impl<T> Drop for Getting<'_, T> {
 }
 
 pub(super) fn poll_get<T>(
-    place: &mut Place,
+    place: &mut WaitingPosition,
     shared: &Shared<T>,
     cx: &mut Context<'_>,
 ) -> Poll<Option<T>> {
@@ -125,19 +125,19 @@ pub(super) fn poll_get<T>(
     polled
 }
 
-pub(super) fn leave_get<T>(place: &mut Place, shared: &Shared<T>) {
+pub(super) fn leave_get<T>(place: &mut WaitingPosition, shared: &Shared<T>) {
     place.leave(shared, consumers);
 }
 
 /// Waits until the queue is not full.
 pub(super) async fn ready<T>(shared: &Shared<T>) {
-    struct Upstream<'a, T>(&'a Shared<T>, Place);
+    struct Upstream<'a, T>(&'a Shared<T>, WaitingPosition);
     impl<T> Drop for Upstream<'_, T> {
         fn drop(&mut self) {
             self.1.leave(self.0, |state| &mut state.upstream);
         }
     }
-    let mut upstream = Upstream(shared, Place::default());
+    let mut upstream = Upstream(shared, WaitingPosition::default());
     poll_fn(|cx| {
         let Upstream(shared, place) = &mut upstream;
         place.poll(

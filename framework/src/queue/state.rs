@@ -17,7 +17,7 @@ const NEWEST: f64 = 0.1;
 
 #[derive(Debug)]
 pub(super) struct State<T> {
-    pub(super) line: Queue<Entry<T>>,
+    pub(super) line: Queue<QueuedItem<T>>,
     pub(super) is_closed: bool,
     standing: Standing,
     /// Consumers that wait for an item, and tasks that wait for the queue to be less than full.
@@ -29,7 +29,7 @@ pub(super) struct State<T> {
 }
 
 #[derive(Debug)]
-pub(super) struct Entry<T> {
+pub(super) struct QueuedItem<T> {
     pub(super) item: T,
     since: Moment,
     /// Of a producer that is blocked.
@@ -173,11 +173,12 @@ impl<T> State<T> {
                 }
             }
             Strategy::Aggregate(merge) if is_full => {
-                let merge = |waiting: &mut Entry<T>, newcomer: Entry<T>| {
+                let merge = |waiting: &mut QueuedItem<T>, newcomer: QueuedItem<T>| {
                     let since = newcomer.since;
-                    merge(&mut waiting.item, newcomer.item).map_err(|item| Entry::new(item, since))
+                    merge(&mut waiting.item, newcomer.item)
+                        .map_err(|item| QueuedItem::new(item, since))
                 };
-                return match self.line.merge(Entry::new(item, visit.now), merge) {
+                return match self.line.merge(QueuedItem::new(item, visit.now), merge) {
                     Ok(()) => Step::Done(Ok(Put::Merged)),
                     Err(newcomer) => self.refuse(PutError::new(PutErrorKind::Full, newcomer.item)),
                 };
@@ -187,7 +188,7 @@ impl<T> State<T> {
             }
             _ => {}
         }
-        let done = match self.line.push(Entry::new(item, visit.now)) {
+        let done = match self.line.push(QueuedItem::new(item, visit.now)) {
             Push::Waiting(_) => Put::Accepted,
             Push::Evicted { evicted, .. } => Put::Evicted(evicted.item),
             Push::Dropped(newcomer) => return Step::Done(Ok(Put::Dropped(newcomer.item))),
@@ -249,7 +250,7 @@ impl<T> State<T> {
     pub(super) fn leave<R>(
         &mut self,
         visit: &mut Visit<'_, T>,
-        take: impl FnOnce(&mut Queue<Entry<T>>) -> R,
+        take: impl FnOnce(&mut Queue<QueuedItem<T>>) -> R,
     ) -> R {
         let moves_up = self.line.first_blocked();
         let taken = take(&mut self.line);
@@ -302,7 +303,7 @@ impl<T> State<T> {
     }
 }
 
-impl<T> Entry<T> {
+impl<T> QueuedItem<T> {
     fn new(item: T, since: Moment) -> Self {
         Self { item, since, producer: None }
     }

@@ -19,12 +19,12 @@ use super::history::Keeper;
 /// exporter, which keeps nothing else of Seawall alive.
 #[derive(Default)]
 pub(super) struct Registry {
-    places: DashMap<DependencyName, Place>,
+    places: DashMap<DependencyName, Registration>,
     watched: Mutex<Watched>,
 }
 
 /// A place in the registry, for as long as anybody holds a client.
-struct Place {
+struct Registration {
     registered: Registered,
     tenancy: Weak<Tenancy>,
 }
@@ -60,7 +60,7 @@ impl Registry {
                     registered: registered.clone(),
                     _seawall: seawall,
                 });
-                entry.insert(Place { registered, tenancy: Arc::downgrade(&tenancy) });
+                entry.insert(Registration { registered, tenancy: Arc::downgrade(&tenancy) });
                 Some(tenancy)
             }
         }

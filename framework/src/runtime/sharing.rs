@@ -48,7 +48,7 @@ impl Seawall {
         settings: SharedBreakers,
     ) -> Sharing {
         let held = Arc::new(());
-        let share = Share {
+        let share = SharingTask {
             held: Arc::downgrade(&held),
             registry: Arc::downgrade(&self.0.registry),
             store: Arc::new(store),
@@ -62,7 +62,7 @@ impl Seawall {
     }
 }
 
-struct Share {
+struct SharingTask {
     held: Weak<()>,
     registry: Weak<Registry>,
     store: Arc<dyn Store>,
@@ -72,7 +72,7 @@ struct Share {
     time: Time,
 }
 
-impl Share {
+impl SharingTask {
     async fn run(self) {
         let mut watches: HashMap<&str, Watch> = HashMap::new();
         loop {

@@ -12,7 +12,7 @@ use super::client::Client;
 use super::report::{CallEnd, ClientReport};
 use super::scenario::Clients;
 use super::server::Running;
-use super::world::Place;
+use super::world::TaskContext;
 
 /// What comes at once: so many calls, one after the other, up to the first that fails.
 #[derive(Clone, Copy, Debug)]
@@ -49,21 +49,21 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    pub(super) async fn send(self, clients: Clients, end: Moment, place: Place) {
-        let entropy = place.next_entropy();
+    pub(super) async fn send(self, clients: Clients, end: Moment, context: TaskContext) {
+        let entropy = context.next_entropy();
         for _ in 0..clients.load.begins_with() {
-            self.begin(&clients, &entropy, &place);
+            self.begin(&clients, &entropy, &context);
         }
-        while let Some(next) = clients.load.next(place.now(), end, &entropy) {
-            place.sleep_until(next).await;
-            self.begin(&clients, &entropy, &place);
+        while let Some(next) = clients.load.next(context.now(), end, &entropy) {
+            context.sleep_until(next).await;
+            self.begin(&clients, &entropy, &context);
         }
         self.left.one_less();
     }
 
-    fn begin(&self, clients: &Clients, entropy: &Entropy, place: &Place) {
+    fn begin(&self, clients: &Clients, entropy: &Entropy, context: &TaskContext) {
         let caller = self.clone();
-        let (clock, began) = (place.clone(), place.elapsed());
+        let (clock, began) = (context.clone(), context.elapsed());
         self.report.borrow_mut().begun(began);
         self.left.one_more();
         let (task, priority) = (clients.task, clients.priority);
@@ -71,7 +71,7 @@ impl Caller {
         let lots = (task.calls > 1 || priority != Priority::NORMAL)
             .then(|| entropy.fork(began.as_nanos() as u64));
         let idempotent = clients.idempotent;
-        place.spawn(async move {
+        context.spawn(async move {
             let mut end = CallEnd::Answered;
             let mut lot = lots.as_ref().map(Entropy::unit);
             for _ in 0..task.calls {

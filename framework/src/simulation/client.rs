@@ -14,7 +14,7 @@ use crate::event::{Event, Observer};
 use crate::policy::Policy;
 use crate::time::Sleep;
 
-use super::world::Place;
+use super::world::TaskContext;
 
 /// Calls of a dependency by closures, through the same pipeline, breaker, limiters, permits and budget as in production, in a
 /// [`World`](super::World)'s time and by its chance.
@@ -28,11 +28,11 @@ use super::world::Place;
 /// use seawall::simulation::{Client, World};
 ///
 /// let world = World::new(7);
-/// let place = world.place();
-/// let bank = Client::new(&place, "bank", Policy::default());
+/// let context = world.context();
+/// let bank = Client::new(&context, "bank", Policy::default());
 /// world.spawn(async move {
 ///     let balance = bank.call_idempotent(async || {
-///         place.sleep(Duration::from_millis(20)).await;
+///         context.sleep(Duration::from_millis(20)).await;
 ///         Ok::<_, io::Error>(700)
 ///     });
 ///     assert_eq!(balance.await.unwrap(), 700);
@@ -55,21 +55,21 @@ impl Observer for Silent {
 impl Client {
     /// A client of a dependency of its own, with everything closed, free and at zero.
     #[must_use]
-    pub fn new(place: &Place, name: &str, policy: Policy) -> Self {
-        Self::observed(place, name, policy, Arc::new(Silent))
+    pub fn new(context: &TaskContext, name: &str, policy: Policy) -> Self {
+        Self::observed(context, name, policy, Arc::new(Silent))
     }
 
     /// The same, whose events are told to the observer.
     #[must_use]
     pub fn observed(
-        place: &Place,
+        context: &TaskContext,
         name: &str,
         policy: Policy,
         observer: Arc<dyn Observer>,
     ) -> Self {
-        let (time, entropy) = (place.time(), place.next_entropy());
+        let (time, entropy) = (context.time(), context.next_entropy());
         let dependency = Arc::new(Dependency::new(name.into(), policy, time, entropy, observer));
-        place.spawn(look_after(Arc::downgrade(&dependency)));
+        context.spawn(look_after(Arc::downgrade(&dependency)));
         Self { methods: Arc::new(MethodTable::new(dependency, &[METHOD], Box::new(()))) }
     }
 
@@ -129,7 +129,7 @@ impl Fleet {
         Self(dependency::Fleet::new(config))
     }
 
-    /// Puts a client into its place, which is that of its name. One that has none there keeps its own permits.
+    /// Puts a client into its seat, which is that of its name. One that has none there keeps its own permits.
     pub fn seat(&self, client: &Client) {
         self.0.seat(client.methods.dependency());
     }

@@ -6,7 +6,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Client, Place, World};
+use super::{Client, TaskContext, World};
 use crate::clock::Moment;
 use crate::error::{CallError, Fault, RejectedBy};
 use crate::policy::{Policy, PolicyFile};
@@ -26,7 +26,7 @@ fn policy(bulkhead: &str) -> Policy {
 
 struct Scene {
     world: World,
-    place: Place,
+    context: TaskContext,
     client: Rc<Client>,
     /// At how many milliseconds calls ended, and how.
     ends: Rc<RefCell<Vec<(u128, &'static str)>>>,
@@ -35,25 +35,25 @@ struct Scene {
 impl Scene {
     fn new(bulkhead: &str) -> Self {
         let world = World::new(7);
-        let place = world.place();
-        let client = Rc::new(Client::new(&place, "it", policy(bulkhead)));
-        Self { world, place, client, ends: Rc::default() }
+        let context = world.context();
+        let client = Rc::new(Client::new(&context, "it", policy(bulkhead)));
+        Self { world, context, client, ends: Rc::default() }
     }
 
     /// A call at this moment, whose answer takes so long; `None`: it never comes. Dropped after `dropped_after`.
     fn call(&self, at: u64, takes: Option<u64>, dropped_after: Option<u64>) {
-        let (place, client, ends) =
-            (self.place.clone(), Rc::clone(&self.client), Rc::clone(&self.ends));
-        self.place.spawn(async move {
-            place.sleep_until(Moment::ZERO + ms(at)).await;
+        let (context, client, ends) =
+            (self.context.clone(), Rc::clone(&self.client), Rc::clone(&self.ends));
+        self.context.spawn(async move {
+            context.sleep_until(Moment::ZERO + ms(at)).await;
             let call = client.call(async || {
                 match takes {
-                    Some(takes) => place.sleep(ms(takes)).await,
+                    Some(takes) => context.sleep(ms(takes)).await,
                     None => pending().await,
                 }
                 Ok::<_, io::Error>(())
             });
-            let patience = place.sleep(ms(dropped_after.unwrap_or(60_000)));
+            let patience = context.sleep(ms(dropped_after.unwrap_or(60_000)));
             let end = tokio::select! {
                 biased;
                 answer = call => match answer {
@@ -64,7 +64,7 @@ impl Scene {
                 },
                 () = patience => "dropped",
             };
-            ends.borrow_mut().push((place.elapsed().as_millis(), end));
+            ends.borrow_mut().push((context.elapsed().as_millis(), end));
         });
     }
 

@@ -35,4 +35,4 @@ pub use report::{CallEnd, ClientReport, Report, ServerReport};
 pub use scenario::{Clients, Scenario, ScenarioError};
 pub use server::{Server, ServerError};
 pub use trouble::Trouble;
-pub use world::{Place, World};
+pub use world::{TaskContext, World};

@@ -23,21 +23,21 @@ fn run(order: &str) -> (Vec<u128>, usize, u64) {
     );
     let policy = PolicyFile::parse(&text, "test.toml").unwrap().policy("it");
     let world = World::new(7);
-    let place = world.place();
-    let client = Rc::new(Client::new(&place, "it", policy));
+    let context = world.context();
+    let client = Rc::new(Client::new(&context, "it", policy));
     let took = Rc::new(RefCell::new(Vec::new()));
     let begins = (0..166).map(|n| n * 12).chain((0..1_000).map(|n| 2_000 + n * 5));
     let late = begins.clone().filter(|begin| *begin >= 3_000).count();
     for begin in begins {
-        let (place, client, took) = (place.clone(), Rc::clone(&client), Rc::clone(&took));
+        let (context, client, took) = (context.clone(), Rc::clone(&client), Rc::clone(&took));
         world.spawn(async move {
-            place.sleep_until(Moment::ZERO + ms(begin)).await;
+            context.sleep_until(Moment::ZERO + ms(begin)).await;
             let answer = client.call(async || {
-                place.sleep(ms(10)).await;
+                context.sleep(ms(10)).await;
                 Ok::<_, io::Error>(())
             });
             if answer.await.is_ok() && begin >= 3_000 {
-                took.borrow_mut().push((place.elapsed() - ms(begin)).as_millis());
+                took.borrow_mut().push((context.elapsed() - ms(begin)).as_millis());
             }
         });
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::server::{Running, ServerError};
-use super::{Client, Distribution, Load, Place, Server, Trouble, World};
+use super::{Client, Distribution, Load, Server, TaskContext, Trouble, World};
 use crate::clock::Moment;
 use crate::error::CallError;
 use crate::policy::{Policy, PolicyFile};
@@ -25,16 +25,16 @@ fn adaptive(more: &str) -> Policy {
 
 /// Calls that come whether or not they are answered, until the world is dropped.
 async fn send(
-    place: Place,
+    context: TaskContext,
     client: Rc<Client>,
     server: Rc<Running>,
     (load, good): (Load, Rc<Cell<u64>>),
 ) {
-    let entropy = place.next_entropy();
-    while let Some(next) = load.next(place.now(), Moment::MAX, &entropy) {
-        place.sleep_until(next).await;
+    let entropy = context.next_entropy();
+    while let Some(next) = load.next(context.now(), Moment::MAX, &entropy) {
+        context.sleep_until(next).await;
         let (client, server, good) = (Rc::clone(&client), Rc::clone(&server), Rc::clone(&good));
-        place.spawn(async move {
+        context.spawn(async move {
             let answer: Result<(), CallError<ServerError>> = client.call(|| server.request()).await;
             good.set(good.get() + u64::from(answer.is_ok()));
         });
@@ -44,11 +44,11 @@ async fn send(
 /// A client of this server under this load. The limit at the end of each second, and the good answers of it.
 fn limits(server: Server, load: Load, seconds: u64) -> Vec<(u32, u64)> {
     let world = World::new(7);
-    let place = world.place();
-    let running = Running::start(server, Vec::new(), ServerReport::new(secs(1)), &place);
-    let client = Rc::new(Client::new(&place, "it", adaptive("")));
+    let context = world.context();
+    let running = Running::start(server, Vec::new(), ServerReport::new(secs(1)), &context);
+    let client = Rc::new(Client::new(&context, "it", adaptive("")));
     let good = Rc::new(Cell::new(0));
-    world.spawn(send(place, Rc::clone(&client), running, (load, Rc::clone(&good))));
+    world.spawn(send(context, Rc::clone(&client), running, (load, Rc::clone(&good))));
     (1..=seconds)
         .map(|second| {
             world.run_until(Moment::ZERO + secs(second));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Client, Place, World};
+use super::{Client, TaskContext, World};
 use crate::clock::Moment;
 use crate::policy::{Policy, PolicyFile};
 use crate::retry::BudgetUse;
@@ -88,7 +88,7 @@ impl Seen {
 }
 
 /// Notes when an attempt ends, or is ended.
-struct Ends(Place, Rc<Cell<Option<Moment>>>);
+struct Ends(TaskContext, Rc<Cell<Option<Moment>>>);
 
 impl Drop for Ends {
     fn drop(&mut self) {
@@ -98,7 +98,7 @@ impl Drop for Ends {
 
 /// One call, that gives up after `patience_ms` if there is any.
 async fn call(
-    place: Place,
+    context: TaskContext,
     client: Rc<Client>,
     turns: Rc<RefCell<std::vec::IntoIter<Turn>>>,
     (seen, shape): (Rc<Seen>, Shape),
@@ -108,23 +108,23 @@ async fn call(
     // has ended. Later, after a wait for a permit say, calls may have slid out of the window.
     let at_once = shape.base_delay_ms == 0 && shape.hedge_ms.is_none();
     let ended_at = Rc::new(Cell::new(None));
-    let (began, within) = (place.now(), place.now() + deadline);
+    let (began, within) = (context.now(), context.now() + deadline);
     seen.calls.set(seen.calls.get() + 1);
     let attempt = || {
-        let (place, turns) = (place.clone(), Rc::clone(&turns));
+        let (context, turns) = (context.clone(), Rc::clone(&turns));
         seen.attempts.set(seen.attempts.get() + 1);
-        seen.check(place.now() < within, || format!("an attempt begins at {:?}", place.now()));
+        seen.check(context.now() < within, || format!("an attempt begins at {:?}", context.now()));
         let spent = client.budget_use();
         let is_within = matches!(spent, Some(BudgetUse::Share { retries, allowed, .. })
             if retries as f64 <= allowed + 1e-6);
-        let is_bound = at_once && ended_at.get() == Some(place.now());
+        let is_bound = at_once && ended_at.get() == Some(context.now());
         seen.check(!is_bound || is_within, || format!("the budget is overspent: {spent:?}"));
-        let ends = Ends(place.clone(), Rc::clone(&ended_at));
+        let ends = Ends(context.clone(), Rc::clone(&ended_at));
         async move {
             let _ends = ends;
             let (takes, is_good) = turns.borrow_mut().next().unwrap_or((Some(1), true));
             match takes {
-                Some(ms) => place.sleep(Duration::from_millis(ms)).await,
+                Some(ms) => context.sleep(Duration::from_millis(ms)).await,
                 None => std::future::pending().await,
             }
             if is_good { Ok(()) } else { Err(()) }
@@ -132,7 +132,7 @@ async fn call(
     };
     let _answer: Result<(), _> = client.call_idempotent(attempt).await;
     // Virtual time has no resolution: at the deadline it is over.
-    let over = place.now().since(within);
+    let over = context.now().since(within);
     seen.check(over.is_zero(), || format!("a call from {began:?} ends {over:?} too late"));
     seen.ended.set(seen.ended.get() + 1);
 }
@@ -147,18 +147,18 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let world = World::new(seed);
-        let place = world.place();
-        let client = Rc::new(Client::new(&place, "it", shape.policy()));
+        let context = world.context();
+        let client = Rc::new(Client::new(&context, "it", shape.policy()));
         let turns = Rc::new(RefCell::new(turns.into_iter()));
         let seen = Rc::new(Seen::default());
         for start in &starts {
-            let start = place.sleep_until(Moment::ZERO + Duration::from_millis(*start));
-            let one = call(place.clone(), Rc::clone(&client), Rc::clone(&turns), (Rc::clone(&seen), shape.clone()));
+            let start = context.sleep_until(Moment::ZERO + Duration::from_millis(*start));
+            let one = call(context.clone(), Rc::clone(&client), Rc::clone(&turns), (Rc::clone(&seen), shape.clone()));
             // A call begins when it is first polled.
-            let place = place.clone();
+            let context = context.clone();
             world.spawn(async move {
                 start.await;
-                place.spawn(one);
+                context.spawn(one);
             });
         }
         world.run_until(Moment::ZERO + Duration::from_secs(60));

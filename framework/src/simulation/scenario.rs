@@ -18,7 +18,7 @@ use super::client::Client;
 use super::load::Load;
 use super::report::{ClientReport, Report, ServerReport};
 use super::server::{Running, Server};
-use super::world::{Place, World};
+use super::world::{TaskContext, World};
 
 /// Clients that call one server, each with guards of its own.
 #[derive(Clone, Debug)]
@@ -173,16 +173,19 @@ impl Scenario {
     pub fn run(&self, lasts: Duration, seed: u64) -> Result<Report, ScenarioError> {
         self.check()?;
         let world = World::new(seed);
-        let place = world.place();
+        let context = world.context();
         let mut servers: BTreeMap<&str, Rc<Running>> = BTreeMap::new();
         for (name, server) in &self.servers {
             let downstream = server.calls.iter().map(|(callee, policy)| {
                 // Checked: it was added before.
-                (Client::new(&place, callee, policy.clone()), Rc::clone(&servers[callee.as_str()]))
+                (
+                    Client::new(&context, callee, policy.clone()),
+                    Rc::clone(&servers[callee.as_str()]),
+                )
             });
             let downstream = downstream.collect();
             let report = ServerReport::new(self.bin);
-            servers.insert(name, Running::start(server.clone(), downstream, report, &place));
+            servers.insert(name, Running::start(server.clone(), downstream, report, &context));
         }
         let left = Rc::new(Left::default());
         let mut groups: Vec<(&String, Group)> = Vec::new();
@@ -190,7 +193,7 @@ impl Scenario {
             let shared = groups.iter().find(|(name, _)| clients.guards_of.as_ref() == Some(*name));
             let shared = shared.map(|(_, group)| group.clients.clone());
             let server = &servers[clients.server.as_str()];
-            let group = Group::start(clients, shared, server, (self.bin, &place));
+            let group = Group::start(clients, shared, server, (self.bin, &context));
             for client in &group.clients {
                 let (client, server) = (Rc::clone(client), Rc::clone(&group.server));
                 let caller = Caller {
@@ -200,13 +203,13 @@ impl Scenario {
                     left: Rc::clone(&left),
                 };
                 left.one_more();
-                place.spawn(caller.send(clients.clone(), Moment::ZERO + lasts, place.clone()));
+                context.spawn(caller.send(clients.clone(), Moment::ZERO + lasts, context.clone()));
             }
             groups.push((name, group));
         }
         world.run_until(Moment::ZERO + lasts);
         while left.any() {
-            world.run_until(place.now() + Duration::from_secs(1));
+            world.run_until(context.now() + Duration::from_secs(1));
         }
         Ok(Report {
             seed,
@@ -289,12 +292,12 @@ impl Group {
         clients: &Clients,
         shared: Option<Vec<Rc<Client>>>,
         server: &Rc<Running>,
-        (bin, place): (Duration, &Place),
+        (bin, context): (Duration, &TaskContext),
     ) -> Self {
         let moves = Arc::new(Moves::default());
         let client = |_| {
             let observer: Arc<dyn Observer> = Arc::clone(&moves) as _;
-            Rc::new(Client::observed(place, &clients.server, clients.policy.clone(), observer))
+            Rc::new(Client::observed(context, &clients.server, clients.policy.clone(), observer))
         };
         Self {
             clients: shared.unwrap_or_else(|| (0..clients.instances.max(1)).map(client).collect()),

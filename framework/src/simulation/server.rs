@@ -16,7 +16,7 @@ use super::client::Client;
 use super::distribution::Distribution;
 use super::report::ServerReport;
 use super::trouble::{Course, Trouble};
-use super::world::Place;
+use super::world::TaskContext;
 
 /// Why a simulated server has no good answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -163,7 +163,7 @@ impl Drop for Waiting {
 pub(super) struct Running {
     server: Server,
     course: Course,
-    place: Place,
+    context: TaskContext,
     entropy: Entropy,
     downstream: Vec<(Client, Rc<Self>)>,
     queue: RefCell<VecDeque<Rc<Job>>>,
@@ -176,12 +176,12 @@ impl Running {
         server: Server,
         downstream: Vec<(Client, Rc<Self>)>,
         report: ServerReport,
-        place: &Place,
+        context: &TaskContext,
     ) -> Rc<Self> {
         let running = Rc::new(Self {
             course: Course::new(&server.troubles),
-            entropy: place.next_entropy(),
-            place: place.clone(),
+            entropy: context.next_entropy(),
+            context: context.clone(),
             queue: RefCell::default(),
             busy: Cell::new(0),
             report: RefCell::new(report),
@@ -193,7 +193,7 @@ impl Running {
             job.is_abandoned.set(true);
             running.put(job);
         }
-        place.spawn(falls(Rc::clone(&running)));
+        context.spawn(falls(Rc::clone(&running)));
         running
     }
 
@@ -205,8 +205,8 @@ impl Running {
             None => self.arrive(job),
             // It is on its way, whatever becomes of its client.
             Some(hop) => {
-                let (running, hop) = (Rc::clone(self), self.place.sleep(hop.draw(&self.entropy)));
-                self.place.spawn(async move {
+                let (running, hop) = (Rc::clone(self), self.context.sleep(hop.draw(&self.entropy)));
+                self.context.spawn(async move {
                     hop.await;
                     running.arrive(job);
                 });
@@ -222,18 +222,18 @@ impl Running {
         })
         .await;
         if let Some(hop) = &self.server.hop {
-            self.place.sleep(hop.draw(&self.entropy)).await;
+            self.context.sleep(hop.draw(&self.entropy)).await;
         }
         answer
     }
 
     fn arrive(self: &Rc<Self>, job: Rc<Job>) {
-        let now = self.place.elapsed();
+        let now = self.context.elapsed();
         let is_full = self.server.queue.is_some_and(|capacity| {
             self.busy.get() >= self.server.workers && self.queue.borrow().len() >= capacity as usize
         });
         let refusal = match () {
-            () if self.course.is_down(self.place.now()) => Some(ServerError::Down),
+            () if self.course.is_down(self.context.now()) => Some(ServerError::Down),
             () if is_full => Some(ServerError::QueueFull),
             () => None,
         };
@@ -253,9 +253,9 @@ impl Running {
         };
         if self.busy.get() < self.server.workers {
             self.busy.set(self.busy.get() + 1);
-            self.place.spawn(work(Rc::clone(self)));
+            self.context.spawn(work(Rc::clone(self)));
         } else {
-            self.report.borrow_mut().waited(self.place.elapsed(), waiting);
+            self.report.borrow_mut().waited(self.context.elapsed(), waiting);
         }
     }
 
@@ -265,11 +265,11 @@ impl Running {
             let answer = client.call_idempotent(|| server.request()).await;
             answer.map_err(|_| ServerError::Failed)?;
         }
-        let now = self.place.now();
+        let now = self.context.now();
         let fails = self.entropy.unit() < self.course.failing(now);
         let done = self.course.finish(now, self.server.work.draw(&self.entropy));
         let fall = self.course.next_fall(now).unwrap_or(Moment::MAX);
-        self.place.sleep_until(done.min(fall)).await;
+        self.context.sleep_until(done.min(fall)).await;
         match () {
             () if fall <= done => Err(ServerError::Down),
             () if fails => Err(ServerError::Failed),
@@ -296,13 +296,13 @@ async fn work(server: Rc<Running>) {
 
 /// Loses what is in the queue whenever the server goes down.
 async fn falls(server: Rc<Running>) {
-    while let Some(fall) = server.course.next_fall(server.place.now()) {
-        server.place.sleep_until(fall).await;
+    while let Some(fall) = server.course.next_fall(server.context.now()) {
+        server.context.sleep_until(fall).await;
         let lost = std::mem::take(&mut *server.queue.borrow_mut());
         lost.iter().for_each(|job| job.end(Err(ServerError::Down)));
-        while server.course.is_down(server.place.now()) {
-            let Some(end) = server.course.next_change(server.place.now()) else { return };
-            server.place.sleep_until(end).await;
+        while server.course.is_down(server.context.now()) {
+            let Some(end) = server.course.next_change(server.context.now()) else { return };
+            server.context.sleep_until(end).await;
         }
     }
 }

@@ -27,22 +27,22 @@ use crate::time::{ManualTime, Sleep, Time};
 /// use seawall::simulation::World;
 ///
 /// let world = World::new(7);
-/// let place = world.place();
+/// let context = world.context();
 /// world.spawn(async move {
-///     place.sleep(Duration::from_secs(3600)).await;
-///     assert_eq!(place.elapsed(), Duration::from_secs(3600));
+///     context.sleep(Duration::from_secs(3600)).await;
+///     assert_eq!(context.elapsed(), Duration::from_secs(3600));
 /// });
 /// world.run(); // Takes no hour.
 /// ```
 pub struct World {
     tasks: Rc<Tasks>,
-    place: Place,
+    context: TaskContext,
 }
 
 /// What a task holds of its world: the time, chance, and the means to begin another task. Cheap to clone. It does not keep the
 /// world: where that is gone, nothing is spawned any more.
 #[derive(Clone)]
-pub struct Place {
+pub struct TaskContext {
     time: ManualTime,
     entropy: Rc<Entropy>,
     /// Streams of chance that were given out.
@@ -90,22 +90,22 @@ impl World {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let tasks = Rc::new(Tasks::default());
-        let place = Place {
+        let context = TaskContext {
             time: Time::manual(),
             entropy: Rc::new(Entropy::seeded(seed)),
             streams: Rc::default(),
             tasks: Rc::downgrade(&tasks),
         };
-        Self { tasks, place }
+        Self { tasks, context }
     }
 
     /// What a task needs of it.
     #[must_use]
-    pub fn place(&self) -> Place {
-        self.place.clone()
+    pub fn context(&self) -> TaskContext {
+        self.context.clone()
     }
 
-    /// See [`Place::spawn`].
+    /// See [`TaskContext::spawn`].
     pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
         self.tasks.spawn(Box::pin(task));
     }
@@ -124,7 +124,7 @@ impl World {
     /// # Panics
     /// With what a task panics with.
     pub fn run_until(&self, end: Moment) {
-        let time = &self.place.time;
+        let time = &self.context.time;
         loop {
             self.tasks.run_ready();
             match time.next_deadline() {
@@ -147,7 +147,7 @@ impl Drop for World {
     }
 }
 
-impl Place {
+impl TaskContext {
     /// The world's time, for whatever takes one.
     #[must_use]
     pub fn time(&self) -> Time {
@@ -231,8 +231,8 @@ impl Tasks {
     }
 
     fn put_back(&self, slot: usize, task: Task) {
-        if let Some(place) = &mut self.slots.borrow_mut().all[slot] {
-            place.0 = Some(task);
+        if let Some(context) = &mut self.slots.borrow_mut().all[slot] {
+            context.0 = Some(task);
         }
     }
 
@@ -256,13 +256,13 @@ impl Tasks {
 
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("World").field("elapsed", &self.place.elapsed()).finish_non_exhaustive()
+        f.debug_struct("World").field("elapsed", &self.context.elapsed()).finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for TaskContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Place").field("elapsed", &self.elapsed()).finish_non_exhaustive()
+        f.debug_struct("TaskContext").field("elapsed", &self.elapsed()).finish_non_exhaustive()
     }
 }
 
@@ -281,10 +281,10 @@ mod tests {
         let world = World::new(0);
         let seen = Rc::new(RefCell::new(Vec::new()));
         for length in [300, 100, 200] {
-            let (place, seen) = (world.place(), Rc::clone(&seen));
+            let (context, seen) = (world.context(), Rc::clone(&seen));
             world.spawn(async move {
-                place.sleep(ms(length)).await;
-                seen.borrow_mut().push((length, place.elapsed()));
+                context.sleep(ms(length)).await;
+                seen.borrow_mut().push((length, context.elapsed()));
             });
         }
         world.run();
@@ -294,16 +294,16 @@ mod tests {
     #[test]
     fn a_run_ends_where_it_was_told_to_and_the_next_goes_on() {
         let world = World::new(0);
-        let (place, rounds) = (world.place(), Rc::new(Cell::new(0)));
+        let (context, rounds) = (world.context(), Rc::new(Cell::new(0)));
         let counted = Rc::clone(&rounds);
         world.spawn(async move {
             loop {
-                place.sleep(ms(10)).await;
+                context.sleep(ms(10)).await;
                 counted.set(counted.get() + 1);
             }
         });
         world.run_until(Moment::ZERO + ms(35));
-        assert_eq!((rounds.get(), world.place().elapsed()), (3, ms(35)));
+        assert_eq!((rounds.get(), world.context().elapsed()), (3, ms(35)));
         world.run_until(Moment::ZERO + ms(40));
         assert_eq!(rounds.get(), 4, "what is due at the end is done");
     }
@@ -311,13 +311,13 @@ mod tests {
     #[test]
     fn a_task_spawns_others_in_slots_that_ended_tasks_have_left() {
         let world = World::new(0);
-        let (place, count) = (world.place(), Rc::new(Cell::new(0)));
+        let (context, count) = (world.context(), Rc::new(Cell::new(0)));
         let counted = Rc::clone(&count);
         world.spawn(async move {
             for _ in 0..1000 {
                 let counted = Rc::clone(&counted);
-                place.spawn(async move { counted.set(counted.get() + 1) });
-                place.sleep(ms(1)).await;
+                context.spawn(async move { counted.set(counted.get() + 1) });
+                context.sleep(ms(1)).await;
             }
         });
         world.run();
@@ -350,11 +350,11 @@ mod tests {
     #[test]
     fn a_task_that_never_ends_is_dropped_with_its_world() {
         let world = World::new(0);
-        let (place, held) = (world.place(), Rc::new(()));
+        let (context, held) = (world.context(), Rc::new(()));
         let holds = Rc::clone(&held);
         world.spawn(async move {
             pending::<()>().await;
-            drop((place, holds));
+            drop((context, holds));
         });
         world.run();
         assert_eq!(Rc::strong_count(&held), 2);

@@ -43,7 +43,7 @@ pub(super) enum Renewal {
 }
 
 #[derive(Debug, Default)]
-struct Entry {
+struct Timer {
     waker: Option<Waker>,
     tick: u64,
     /// Zero in a free entry, which no key has.
@@ -65,7 +65,7 @@ pub(super) struct Wheel {
     heads: [u32; LEVELS * SLOTS],
     /// The slot being taken apart; its turn came at `elapsed`.
     due: u32,
-    entries: Vec<Entry>,
+    entries: Vec<Timer>,
     free: u32,
     live: usize,
     generation: u64,
@@ -134,7 +134,7 @@ impl Wheel {
             return Some(index);
         }
         let index = u32::try_from(self.entries.len()).ok().filter(|index| *index != NIL)?;
-        self.entries.push(Entry::default());
+        self.entries.push(Timer::default());
         Some(index)
     }
 
@@ -289,7 +289,7 @@ impl Wheel {
     }
 
     #[inline]
-    fn find(&mut self, key: TimerKey) -> Option<&mut Entry> {
+    fn find(&mut self, key: TimerKey) -> Option<&mut Timer> {
         self.entries.get_mut(key.index as usize).filter(|entry| entry.generation == key.generation)
     }
 

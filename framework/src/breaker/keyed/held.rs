@@ -9,12 +9,12 @@ use crate::event::{State, Transition};
 use crate::outcome::AttemptEnd;
 use crate::sync::{Arc, Ordering};
 
-use super::order::Entry;
+use super::order::KeyedBreaker;
 use super::{Keyed, KeyedConfig};
 
 /// A key that is not evicted while this is held; or the overflow breaker.
 #[derive(Debug)]
-pub(crate) struct Held<K>(Option<Arc<Entry<K>>>);
+pub(crate) struct Held<K>(Option<Arc<KeyedBreaker<K>>>);
 
 impl<K> Held<K> {
     /// The overflow breaker, for a key that cannot have one of its own.

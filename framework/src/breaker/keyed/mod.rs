@@ -51,7 +51,7 @@ use super::report::{BreakerReport, NotAdmitted};
 use super::shared_counters::SharedCounters;
 use super::state::CircuitBreaker;
 use map::Map;
-use order::{Entry, Order};
+use order::{KeyedBreaker, Order};
 
 mod config;
 mod held;
@@ -72,7 +72,7 @@ mod tests;
 #[must_use = "an admission that is never recorded holds its probe place until the probe life is over"]
 pub struct KeyedAdmission<K> {
     /// `None`: the overflow breaker's.
-    entry: Option<Arc<Entry<K>>>,
+    entry: Option<Arc<KeyedBreaker<K>>>,
     admission: Leave,
 }
 
@@ -98,7 +98,7 @@ impl<K> KeyedAdmission<K> {
 /// `Hash`, `Eq` or `Clone` panics, the panic reaches the caller, and nothing is broken.
 pub struct Keyed<K> {
     config: ArcSwap<KeyedConfig>,
-    keys: Map<K, Arc<Entry<K>>>,
+    keys: Map<K, Arc<KeyedBreaker<K>>>,
     /// Locked before a shard of the map, never after.
     order: Mutex<Order<K>>,
     overflow: CircuitBreaker,
@@ -200,7 +200,7 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
     }
 
     /// The key's entry, made if it was not there. `None`: there is no room.
-    fn entry<Q>(&self, key: &Q, now: Moment) -> Option<Arc<Entry<K>>>
+    fn entry<Q>(&self, key: &Q, now: Moment) -> Option<Arc<KeyedBreaker<K>>>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
@@ -228,7 +228,7 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         let entropy = Entropy::seeded(self.overflow.entropy.next_u64());
         let mut breaker = CircuitBreaker::small(self.overflow.config(), now).with_entropy(entropy);
         breaker.shared_counters = Some(Arc::clone(&self.shared_counters));
-        let entry = Arc::new(Entry::new(key.clone(), breaker, now));
+        let entry = Arc::new(KeyedBreaker::new(key.clone(), breaker, now));
         // First the map: it hashes, which is the user's code and may panic.
         self.keys.insert(key, Arc::clone(&entry));
         order.add(Arc::clone(&entry));
@@ -253,7 +253,7 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
     }
 
     #[cold]
-    fn settle(&self, entry: &Arc<Entry<K>>, transition: Transition) -> Transition {
+    fn settle(&self, entry: &Arc<KeyedBreaker<K>>, transition: Transition) -> Transition {
         self.order.lock().settle(entry, transition.at);
         transition
     }
@@ -379,7 +379,7 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
 /// Admits an attempt on an entry that the caller keeps from being evicted meanwhile.
 #[inline]
 fn admit_to<K>(
-    entry: &Arc<Entry<K>>,
+    entry: &Arc<KeyedBreaker<K>>,
     now: Moment,
     moved: &mut Option<Transition>,
 ) -> Result<KeyedAdmission<K>, NotAdmitted> {

@@ -25,7 +25,7 @@ const NOWHERE: u64 = u64::MAX;
 
 /// A key with its breaker. Held by the map, by the order, and by each attempt on it.
 #[derive(Debug)]
-pub(super) struct Entry<K> {
+pub(super) struct KeyedBreaker<K> {
     pub(super) key: K,
     pub(super) breaker: CircuitBreaker,
     last_used: AtomicU64,
@@ -35,7 +35,7 @@ pub(super) struct Entry<K> {
     place: AtomicU64,
 }
 
-impl<K> Entry<K> {
+impl<K> KeyedBreaker<K> {
     pub(super) fn new(key: K, breaker: CircuitBreaker, now: Moment) -> Self {
         Self {
             key,
@@ -76,7 +76,7 @@ impl<K> Entry<K> {
 
 /// Whether anybody but the map and the order holds it. With the key's shard locked for writing and
 /// the order locked, a *no* stays true: nobody can get hold of it but through these two.
-fn is_in_use<K>(entry: &Arc<Entry<K>>) -> bool {
+fn is_in_use<K>(entry: &Arc<KeyedBreaker<K>>) -> bool {
     if Arc::strong_count(entry) > 2 {
         return true;
     }
@@ -100,7 +100,7 @@ impl Kind {
 
 #[derive(Debug)]
 struct List<K> {
-    entries: Vec<Arc<Entry<K>>>,
+    entries: Vec<Arc<KeyedBreaker<K>>>,
     hand: usize,
 }
 
@@ -111,7 +111,7 @@ impl<K> Default for List<K> {
 }
 
 /// What an eviction takes out of the map. Users' keys: dropped after the lock is.
-pub(super) type Gone<K> = (K, Arc<Entry<K>>);
+pub(super) type Gone<K> = (K, Arc<KeyedBreaker<K>>);
 
 /// Every key that the map holds, in one of two lists. Guarded by a mutex that lookups never take.
 #[derive(Debug)]
@@ -132,7 +132,7 @@ impl<K> Order<K> {
     }
 
     /// The first `limit` that are open or half-open, in no order.
-    pub(super) fn tripped(&self, limit: usize) -> Vec<Arc<Entry<K>>> {
+    pub(super) fn tripped(&self, limit: usize) -> Vec<Arc<KeyedBreaker<K>>> {
         self.tripped.entries.iter().take(limit).cloned().collect()
     }
 
@@ -140,7 +140,7 @@ impl<K> Order<K> {
         self.tripped.entries.len()
     }
 
-    pub(super) fn all(&self) -> Vec<Arc<Entry<K>>> {
+    pub(super) fn all(&self) -> Vec<Arc<KeyedBreaker<K>>> {
         self.closed.entries.iter().chain(&self.tripped.entries).cloned().collect()
     }
 
@@ -151,14 +151,14 @@ impl<K> Order<K> {
         }
     }
 
-    pub(super) fn add(&mut self, entry: Arc<Entry<K>>) {
+    pub(super) fn add(&mut self, entry: Arc<KeyedBreaker<K>>) {
         let kind = Kind::of(entry.breaker.state());
         let entries = &mut self.list(kind).entries;
         entry.place.store((entries.len() as u64) << 1 | kind as u64, Ordering::Relaxed);
         entries.push(entry);
     }
 
-    fn take(&mut self, kind: Kind, at: usize) -> Arc<Entry<K>> {
+    fn take(&mut self, kind: Kind, at: usize) -> Arc<KeyedBreaker<K>> {
         let entries = &mut self.list(kind).entries;
         let entry = entries.swap_remove(at);
         entry.place.store(NOWHERE, Ordering::Relaxed);
@@ -169,7 +169,7 @@ impl<K> Order<K> {
     }
 
     /// Where an entry stands; `None` if it was evicted, or belongs to somebody else's order.
-    fn find(&mut self, entry: &Arc<Entry<K>>) -> Option<(Kind, usize)> {
+    fn find(&mut self, entry: &Arc<KeyedBreaker<K>>) -> Option<(Kind, usize)> {
         let place = entry.place.load(Ordering::Relaxed);
         let kind = if place & 1 == 0 { Kind::Closed } else { Kind::Tripped };
         let at = usize::try_from(place >> 1).ok()?;
@@ -179,7 +179,7 @@ impl<K> Order<K> {
 
     /// Puts an entry whose breaker has moved into the list of its state. The one that made a move calls
     /// this after it, and it looks at the state again, so the last to come leaves it right.
-    pub(super) fn settle(&mut self, entry: &Arc<Entry<K>>, now: Moment) {
+    pub(super) fn settle(&mut self, entry: &Arc<KeyedBreaker<K>>, now: Moment) {
         entry.moved(now);
         if let Some((kind, at)) = self.find(entry)
             && kind != Kind::of(entry.breaker.state())
@@ -190,7 +190,7 @@ impl<K> Order<K> {
     }
 
     /// The least recently used of the next [`LOOKS`] that `may` go, and the hand goes past them all.
-    fn oldest(&mut self, kind: Kind, may: impl Fn(&Arc<Entry<K>>) -> bool) -> Option<usize> {
+    fn oldest(&mut self, kind: Kind, may: impl Fn(&Arc<KeyedBreaker<K>>) -> bool) -> Option<usize> {
         let list = self.list(kind);
         let len = list.entries.len();
         let looks = len.min(LOOKS);
@@ -209,12 +209,12 @@ impl<K: Hash + Eq> Order<K> {
     /// been used nor refused anything for `idle_after`.
     pub(super) fn make_room(
         &mut self,
-        keys: &Map<K, Arc<Entry<K>>>,
+        keys: &Map<K, Arc<KeyedBreaker<K>>>,
         now: Moment,
         idle_after: Duration,
     ) -> Option<Gone<K>> {
         // One that ramps up still refuses some: forgotten, it would be overrun at once.
-        let may = |entry: &Arc<Entry<K>>| !is_in_use(entry) && !entry.still_refuses(now);
+        let may = |entry: &Arc<KeyedBreaker<K>>| !is_in_use(entry) && !entry.still_refuses(now);
         // Twice: the first choice may have come into use since it was looked at.
         for _ in 0..2 {
             let Some(at) = self.oldest(Kind::Closed, may) else { break };
@@ -223,7 +223,8 @@ impl<K: Hash + Eq> Order<K> {
                 return gone;
             }
         }
-        let may = |entry: &Arc<Entry<K>>| entry.is_idle(now, idle_after) && !is_in_use(entry);
+        let may =
+            |entry: &Arc<KeyedBreaker<K>>| entry.is_idle(now, idle_after) && !is_in_use(entry);
         let at = self.oldest(Kind::Tripped, may)?;
         self.evict(Kind::Tripped, at, keys, now)
     }
@@ -233,7 +234,7 @@ impl<K: Hash + Eq> Order<K> {
         &mut self,
         kind: Kind,
         at: usize,
-        keys: &Map<K, Arc<Entry<K>>>,
+        keys: &Map<K, Arc<KeyedBreaker<K>>>,
         now: Moment,
     ) -> Option<Gone<K>> {
         let entry = &self.list(kind).entries[at];
@@ -249,7 +250,7 @@ impl<K: Hash + Eq> Order<K> {
     /// among as many closed ones.
     pub(super) fn sweep(
         &mut self,
-        keys: &Map<K, Arc<Entry<K>>>,
+        keys: &Map<K, Arc<KeyedBreaker<K>>>,
         now: Moment,
         idle_after: Duration,
     ) -> Sweep<K> {
@@ -287,14 +288,14 @@ impl<K: Hash + Eq> Order<K> {
 
 /// What a sweep did.
 pub(super) struct Sweep<K> {
-    pub(super) moved: Vec<(Arc<Entry<K>>, Transition)>,
+    pub(super) moved: Vec<(Arc<KeyedBreaker<K>>, Transition)>,
     pub(super) gone: Vec<Gone<K>>,
 }
 
 #[cfg(test)]
 impl<K: Hash + Eq> Order<K> {
     /// With nobody at work, map and order hold the same, and each entry knows its place.
-    pub(super) fn assert_whole(&self, keys: &Map<K, Arc<Entry<K>>>) {
+    pub(super) fn assert_whole(&self, keys: &Map<K, Arc<KeyedBreaker<K>>>) {
         assert_eq!(self.len(), keys.len());
         for (kind, list) in [(Kind::Closed, &self.closed), (Kind::Tripped, &self.tripped)] {
             for (at, entry) in list.entries.iter().enumerate() {

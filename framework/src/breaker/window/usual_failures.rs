@@ -30,11 +30,11 @@ const MAX_SHARE: f64 = 1.0 / 3.0;
 #[derive(Debug, Default)]
 pub(super) struct UsualFailures {
     /// Each at its number, modulo their count. Only failures take the lock.
-    slots: Mutex<[Slot; SLOTS]>,
+    slots: Mutex<[FailureBucket; SLOTS]>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Slot {
+struct FailureBucket {
     number: u32,
     failures: u32,
     runs: u32,
@@ -54,7 +54,7 @@ impl UsualFailures {
         let slot = &mut slots[number as usize % SLOTS];
         // A clock that jumped back by minutes counts in the slot of a later time.
         if slot.number < number {
-            *slot = Slot { number, ..Slot::default() };
+            *slot = FailureBucket { number, ..FailureBucket::default() };
         }
         slot.failures = slot.failures.saturating_add(1);
         slot.runs = slot.runs.saturating_add(u32::from(begins));
@@ -64,7 +64,7 @@ impl UsualFailures {
     pub(super) fn required(&self, least: u32, now: Moment) -> u32 {
         let number = slot_number(now);
         let is_before =
-            |slot: &&Slot| slot.number + 1 < number && slot.number + SLOTS as u32 > number;
+            |slot: &&FailureBucket| slot.number + 1 < number && slot.number + SLOTS as u32 > number;
         let (failures, runs) = {
             let slots = self.slots.lock();
             let before = slots.iter().filter(is_before);

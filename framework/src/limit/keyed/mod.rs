@@ -44,7 +44,7 @@ pub(super) struct Refund {
 
 /// Where a cost was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum TakenFrom {
     /// The key's own state.
     Own,
     /// The state that keys without room share.
@@ -138,7 +138,7 @@ impl<K: Hash + Eq, A: Algorithm, S: BuildHasher> KeyedLimiter<K, A, S> {
     {
         self.decide(key, now, |state, place| {
             // What is ahead of time could not be told to a key that gets room later.
-            let max_wait = if place == Place::Own { max_wait } else { Duration::ZERO };
+            let max_wait = if place == TakenFrom::Own { max_wait } else { Duration::ZERO };
             self.algorithm.reserve(state, now, cost, max_wait)
         })
     }
@@ -248,20 +248,25 @@ impl<K: Hash + Eq, A: Algorithm, S: BuildHasher> KeyedLimiter<K, A, S> {
         &self,
         key: &Q,
         now: Moment,
-        decide: impl Fn(&A::State, Place) -> R,
+        decide: impl Fn(&A::State, TakenFrom) -> R,
     ) -> R
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        match self.keys.read(key, |state| decide(state, Place::Own)) {
+        match self.keys.read(key, |state| decide(state, TakenFrom::Own)) {
             Some(decided) => decided,
             None => self.decide_new(key, now, decide),
         }
     }
 
     #[cold]
-    fn decide_new<Q, R>(&self, key: &Q, now: Moment, decide: impl Fn(&A::State, Place) -> R) -> R
+    fn decide_new<Q, R>(
+        &self,
+        key: &Q,
+        now: Moment,
+        decide: impl Fn(&A::State, TakenFrom) -> R,
+    ) -> R
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
@@ -273,10 +278,10 @@ impl<K: Hash + Eq, A: Algorithm, S: BuildHasher> KeyedLimiter<K, A, S> {
             may_go,
             || self.newcomer(key, now),
             |state| match state {
-                Some(state) => decide(state, Place::Own),
+                Some(state) => decide(state, TakenFrom::Own),
                 None => {
                     self.overflowed.fetch_add(1, Ordering::Relaxed);
-                    decide(self.overflow_of(key), Place::Overflow)
+                    decide(self.overflow_of(key), TakenFrom::Overflow)
                 }
             },
         )
@@ -310,15 +315,15 @@ impl<K: Hash + Eq, A: Algorithm, S: BuildHasher> KeyedLimiter<K, A, S> {
     }
 
     /// Gives a cost back where it was taken.
-    pub(super) fn refund_at<Q>(&self, key: &Q, place: Place, refund: Refund)
+    pub(super) fn refund_at<Q>(&self, key: &Q, place: TakenFrom, refund: Refund)
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
         let Refund { now, cost, taken_for } = refund;
         match place {
-            Place::Own => self.refund(key, now, cost, taken_for),
-            Place::Overflow => {
+            TakenFrom::Own => self.refund(key, now, cost, taken_for),
+            TakenFrom::Overflow => {
                 self.algorithm.refund(self.overflow_of(key), now, cost, taken_for);
             }
         }

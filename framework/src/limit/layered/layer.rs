@@ -8,16 +8,16 @@ use std::sync::Arc;
 
 use crate::clock::Moment;
 use crate::limit::algorithm::{Algorithm, Decision, Refusal};
-use crate::limit::keyed::{KeyedLimiter, Place, Refund};
+use crate::limit::keyed::{KeyedLimiter, Refund, TakenFrom};
 use crate::limit::limiter::RateLimiter;
 
 /// A limit on requests of type `R`.
 pub(super) trait Layer<R: ?Sized>: fmt::Debug + Send + Sync {
     /// Takes `cost`, or nothing. Where it was taken.
-    fn take(&self, request: &R, now: Moment, cost: u64) -> Result<Place, Refusal>;
+    fn take(&self, request: &R, now: Moment, cost: u64) -> Result<TakenFrom, Refusal>;
     /// `None`: this request is not counted here.
     fn peek(&self, request: &R, now: Moment, cost: u64) -> Option<Decision>;
-    fn refund(&self, request: &R, place: Place, refund: Refund);
+    fn refund(&self, request: &R, place: TakenFrom, refund: Refund);
     fn sweep(&self, now: Moment) -> usize;
 }
 
@@ -26,13 +26,13 @@ pub(super) trait Layer<R: ?Sized>: fmt::Debug + Send + Sync {
 pub(super) struct Whole<A: Algorithm>(pub(super) Arc<RateLimiter<A>>);
 
 impl<R: ?Sized, A: Algorithm> Layer<R> for Whole<A> {
-    fn take(&self, _: &R, now: Moment, cost: u64) -> Result<Place, Refusal> {
-        self.0.try_take(now, cost).map(|()| Place::Own)
+    fn take(&self, _: &R, now: Moment, cost: u64) -> Result<TakenFrom, Refusal> {
+        self.0.try_take(now, cost).map(|()| TakenFrom::Own)
     }
     fn peek(&self, _: &R, now: Moment, cost: u64) -> Option<Decision> {
         Some(self.0.peek(now, cost))
     }
-    fn refund(&self, _: &R, _: Place, Refund { now, cost, taken_for }: Refund) {
+    fn refund(&self, _: &R, _: TakenFrom, Refund { now, cost, taken_for }: Refund) {
         self.0.refund(now, cost, taken_for);
     }
     fn sweep(&self, _: Moment) -> usize {
@@ -62,8 +62,8 @@ where
     S: BuildHasher + Send + Sync,
     F: Fn(&R) -> Option<&Q> + Send + Sync,
 {
-    fn take(&self, request: &R, now: Moment, cost: u64) -> Result<Place, Refusal> {
-        let Some(key) = (self.key)(request) else { return Ok(Place::Own) };
+    fn take(&self, request: &R, now: Moment, cost: u64) -> Result<TakenFrom, Refusal> {
+        let Some(key) = (self.key)(request) else { return Ok(TakenFrom::Own) };
         let algorithm = self.limiter.algorithm();
         self.limiter
             .decide(key, now, |state, place| algorithm.try_take(state, now, cost).map(|()| place))
@@ -71,7 +71,7 @@ where
     fn peek(&self, request: &R, now: Moment, cost: u64) -> Option<Decision> {
         (self.key)(request).map(|key| self.limiter.peek(key, now, cost))
     }
-    fn refund(&self, request: &R, place: Place, refund: Refund) {
+    fn refund(&self, request: &R, place: TakenFrom, refund: Refund) {
         if let Some(key) = (self.key)(request) {
             self.limiter.refund_at(key, place, refund);
         }

@@ -12,7 +12,7 @@ use crate::constraint::{Constraints, InvalidSettings};
 use crate::sync::{AtomicU64, Ordering, quietly};
 
 use super::algorithm::{Algorithm, Decision, Refusal};
-use super::keyed::{KeyedLimiter, Place, Refund};
+use super::keyed::{KeyedLimiter, Refund, TakenFrom};
 use super::limiter::RateLimiter;
 use layer::{Keyed, Layer, Whole};
 
@@ -139,7 +139,7 @@ impl<R: ?Sized> Layered<R> {
     /// [`Algorithm::refund`] and [`KeyedLimiter::refund`].
     pub fn refund(&self, request: &R, now: Moment, cost: u64, taken_for: Moment) {
         for named in &self.layers {
-            named.layer.refund(request, Place::Own, Refund { now, cost, taken_for });
+            named.layer.refund(request, TakenFrom::Own, Refund { now, cost, taken_for });
         }
         self.refunds.fetch_add(1, Ordering::Release);
     }
@@ -195,7 +195,7 @@ impl<R: ?Sized> Layered<R> {
             // Refused, or unwinding from a user's code: dropped, `taken` gives back.
             let place = named.layer.take(request, now, cost).map_err(|refusal| (at, refusal))?;
             taken.from = at;
-            taken.overflow |= u32::from(place == Place::Overflow) << at;
+            taken.overflow |= u32::from(place == TakenFrom::Overflow) << at;
         }
         taken.from = self.layers.len();
         Ok(())
@@ -268,7 +268,7 @@ impl<R: ?Sized> Drop for Taken<'_, R> {
         }
         for (at, named) in layers.iter().enumerate().skip(self.from) {
             let overflow = self.overflow >> at & 1 == 1;
-            let place = if overflow { Place::Overflow } else { Place::Own };
+            let place = if overflow { TakenFrom::Overflow } else { TakenFrom::Own };
             // Unwinding already, a second panic in the user's hash would end the process.
             let refund = Refund { now: self.now, cost: self.cost, taken_for: self.now };
             quietly(|| named.layer.refund(self.request, place, refund));

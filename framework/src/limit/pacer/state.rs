@@ -47,14 +47,14 @@ struct News {
     next: Moment,
     /// Requests up to this number may have been counted before the quota was renewed: their answers tell of the past.
     before: u64,
-    share: Share,
+    share: OwnShare,
     /// After a refusal or a reset, until the next answer that is none.
     is_probing: bool,
 }
 
 /// How much of what is taken is taken by us.
 #[derive(Clone, Copy, Debug)]
-struct Share {
+struct OwnShare {
     ours: f64,
     /// Since the answer to this request,
     number: u64,
@@ -62,7 +62,7 @@ struct Share {
     last: u64,
 }
 
-impl Share {
+impl OwnShare {
     fn since(number: u64, last: u64) -> Self {
         Self { ours: 1.0, number, last }
     }
@@ -260,7 +260,7 @@ impl State {
             window: Duration::ZERO,
             next: now,
             before: 0,
-            share: Share::since(number, told.last),
+            share: OwnShare::since(number, told.last),
             is_probing: false,
         });
         news.limit = report.limit.unwrap_or(news.limit.max(remaining)).max(remaining);
@@ -287,7 +287,7 @@ impl News {
         self.until = now + self.window.max(Duration::from_nanos(1));
         self.before = sent;
         self.next = now;
-        self.share = Share { ours: self.share.ours, ..Share::since(sent, self.last.most) };
+        self.share = OwnShare { ours: self.share.ours, ..OwnShare::since(sent, self.last.most) };
     }
 
     /// Refused. Whether one has come back by then or all of it, the next request will tell: until it has, there is one.

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::builder::Builder;
-use super::decode::{Entry, Layer, Setting};
+use super::decode::{FoundSetting, Layer, Setting};
 use super::diagnostic::{MAX_MISTAKES, Mistake};
 use super::keys::{self, PolicyKey};
 use super::mistakes::PolicyMistake;
@@ -40,7 +40,7 @@ const REPLACES: &[(&str, &[&str])] = &[
 /// What the layers say together, the later over the earlier.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Merged {
-    entries: BTreeMap<String, Entry>,
+    entries: BTreeMap<String, FoundSetting>,
     broken: BTreeSet<String>,
 }
 
@@ -135,7 +135,7 @@ impl Merged {
     }
 
     /// The entry for `key`, or for what it is a part of.
-    fn entry<'k>(&self, key: &'k str) -> Option<(&'k str, &Entry)> {
+    fn entry<'k>(&self, key: &'k str) -> Option<(&'k str, &FoundSetting)> {
         let mut key = key;
         loop {
             if let Some(entry) = self.entries.get(key) {

@@ -16,7 +16,7 @@ pub use config::{
     BudgetBuilder, BudgetConfig, BudgetMode, MAX_BUDGET_PER_SECOND, MAX_BUDGET_TOKENS,
     MAX_BUDGET_WINDOW, MIN_BUDGET_WINDOW,
 };
-use share::Share;
+use share::CallShare;
 use throttle::Throttle;
 use tokens::Tokens;
 pub use usage::BudgetUse;
@@ -32,7 +32,7 @@ pub struct Budget {
 
 #[derive(Clone, Debug)]
 enum Mode {
-    Share(Arc<Share>),
+    Share(Arc<CallShare>),
     Tokens(Arc<Tokens>),
     AcceptRatio(Arc<Throttle>),
     Unlimited,
@@ -43,7 +43,7 @@ impl Budget {
     #[must_use]
     pub fn new(config: &BudgetConfig) -> Self {
         let mode = match config.mode() {
-            BudgetMode::Share => Mode::Share(Arc::new(Share::new(config))),
+            BudgetMode::Share => Mode::Share(Arc::new(CallShare::new(config))),
             BudgetMode::Tokens => Mode::Tokens(Arc::new(Tokens::new(config))),
             BudgetMode::AcceptRatio => Mode::AcceptRatio(Arc::new(Throttle::new(config))),
         };

@@ -13,7 +13,7 @@ use crate::sync::Mutex;
 /// Each thread counts its calls for itself, without a lock; a retry, about to wait anyway, takes a short lock and adds them
 /// up: no race admits one too many.
 #[derive(Debug)]
-pub(super) struct Share {
+pub(super) struct CallShare {
     ratio: f64,
     /// `min_per_second × window`.
     floor: f64,
@@ -28,7 +28,7 @@ struct Slice {
     retries: u64,
 }
 
-impl Share {
+impl CallShare {
     pub(super) fn new(config: &BudgetConfig) -> Self {
         Self {
             ratio: config.ratio(),
