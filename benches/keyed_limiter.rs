@@ -15,7 +15,7 @@ const BURST: u32 = 100_000_000;
 const OURS: &str = "seawall, keyed";
 const GOVERNOR: &str = "governor, keyed (DashMap)";
 
-/// The one that everybody asks for.
+/// The key that everybody asks for.
 const HOT_KEY: u64 = 7;
 
 /// Where each run begins. Two threads with one beginning would ask for the same keys at the same time.

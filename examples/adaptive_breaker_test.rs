@@ -53,7 +53,7 @@ fn no_fixed_threshold_has_both_as_few_false_trips_and_as_early_a_true_one() {
 }
 
 #[test]
-fn whoever_sees_both_incidents_has_more_false_trips_than_the_adaptive_one() {
+fn a_breaker_that_sees_both_incidents_has_more_false_trips_than_the_adaptive_one() {
     let calmest = fixed().filter(|(_, score)| delay_s(score).is_some());
     let calmest = calmest.map(|(_, score)| false_trips(score)).min().expect("0.05 does");
     assert!(false_trips(&RESULT["adaptive"]) * 100 < calmest, "{}", *RESULT);

@@ -33,7 +33,7 @@ impl Output {
 /// It cannot be written, for another reason than that nobody reads on.
 pub fn print(page: &str) -> io::Result<()> {
     match io::stdout().write_all(page.as_bytes()) {
-        // The one that reads us has seen enough (`| head`): no reason to complain.
+        // The reader has seen enough (`| head`): no reason to complain.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
         _ => Ok(()),
     }

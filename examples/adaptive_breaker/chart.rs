@@ -96,7 +96,7 @@ fn this_week() -> impl Iterator<Item = (f64, f64)> {
     INCIDENTS.iter().filter(is_of_it).map(move |it| (hours(it.from_s), hours(it.until_s)))
 }
 
-/// False trips against delay; the one that missed an incident stands above the line.
+/// False trips against delay; a breaker that missed an incident stands above the line.
 fn scores(area: &Area<'_>, contest: &Contest) -> Drawn {
     let all = || contest.fixed.iter().chain([&contest.adaptive]);
     let longest = all().filter_map(Score::delay_s).fold(10.0, f64::max);

@@ -80,7 +80,7 @@ impl Story {
     pub(crate) fn tell(&self, seconds: Range<u64>, mut listener: impl FnMut(u64, &[Call])) {
         let mut calls = Vec::new();
         for second in seconds {
-            // A stream for each second: the one that listens to a part hears what the others hear.
+            // A stream for each second: all parts hear the same.
             let chance = Entropy::seeded(self.seed).fork(second);
             let (rate, share) = (self.rate(second), self.share(second));
             let count = poisson(rate, &chance);

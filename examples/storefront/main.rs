@@ -62,7 +62,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
-        // The one that reads us has seen enough (`| head`): no reason to complain.
+        // The reader has seen enough (`| head`): no reason to complain.
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("storefront: {error}");

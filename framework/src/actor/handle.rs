@@ -152,7 +152,7 @@ where
 }
 
 /// Waits until the actor that has just died is no longer to be found, or it would be handed the
-/// caller's next message too: the one that dies lets go of its messages before its supervision knows.
+/// caller's next message too: an actor that dies lets go of its messages before its supervision knows.
 async fn gone_from<A: Actor<Context = Context<A>>>(
     supervised: &Supervised<A>,
     address: &Arc<Addr<A>>,

@@ -32,7 +32,7 @@ impl Gate {
         let (start, started) = mpsc::channel();
         let (go, gone) = mpsc::channel();
         let work = move || {
-            // The one that holds the gate may be gone: then there is nothing to tell or to wait for.
+            // The holder of the gate may be gone: then there is nothing to tell or to wait for.
             let _ = start.send(());
             let _ = gone.recv();
         };
@@ -205,7 +205,7 @@ fn a_full_line_refuses_and_says_who_and_how_many() {
 }
 
 #[test]
-fn whoever_waits_longer_than_max_wait_is_refused_and_never_run() {
+fn work_that_waits_longer_than_max_wait_is_refused_and_never_run() {
     let (pool, time) = pool(1, 4);
     let (gate, busy) = occupy(&pool);
     let ran = Arc::new(AtomicBool::new(false));

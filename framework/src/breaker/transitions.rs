@@ -94,7 +94,7 @@ impl CircuitBreaker {
 
     /// Lets all calls through again. No move: the breaker has been closed since the ramp began.
     pub(super) fn end_ramp(&self, seen: Word) {
-        // The one that was first has done it.
+        // Another thread was first, and has done it.
         let _ = self.replace(seen, Word::closed(seen.generation()));
     }
 

@@ -17,7 +17,7 @@ use super::call::Call;
 pub struct LastGood {
     /// Older ones answer no call.
     pub max_age: Duration,
-    /// The one that was stored longest ago goes for a new one.
+    /// The oldest answer goes for a new one.
     pub max_entries: usize,
 }
 

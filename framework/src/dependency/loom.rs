@@ -237,7 +237,7 @@ fn a_trip_turns_everybody_away_who_waits_or_comes() {
     });
 }
 
-/// Without the permit's coming back: the one that is forgotten in the line waits for ever.
+/// No permit comes back in this model: a call that is forgotten in the queue would wait for ever.
 #[test]
 fn a_key_that_opens_turns_its_own_calls_away_and_nobody_else() {
     model("flush: a key opens as a call on it and one on another join", || {
@@ -328,7 +328,7 @@ fn forced_open_behind_a_breaker_whose_time_is_up_nobody_waits_on() {
     model("force_open: nobody is left in the line of an open breaker", || {
         let world = world(1, blocking());
         let held = world.hold();
-        // Opens, stays open, its time passes: the one that comes now may wait to be a probe.
+        // It opens, stays open, and its time passes: a call that comes now may wait to be a probe.
         let other = spawn(&world, |world| {
             let later = NOW + Duration::from_secs(30);
             if world.gate.breaker().check(later).is_err() {

@@ -208,7 +208,7 @@ pub struct BoardReport {
     pub word: BoardWord,
     /// For how long that it is open holds, if it is.
     pub holds: Duration,
-    /// For how long this instance wants to be the one that probes; zero: it does not, or not any more.
+    /// For how long this instance wants to probe for all; zero: it does not, or not any more.
     pub probes_for: Duration,
     /// The moment after which nothing of this must be done.
     pub deadline: Moment,

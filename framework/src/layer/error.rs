@@ -196,7 +196,7 @@ impl Problem {
         let mut response = Response::new(B::from(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        // The one that sends the answer would count the body, and say zero (RFC 9110, 8.6).
+        // The server would count the body as it sends it, and say zero (RFC 9110, 8.6).
         if is_head {
             headers.insert(CONTENT_LENGTH, length.into());
         }

@@ -68,7 +68,7 @@ impl FixedWindow {
     fn fit(&self, slot: WindowWord, now: Moment, units: u64) -> (WindowWord, Duration) {
         let WindowWord { index, reserved, count, .. } = slot;
         if units <= self.windows.units.saturating_sub(count) {
-            // Reserved, and not begun yet: in line behind the one that reserved it.
+            // Reserved, and not begun yet: in line behind the caller that reserved it.
             let wait = if reserved { self.windows.until(index, now) } else { Duration::ZERO };
             (WindowWord { count: count + units, reserved: !wait.is_zero(), ..slot }, wait)
         } else {

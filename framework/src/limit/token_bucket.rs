@@ -224,7 +224,7 @@ impl Algorithm for TokenBucket {
         // The error is of what is worth nothing.
         let _ = bucket.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
             let last_turn = full_at.saturating_sub(self.flow.span);
-            // The one that is in line has been told when to go, and until the last has gone it may run over too.
+            // A caller in line has been told when to go, and until the last has gone it may run over too.
             let is_behind_all = last_turn <= present || taken_for >= last_turn;
             (is_behind_all && kept > 0).then(|| full_at.saturating_sub(kept))
         });

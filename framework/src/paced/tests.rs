@@ -109,7 +109,7 @@ fn beyond_what_can_be_reserved_there_is_a_line_that_nobody_passes() {
 }
 
 #[test]
-fn who_would_have_enough_waits_behind_whoever_has_not_and_is_not_told_never() {
+fn a_caller_for_whom_there_is_enough_waits_behind_one_for_whom_there_is_not() {
     let time = Time::manual();
     let bucket = TokenBucket::new(&Rate::new(10, 0.001).unwrap());
     let paced = Paced::new(RateLimiter::new(bucket, Moment::ZERO), Time::from(&time));

@@ -177,7 +177,7 @@ impl EventStream {
 
     /// The next event; if it is yet to happen, the task is woken then. Only the latest task is.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Received>> {
-        // Cloned before the lock: how is the business of the one that made it.
+        // Cloned before the lock: what that does is the business of the code that made the waker.
         match self.take(Some(cx.waker().clone())) {
             Ok(received) => Poll::Ready(Some(received)),
             Err(true) => Poll::Ready(None),

@@ -177,7 +177,7 @@ impl<K> Order<K> {
         Arc::ptr_eq(found, entry).then_some((kind, at))
     }
 
-    /// Puts an entry whose breaker has moved into the list of its state. The one that made a move calls
+    /// Puts an entry whose breaker has moved into the list of its state. The thread that made the move calls
     /// this after it, and it looks at the state again, so the last to come leaves it right.
     pub(super) fn settle(&mut self, entry: &Arc<KeyedBreaker<K>>, now: Moment) {
         entry.moved(now);

@@ -58,7 +58,7 @@ fn three_callers_at_once_are_one_probe_at_a_time() {
 }
 
 #[test]
-fn a_success_closes_it_and_a_failure_opens_it_whoever_is_first() {
+fn a_success_closes_it_and_a_failure_opens_it_whichever_is_first() {
     model("half-open: success against failure for 1 place", || {
         let breaker = due(1, 1, Duration::from_secs(30));
         let live = Arc::new(AtomicU32::new(0));

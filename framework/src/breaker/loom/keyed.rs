@@ -64,7 +64,7 @@ fn two_calls_on_new_keys_where_there_is_room_for_one_keep_to_the_bound() {
     model("keyed: 2 new keys, room for 1", || {
         let keyed = keyed(1, 1);
         race!(calls(&keyed, 1, Outcome::Failure, NOW), calls(&keyed, 2, Outcome::Success, NOW));
-        // The first to come has the place; the other may take it only from the one that succeeded.
+        // The first to come has the place; the other may take it only after that has succeeded.
         let forgotten = keyed.state(&1).is_none();
         assert_eq!(keyed.overflowed_total(), 1 - keyed.evicted_total());
         let overflow = keyed.overflow_state();

@@ -493,7 +493,7 @@ fn other_settings_lose_nothing() {
     assert_eq!(breaker.report(Moment::ZERO).window_calls, 8);
     call(&breaker, Outcome::Success, now).unwrap();
     assert_eq!(open_for(&breaker, now), secs(7), "four of nine");
-    // Open it stays, as long as it was to; in whatever window, and the one that loosens the bar.
+    // It stays open for as long as it was to, with another window or a looser threshold too.
     let looser = Config::builder().failures(100).open_for(secs(1)).build().unwrap();
     assert_eq!(breaker.reconfigure(looser, now), None);
     assert_eq!(open_for(&breaker, now), secs(7));

@@ -161,7 +161,7 @@ fn a_fresh_probe_is_not_written_off_with_the_lost_ones() {
     assert_eq!(breaker.state(), State::HalfOpen);
 }
 
-/// The one that is told of moves in whatever order ends on the state that the breaker is in.
+/// A reader that hears of moves in any order ends on the state that the breaker is in.
 #[test]
 fn moves_told_in_any_order_can_be_put_in_theirs() {
     let breaker = CircuitBreaker::new(Config::builder().failures(1).build().unwrap(), Moment::ZERO);

@@ -132,7 +132,7 @@ impl Calls {
         if let Some(left) = sequence.checked_sub(self.size) {
             delta -= take_out(self.slot(left), left, base);
         }
-        // Looked at only now: of several writers the one that is done last sees all of them, even if its
+        // Looked at only now: of several writers the last sees all of them, even if its
         // own sequence number was the first.
         let bad = self.add(tag, delta)?;
         let next = self.head.0.load(Ordering::Acquire) & LOW;

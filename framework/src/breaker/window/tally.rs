@@ -41,7 +41,7 @@ impl Mark {
 pub(in crate::breaker) enum Noted {
     /// It is counted, and changes nothing else.
     Quietly,
-    /// It is counted, under this number, and may be the one that completes the window.
+    /// It is counted, under this number, and may complete the window.
     AmongBad(u64),
     /// It is not counted.
     Not,

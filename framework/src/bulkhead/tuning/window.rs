@@ -42,7 +42,7 @@ impl Window {
         self.inflight.fetch_max(inflight.into(), Ordering::Relaxed);
     }
 
-    /// The window, if it is over, for the one that ends it.
+    /// The window, if it is over. Of several threads one gets it.
     pub(super) fn end(&self, now: Moment, timeout: Duration) -> Option<Sample> {
         let began = self.began.load(Ordering::Relaxed);
         let length = now.since(Moment::from_nanos(began));

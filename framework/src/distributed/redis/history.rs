@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Keeps what adaptive breakers learn in Redis: an instance that starts knows what others have learned. Give it to
 /// [`Builder::history_store`](crate::runtime::Builder::history_store).
 ///
-/// Of instances that run side by side the one that saves last is what the next one starts from. It does not expire.
+/// Of instances that run side by side, the last to save is what the next instance starts from. It does not expire.
 pub struct RedisHistory {
     client: Client,
     namespace: String,

@@ -161,7 +161,7 @@ impl Servers {
     /// What an error says of who is there.
     fn learn_from(self: &Arc<Self>, error: &RedisError, link: &Arc<Link>) {
         match error.kind() {
-            // It was the master once; a new connection leads to the one that is now.
+            // It was the master once; a new connection leads to the present one.
             ErrorKind::Server(ServerErrorKind::ReadOnly) => {
                 link.lose_any();
                 self.look_up_soon();

@@ -190,7 +190,7 @@ impl Proxies {
         self.walk(peer, nodes.map(|node| address(&node?)))
     }
 
-    /// From the peer outwards, for as long as the one that says it is one of the proxies.
+    /// From the peer outwards, for as long as each address was said by one of the proxies.
     fn walk(&self, peer: IpAddr, hops: impl Iterator<Item = Option<IpAddr>>) -> IpAddr {
         let mut client = peer;
         for hop in hops {

@@ -255,7 +255,7 @@ fn keys_by_header_are_bounded_and_keys_combine() {
 }
 
 #[test]
-fn whoever_may_choose_one_header_cannot_spend_what_is_anothers() {
+fn a_client_that_may_choose_one_header_cannot_spend_what_is_anothers() {
     let [a, b] = ["x-account", "x-session"].map(http::HeaderName::from_static);
     let key = Key::header(a).or(Key::header(b));
     let of = |lines: &[(&str, &str)]| key_of(&key, &from("1.2.3.4", lines));

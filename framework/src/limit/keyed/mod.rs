@@ -272,7 +272,7 @@ impl<K: Hash + Eq, A: Algorithm, S: BuildHasher> KeyedLimiter<K, A, S> {
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
         let may_go = |state: &A::State| self.algorithm.is_fresh(state, now);
-        // With the key's shard locked: the one that gives it room later knows what it took here.
+        // With the key's shard locked: when it gets room later, what it took here is known.
         self.keys.write(
             key,
             may_go,

@@ -189,7 +189,7 @@ fn give_back(
     if held.is_empty() {
         return 0;
     }
-    // Often the last, which is the one that counts.
+    // Often the last, which counts.
     let n = if choice.is_multiple_of(2) { held.len() - 1 } else { choice as usize % held.len() };
     let (out, cost, _) = turns[held[n]];
     bucket.refund(Moment::from_nanos(now), cost, Moment::from_nanos(out));

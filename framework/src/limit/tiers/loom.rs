@@ -84,7 +84,7 @@ fn two_users_never_get_more_than_the_cap_and_who_is_refused_loses_nothing() {
 }
 
 #[test]
-fn at_half_of_the_cap_shares_begin_to_count_and_whoever_loses_one_loses_nothing_else() {
+fn at_half_of_the_cap_shares_begin_to_count_and_a_user_that_loses_one_loses_nothing_else() {
     model("tiers: 2 users race as the cap begins to bind", || {
         let tiers = tiers(3, 2);
         let answers = at_once(&tiers, [0, 1], 1, || ());

@@ -120,7 +120,7 @@ fn a_stream_that_waits_is_woken_and_ends_after_the_last_event() {
 }
 
 #[test]
-fn the_end_wakes_whoever_waits() {
+fn the_end_wakes_all_who_wait() {
     let (hub, woken) = (events(4), Arc::new(Woken::default()));
     let mut stream = hub.subscribe();
     assert_eq!(poll(&mut stream, &woken), Poll::Pending);

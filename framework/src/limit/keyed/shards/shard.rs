@@ -15,7 +15,7 @@ const SPARSE: usize = 4;
 
 pub(super) struct Shard<K, V> {
     pub(super) table: HashTable<(K, V)>,
-    /// The place that a sweep, or the one that looks for room everywhere, looks at next.
+    /// The place that a sweep, or a look for room in all shards, looks at next.
     pub(super) hand: usize,
     /// The place that a newcomer looks at next. Another, so that sweeps come round to every place.
     step: usize,

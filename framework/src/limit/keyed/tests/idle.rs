@@ -191,7 +191,7 @@ proptest! {
                     Step::Wait(more) => now = now + Duration::from_millis(more),
                 }
             }
-            // The one that came so far is idle by now, and goes as others come, four places for each: in one
+            // What came so far is idle by now, and goes as others come, four places for each: in one
             // round of the table, and one more if it was made smaller at its end, for one that had not
             // been looked at may be anywhere in it then.
             let (before, now) = (keyed.len() as u64, now + Duration::from_secs(60));

@@ -65,7 +65,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// In one shard: the one that comes forgets others.
+/// In one shard: a new key makes others be forgotten.
 fn limiter(capacity: u64, max_keys: usize) -> KeyedLimiter<u8, TokenBucket, OneShard> {
     one_shard(TokenBucket::new(&Rate::new(capacity, 1.0).unwrap()), max_keys)
 }

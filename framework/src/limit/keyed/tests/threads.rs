@@ -50,7 +50,7 @@ fn no_take_is_lost_to_an_eviction_at_the_same_time() {
             scope.spawn(|| (0..200).map(|_| keyed.sweep(now)).sum::<usize>());
             takers.into_iter().map(|taker| taker.join().unwrap()).sum::<u64>()
         });
-        assert_eq!(taken, 5 * 2_000, "each key its five, the one that took them");
+        assert_eq!(taken, 5 * 2_000, "each key its five, whichever thread took them");
     }
 }
 

@@ -82,7 +82,7 @@ fn when_nothing_is_left_it_refuses_until_the_reset_and_then_starts_anew() {
 }
 
 #[test]
-fn whoever_would_wait_too_long_is_refused_and_not_counted() {
+fn a_caller_that_would_wait_too_long_is_refused_and_not_counted() {
     let pacer = told(100, 10, 1000);
     assert_eq!(wait(&pacer, at(0)), Duration::ZERO);
     for _ in 0..50 {

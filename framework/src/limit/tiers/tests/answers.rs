@@ -121,7 +121,7 @@ proptest! {
     }
 
     #[test]
-    fn whoever_waits_as_long_as_he_is_told_passes(
+    fn a_caller_that_waits_as_long_as_it_is_told_passes(
         steps in prop::collection::vec((1..4_u64, any::<bool>(), 1..12_u64, 0..300_u64), 1..80),
     ) {
         let tiers = tiers(30, 6.0);

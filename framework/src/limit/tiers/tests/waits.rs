@@ -36,7 +36,7 @@ fn whose_share_refuses_a_large_cost_is_told_when_all_of_it_is_there() {
 }
 
 #[test]
-fn more_than_the_cap_ever_holds_is_never_whoever_refuses() {
+fn more_than_the_cap_ever_holds_is_never_to_be_had() {
     let tiers = tiers((10, 1.0), (100, 100.0));
     let never = |user| tiers.try_take(&user, "free", ms(0), 50).unwrap_err().retry_after;
     assert_eq!(never(1), None);
