@@ -34,6 +34,7 @@ mod pipeline {
     mod storms;
     mod unanswered;
     mod unprocessed;
+    mod upstream;
     mod waiting;
     mod weights;
 }
