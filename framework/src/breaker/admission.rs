@@ -1,10 +1,11 @@
-//! Leave for an attempt, and what its outcome is worth.
+//! What an admitted attempt holds, what its outcome is worth, and what a refused one is told.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::word::Word;
 
-/// Leave for one attempt. Hand it back to [`CircuitBreaker::record`](super::CircuitBreaker::record): a probe's place comes back
+/// An attempt is admitted. Hand it back to [`CircuitBreaker::record`](super::CircuitBreaker::record): a probe's place comes back
 /// with it, or else when the probe life is over.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "an admission that is never recorded holds its probe place until the probe life is over"]
@@ -25,6 +26,15 @@ impl Admission {
     pub fn is_probe(&self) -> bool {
         self.0.is_probe()
     }
+}
+
+/// The breaker refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotAdmitted {
+    /// When it will let a probe through. `None`: held open by hand, all probes are out, or a slow start lets
+    /// only a share of the calls through.
+    pub retry_after: Option<Duration>,
 }
 
 /// The word of an admission, for those who see to it themselves that it is recorded once: a call's lease copies it in place.

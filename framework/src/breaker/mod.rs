@@ -27,8 +27,8 @@ mod transitions;
 mod window;
 mod word;
 
-pub use admission::Admission;
 pub(crate) use admission::Leave;
+pub use admission::{Admission, NotAdmitted};
 pub use config::{
     Builder, Config, Enforcement, HalfOpenMode, MAX_HALF_OPEN_CALLS, MAX_OPEN_FOR, MAX_OPEN_GROWTH,
     MAX_TIMED_FAILURES, MAX_UNANSWERED, MAX_WINDOW_CALLS, Ramp, Rates, Trip, Window,
@@ -38,7 +38,7 @@ pub use keyed::{
     Keyed, KeyedAdmission, KeyedBuilder, KeyedConfig, Keys, KeysBuilder, MAX_IDLE_AFTER, MAX_KEYS,
     Moved, Polled,
 };
-pub use report::{BreakerReport, Mode, NotAdmitted};
+pub use report::{BreakerReport, Mode};
 pub use state::CircuitBreaker;
 
 #[cfg(all(test, seawall_loom))]

@@ -57,7 +57,7 @@ impl CircuitBreaker {
             && self.load() == Word::closed(generation)
             && let Some(settings) = self.settings.first()
         {
-            let Some(calls) = settings.lone.calls(generation) else {
+            let Some(calls) = settings.only_calls(generation) else {
                 return self.record_elsewhere(settings, admission, now);
             };
             return match calls.note_good(generation) {

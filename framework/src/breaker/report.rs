@@ -1,20 +1,15 @@
 //! What a breaker says about itself.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::clock::Moment;
 use crate::event::{Cause, State, Transition};
+use crate::sync::Ordering;
 
-/// The breaker refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct NotAdmitted {
-    /// When it will let a probe through. `None`: held open by hand, all probes are out, or a slow start lets
-    /// only a share of the calls through.
-    pub retry_after: Option<Duration>,
-}
+use super::state::{CircuitBreaker, Settings};
+use super::word::Tag;
 
 /// Whether the breaker decides for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -90,4 +85,51 @@ fn by_states<S: Serializer>(counts: &[[u64; 3]; 3], to: S) -> Result<S::Ok, S::E
     to.collect_map(
         names().zip(counts).map(|(from, row)| (from, names().zip(row).collect::<BTreeMap<_, _>>())),
     )
+}
+
+impl CircuitBreaker {
+    /// Everything about it at one instant. What has left its windows by `now` is not in it, as it is not when the breaker
+    /// decides. Of a breaker that moves three times while its window is counted, the window is that of the moment before.
+    #[must_use]
+    pub fn report(&self, now: Moment) -> BreakerReport {
+        let mut looks = 3;
+        let (moves, word, (tally, run, needed, unanswered)) = loop {
+            let seen = self.load().generation();
+            // Not under the lock, which trips and probes wait for: a large window takes its time.
+            let counted = self.settings.with(|Settings { window, .. }| {
+                let (run, needed) = (window.run(now), window.required_run(now));
+                (window.tally(now), run, needed, window.unanswered(now))
+            });
+            let moves = self.transitions.lock();
+            let word = self.load();
+            looks -= 1;
+            if looks == 0 || word.generation() == seen {
+                break (moves, word, counted);
+            }
+        };
+        BreakerReport {
+            state: word.tag().state(),
+            ramping: word.tag() == Tag::Ramping,
+            mode: match word.tag() {
+                Tag::ForcedOpen => Mode::ForcedOpen,
+                Tag::ForcedClosed => Mode::ForcedClosed,
+                Tag::Disabled => Mode::Disabled,
+                _ if self.is_observing() => Mode::Observing,
+                _ => Mode::Automatic,
+            },
+            generation: word.generation(),
+            window_calls: tally.calls,
+            window_failures: tally.failures,
+            window_slow: tally.slow,
+            failures_in_a_row: run,
+            failures_needed: needed,
+            unanswered,
+            probes: if word.tag() == Tag::HalfOpen { word.probes().live } else { 0 },
+            refusals_withheld: self.withheld.load(Ordering::Relaxed),
+            stale_results: self.stale.load(Ordering::Relaxed),
+            transitions: moves.transitions.iter().copied().collect(),
+            transition_counts: moves.counts,
+            openings: moves.openings,
+        }
+    }
 }

@@ -15,13 +15,13 @@ use crate::swappable::Swappable;
 use crate::sync::{self, AtomicU64, Mutex, Ordering};
 
 use super::adaptive::Memory;
-use super::admission::{Admission, Leave};
+use super::admission::{Admission, Leave, NotAdmitted};
 use super::config::{Config, Enforcement, Trip};
 use super::history::History;
 use super::ramp::{self, Thinner};
-use super::report::{BreakerReport, Mode, NotAdmitted};
+
 use super::shared_counters::SharedCounters;
-use super::window::{Lone, Noted, Window};
+use super::window::{Calls, Consecutive, Noted, OnlyWindow, Window};
 use super::word::{Tag, Word};
 
 /// What it goes by, and what it counts by that.
@@ -31,19 +31,44 @@ pub(super) struct Settings {
     pub(super) window: Window,
     /// Whether slow calls count. Here, because every call asks.
     pub(super) minds_slow: bool,
-    /// The window, if there is only this one. Here for the same reason.
-    pub(super) lone: Lone,
+    /// What a good call changes, where that is at most one window. Here for the same reason.
+    only: OnlyWindow,
+    /// The run of failures beside it, which is only looked at: while there is none, a good call does not change it.
+    run: Option<Arc<Consecutive>>,
 }
 
 impl Settings {
     pub(super) fn new(config: Arc<Config>, window: Window) -> Self {
-        Self { minds_slow: config.minds_slow_calls(), lone: window.lone(), window, config }
+        let (only, run) = (window.only(), window.counted_run());
+        Self { minds_slow: config.minds_slow_calls(), only, run, window, config }
+    }
+
+    /// The window of calls, if it is the only one and there is no run in this generation.
+    #[inline]
+    pub(super) fn only_calls(&self, generation: u32) -> Option<&Calls> {
+        match &self.only {
+            OnlyWindow::Calls(calls) if self.has_no_run(generation) => Some(calls),
+            _ => None,
+        }
     }
 
     /// Counts a good call, if that can be done at once.
     #[inline]
     pub(super) fn note_good(&self, generation: u32, now: Moment) -> Noted {
-        self.lone.note_good(generation, now)
+        if !self.has_no_run(generation) {
+            return Noted::Not;
+        }
+        match &self.only {
+            OnlyWindow::Calls(calls) => calls.note_good(generation),
+            OnlyWindow::Timed(timed) => timed.note_good(generation, now),
+            OnlyWindow::Absent => Noted::Quietly,
+            OnlyWindow::Several => Noted::Not,
+        }
+    }
+
+    #[inline]
+    fn has_no_run(&self, generation: u32) -> bool {
+        self.run.as_ref().is_none_or(|run| run.is_none(generation))
     }
 }
 
@@ -295,51 +320,6 @@ impl CircuitBreaker {
         let word = self.load();
         let left = (word.tag() == Tag::Ramping).then(|| word.refused_for(now)).flatten();
         Some(left.map_or(1.0, |left| ramp::share(ramp, left)))
-    }
-
-    /// Everything about it at one instant. What has left its windows by `now` is not in it, as it is not when the breaker
-    /// decides. Of a breaker that moves three times while its window is counted, the window is that of the moment before.
-    #[must_use]
-    pub fn report(&self, now: Moment) -> BreakerReport {
-        let mut looks = 3;
-        let (moves, word, (tally, run, needed, unanswered)) = loop {
-            let seen = self.load().generation();
-            // Not under the lock, which trips and probes wait for: a large window takes its time.
-            let counted = self.settings.with(|Settings { window, .. }| {
-                let (run, needed) = (window.run(now), window.required_run(now));
-                (window.tally(now), run, needed, window.unanswered(now))
-            });
-            let moves = self.transitions.lock();
-            let word = self.load();
-            looks -= 1;
-            if looks == 0 || word.generation() == seen {
-                break (moves, word, counted);
-            }
-        };
-        BreakerReport {
-            state: word.tag().state(),
-            ramping: word.tag() == Tag::Ramping,
-            mode: match word.tag() {
-                Tag::ForcedOpen => Mode::ForcedOpen,
-                Tag::ForcedClosed => Mode::ForcedClosed,
-                Tag::Disabled => Mode::Disabled,
-                _ if self.is_observing() => Mode::Observing,
-                _ => Mode::Automatic,
-            },
-            generation: word.generation(),
-            window_calls: tally.calls,
-            window_failures: tally.failures,
-            window_slow: tally.slow,
-            failures_in_a_row: run,
-            failures_needed: needed,
-            unanswered,
-            probes: if word.tag() == Tag::HalfOpen { word.probes().live } else { 0 },
-            refusals_withheld: self.withheld.load(Ordering::Relaxed),
-            stale_results: self.stale.load(Ordering::Relaxed),
-            transitions: moves.transitions.iter().copied().collect(),
-            transition_counts: moves.counts,
-            openings: moves.openings,
-        }
     }
 
     /// An answer came too late to count.

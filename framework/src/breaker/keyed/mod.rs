@@ -46,8 +46,8 @@ use crate::event::{State, Transition};
 use crate::outcome::AttemptEnd;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 
-use super::admission::Leave;
-use super::report::{BreakerReport, NotAdmitted};
+use super::admission::{Leave, NotAdmitted};
+use super::report::BreakerReport;
 use super::shared_counters::SharedCounters;
 use super::state::CircuitBreaker;
 use map::Map;

@@ -19,10 +19,9 @@ use crate::event::Cause;
 use super::adaptive::Memory;
 use super::config::Trip;
 use adaptive::Adaptive;
-use calls::Calls;
-use consecutive::Consecutive;
-pub(super) use consecutive::RunEnd;
+pub(super) use calls::Calls;
 use consecutive::Runs;
+pub(super) use consecutive::{Consecutive, RunEnd};
 use timed::Timed;
 
 #[cfg(all(test, not(seawall_loom)))]
@@ -116,52 +115,15 @@ impl Run {
     }
 }
 
-/// What a good call changes, where that can be written in a hurry: at most one window. A run of failures beside it is only
-/// looked at: while there is none, a good call does not change it.
+/// The one window that there is beside the run of failures.
 #[derive(Debug)]
-pub(super) struct Lone {
-    run: Option<Arc<Consecutive>>,
-    window: LoneWindow,
-}
-
-#[derive(Debug)]
-enum LoneWindow {
+pub(super) enum OnlyWindow {
     Calls(Arc<Calls>),
     Timed(Arc<Timed>),
     /// There is none.
     Absent,
     /// There is more than one.
     Several,
-}
-
-impl Lone {
-    /// The window of calls, if it is the only one and there is no run in this generation.
-    #[inline]
-    pub(super) fn calls(&self, generation: u32) -> Option<&Calls> {
-        match &self.window {
-            LoneWindow::Calls(calls) if self.has_no_run(generation) => Some(calls),
-            _ => None,
-        }
-    }
-
-    /// Counts a good call, if that can be done at once.
-    #[inline]
-    pub(super) fn note_good(&self, generation: u32, now: Moment) -> Noted {
-        if !self.has_no_run(generation) {
-            return Noted::Not;
-        }
-        match &self.window {
-            LoneWindow::Calls(calls) => calls.note_good(generation),
-            LoneWindow::Timed(timed) => timed.note_good(generation, now),
-            LoneWindow::Absent => Noted::Quietly,
-            LoneWindow::Several => Noted::Not,
-        }
-    }
-
-    #[inline]
-    fn has_no_run(&self, generation: u32) -> bool {
-        self.run.as_ref().is_none_or(|run| run.is_none(generation))
-    }
 }
 
 impl Window {
@@ -255,16 +217,20 @@ impl Window {
         next
     }
 
-    /// The one window that there is, beside the run.
-    pub(super) fn lone(&self) -> Lone {
-        let window = match (&self.calls, &self.timed, &self.adaptive) {
-            (Some(calls), None, None) => LoneWindow::Calls(Arc::clone(calls)),
-            (None, Some(timed), None) => LoneWindow::Timed(Arc::clone(timed)),
-            (None, None, Some(adaptive)) => LoneWindow::Timed(adaptive.timed()),
-            (None, None, None) => LoneWindow::Absent,
-            _ => LoneWindow::Several,
-        };
-        Lone { run: self.run.as_ref().map(|run| Arc::clone(&run.counted)), window }
+    /// The one window that there is.
+    pub(super) fn only(&self) -> OnlyWindow {
+        match (&self.calls, &self.timed, &self.adaptive) {
+            (Some(calls), None, None) => OnlyWindow::Calls(Arc::clone(calls)),
+            (None, Some(timed), None) => OnlyWindow::Timed(Arc::clone(timed)),
+            (None, None, Some(adaptive)) => OnlyWindow::Timed(adaptive.timed()),
+            (None, None, None) => OnlyWindow::Absent,
+            _ => OnlyWindow::Several,
+        }
+    }
+
+    /// Where a run of failures is counted, if one is.
+    pub(super) fn counted_run(&self) -> Option<Arc<Consecutive>> {
+        self.run.as_ref().map(|run| Arc::clone(&run.counted))
     }
 
     /// Counts an outcome. If the breaker of that generation may have to open, why: the caller then

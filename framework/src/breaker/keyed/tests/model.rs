@@ -122,7 +122,7 @@ impl Model {
         slot.last_used = if outcome.is_some() { now } else { slot.last_used };
         let moved = slot.breaker.note(lease.1, outcome?, now)?;
         if moved.to == State::Open {
-            slot.open_until = now + self.config.breaker().open_for();
+            slot.open_until = in_whole_ms(now + self.config.breaker().open_for());
         }
         Some(moved)
     }
@@ -153,6 +153,11 @@ impl Model {
     fn of(&self, key: u8) -> Option<&Slot> {
         self.slots.iter().find(|slot| slot.key == key)
     }
+}
+
+/// Until when a breaker is open is kept in whole milliseconds, rounded up.
+fn in_whole_ms(at: Moment) -> Moment {
+    Moment::from_nanos(at.as_nanos().next_multiple_of(1_000_000))
 }
 
 fn check_same(keyed: &Keyed<u8>, model: &Model) -> Result<(), TestCaseError> {
