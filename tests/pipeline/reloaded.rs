@@ -156,3 +156,32 @@ fn an_order_by_hand_is_told_and_shown_until_it_is_taken_back() {
     world.moves_to(State::Closed);
     assert_eq!(given(ready(world.handle.reset()).unwrap()), None);
 }
+
+#[test]
+fn a_call_that_finds_a_grace_over_takes_the_permit_and_gives_it_back() {
+    for wait in [Duration::ZERO, secs(4)] {
+        let bulkhead = permits(1).grace(ms(300)).max_wait(wait);
+        let world = World::new(base().bulkhead(bulkhead).build().unwrap(), [Step::Hang]);
+        let hangs = call(&world);
+        world.time.advance(secs(1));
+        assert!(hangs.ready().is_err());
+        world.time.advance(ms(300));
+        // Before its actor, or after it: the permit is there either way, and nobody has it afterwards.
+        assert_eq!(ready(world.client.write("")), Ok(7));
+        world.assert_idle(2, "at the end");
+    }
+}
+
+#[test]
+fn a_call_that_waits_for_its_token_while_the_limit_changes_is_refused_by_the_new_one() {
+    let with = |limit| base().rate_limit(limit).rate_limit_max_wait(secs(9)).build().unwrap();
+    let limit = |per_second| seawall::limit::Config::token_bucket(1, per_second);
+    let world = World::new(with(limit(1.0)), []);
+    assert_eq!(ready(world.client.write("")), Ok(7));
+    let waits = call(&world);
+    // What was spent stays spent, and there would be another one in 1,000 s only.
+    assert!(world.handle.set_policy(with(limit(0.001))));
+    assert!(waits.wakes() > 0);
+    assert_eq!(refused(waits.ready()).0, RejectedBy::RateLimit);
+    world.assert_idle(2, "at the end");
+}

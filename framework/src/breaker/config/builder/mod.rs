@@ -49,8 +49,8 @@ impl Builder {
     /// that says how many; nor with `adaptive`, which knows what is normal.
     #[must_use]
     pub fn failures(mut self, failures: u32) -> Self {
+        // What is given stands, whatever was said before.
         self.failures = Some(failures);
-        self.without_failures = false;
         self
     }
     /// Failures in a row do not count, however many. Only with another criterion.
@@ -73,7 +73,6 @@ impl Builder {
     #[must_use]
     pub fn unanswered(mut self, attempts: u32) -> Self {
         self.unanswered = Some(attempts);
-        self.without_unanswered = false;
         self
     }
     /// Attempts without an answer count only if they time out, or are dropped late.
