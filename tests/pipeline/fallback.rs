@@ -156,3 +156,14 @@ fn the_dependencys_own_answer_is_not_degraded_and_nor_is_the_next_task() {
     let own = ready(degraded(world.client.cached("ready")));
     assert_eq!((own.answer, own.fallback), (Ok(7), None));
 }
+
+#[test]
+fn what_a_fallback_takes_is_part_of_what_the_call_took() {
+    let world = world([broken()]);
+    let call = Task::pending(world.client.cached("later"));
+    world.time.advance(ms(300));
+    assert_eq!(call.ready(), Ok(SPARE));
+    let now = world.snapshot();
+    let cached = now.methods.iter().find(|method| method.name == "cached").unwrap();
+    assert_eq!(cached.latency.sum_nanos, 300_000_000);
+}

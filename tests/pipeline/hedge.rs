@@ -212,3 +212,34 @@ fn all_attempts_end_at_the_deadline() {
     assert!(matches!(fault, Fault::DeadlineExceeded { .. } | Fault::TimedOut { .. }), "{fault:?}");
     world.assert_idle(1, "at the end");
 }
+
+/// A token for the first attempt only: a hedge is refused.
+fn with_one_token(script: Vec<Step>) -> World {
+    let retry = retries(1).hedge(after_50_ms().build().unwrap());
+    let policy = base().breaker(trips_after(100)).bulkhead(permits(4)).retry(retry);
+    World::new(policy.rate_limit(tokens(1)).build().unwrap(), script)
+}
+
+#[test]
+fn an_answer_counts_for_more_than_the_refusal_of_its_hedge() {
+    let world = with_one_token(vec![Step::Later(3, Err(Trouble::Broken))]);
+    let mut call = Task::pending(world.client.read(""));
+    assert_eq!(after(&world, &mut call, 50), Poll::Pending);
+    assert_eq!((world.service().seen(), world.snapshot().hedges), (1, 1));
+    assert_eq!(call.ready(), Err(Trouble::Broken));
+    world.assert_idle(1, "at the end");
+}
+
+#[test]
+fn a_timeout_counts_for_more_than_the_refusal_of_its_hedge() {
+    let world = with_one_token(vec![Step::Hang]);
+    let mut call = Task::pending(world.client.read(""));
+    assert_eq!(after(&world, &mut call, 50), Poll::Pending);
+    assert_eq!(world.snapshot().pending, 1, "a shutdown waits for it");
+    assert_eq!(after(&world, &mut call, 949), Poll::Pending);
+    world.time.advance(ms(1));
+    let answer = call.ready();
+    let Err(Trouble::Fault(Fault::TimedOut { after, .. })) = &answer else { panic!("{answer:?}") };
+    assert_eq!(*after, secs(1));
+    world.assert_idle(1, "at the end");
+}
