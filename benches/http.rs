@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use seawall::clock::Clock;
 use seawall::prelude::*;
-use seawall::{breaker, limit, retry};
-use seawall_benches::{Effort, Glue, median};
+use seawall_benches::{Effort, Glue, all_guards, median};
 use tokio::runtime::Runtime;
 
 /// Requests that are under way at once.
@@ -60,16 +59,6 @@ impl Shop for HttpShop {
         let answer = answer.and_then(reqwest::Response::error_for_status).map_err(Error::Http)?;
         answer.text().await.map_err(Error::Http)
     }
-}
-
-fn policy() -> Policy {
-    Policy::builder()
-        .breaker(breaker::Config::builder().failure_rate(0.5).window(breaker::Window::Calls(100)))
-        .bulkhead(seawall::bulkhead::Config::builder().max_concurrent(1_000))
-        .retry(retry::Config::builder().max_attempts(3))
-        .rate_limit(limit::Config::token_bucket(1_000_000_000, 1e9).expect("valid"))
-        .build()
-        .expect("valid")
 }
 
 async fn serve() -> SocketAddr {
@@ -139,7 +128,7 @@ fn contender<F: Future + Send + 'static>(
 
 async fn contenders(requests: u32) -> (Seawall, [(&'static str, Contender); 3]) {
     let server = serve().await;
-    let seawall = Seawall::builder().policy("shop", policy()).start().expect("starts");
+    let seawall = Seawall::builder().policy("shop", all_guards()).start().expect("starts");
     let client: ShopClient<HttpShop> =
         seawall.spawn("shop", HttpShop::new(server)).await.expect("spawned");
     let bare = HttpShop::new(server);

@@ -53,13 +53,15 @@ fn main() -> ExitCode {
     }
     let committed = std::fs::read_to_string(&file).unwrap_or_default();
     // What other threads do to the one that is measured on a busy machine adds to a figure, and never takes from it.
+    let mut held = figures::compare(&committed, &compiler, &found);
     for _ in 0..2 {
-        if figures::compare(&committed, &compiler, &found).is_err() {
+        if held.is_err() {
             found.iter_mut().zip(count()).for_each(|(found, again)| found.keep_least(&again));
+            held = figures::compare(&committed, &compiler, &found);
         }
     }
     print!("{}", figures::table(&compiler, &found));
-    match figures::compare(&committed, &compiler, &found) {
+    match held {
         Ok(()) => ExitCode::SUCCESS,
         Err(over) => complain(&over),
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 pub use glue::{Glue, GlueError};
 use seawall::clock::Clock;
+use seawall::{Policy, breaker, bulkhead, limit, retry};
 
 /// One way of doing the thing that is measured.
 pub struct Contender<'a> {
@@ -84,6 +85,21 @@ impl Figures {
         let rounds = self.rounds.iter().zip(&other.rounds).map(|(this, other)| this / other);
         Self { rounds: rounds.collect(), ..self.clone() }
     }
+}
+
+/// Every guard, and enough of everything: limiter, breaker over the last 100 calls, bulkhead, timeout, retry.
+///
+/// # Panics
+/// Never: the settings are valid.
+#[must_use]
+pub fn all_guards() -> Policy {
+    Policy::builder()
+        .breaker(breaker::Config::builder().failure_rate(0.5).window(breaker::Window::Calls(100)))
+        .bulkhead(bulkhead::Config::builder().max_concurrent(1_000))
+        .retry(retry::Config::builder().max_attempts(3))
+        .rate_limit(limit::Config::token_bucket(1_000_000_000, 1e9))
+        .build()
+        .expect("valid")
 }
 
 /// A runtime for the calling thread, kept for all rounds.

@@ -4,8 +4,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use seawall::prelude::*;
-use seawall::{backpressure, breaker, bulkhead, limit, retry};
-use seawall_benches::on_runtime;
+use seawall_benches::{all_guards, on_runtime};
 
 /// The service: it answers at once, or after it was polled twice.
 #[derive(Debug, Clone)]
@@ -44,28 +43,12 @@ impl Service for Ready {
     }
 }
 
-fn policy() -> Policy {
-    Policy::builder()
-        .breaker(
-            breaker::Config::builder()
-                .failure_rate(0.5)
-                .window(breaker::Window::Calls(100))
-                .build()
-                .expect("valid"),
-        )
-        .bulkhead(bulkhead::Config::builder().max_concurrent(1_000).build().expect("valid"))
-        .mailbox(backpressure::Config::default())
-        .retry(retry::Config::builder().max_attempts(3).build().expect("valid"))
-        .rate_limit(limit::Config::token_bucket(1_000_000_000, 1e9).expect("valid"))
-        .build()
-        .expect("valid")
-}
-
 /// So many dependencies with every guard.
 pub(crate) fn clients(count: usize) -> (Seawall, Vec<ServiceClient<Ready>>) {
     let name = |index: usize| format!("service-{index}");
-    let builder = (0..count)
-        .fold(Seawall::builder(), |builder, index| builder.policy(name(index).as_str(), policy()));
+    let builder = (0..count).fold(Seawall::builder(), |builder, index| {
+        builder.policy(name(index).as_str(), all_guards())
+    });
     let seawall = builder.start().expect("starts");
     let clients = on_runtime(async {
         let mut clients = Vec::with_capacity(count);

@@ -36,6 +36,12 @@ impl InvalidSettings {
     }
 }
 
+/// The keys of all mistakes, in their order; none if there is none.
+#[cfg(test)]
+pub(crate) fn wrong_keys<T>(checked: Result<T, InvalidSettings>) -> Vec<&'static str> {
+    checked.err().into_iter().flatten().map(|mistake| mistake.key).collect()
+}
+
 impl IntoIterator for InvalidSettings {
     type Item = InvalidSetting;
     type IntoIter = std::vec::IntoIter<InvalidSetting>;

@@ -92,6 +92,9 @@ fn main() -> io::Result<()> {
     let tree = Tree::read();
     let copy = tree.root.join("target/mutants/tree");
     let files = files(&tree, &folders);
+    if files.is_empty() {
+        usage();
+    }
     let mut mutants: Vec<Mutant> = files
         .iter()
         .flat_map(|file| mutate::find(&file.path, &file.text, file.syntax()))
@@ -167,13 +170,15 @@ impl Arguments {
             }
         }
         if !is_known {
-            println!(
-                "usage: mutants FOLDER... [--one-in=N] [--again=FILE]   (folders of framework/src/)"
-            );
-            process::exit(2);
+            usage();
         }
         Ok(arguments)
     }
+}
+
+fn usage() -> ! {
+    println!("usage: mutants FOLDER... [--one-in=N] [--again=FILE]   (folders of framework/src/)");
+    process::exit(2);
 }
 
 /// The changes that the output of a run names: where the file ends, a line number follows, and what was done.
@@ -191,7 +196,7 @@ fn named(output: &str) -> HashSet<String> {
 fn files<'a>(tree: &'a Tree, folders: &[String]) -> Vec<&'a File> {
     let ships = reached::Crate::read(tree, "framework");
     let wanted = |path: &str| {
-        folders.iter().any(|folder| path.starts_with(&format!("framework/src/{folder}")))
+        folders.iter().any(|folder| path.starts_with(&format!("framework/src/{folder}/")))
     };
     tree.files.iter().filter(|file| wanted(&file.path) && ships.ships(&file.path)).collect()
 }

@@ -11,6 +11,9 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{BinOp, Block, Expr, Stmt};
 
+/// Stands for the number of a change, which is given when the file is written. No source has it.
+const ID: &str = "\u{1}";
+
 /// One change that a test should see.
 #[derive(Clone, Debug)]
 pub(crate) struct Mutant {
@@ -21,7 +24,7 @@ pub(crate) struct Mutant {
     /// What was done.
     pub(crate) what: String,
     range: Range<usize>,
-    /// What stands before and after it, where `ID` is the number of the change.
+    /// What stands before and after it, with [`ID`] for its number.
     around: (String, String),
 }
 
@@ -45,7 +48,7 @@ pub(crate) fn write(text: &str, mutants: &[(usize, &Mutant)]) -> String {
     let mut pieces = Vec::new();
     for (id, mutant) in mutants {
         let Range { start, end } = mutant.range;
-        let with_id = |text: &str| text.replace("ID", &id.to_string());
+        let with_id = |text: &str| text.replace(ID, &id.to_string());
         let width = end - start;
         if width == 0 {
             pieces.push(((start, 1, usize::MAX), with_id(&mutant.around.0)));
@@ -124,14 +127,19 @@ impl Finder<'_> {
             lines: (line, at.start().line),
             what,
             range: end..end,
-            around: (format!(" if crate::mutants::on(ID) {{ return {value}; }}"), String::new()),
+            around: (format!(" if crate::mutants::on({ID}) {{ return {value}; }}"), String::new()),
         });
     }
 
     fn condition(&mut self, condition: &Expr) {
         if !matches!(condition, Expr::Binary(_) | Expr::Let(_)) && !contains_let(condition) {
             let source = self.source(condition).unwrap_or_default();
-            self.add(condition, format!("not: {source}"), "(crate::mutants::on(ID) != (", "))");
+            self.add(
+                condition,
+                format!("not: {source}"),
+                &format!("(crate::mutants::on({ID}) != ("),
+                "))",
+            );
         }
     }
 }
@@ -270,7 +278,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
                 self.condition(&guarded.guard);
             } else if has_rest && !rest(arm) && arm.attrs.is_empty() {
                 let what = format!("without the arm {}", self.source(&arm.pat).unwrap_or_default());
-                self.add(&arm.pat, what, "", " if !crate::mutants::on(ID)");
+                self.add(&arm.pat, what, "", &format!(" if !crate::mutants::on({ID})"));
             }
         }
         visit::visit_expr_match(self, choice);
@@ -287,7 +295,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
             self.add(
                 binary,
                 format!("{left} {op} {right}: {other}"),
-                &format!("(if crate::mutants::on(ID) {{ {left} {other} {right} }} else {{ "),
+                &format!("(if crate::mutants::on({ID}) {{ {left} {other} {right} }} else {{ "),
                 " })",
             );
         }
@@ -300,7 +308,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         {
             let source = self.source(statement).unwrap_or_default();
             let what = format!("without {source}");
-            self.add(statement, what, "if !crate::mutants::on(ID) { ", " }");
+            self.add(statement, what, &format!("if !crate::mutants::on({ID}) {{ "), " }");
         }
         visit::visit_stmt(self, statement);
     }

@@ -126,6 +126,7 @@ fn alone(test: &mut Test, file: &Path) -> Option<Vec<usize>> {
     let end = wait(command.spawn().ok()?, Duration::from_secs(300));
     test.took = began.elapsed();
     let lines = fs::read_to_string(file).unwrap_or_default();
+    let _ = fs::remove_file(file);
     (end == End::Passed).then(|| lines.lines().filter_map(|line| line.parse().ok()).collect())
 }
 

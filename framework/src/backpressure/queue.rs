@@ -29,7 +29,7 @@ struct Node<T> {
 pub struct Queue<T> {
     capacity: u32,
     strategy: Strategy,
-    slots: Vec<Node<T>>,
+    nodes: Vec<Node<T>>,
     free: u32,
     head: u32,
     tail: u32,
@@ -44,7 +44,7 @@ impl<T> Queue<T> {
         Self {
             capacity: config.capacity(),
             strategy: config.on_full(),
-            slots: Vec::new(),
+            nodes: Vec::new(),
             free: NIL,
             head: NIL,
             tail: NIL,
@@ -64,7 +64,7 @@ impl<T> Queue<T> {
         if matches!(self.strategy, Strategy::Block { .. }) && all > self.capacity {
             let mut at = self.head;
             for _ in 0..self.capacity {
-                at = self.slot(at).map_or(NIL, |slot| slot.next);
+                at = self.node(at).map_or(NIL, |slot| slot.next);
             }
             self.first_blocked = at;
             self.counts.waiting = self.capacity;
@@ -132,7 +132,7 @@ impl<T> Queue<T> {
         merge: impl FnOnce(&mut T, T) -> Result<(), T>,
     ) -> Result<(), T> {
         let newest = self.newest_waiting();
-        let Some(waiting) = self.slots.get_mut(newest as usize).and_then(|at| at.item.as_mut())
+        let Some(waiting) = self.nodes.get_mut(newest as usize).and_then(|at| at.item.as_mut())
         else {
             return Err(item);
         };
@@ -153,18 +153,18 @@ impl<T> Queue<T> {
     /// The head of the line.
     #[must_use]
     pub fn front(&self) -> Option<&T> {
-        self.slot(self.head)?.item.as_ref()
+        self.node(self.head)?.item.as_ref()
     }
 
     /// The end of the line: the newest entry, blocked or not.
     #[must_use]
     pub fn back(&self) -> Option<&T> {
-        self.slot(self.tail)?.item.as_ref()
+        self.node(self.tail)?.item.as_ref()
     }
 
     /// The entry that [`Queue::pop_newest`] takes.
     pub(crate) fn newest(&self) -> Option<&T> {
-        self.slot(self.newest_waiting())?.item.as_ref()
+        self.node(self.newest_waiting())?.item.as_ref()
     }
 
     /// Sheds the head of the line, because its time has passed, say: counts as dropped.
@@ -192,7 +192,7 @@ impl<T> Queue<T> {
     /// As [`get`](Self::get), to be changed in place.
     pub fn get_mut(&mut self, key: ItemKey) -> Option<&mut T> {
         self.find(key)?;
-        self.slots.get_mut(key.slot as usize)?.item.as_mut()
+        self.nodes.get_mut(key.slot as usize)?.item.as_mut()
     }
 
     /// Whether an entry stands behind the full line; `None` if it has left.
@@ -200,13 +200,13 @@ impl<T> Queue<T> {
     pub fn is_blocked(&self, key: ItemKey) -> Option<bool> {
         let slot = self.find(key)?;
         // The line is in order of arrival, so everything from the first blocked one on is blocked.
-        Some(self.slot(self.first_blocked).is_some_and(|first| slot.number >= first.number))
+        Some(self.node(self.first_blocked).is_some_and(|first| slot.number >= first.number))
     }
 
     /// Shows every entry to `look`, oldest first. Takes time in proportion to the line.
     pub fn for_each_mut(&mut self, mut look: impl FnMut(&mut T)) {
         let mut at = self.head;
-        while let Some(slot) = self.slots.get_mut(at as usize) {
+        while let Some(slot) = self.nodes.get_mut(at as usize) {
             at = slot.next;
             slot.item.as_mut().into_iter().for_each(&mut look);
         }
@@ -217,7 +217,7 @@ impl<T> Queue<T> {
     pub fn remove_where(&mut self, mut leaves: impl FnMut(&T) -> bool) -> Vec<T> {
         let mut items = Vec::new();
         let mut at = self.head;
-        while let Some(slot) = self.slot(at) {
+        while let Some(slot) = self.node(at) {
             let next = slot.next;
             if slot.item.as_ref().is_some_and(&mut leaves) {
                 items.extend(self.take(at));
@@ -236,8 +236,8 @@ impl<T> Queue<T> {
         while let Some(item) = self.drop_front() {
             items.push(item);
         }
-        // Keys carry a number that is never used twice, so old ones stay stale without the slots.
-        self.slots = Vec::new();
+        // Keys carry a number that is never used twice, so old ones stay stale without the nodes.
+        self.nodes = Vec::new();
         self.free = NIL;
         items
     }
@@ -246,7 +246,7 @@ impl<T> Queue<T> {
     #[must_use]
     pub fn first_blocked(&self) -> Option<ItemKey> {
         let slot = self.first_blocked;
-        Some(ItemKey { slot, number: self.slot(slot)?.number })
+        Some(ItemKey { slot, number: self.node(slot)?.number })
     }
 
     /// How many entries are waiting; above the capacity only after that was lowered. Blocked ones are not
@@ -297,17 +297,17 @@ impl<T> Queue<T> {
         Push::Full(item)
     }
 
-    fn slot(&self, at: u32) -> Option<&Node<T>> {
-        self.slots.get(at as usize)
+    fn node(&self, at: u32) -> Option<&Node<T>> {
+        self.nodes.get(at as usize)
     }
 
     fn newest_waiting(&self) -> u32 {
-        self.slot(self.first_blocked).map_or(self.tail, |blocked| blocked.prev)
+        self.node(self.first_blocked).map_or(self.tail, |blocked| blocked.prev)
     }
 
     /// The slot of an entry that is still in the line.
     fn find(&self, key: ItemKey) -> Option<&Node<T>> {
-        self.slot(key.slot).filter(|slot| slot.number == key.number && slot.item.is_some())
+        self.node(key.slot).filter(|slot| slot.number == key.number && slot.item.is_some())
     }
 
     /// Links `item` in at the tail, in a free slot or a new one. Counts nothing.
@@ -315,7 +315,7 @@ impl<T> Queue<T> {
         let number = self.counts.received;
         let slot = Node { item: Some(item), number, prev: self.tail, next: NIL };
         let at = self.free;
-        let at = match self.slots.get_mut(at as usize) {
+        let at = match self.nodes.get_mut(at as usize) {
             Some(free) => {
                 self.free = free.next;
                 *free = slot;
@@ -323,12 +323,12 @@ impl<T> Queue<T> {
             }
             None => {
                 // At most capacity + MAX_BLOCKED entries, so this neither truncates nor reaches NIL.
-                let at = self.slots.len() as u32;
-                self.slots.push(slot);
+                let at = self.nodes.len() as u32;
+                self.nodes.push(slot);
                 at
             }
         };
-        match self.slots.get_mut(self.tail as usize) {
+        match self.nodes.get_mut(self.tail as usize) {
             Some(tail) => tail.next = at,
             None => self.head = at,
         }
@@ -338,17 +338,17 @@ impl<T> Queue<T> {
 
     /// Unlinks an entry, moves the first blocked one up if a waiting one left, and frees the slot.
     fn take(&mut self, at: u32) -> Option<T> {
-        let first_blocked = self.slot(self.first_blocked).map_or(u64::MAX, |first| first.number);
-        let slot = self.slots.get_mut(at as usize)?;
+        let first_blocked = self.node(self.first_blocked).map_or(u64::MAX, |first| first.number);
+        let slot = self.nodes.get_mut(at as usize)?;
         let item = slot.item.take()?;
         let (prev, next, was_blocked) = (slot.prev, slot.next, slot.number >= first_blocked);
         slot.next = self.free;
         self.free = at;
-        match self.slots.get_mut(prev as usize) {
+        match self.nodes.get_mut(prev as usize) {
             Some(slot) => slot.next = next,
             None => self.head = next,
         }
-        match self.slots.get_mut(next as usize) {
+        match self.nodes.get_mut(next as usize) {
             Some(slot) => slot.prev = prev,
             None => self.tail = prev,
         }
@@ -357,7 +357,7 @@ impl<T> Queue<T> {
             if self.first_blocked == at {
                 self.first_blocked = next;
             }
-        } else if let Some(moved_up) = self.slot(self.first_blocked) {
+        } else if let Some(moved_up) = self.node(self.first_blocked) {
             self.first_blocked = moved_up.next;
             self.counts.blocked_now -= 1;
         } else {

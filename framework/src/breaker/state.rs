@@ -19,7 +19,6 @@ use super::admission::{Admission, Leave, NotAdmitted};
 use super::config::{Config, Enforcement, Trip};
 use super::history::History;
 use super::ramp::{self, Thinner};
-
 use super::shared_counters::SharedCounters;
 use super::window::{Calls, Consecutive, Noted, OnlyWindow, Window};
 use super::word::{Tag, Word};
@@ -268,27 +267,6 @@ impl CircuitBreaker {
         }
     }
 
-    /// Counts a success in good time: what [`CircuitBreaker::record`] does, in less code, for one that has a lot of their
-    /// own around it.
-    #[inline]
-    pub(crate) fn record_good(&self, admission: Leave, now: Moment) -> Option<Transition> {
-        match self.note_success(admission, now) {
-            Noted::Quietly => None,
-            noted => self.go_on(noted, admission, now),
-        }
-    }
-
-    /// Counts a good one, if that can be done at once. A leaf: whatever calls somebody needs a frame.
-    #[inline(never)]
-    fn note_success(&self, admission: Leave, now: Moment) -> Noted {
-        let generation = admission.generation();
-        if !admission.is_counted() || self.load() != Word::closed(generation) {
-            return Noted::Not;
-        }
-        let Some(settings) = self.settings.first() else { return Noted::Not };
-        settings.note_good(generation, now)
-    }
-
     fn refuse(&self, word: Word, retry_after: Option<Duration>) -> Result<Leave, NotAdmitted> {
         if self.is_observing() {
             self.note_withheld();
@@ -320,6 +298,27 @@ impl CircuitBreaker {
         let word = self.load();
         let left = (word.tag() == Tag::Ramping).then(|| word.refused_for(now)).flatten();
         Some(left.map_or(1.0, |left| ramp::share(ramp, left)))
+    }
+
+    /// Counts a success in good time: what [`CircuitBreaker::record`] does, in less code, for one that has a lot of their
+    /// own around it.
+    #[inline]
+    pub(crate) fn record_good(&self, admission: Leave, now: Moment) -> Option<Transition> {
+        match self.note_success(admission, now) {
+            Noted::Quietly => None,
+            noted => self.go_on(noted, admission, now),
+        }
+    }
+
+    /// Counts a good one, if that can be done at once. A leaf: whatever calls somebody needs a frame.
+    #[inline(never)]
+    fn note_success(&self, admission: Leave, now: Moment) -> Noted {
+        let generation = admission.generation();
+        if !admission.is_counted() || self.load() != Word::closed(generation) {
+            return Noted::Not;
+        }
+        let Some(settings) = self.settings.first() else { return Noted::Not };
+        settings.note_good(generation, now)
     }
 
     /// An answer came too late to count.

@@ -141,10 +141,10 @@ impl Builder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::constraint::wrong_keys;
 
     fn mistakes(builder: Builder) -> Vec<&'static str> {
-        let checked = builder.build().err().into_iter().flatten();
-        checked.map(|mistake| mistake.key).collect()
+        wrong_keys(builder.build())
     }
 
     #[test]

@@ -23,5 +23,4 @@ pub use proxy::{Exclusive, ExclusiveGuard, Link, Proxy};
 pub use stream::{FirstOf, Guarded, Holding, Opened, guarded, holding, open, open_or};
 pub use support::{
     CallKey, Keep, KeepsError, KeepsNothing, Resend, TakesFault, answer_or, certain, cloned, key,
-    take_fault,
 };

@@ -107,12 +107,6 @@ pub fn cloned<T: Resend>(argument: &T) -> T {
     argument.another()
 }
 
-/// A fault as the method's own error.
-#[must_use]
-pub fn take_fault<E: TakesFault>(fault: Fault) -> E {
-    E::take_fault(fault)
-}
-
 /// The future of a method that answers with no `Result`, as one that never fails.
 pub async fn certain<F: Future>(answer: F) -> Result<F::Output, Infallible> {
     Ok(answer.await)

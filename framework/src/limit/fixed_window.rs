@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::algorithm::{Algorithm, Decision, MAX_RESERVATION, Refusal};
 use super::quota::Quota;
-use super::window::{WindowWord, Windows};
+use super::window::{WindowState, Windows};
 use crate::clock::Moment;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -51,13 +51,13 @@ impl FixedWindow {
 
     /// The latest window as it looks now, and whether the clock was set back since.
     #[inline]
-    fn look(&self, word: u64, now: Moment) -> (WindowWord, bool) {
+    fn look(&self, word: u64, now: Moment) -> (WindowState, bool) {
         let slot = self.windows.unpack(word);
         let present = self.windows.index(now);
         if slot.index < present || slot.is_vacant() {
-            (WindowWord::empty(present), false)
+            (WindowState::empty(present), false)
         } else if slot.index > present && self.windows.is_set_back(slot.index, now) {
-            (WindowWord { count: self.windows.units, ..WindowWord::empty(present) }, true)
+            (WindowState { count: self.windows.units, ..WindowState::empty(present) }, true)
         } else {
             (slot, false)
         }
@@ -65,14 +65,15 @@ impl FixedWindow {
 
     /// How the window would be with `units` taken in it, or in the next, and how long until then.
     #[inline]
-    fn fit(&self, slot: WindowWord, now: Moment, units: u64) -> (WindowWord, Duration) {
-        let WindowWord { index, reserved, count, .. } = slot;
+    fn fit(&self, slot: WindowState, now: Moment, units: u64) -> (WindowState, Duration) {
+        let WindowState { index, reserved, count, .. } = slot;
         if units <= self.windows.units.saturating_sub(count) {
             // Reserved, and not begun yet: in line behind the caller that reserved it.
             let wait = if reserved { self.windows.until(index, now) } else { Duration::ZERO };
-            (WindowWord { count: count + units, reserved: !wait.is_zero(), ..slot }, wait)
+            (WindowState { count: count + units, reserved: !wait.is_zero(), ..slot }, wait)
         } else {
-            let next = WindowWord { count: units, reserved: true, ..WindowWord::empty(index + 1) };
+            let next =
+                WindowState { count: units, reserved: true, ..WindowState::empty(index + 1) };
             (next, self.windows.until(index + 1, now))
         }
     }
@@ -85,7 +86,7 @@ impl FixedWindow {
         now: Moment,
         cost: u64,
         longest: Duration,
-    ) -> (Result<Duration, Refusal>, WindowWord) {
+    ) -> (Result<Duration, Refusal>, WindowState) {
         let mut word = state.word.load(Ordering::Relaxed);
         loop {
             let (slot, set_back) = self.look(word, now);
@@ -118,7 +119,7 @@ impl FixedWindow {
         }
     }
 
-    fn decision(&self, slot: WindowWord, now: Moment, refused: Option<Refusal>) -> Decision {
+    fn decision(&self, slot: WindowState, now: Moment, refused: Option<Refusal>) -> Decision {
         let is_ahead = slot.reserved && self.windows.start(slot.index) > now;
         Decision {
             allowed: refused.is_none(),
@@ -188,9 +189,9 @@ impl Algorithm for FixedWindow {
             (slot.index == index && slot.count > 0).then(|| {
                 self.windows.pack(if left == 0 && slot.reserved && index > 0 {
                     // Nobody waits for it any more. The one before counts as used up.
-                    WindowWord { index: index - 1, count: self.windows.units, ..slot }
+                    WindowState { index: index - 1, count: self.windows.units, ..slot }
                 } else {
-                    WindowWord { count: left, ..slot }
+                    WindowState { count: left, ..slot }
                 })
             })
         });
@@ -203,7 +204,7 @@ impl Algorithm for FixedWindow {
 
     fn start_spent(&mut self, now: Moment, spent: u64) -> WindowCount {
         let count = self.windows.spent_units(spent);
-        let slot = WindowWord { count, ..WindowWord::empty(self.windows.index(now)) };
+        let slot = WindowState { count, ..WindowState::empty(self.windows.index(now)) };
         WindowCount { word: AtomicU64::new(self.windows.pack(slot)) }
     }
 

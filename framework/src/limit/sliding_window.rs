@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::algorithm::{Algorithm, Decision, MAX_RESERVATION, Refusal};
 use super::quota::Quota;
-use super::window::{WindowWord, Windows};
+use super::window::{WindowState, Windows};
 use crate::clock::Moment;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -51,9 +51,9 @@ pub struct WindowCounts {
 #[derive(Clone, Copy, Debug)]
 struct View {
     /// Before the other.
-    before: WindowWord,
+    before: WindowState,
     /// In which anything taken now would count: the present one, or a later one that has been begun.
-    latest: WindowWord,
+    latest: WindowState,
     /// The moment by which it is judged: now, or the beginning of that later window.
     present: Moment,
     /// Nobody may have anything before that moment, because somebody waits for it.
@@ -82,9 +82,9 @@ impl SlidingWindow {
         let slots = words.map(|word| self.windows.unpack(word));
         let find = |index: u64| {
             let slot = slots[(index & 1) as usize];
-            if slot.index == index { slot } else { WindowWord::empty(index) }
+            if slot.index == index { slot } else { WindowState::empty(index) }
         };
-        let newest = |slot: &WindowWord| if slot.is_vacant() { None } else { Some(*slot) };
+        let newest = |slot: &WindowState| if slot.is_vacant() { None } else { Some(*slot) };
         let newest = slots.iter().filter_map(newest).max_by_key(|slot| slot.index);
         let (mut index, mut is_reserved, mut is_set_back) = (present, false, false);
         if let Some(newest) =
@@ -96,12 +96,12 @@ impl SlidingWindow {
             is_set_back = self.windows.is_set_back(newest.index, now);
         }
         if is_set_back {
-            let latest = WindowWord { count: self.windows.units, ..WindowWord::empty(present) };
-            let before = WindowWord::empty(present.saturating_sub(1));
+            let latest = WindowState { count: self.windows.units, ..WindowState::empty(present) };
+            let before = WindowState::empty(present.saturating_sub(1));
             return View { before, latest, present: now, is_reserved: false, is_set_back };
         }
         View {
-            before: index.checked_sub(1).map_or(WindowWord::empty(0), find),
+            before: index.checked_sub(1).map_or(WindowState::empty(0), find),
             latest: find(index),
             present: now.max(self.windows.start(index)),
             is_reserved,
@@ -212,9 +212,9 @@ impl SlidingWindow {
             }
             let place = (fit.index & 1) as usize;
             let found = self.windows.unpack(words[place]);
-            let slot = if found.index == fit.index { found } else { WindowWord::empty(fit.index) };
+            let slot = if found.index == fit.index { found } else { WindowState::empty(fit.index) };
             let reserved = slot.reserved || (is_ahead && self.windows.start(fit.index) > now);
-            let taken = WindowWord { count: slot.count + units, reserved, ..slot };
+            let taken = WindowState { count: slot.count + units, reserved, ..slot };
             if swap(&state.words[place], words[place], self.windows.pack(taken)) {
                 if fit.index == view.latest.index {
                     view.latest = taken;
@@ -239,8 +239,8 @@ impl SlidingWindow {
         if found.index == before && found.frozen {
             return true;
         }
-        let slot = if found.index == before { found } else { WindowWord::empty(before) };
-        let frozen = WindowWord { frozen: true, reserved: slot.reserved || is_ahead, ..slot };
+        let slot = if found.index == before { found } else { WindowState::empty(before) };
+        let frozen = WindowState { frozen: true, reserved: slot.reserved || is_ahead, ..slot };
         // Though it is done, what was seen of the other window may be older: so everything is looked at again.
         let _ = swap(&state.words[place], words[place], self.windows.pack(frozen));
         false
@@ -249,7 +249,7 @@ impl SlidingWindow {
     /// The clock was set back: begins again with a window that is used up.
     #[cold]
     fn set_back(&self, state: &WindowCounts, words: [u64; 2], view: View) {
-        let WindowWord { index, .. } = view.latest;
+        let WindowState { index, .. } = view.latest;
         let place = (index & 1) as usize;
         let full = self.windows.pack(view.latest);
         // This first, so that the other is not forgotten before it is there.
@@ -259,7 +259,7 @@ impl SlidingWindow {
         {
             let before = index
                 .checked_sub(1)
-                .map(|index| WindowWord { frozen: true, ..WindowWord::empty(index) });
+                .map(|index| WindowState { frozen: true, ..WindowState::empty(index) });
             let before = before.map_or(0, |before| self.windows.pack(before));
             let _ = swap(&state.words[1 - place], words[1 - place], before);
         }
@@ -344,7 +344,7 @@ impl Algorithm for SlidingWindow {
             let slot = self.windows.unpack(word);
             let count = slot.count.saturating_sub(units);
             (slot.index == index && slot.count > 0)
-                .then(|| self.windows.pack(WindowWord { count, ..slot }))
+                .then(|| self.windows.pack(WindowState { count, ..slot }))
         });
     }
 
@@ -360,7 +360,7 @@ impl Algorithm for SlidingWindow {
     fn start_spent(&mut self, now: Moment, spent: u64) -> WindowCounts {
         let index = self.windows.index(now);
         let slot =
-            WindowWord { count: self.windows.spent_units(spent), ..WindowWord::empty(index) };
+            WindowState { count: self.windows.spent_units(spent), ..WindowState::empty(index) };
         let counts = WindowCounts::default();
         counts.words[(index & 1) as usize].store(self.windows.pack(slot), Ordering::Relaxed);
         counts

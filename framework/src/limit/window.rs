@@ -29,7 +29,7 @@ pub(super) struct Windows {
 
 /// One window, unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct WindowWord {
+pub(super) struct WindowState {
     pub(super) index: u64,
     /// Nothing is taken in it any more: somebody has counted on it.
     pub(super) frozen: bool,
@@ -39,7 +39,7 @@ pub(super) struct WindowWord {
     pub(super) count: u64,
 }
 
-impl WindowWord {
+impl WindowState {
     pub(super) fn empty(index: u64) -> Self {
         Self { index, frozen: false, reserved: false, count: 0 }
     }
@@ -101,7 +101,7 @@ impl Windows {
     }
 
     #[inline]
-    pub(super) fn pack(&self, slot: WindowWord) -> u64 {
+    pub(super) fn pack(&self, slot: WindowState) -> u64 {
         (slot.index << (self.count_bits + 2))
             | (u64::from(slot.frozen) << (self.count_bits + 1))
             | (u64::from(slot.reserved) << self.count_bits)
@@ -109,8 +109,8 @@ impl Windows {
     }
 
     #[inline]
-    pub(super) fn unpack(&self, word: u64) -> WindowWord {
-        WindowWord {
+    pub(super) fn unpack(&self, word: u64) -> WindowState {
+        WindowState {
             index: word >> (self.count_bits + 2),
             frozen: (word >> (self.count_bits + 1)) & 1 == 1,
             reserved: (word >> self.count_bits) & 1 == 1,

@@ -23,13 +23,7 @@ impl<T> Shared<T> {
         Self { state, settings, is_put_timed, is_take_timed }
     }
 
-    /// Of a producer.
-    #[inline]
-    fn visit(&self) -> Visit<'_, T> {
-        self.visit_at(self.is_put_timed)
-    }
-
-    /// Of a consumer.
+    /// A consumer's.
     #[inline]
     pub(super) fn visit_to_take(&self) -> Visit<'_, T> {
         self.visit_at(self.is_take_timed)
@@ -41,10 +35,10 @@ impl<T> Shared<T> {
         Visit::new(&self.settings, now)
     }
 
-    /// One step under the lock, and what follows from it once that is open.
+    /// One step of a producer's under the lock, and what follows from it once that is open.
     #[inline]
     pub(super) fn step<R>(&self, step: impl FnOnce(&mut State<T>, &mut Visit<'_, T>) -> R) -> R {
-        self.step_in(self.visit(), step)
+        self.step_in(self.visit_at(self.is_put_timed), step)
     }
 
     /// The same for a consumer.

@@ -91,10 +91,10 @@ impl FleetBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::constraint::wrong_keys;
 
     fn mistakes(builder: FleetBuilder) -> Vec<&'static str> {
-        let checked = builder.build().err().into_iter().flatten();
-        checked.map(|mistake| mistake.key).collect()
+        wrong_keys(builder.build())
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl Gate {
         })
     }
 
-    /// The limiter's number. Half of it is enough: nobody holds a token for two thousand million reloads.
+    /// The lower half of the limiter's number. It is enough: no token is held for 2^31 reloads.
     fn limiter_number(&self) -> u32 {
         self.limiters.load(Ordering::Acquire) as u32
     }

@@ -314,7 +314,7 @@ fn answer(
             quote_spanned!(span=> #support::Call::finish::<#output>(&mut #call, #result, #path))
         }
         None => {
-            quote_spanned!(span=> #support::Call::finish::<#output>(&mut #call, #result, #support::take_fault))
+            quote_spanned!(span=> #support::Call::finish::<#output>(&mut #call, #result, #support::TakesFault::take_fault))
         }
     }
 }

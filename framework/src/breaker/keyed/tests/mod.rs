@@ -14,6 +14,7 @@ use crate::breaker::{
     Config, Enforcement, Keyed, KeyedAdmission, KeyedConfig, Keys, MAX_IDLE_AFTER, MAX_KEYS,
 };
 use crate::clock::Moment;
+use crate::constraint::wrong_keys;
 use crate::entropy::Entropy;
 use crate::event::State;
 use crate::outcome::{AttemptEnd, Outcome};
@@ -45,9 +46,7 @@ fn every_mistake_in_the_settings_is_named() {
     let builder = KeyedConfig::builder(Config::default());
     for keys in [0, MAX_KEYS + 1] {
         let mistakes = builder.clone().max_keys(keys).idle_after(Duration::ZERO).build();
-        let mistakes = mistakes.unwrap_err();
-        let named: Vec<_> = mistakes.as_slice().iter().map(|mistake| mistake.key).collect();
-        assert_eq!(named, ["max_keys", "idle_after"]);
+        assert_eq!(wrong_keys(mistakes), ["max_keys", "idle_after"]);
     }
     assert!(builder.clone().idle_after(MAX_IDLE_AFTER + secs(1)).build().is_err());
     let config = builder.max_keys(MAX_KEYS).idle_after(MAX_IDLE_AFTER).build().unwrap();
