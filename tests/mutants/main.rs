@@ -33,7 +33,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fs, io, process, thread};
 
 use mutate::Mutant;
-use tests_of::{End, Lines, Test};
+use tests_of::{End, Lines, Suite, Test};
 use tree::{File, Tree};
 
 /// The switch, put beside the library.
@@ -68,20 +68,41 @@ pub(crate) fn on(id: usize) -> bool {
 }
 "#;
 
-const LIBRARY: &[&str] = &["-p", "seawall", "--lib", "--all-features"];
-const FROM_OUTSIDE: &[&str] = &[
-    "-p",
-    "seawall-tests",
-    "--test",
-    "pipeline",
-    "--test",
-    "actors",
-    "--test",
-    "policies",
-    "--test",
-    "shapes",
-    "--test",
-    "spans",
+/// The library's own tests, those that use it from outside, and the models, which see what needs two threads.
+const SUITES: [Suite; 3] = [
+    Suite {
+        arguments: &["-p", "seawall", "--lib", "--all-features"],
+        flags: "--cap-lints=allow",
+        folder: "build",
+        named: "",
+    },
+    Suite {
+        arguments: &[
+            "-p",
+            "seawall-tests",
+            "--test",
+            "pipeline",
+            "--test",
+            "actors",
+            "--test",
+            "policies",
+            "--test",
+            "shapes",
+            "--test",
+            "spans",
+            "--test",
+            "edges",
+        ],
+        flags: "--cap-lints=allow",
+        folder: "build",
+        named: "",
+    },
+    Suite {
+        arguments: &["-p", "seawall", "--lib"],
+        flags: "--cap-lints=allow --cfg seawall_loom",
+        folder: "models",
+        named: "loom",
+    },
 ];
 /// Tests of one change are run one by one at first, then many at a time.
 const ALONE: usize = 6;
@@ -105,16 +126,10 @@ fn main() -> io::Result<()> {
         .collect();
     println!("{} changes in {} files", mutants.len(), files.len());
     lay_out(&tree, &copy)?;
-    let binaries = loop {
+    let tests = loop {
         write(&copy, &files, &mutants)?;
-        let refused = match tests_of::build(&copy, LIBRARY)? {
-            Ok(mut binaries) => match tests_of::build(&copy, FROM_OUTSIDE)? {
-                Ok(more) => {
-                    binaries.extend(more);
-                    break binaries;
-                }
-                Err(refused) => refused,
-            },
+        let refused = match all_tests(&copy)? {
+            Ok(tests) => break tests,
             Err(refused) => refused,
         };
         let before = mutants.len();
@@ -131,14 +146,22 @@ fn main() -> io::Result<()> {
             process::exit(1);
         }
     };
-    let mut tests = Vec::new();
-    for binary in &binaries {
-        tests.extend(tests_of::list(&copy, binary)?);
-    }
     println!("{} tests, each alone, to see which changes it reaches", tests.len());
     let (tests, by_mutant) = tests_of::reached(tests, cores());
     judge(&mutants, &tests, &by_mutant);
     Ok(())
+}
+
+/// Of every suite; or the lines that the compiler refused.
+fn all_tests(copy: &Path) -> io::Result<Result<Vec<Test>, Vec<Lines>>> {
+    let mut tests = Vec::new();
+    for suite in &SUITES {
+        match suite.build(copy)? {
+            Ok(more) => tests.extend(more),
+            Err(refused) => return Ok(Err(refused)),
+        }
+    }
+    Ok(Ok(tests))
 }
 
 fn cores() -> usize {

@@ -29,19 +29,43 @@ pub(crate) enum End {
     Hung,
 }
 
-/// Builds the tests in `tree`: their binaries, or the lines that the compiler refused.
-pub(crate) fn build(
-    tree: &Path,
-    arguments: &[&str],
-) -> io::Result<Result<Vec<PathBuf>, Vec<Lines>>> {
+/// Some of the tests.
+pub(crate) struct Suite {
+    /// What cargo is told.
+    pub(crate) arguments: &'static [&'static str],
+    pub(crate) flags: &'static str,
+    /// Where it is built, beside the tree.
+    pub(crate) folder: &'static str,
+    /// What the names of its tests contain.
+    pub(crate) named: &'static str,
+}
+
+impl Suite {
+    /// Builds it in `tree`, and lists its tests; or the lines that the compiler refused.
+    pub(crate) fn build(&self, tree: &Path) -> io::Result<Result<Vec<Test>, Vec<Lines>>> {
+        let binaries = match build(tree, self)? {
+            Ok(binaries) => binaries,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let mut tests = Vec::new();
+        for binary in &binaries {
+            tests.extend(list(tree, binary)?);
+        }
+        tests.retain(|test| test.name.contains(self.named));
+        Ok(Ok(tests))
+    }
+}
+
+/// The binaries of a suite, or the lines that the compiler refused.
+fn build(tree: &Path, suite: &Suite) -> io::Result<Result<Vec<PathBuf>, Vec<Lines>>> {
     let output = Command::new("cargo")
         .args(["test", "--no-run", "--message-format=json"])
-        .args(arguments)
+        .args(suite.arguments)
         .current_dir(tree)
-        .env("CARGO_TARGET_DIR", tree.with_file_name("build"))
+        .env("CARGO_TARGET_DIR", tree.with_file_name(suite.folder))
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
-        .env("RUSTFLAGS", "--cap-lints=allow")
+        .env("RUSTFLAGS", suite.flags)
         .stderr(Stdio::inherit())
         .output()?;
     let (mut binaries, mut refused) = (Vec::new(), Vec::new());
@@ -64,7 +88,7 @@ pub(crate) fn build(
 }
 
 /// The tests of a binary, those left out that are ignored.
-pub(crate) fn list(tree: &Path, binary: &Path) -> io::Result<Vec<Test>> {
+fn list(tree: &Path, binary: &Path) -> io::Result<Vec<Test>> {
     let listed = Command::new(binary).args(["--list", "--format", "terse"]).output()?;
     let of_framework =
         binary.file_name().is_some_and(|name| name.to_string_lossy().starts_with("seawall-"));

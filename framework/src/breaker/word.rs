@@ -185,3 +185,16 @@ impl Probes {
         self.successes + self.failures
     }
 }
+
+#[cfg(all(test, not(seawall_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_opening_that_can_be_said_is_one() {
+        let longest = Duration::from_millis(LONGEST_MS);
+        let word = Word::open(1, Moment::ZERO, longest);
+        assert_eq!(word.refused_for(Moment::ZERO), Some(longest));
+        assert_eq!(word.refused_for(Moment::ZERO + longest), None);
+    }
+}

@@ -255,6 +255,18 @@ mod tests {
     }
 
     #[test]
+    fn the_heaviest_is_let_in_and_more_waiters_than_can_be_counted_are_not() {
+        let permits = Permits::new(MAX_WEIGHT + 1);
+        assert!(!permits.try_acquire_many(MAX_WEIGHT + 1));
+        assert!(permits.try_acquire_many(MAX_WEIGHT));
+        let crowded = Permits::new(1);
+        crowded.0.fetch_add(MASK * WAITER, Ordering::Relaxed);
+        assert!(matches!(crowded.acquire_or_join(1), Joined::Overflow));
+        crowded.leave(1);
+        assert!(matches!(crowded.acquire_or_join(1), Joined::Waiting));
+    }
+
+    #[test]
     fn a_heavy_one_waits_for_all_that_it_needs_and_for_no_more_than_there_are() {
         let permits = Permits::new(3);
         assert!(permits.try_acquire());

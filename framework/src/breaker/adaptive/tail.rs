@@ -45,7 +45,7 @@ pub(in crate::breaker) fn is_improbable(calls: u64, failures: u64, rate: f64, al
 }
 
 /// Chernoff's upper bound on the tail: `exp(−n × KL(failures ÷ n ‖ rate))`; 1 at or below the mean.
-fn bound(failures: f64, calls: f64, rate: f64) -> f64 {
+pub(super) fn bound(failures: f64, calls: f64, rate: f64) -> f64 {
     let seen = failures / calls;
     if seen <= rate {
         return 1.0;

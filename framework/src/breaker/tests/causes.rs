@@ -58,6 +58,12 @@ fn each_criterion_is_told_from_the_others() {
     let opened = moved(&by_count, ends, NOW);
     assert_eq!(opened.cause, Cause::MaxFailures { failures: 2, calls: 7, needed: 2 });
 
+    // Too few calls for a rate, however many of them are slow.
+    let by_count = breaker(rates().max_failures(2).slow_call(secs(1)).slow_call_rate(0.25));
+    let ends = [slow].into_iter().chain(times(2, Outcome::Failure));
+    let opened = moved(&by_count, ends, NOW);
+    assert_eq!(opened.cause, Cause::MaxFailures { failures: 2, calls: 3, needed: 2 });
+
     let silent = breaker(Config::builder());
     let opened = moved(&silent, times(20, Outcome::Cancelled), NOW);
     assert_eq!(opened.cause, Cause::Unanswered { attempts: 10, needed: 10 });

@@ -388,6 +388,16 @@ fn it_stays_open_for_as_long_as_the_server_asked_but_not_for_ever() {
 }
 
 #[test]
+fn asked_for_the_longest_it_stays_open_for_just_that() {
+    for seed in 0..50 {
+        let config = Config::builder().failures(1).max_open_for(secs(60)).open_jitter(0.5);
+        let breaker = breaker(config).with_entropy(Entropy::seeded(seed));
+        asked(&breaker, secs(60), Moment::ZERO);
+        assert_eq!(open_for(&breaker, Moment::ZERO), secs(60));
+    }
+}
+
+#[test]
 fn what_the_server_asked_for_is_remembered_from_the_answers_before_and_forgotten_when_it_is_well() {
     let breaker = breaker(
         Config::builder()

@@ -101,3 +101,26 @@ impl Adaptive {
         self.timed.tally(now)
     }
 }
+
+#[cfg(all(test, not(seawall_loom)))]
+#[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_counts_on_where_one_of_the_same_length_was_and_no_other() {
+        let memory = Arc::new(Memory::new(Config::default()));
+        let new = |seconds, memory| {
+            let config = Config::builder().window(Duration::from_secs(seconds)).build().unwrap();
+            Adaptive::new(&config, memory, Moment::ZERO)
+        };
+        let old = new(10, &memory);
+        let follows = |mut next: Adaptive| {
+            next.follow(&old);
+            Arc::ptr_eq(&next.timed, &old.timed)
+        };
+        assert!(follows(new(10, &memory)));
+        assert!(!follows(new(20, &memory)));
+        assert!(!follows(new(10, &Arc::new(Memory::new(Config::default())))));
+    }
+}

@@ -217,3 +217,20 @@ impl Consecutive {
         }
     }
 }
+
+#[cfg(all(test, not(seawall_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_bounded_by_time_keeps_no_more_failures_than_open_the_breaker() {
+        let recent = Recent {
+            within: Duration::from_secs(60),
+            longest: 3,
+            failures: Mutex::new(VecDeque::new()),
+        };
+        let counts: Vec<u64> =
+            (0..5).map(|at| recent.add(at == 0, Moment::from_nanos(at))).collect();
+        assert_eq!(counts, [1, 2, 3, 3, 3]);
+    }
+}

@@ -280,3 +280,37 @@ fn bump(count: &AtomicU64, tag: u64) -> bool {
         }
     }
 }
+
+#[cfg(all(test, not(seawall_loom)))]
+#[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+mod tests {
+    use super::*;
+    use crate::breaker::adaptive::Config;
+
+    const LENGTH: Duration = Duration::from_secs(10);
+
+    fn at(seconds: u64) -> Moment {
+        Moment::ZERO + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_good_call_at_the_edge_of_a_bucket_is_counted_in_the_next() {
+        let window = Timed::new(LENGTH, Moment::ZERO);
+        window.record(0, Mark::default(), Moment::ZERO);
+        assert_eq!(window.note_good(0, Moment::from_nanos(999_999_999)), Noted::Quietly);
+        assert_eq!(window.note_good(0, at(1)), Noted::Not);
+    }
+
+    #[test]
+    fn what_leaves_the_window_is_learned_as_of_when_it_began() {
+        let memory = Arc::new(Memory::new(Config::default()));
+        let window = Timed::remembered(LENGTH, Arc::clone(&memory), Moment::ZERO);
+        // The first second of a period; ten seconds earlier it would be the period before.
+        window.record(0, Mark::default(), at(301));
+        window.slide(at(315));
+        memory.tend(at(320), Duration::ZERO);
+        assert!(memory.news().is_none(), "its period is not over");
+        memory.tend(at(601), Duration::ZERO);
+        assert!(memory.news().is_some());
+    }
+}

@@ -130,6 +130,25 @@ mod tests {
     }
 
     #[test]
+    fn what_one_of_them_could_not_take_anyway_is_not_kept_for_it() {
+        let full = Seat { cap: 8, is_hungry: true, ..seat(5, 8, 8) };
+        assert_eq!(step(30, &[seat(5, 15, 15), full], 0), Step::Grant(17));
+    }
+
+    #[test]
+    fn with_its_share_it_leaves_the_rest_to_one_in_need_and_takes_nothing_back() {
+        let in_need = Seat { is_hungry: true, ..seat(5, 10, 10) };
+        assert_eq!(step(30, &[seat(5, 15, 15), in_need], 0), Step::Nothing);
+        assert_eq!(step(31, &[seat(5, 15, 15), seat(5, 16, 16)], 0), Step::Nothing);
+    }
+
+    #[test]
+    fn one_that_needs_no_more_than_its_minimum_has_no_part_in_what_is_lent() {
+        let seats = [seat(5, 10, 10), seat(5, 13, 13), seat(5, 5, 5)];
+        assert_eq!(step(28, &seats, 0), Step::TakeBack { from: 1, to: 12 }, "11 each of two");
+    }
+
+    #[test]
     fn nobody_has_more_than_its_cap() {
         let capped = Seat { cap: 6, ..seat(5, 5, 5) };
         assert_eq!(step(100, &[capped], 0), Step::Grant(6));

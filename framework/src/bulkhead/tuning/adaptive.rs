@@ -219,6 +219,8 @@ impl Adaptive {
 mod tests {
     use std::time::Duration;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     const RANGE: Range = Range { min: 1, max: 1000 };
@@ -323,5 +325,169 @@ mod tests {
         assert_eq!(adaptive.update(&slow), 80);
         let some_lost = Sample { dropped: 30, ..served(80, 500.0, 0.020) };
         assert_eq!(adaptive.update(&some_lost), 64);
+    }
+
+    /// The same rules as one list of questions, over everything that was ever told.
+    struct Model {
+        limit: f64,
+        rates: Vec<f64>,
+        unqueued: Option<f64>,
+        is_searching: bool,
+        /// Windows that counted since the last drain.
+        since_drain: u32,
+        /// 2 in the first window of a drain, 1 in its last.
+        drains: u32,
+        /// Limit and rate before the step, and for how long it has been in force.
+        step: Option<(f64, f64, f64)>,
+        hold: u32,
+    }
+
+    impl Model {
+        fn new(limit: u32) -> Self {
+            Self {
+                limit: limit.into(),
+                rates: Vec::new(),
+                unqueued: None,
+                is_searching: true,
+                since_drain: 0,
+                drains: 0,
+                step: None,
+                hold: 0,
+            }
+        }
+
+        fn best_rate(&self) -> f64 {
+            self.rates.iter().rev().take(10).copied().fold(0.0, f64::max)
+        }
+
+        fn update(&mut self, sample: &Sample, range: Range) -> u32 {
+            let next = self.next(sample);
+            self.limit = next.max(range.min.into()).min(range.max.into());
+            let share = if self.is_searching { 0.5 } else { 0.8 };
+            let drained = self.best_rate() * self.unqueued.unwrap_or(0.0) * share;
+            let shown = if self.drains > 0 { drained.min(self.limit) } else { self.limit };
+            (shown.round() as u32).max(range.min).min(range.max)
+        }
+
+        fn next(&mut self, sample: &Sample) -> f64 {
+            let (limit, drains) = (self.limit, self.drains);
+            self.drains -= u32::from(drains > 0);
+            let ended = (sample.good + sample.dropped) as f64;
+            if ended == 0.0 {
+                return limit;
+            }
+            let lost = sample.dropped as f64 / ended;
+            if lost >= 0.5 {
+                (self.rates, self.step) = (Vec::new(), None);
+                return limit / 2.0;
+            }
+            let seconds = sample.length.as_secs_f64();
+            let (mean, timeout) = (sample.mean.as_secs_f64(), sample.timeout.as_secs_f64());
+            let rate = sample.good as f64 / seconds;
+            let is_used = f64::from(sample.inflight) >= 0.9 * limit.floor();
+            // The first window of a drain has calls that queued.
+            let before = *self.unqueued.get_or_insert(mean);
+            if drains == 1 {
+                self.is_searching = mean < before * 0.8;
+                self.since_drain = 0;
+                let weight = if self.is_searching { 1.0 } else { 0.3 };
+                self.unqueued = Some(before + weight * (mean - before));
+            } else if drains == 0 && mean < before {
+                self.unqueued = Some(before + 0.1 * (mean - before));
+            }
+            if drains == 0 {
+                self.rates.push(rate);
+                self.since_drain += 1;
+                let stretch = if self.is_searching { 3 } else { 30 };
+                if self.since_drain >= stretch && is_used {
+                    self.drains = 2;
+                }
+            }
+            if lost >= 0.05 || mean > timeout / 2.0 {
+                self.step = None;
+                return limit * 0.8;
+            }
+            if drains > 0 {
+                return limit;
+            }
+            if let Some((old_limit, old_rate, age)) = self.step.take() {
+                if age < mean {
+                    self.step = Some((old_limit, old_rate, age + seconds));
+                    return limit;
+                }
+                let grew = limit / old_limit - 1.0;
+                let needed = old_rate * (1.0 + if grew >= 0.0 { 0.2 } else { 0.5 } * grew);
+                if rate < needed {
+                    if grew >= 0.0 {
+                        self.hold = 10;
+                    } else {
+                        (self.unqueued, self.rates) = (Some(mean), vec![rate]);
+                    }
+                    return old_limit;
+                }
+            }
+            if !is_used {
+                return limit;
+            }
+            let busy = self.best_rate() * self.unqueued.unwrap_or(0.0);
+            let target = busy * 1.25 + busy.sqrt() + 1.5;
+            if target < limit {
+                self.step = Some((limit, rate, 0.0));
+                return target.max(limit * 0.8);
+            }
+            if target > limit && self.hold > 0 {
+                self.hold -= 1;
+                return limit;
+            }
+            let target = target.min(limit * (timeout / 2.0 / mean.max(1e-9)));
+            if target <= limit {
+                return limit;
+            }
+            self.step = Some((limit, rate, 0.0));
+            target.min(limit * 1.5 + 1.0)
+        }
+    }
+
+    /// Windows around every edge: few answers, so that shares are whole; latencies at a half of the timeout.
+    fn window() -> impl Strategy<Value = (u64, u64, u64, u64, u8)> {
+        let good =
+            prop_oneof![4 => 1_u64..40, 2 => Just(19_u64), 1 => Just(0_u64), 4 => Just(30_u64)];
+        let dropped = prop_oneof![12 => Just(0_u64), 2 => Just(1_u64), 1 => 0_u64..40];
+        let mean_ms = prop_oneof![
+            8 => Just(100_u64), 3 => Just(80_u64), 3 => 1_u64..200, 1 => Just(500_u64), 1 => Just(501_u64), 1 => Just(1_000_u64),
+        ];
+        let length_ms = prop_oneof![4 => Just(1_000_u64), 1 => Just(100_u64)];
+        (good, dropped, mean_ms, length_ms, 0_u8..8)
+    }
+
+    proptest! {
+        #[test]
+        fn it_goes_by_its_rules(
+            windows in prop::collection::vec(window(), 1..150),
+            initial in 1_u32..60,
+            max in prop_oneof![Just(1_000_u32), 1_u32..60],
+            repeat in 1_usize..6,
+        ) {
+            let range = Range { min: 1, max };
+            let mut adaptive = Adaptive::new(initial, range);
+            let mut model = Model::new(range.clamp(initial));
+            // Each some times, so that steps are judged and limits settle.
+            for (good, dropped, mean_ms, length_ms, inflight) in
+                windows.into_iter().flat_map(|window| std::iter::repeat_n(window, repeat))
+            {
+                let nearly = (0.9 * model.limit.floor()).round() as u32;
+                let sample = Sample {
+                    good,
+                    dropped,
+                    mean: Duration::from_millis(if good == 0 { 0 } else { mean_ms }),
+                    length: Duration::from_millis(length_ms),
+                    inflight: match inflight { 0 => nearly, 1 => nearly.saturating_sub(1), _ => 1_000 },
+                    timeout: TIMEOUT,
+                };
+                let told = adaptive.update(&sample);
+                prop_assert_eq!(told, model.update(&sample, range));
+                prop_assert!((adaptive.limit - model.limit).abs() < 1e-9);
+            }
+        }
     }
 }

@@ -44,6 +44,7 @@ mod tests {
         assert_eq!(aimd.update(ms(10), 5, false), 11);
         assert_eq!((aimd.update(ms(10), 11, false), aimd.update(ms(10), 11, false)), (12, 12));
         assert_eq!(aimd.update(ms(10), 12, true), 10);
+        assert_eq!(aimd.update(ms(5_000), 1, false), 10);
         assert_eq!(aimd.update(ms(5_001), 12, false), 9, "too slow is a drop");
         let falls: Vec<u32> = (0..10).map(|_| aimd.update(ms(1), 9, true)).collect();
         assert_eq!(falls, [8, 7, 6, 5, 4, 3, 2, 1, 1, 1]);

@@ -65,6 +65,20 @@ impl Window {
     }
 }
 
+#[cfg(all(test, not(seawall_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_of_few_answers_is_over_at_its_longest() {
+        let window = Window::new(Moment::ZERO);
+        window.good(Duration::from_millis(1));
+        let just_before = Moment::from_nanos(LONGEST.as_nanos() as u64 - 1);
+        assert!(window.end(just_before, LONGEST).is_none());
+        assert!(window.end(Moment::ZERO + LONGEST, LONGEST).is_some());
+    }
+}
+
 #[cfg(all(test, seawall_loom))]
 mod loom {
     use std::sync::Arc;

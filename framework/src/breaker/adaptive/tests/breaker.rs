@@ -340,3 +340,42 @@ fn a_period_that_is_over_shows_in_the_bar_of_its_hour() {
     memory.take_in(at(PERIOD), 1, 0);
     assert!(memory.bar(at(PERIOD), UtcOffset::UTC).threshold() < unknown / 2.0);
 }
+
+#[test]
+fn a_period_that_nobodys_calls_end_shows_in_the_bar_of_its_hour_too() {
+    let memory = Memory::new(Config::default());
+    memory.take_in(Moment::ZERO, 100_000, 1_000);
+    let next = at(PERIOD);
+    let unknown = memory.bar(next, UtcOffset::UTC).threshold();
+    memory.tend(next + Duration::from_secs(1), Duration::ZERO);
+    assert!(memory.bar(next, UtcOffset::UTC).threshold() < unknown / 2.0);
+}
+
+#[test]
+fn a_window_that_reaches_back_into_the_period_before_does_not_end_the_present_one() {
+    let memory = Memory::new(Config::default());
+    memory.take_in(at(PERIOD), 1_000, 10);
+    memory.tend(at(PERIOD + Duration::from_secs(1)), Duration::from_secs(30));
+    assert!(memory.news().is_none());
+}
+
+#[test]
+fn periods_end_by_local_time() {
+    let offset = UtcOffset::from_minutes(1).unwrap();
+    let memory = Memory::new(Config::builder().utc_offset(offset).build().unwrap());
+    assert_eq!(memory.tend(Moment::ZERO, Duration::ZERO), at(PERIOD - Duration::from_secs(60)));
+}
+
+#[test]
+fn a_reload_keeps_what_the_present_period_has_seen_unless_the_zone_is_another() {
+    let learned = |minutes| {
+        let memory = Memory::new(Config::default());
+        memory.take_in(Moment::ZERO, 1_000, 10);
+        let offset = UtcOffset::from_minutes(minutes).unwrap();
+        memory.adopt(Config::builder().utc_offset(offset).build().unwrap(), Moment::ZERO);
+        memory.tend(at(2 * PERIOD), Duration::ZERO);
+        memory.news().is_some()
+    };
+    assert!(learned(0), "another reload, and nothing is lost");
+    assert!(!learned(60), "it had another hour's name");
+}

@@ -54,6 +54,8 @@ fn other_versions_and_other_files_are_called_by_their_names() {
     let mut long = history().to_bytes();
     long.resize(MAX_HISTORY_BYTES + 1, 0);
     assert_eq!(History::from_bytes(&long), Err(Unreadable::TooLong));
+    long.truncate(MAX_HISTORY_BYTES);
+    assert_eq!(History::from_bytes(&long), Err(Unreadable::Damaged), "that is not too long");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use crate::breaker::adaptive::binomial_tail;
-use crate::breaker::adaptive::tail::is_improbable;
+use crate::breaker::adaptive::tail::{bound, is_improbable};
 
 /// Added up from the far end, so that small terms are not lost: each term from the one before.
 fn summed(calls: u64, failures: u64, rate: f64) -> f64 {
@@ -35,6 +35,11 @@ fn tails_that_are_known() {
     assert_eq!(binomial_tail(5, 1, 0.0), 0.0);
     assert_eq!(binomial_tail(5, 5, 1.0), 1.0);
     assert_eq!(binomial_tail(5, 6, 0.5), 0.0);
+    assert_eq!(binomial_tail(5, 0, 0.3), 1.0);
+    assert!(
+        !is_improbable(5, 6, 0.5, 0.0) && !is_improbable(5, 0, 0.5, 1.0),
+        "below, and not at it"
+    );
     assert_eq!(binomial_tail(5, 2, f64::NAN), 1.0, "what is not known is not improbable");
 }
 
@@ -93,5 +98,27 @@ proptest! {
         let alpha = 10_f64.powi(-exponent);
         let tail = binomial_tail(calls, failures, rate);
         prop_assert_eq!(is_improbable(calls, failures, rate, alpha), tail < alpha);
+        // If all fail, tail and bound are one number, rounded twice.
+        if failures < calls {
+            prop_assert!(!is_improbable(calls, failures, rate, tail), "below it, and not at it");
+        }
+    }
+
+    #[test]
+    fn the_bound_is_that_of_chernoff_and_never_below_the_tail(
+        (calls, failures) in (1_u64..400).prop_flat_map(|calls| (Just(calls), 0..=calls)),
+        rate in 0.0001_f64..0.9999,
+    ) {
+        let bound = bound(failures as f64, calls as f64, rate);
+        let seen = failures as f64 / calls as f64;
+        // The same as powers; a share of nothing to the power of nothing is one.
+        let power = |of: f64, count: u64| if count == 0 { 1.0 } else { of.powf(count as f64) };
+        let expected = power(rate / seen, failures) * power((1.0 - rate) / (1.0 - seen), calls - failures);
+        let expected = if seen <= rate { 1.0 } else { expected };
+        // Beyond that, one of the powers may be less than a number can be.
+        if bound > 1e-250 && expected.is_finite() {
+            prop_assert!((bound - expected).abs() <= 1e-9 * expected, "{bound} {expected}");
+        }
+        prop_assert!(bound >= binomial_tail(calls, failures, rate) * (1.0 - 1e-9) - 1e-290);
     }
 }

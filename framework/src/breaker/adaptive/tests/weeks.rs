@@ -27,7 +27,7 @@ fn hours_are_those_of_a_calendar() {
 
 #[test]
 fn an_offset_is_read_as_it_is_written_and_nothing_else_is() {
-    for text in ["+00:00", "+02:00", "-03:30", "+14:00", "-14:00", "+05:45"] {
+    for text in ["+00:00", "+02:00", "-03:30", "+14:00", "-14:00", "+05:45", "+05:59"] {
         assert_eq!(offset(text).to_string(), text);
     }
     assert_eq!(offset("-03:30").minutes(), -210);
