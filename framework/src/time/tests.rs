@@ -267,6 +267,23 @@ fn a_burst_gives_its_memory_back() {
         wheel.cancel(key);
     }
     assert_eq!((wheel.live(), wheel.room()), (0, 0));
+    wheel.insert(0, 7, Waker::noop().clone()).unwrap();
+    assert_eq!((wheel.live(), wheel.room()), (1, 1), "and goes on");
+}
+
+#[test]
+fn a_wheel_fires_no_more_than_a_batch_at_a_time() {
+    let mut wheel = Wheel::new();
+    (0..5).for_each(|_| _ = wheel.insert(0, 3, Waker::noop().clone()).unwrap());
+    // Taking the slot apart and firing each are the same look.
+    let fired: Vec<usize> = (0..3)
+        .map(|_| {
+            let mut fired = Vec::new();
+            wheel.advance(3, 2, &mut fired);
+            fired.len()
+        })
+        .collect();
+    assert_eq!(fired, [2, 2, 1]);
 }
 
 #[test]
@@ -685,4 +702,57 @@ fn tokio_time_falls_back_where_tokio_has_no_timers() {
         receiver.recv().unwrap();
     }
     assert!(sleep.is_elapsed());
+}
+
+/// Polls a sleep, and nudges twice: each nudge wakes the task, and the sleep goes on.
+fn is_woken_by_nudges(time: &Time) {
+    let (count, waker) = Count::new();
+    let mut sleep = time.sleep(YEAR);
+    for nudges in 1..=2 {
+        assert!(poll(&mut sleep, &waker).is_pending());
+        time.nudge();
+        assert!(count.get() >= nudges, "{nudges}");
+    }
+    assert!(poll(&mut sleep, &waker).is_pending());
+}
+
+#[test]
+fn a_nudge_wakes_those_who_sleep_by_the_system_or_by_hand() {
+    is_woken_by_nudges(&Time::system());
+    is_woken_by_nudges(&Time::manual().into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_nudge_wakes_those_who_sleep_by_tokio() {
+    is_woken_by_nudges(&Time::tokio());
+}
+
+#[test]
+fn a_sleep_is_elapsed_at_its_deadline() {
+    let manual = Time::manual();
+    let sleep = Time::from(manual.clone()).sleep(MS);
+    manual.advance(MS - Duration::from_nanos(1));
+    assert!(!sleep.is_elapsed());
+    manual.advance(Duration::from_nanos(1));
+    assert!(sleep.is_elapsed());
+}
+
+/// Each look at a wheel is a look at the clock. A driver that waits looks a few times, and one that does not a million times.
+#[test]
+fn the_driver_sleeps_while_nothing_is_due() {
+    static LOOKS: AtomicUsize = AtomicUsize::new(0);
+    let counted = Clock::from_fn(|| {
+        LOOKS.fetch_add(1, Ordering::Relaxed);
+        Time::system().now()
+    });
+    let timers = Timers::new(counted, 1, driver::start_thread);
+    let timers: &'static Timers = Box::leak(Box::new(timers));
+    let (ended, has_ended) = mpsc::channel();
+    let ended = Mutex::new(ended);
+    let mut sleep = sleep_on(timers, timers.clock().now() + 50 * MS);
+    let waker = call_back(move || ended.lock().unwrap().send(()).unwrap());
+    if poll(&mut sleep, &waker).is_pending() {
+        has_ended.recv_timeout(Duration::from_secs(20)).expect("the sleep never ended");
+    }
+    assert!(LOOKS.load(Ordering::Relaxed) < 1_000, "{LOOKS:?} looks");
 }

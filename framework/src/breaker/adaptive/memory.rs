@@ -269,3 +269,17 @@ impl Learned {
         History { offset: self.config.utc_offset(), baseline: self.baseline.clone() }
     }
 }
+
+#[cfg(all(test, not(seawall_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_exceeded_from_the_threshold_on_if_that_is_no_chance() {
+        let bar = Bar::new(100, 0.5, 0.01);
+        assert!(!bar.is_exceeded(100, 49, 1e-6), "improbable, but not too much");
+        assert!(bar.is_exceeded(100, 50, 1e-6));
+        assert!(!bar.is_exceeded(2, 1, 1e-6), "too much, but chance");
+        assert_eq!((bar.hour(), bar.threshold()), (100, 0.5));
+    }
+}

@@ -153,6 +153,7 @@ fn an_hour_that_was_seen_has_a_tight_threshold_and_one_that_was_not_keeps_the_gr
         (night.baseline - 0.02).abs() < 0.001,
         "it borrows what is normal elsewhere: {night:?}"
     );
+    assert!((0.001..0.01).contains(&night.spread), "and how much that varies: {night:?}");
     let nothing = Baseline::default().estimate(NOON, now_s, &config);
     assert_eq!((nothing.baseline, nothing.threshold), (config.min(), config.max()));
 }
