@@ -118,6 +118,18 @@ fn every_example_is_in_the_readme() {
     none(manifests::examples(&Tree::read()));
 }
 
+/// A newcomer reads one of them, and should not have to guess.
+#[test]
+fn both_first_pages_say_what_a_dependency_a_policy_an_attempt_and_a_fault_are() {
+    let tree = Tree::read();
+    for page in ["README.md", "framework/src/lib.rs"] {
+        let text = tree.text(page).unwrap_or_default();
+        for sentence in ["A *dependency* is", "A *policy* is", "An *attempt* is", "A *fault* is"] {
+            assert!(text.contains(sentence), "{page}: no sentence begins with {sentence:?}");
+        }
+    }
+}
+
 mod blindness {
     use super::*;
 

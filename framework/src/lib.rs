@@ -41,13 +41,16 @@
 //!
 //! # What a call can end with
 //!
-//! One *call* of the client makes one *attempt*, or several if its method is marked `idempotent` and fails. A call ends with
-//! your answer, your error, or a [`Fault`]: rejected by a guard (which one, and when to come back), timed out, past its
-//! deadline, or unavailable. Your error type takes it by `From<Fault>`.
+//! An *attempt* is one execution of your method. One call of the client makes one, or several if the method is marked
+//! `idempotent` and fails.
+//!
+//! A *fault* is what a call ends with when it has neither an answer nor an error of yours: rejected by a guard (which one, and
+//! when to come back), timed out, past its deadline, or unavailable. It is one plain type, [`Fault`]. Your error type takes it
+//! by `From<Fault>`.
 //!
 //! # What is set where
 //!
-//! A *policy* is every setting of a dependency: [`Policy`]. It comes from a TOML file, from code, or from nothing: every key
+//! A *policy* is all the settings of a dependency: [`Policy`]. It comes from a TOML file, from code, or from nothing: every key
 //! has a default. Settings are laid over each other: built-in < `[defaults]` < `[name]` < `#[call(…)]` <
 //! `[name.methods.method]`.
 //!
