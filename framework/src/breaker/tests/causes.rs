@@ -71,6 +71,18 @@ fn each_criterion_is_told_from_the_others() {
 }
 
 #[test]
+fn slow_calls_are_counted_where_they_count() {
+    let rates = || Config::builder().failure_rate(0.5).slow_call(secs(1));
+    let slow = AttemptEnd { outcome: Outcome::Success, slow: true, retry_after: None };
+    for (builder, counted) in [(rates(), 0), (rates().slow_call_rate(0.9), 1)] {
+        let breaker = breaker(builder);
+        assert_eq!(breaker.record(breaker.admit(NOW).0.unwrap(), slow, NOW), None);
+        let report = breaker.report(NOW);
+        assert_eq!((report.window_calls, report.window_slow), (1, counted));
+    }
+}
+
+#[test]
 fn an_adaptive_breaker_tells_the_threshold_of_the_hour() {
     let adaptive = crate::breaker::adaptive::Config::builder().max(0.6).build().unwrap();
     let breaker = breaker(Config::builder().adaptive(adaptive));

@@ -54,6 +54,15 @@ fn a_hung_probes_place_comes_back_while_others_come_and_go() {
 }
 
 #[test]
+fn a_place_that_comes_back_is_none_where_others_have_taken_all_that_there_are_now() {
+    let breaker = half_open(places(2));
+    let (_hung, _other) = (probe(&breaker, 30), probe(&breaker, 35));
+    breaker.reconfigure(places(1).build().unwrap(), at(secs(36)));
+    assert!(is_full(&breaker, at(secs(41))), "one has outlived its life, and the other is out");
+    assert!(!is_full(&breaker, at(secs(45))));
+}
+
+#[test]
 fn every_life_is_its_own() {
     let breaker = half_open(places(3));
     let probes = [30, 34, 38].map(|second| probe(&breaker, second));

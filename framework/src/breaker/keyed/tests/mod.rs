@@ -53,6 +53,11 @@ fn every_mistake_in_the_settings_is_named() {
     assert_eq!((config.max_keys(), config.idle_after()), (MAX_KEYS, MAX_IDLE_AFTER));
     let default = KeyedConfig::from(Config::default());
     assert_eq!((default.max_keys(), default.idle_after()), (10_000, secs(600)));
+    let default = Keys::default();
+    assert_eq!((default.max_keys(), default.idle_after()), (10_000, secs(600)));
+    let adaptive = crate::breaker::adaptive::Config::default();
+    let adaptive = Config::builder().adaptive(adaptive).build().unwrap();
+    assert_eq!(wrong_keys(KeyedConfig::builder(adaptive).build()), ["adaptive"]);
 }
 
 #[test]
@@ -266,6 +271,33 @@ fn a_key_whose_traffic_comes_back_slowly_is_not_forgotten_before_all_of_it_has()
     assert_eq!(keyed.poll(at(129)).evicted, 1, "the last of the flood");
     assert_eq!(keyed.poll(at(130)).evicted, 0);
     assert_eq!(keyed.poll(at(131)).evicted, 1);
+}
+
+#[test]
+fn a_key_whose_traffic_comes_back_slowly_makes_no_room_for_another_before_all_of_it_has() {
+    let breaker = Config::builder().failures(1).success_threshold(1).first_open_for(secs(30));
+    let breaker = breaker.ramp(0.5, secs(100)).build().unwrap();
+    let config = KeyedConfig::builder(breaker).max_keys(1).build().unwrap();
+    let keyed: Keyed<u64> = Keyed::new(config, Moment::ZERO);
+    call(&keyed, 1, Outcome::Failure, at(0));
+    call(&keyed, 1, Outcome::Success, at(30));
+    call(&keyed, 2, Outcome::Success, at(31));
+    assert_eq!((keyed.state(&1), keyed.state(&2)), (Some(State::Closed), None));
+    call(&keyed, 2, Outcome::Success, at(131));
+    assert_eq!((keyed.state(&1), keyed.state(&2)), (None, Some(State::Closed)));
+}
+
+#[test]
+fn refusals_that_were_only_observed_are_counted_for_keys_without_room_too() {
+    let breaker = Config::builder().failures(1).enforcement(Enforcement::Observe);
+    let config = KeyedConfig::builder(breaker.build().unwrap()).max_keys(1).build().unwrap();
+    let keyed: Keyed<u64> = Keyed::new(config, Moment::ZERO);
+    // The first fills the map, the second opens what the others share.
+    call(&keyed, 1, Outcome::Failure, at(0));
+    call(&keyed, 2, Outcome::Failure, at(0));
+    assert_eq!((keyed.overflow_state(), keyed.refusals_withheld_total()), (State::Open, 0));
+    assert!(call(&keyed, 3, Outcome::Success, at(0)));
+    assert_eq!(keyed.refusals_withheld_total(), 1);
 }
 
 #[test]
