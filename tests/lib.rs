@@ -78,7 +78,7 @@ pub fn asked_for(answer: &Answer) -> Option<Duration> {
     }
 }
 
-/// The fallback; what it does is the key: `ready`, `later`, `never`, `error`, `panic`, `panic in body`.
+/// The fallback; what it does is the key: `ready`, `later`, `never`, `error`, `panic`, `panic later`, `panic in body`.
 #[expect(clippy::panic, reason = "what happens then is tested")]
 fn spare<'a, S: Api>(
     _: &'a S,
@@ -94,6 +94,10 @@ fn spare<'a, S: Api>(
             "never" => pending().await,
             "error" => return Err(Trouble::Final),
             "panic" => panic!("the fallback panics"),
+            "panic later" => {
+                yield_times(1).await;
+                panic!("the fallback panics")
+            }
             _ => {}
         }
         Ok(SPARE)

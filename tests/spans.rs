@@ -119,6 +119,7 @@ fn a_call_is_a_span_and_each_attempt_one_below_it() {
     let names = ["attempt", "outcome", "error.type", "http.request.resend_count", "waited_seconds"];
     let first = [Some("1"), Some("failure"), Some("failure"), None, Some("0.0")];
     assert_eq!(fields(&attempts[0], &names), first);
+    assert_eq!(fields(&attempts[0], &["otel.status_code"]), [Some("ERROR")]);
     let second = [Some("2"), Some("success"), None, Some("1"), Some("0.1")];
     assert_eq!(fields(&attempts[1], &names), second);
     for attempt in &attempts {
@@ -169,4 +170,53 @@ fn a_service_that_panics_leaves_its_span() {
     let [attempt] = &spans.of("attempt")[..] else { panic!("one attempt") };
     assert_eq!((attempt.entered, attempt.exited), (1, 1));
     assert_eq!(attempt.fields["outcome"], "panicked");
+}
+
+#[test]
+fn each_attempt_of_a_race_is_a_span_of_its_own() {
+    let hedge = seawall::retry::HedgeConfig::builder().after(Duration::from_millis(50));
+    let retry = seawall::retry::Config::builder().hedge(hedge.build().unwrap());
+    let policy = Policy::builder().retry(retry).build().unwrap();
+    let world =
+        World::with(policy, [Step::Hang, Step::Answer(Ok(1))], |builder| builder.spans(true));
+    let spans = seen(|| {
+        let mut call = Task::pending(world.client.read(""));
+        world.time.advance(Duration::from_millis(50));
+        assert!(call.poll().is_ready());
+    });
+    let [call] = &spans.of("call")[..] else { panic!("one call") };
+    assert_eq!(fields(call, &["outcome", "attempts"]), [Some("success"), Some("2")]);
+    let attempts = spans.of("attempt");
+    let told: Vec<_> = attempts.iter().map(|it| fields(it, &["attempt", "outcome"])).collect();
+    assert_eq!(told, [[Some("1"), Some("cancelled")], [Some("2"), Some("success")]]);
+    assert!(attempts.iter().all(|it| it.closed && it.entered == it.exited), "{attempts:?}");
+}
+
+#[test]
+fn an_attempt_that_panics_beside_another_says_so() {
+    let hedge = seawall::retry::HedgeConfig::builder().after(Duration::from_millis(50));
+    let retry = seawall::retry::Config::builder().hedge(hedge.build().unwrap());
+    let policy = Policy::builder().retry(retry).build().unwrap();
+    let world = World::with(policy, [Step::Hang, Step::PanicAt(0)], |builder| builder.spans(true));
+    let spans = seen(|| {
+        let mut call = Task::pending(world.client.read(""));
+        world.time.advance(Duration::from_millis(50));
+        let poll = std::panic::AssertUnwindSafe(|| call.poll());
+        std::panic::catch_unwind(poll).unwrap_err();
+    });
+    let outcomes: Vec<_> =
+        spans.of("attempt").iter().map(|it| it.fields["outcome"].clone()).collect();
+    assert_eq!(outcomes, ["cancelled", "panicked"]);
+}
+
+#[test]
+fn a_good_call_that_nothing_else_watches_has_a_good_attempt() {
+    let retry = seawall::retry::Config::builder().budget(None);
+    let policy = Policy::builder().retry(retry).build().unwrap();
+    let world = World::with(policy, [], |builder| builder.spans(true));
+    let spans = seen(|| assert_eq!(ready(world.client.write("")), Ok(7)));
+    for span in ["call", "attempt"] {
+        let [seen] = &spans.of(span)[..] else { panic!("one {span}") };
+        assert_eq!(fields(seen, &["outcome", "otel.status_code"]), [Some("success"), None]);
+    }
 }

@@ -164,4 +164,55 @@ fn an_attempt_that_a_short_budget_ended_says_nothing_by_itself() {
     world.time.advance(ms(150));
     exceeded(call.ready());
     assert_eq!(world.handle.state(), State::Closed);
+    assert_eq!(world.snapshot().attempts(seawall::Outcome::TimedOut), 1);
+}
+
+#[test]
+fn an_attempt_whose_timeout_is_all_the_time_there_is_times_out() {
+    let policy = base().timeout(secs(1)).deadline(secs(1)).bulkhead(permits(2).max_wait(secs(1)));
+    let world = World::new(policy.build().unwrap(), [Step::Hang]);
+    let call = Task::pending(world.client.write(""));
+    world.time.advance(secs(1));
+    let answer = call.ready();
+    assert!(matches!(answer, Err(Trouble::Fault(Fault::TimedOut { .. }))), "{answer:?}");
+}
+
+async fn the_rest<S>(_: &S, _: &CallError<std::io::Error>) -> std::io::Result<Option<Duration>> {
+    seawall_tests::yield_times(1).await;
+    Ok(deadline::left())
+}
+
+#[resilient]
+trait Backed {
+    #[call(fallback = the_rest)]
+    async fn backed(&self) -> std::io::Result<Option<Duration>>;
+}
+
+impl Backed for Front {
+    async fn backed(&self) -> std::io::Result<Option<Duration>> {
+        Err(std::io::ErrorKind::ConnectionReset.into())
+    }
+}
+
+#[test]
+fn what_a_fallback_calls_inherits_the_deadline_of_the_call_and_its_caller_does_not() {
+    let world = world([]);
+    let front = Front(world.client.clone());
+    let client = ready(world.seawall.spawn::<BackedClient<Front>>("backed", front)).unwrap();
+    let client = client.within(secs(2));
+    // What is left for the caller itself after each poll of its call, and when that is over.
+    let mut seen = Vec::new();
+    let call = Task::pending(deadline::scope(on(&world, secs(60)), async {
+        let mut call = std::pin::pin!(client.backed());
+        let answer = std::future::poll_fn(|cx| {
+            let polled = call.as_mut().poll(cx);
+            seen.push(deadline::left());
+            polled
+        });
+        let answer = answer.await;
+        (answer, deadline::left())
+    }));
+    let answer = call.ready();
+    assert_eq!((answer.0.unwrap(), answer.1), (Some(secs(2)), Some(secs(60))));
+    assert_eq!(seen, [Some(secs(60)); 2]);
 }

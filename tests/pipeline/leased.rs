@@ -6,7 +6,9 @@ use std::time::Duration;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use seawall::breaker::Keys;
 use seawall::prelude::*;
-use seawall::{CallOutcome, Class, DependencyHandle, Leased, ManualTime, State, Time, resilient};
+use seawall::{
+    CallOutcome, Class, DependencyHandle, Leased, ManualTime, Outcome, State, Time, resilient,
+};
 use seawall::{policy, retry};
 use seawall_tests::{Task, Trouble, ready};
 
@@ -200,6 +202,8 @@ fn an_attempt_by_key_ends_at_once_and_leaves_its_permit() {
     let held = ready(world.client.keyed("a")).unwrap();
     assert!(held.is_held());
     assert_eq!((world.active(), world.ended()), (1, [1, 0, 0]));
+    let attempts = |outcome| world.handle.snapshot().attempts(outcome);
+    assert_eq!((attempts(Outcome::Success), attempts(Outcome::Cancelled)), (1, 0));
     drop(held);
     assert_eq!((world.active(), world.ended()), (0, [1, 0, 0]));
 }

@@ -105,6 +105,12 @@ fn in_a_fallback() {
 }
 
 #[test]
+fn in_a_fallback_that_has_waited() {
+    let call: fn(&Client) -> Task<'_, Answer> = |client| Task::new(client.cached("panic later"));
+    panics(vec![broken()], call, "the fallback panics");
+}
+
+#[test]
 fn in_a_fallback_before_there_is_a_future() {
     let call: fn(&Client) -> Task<'_, Answer> = |client| Task::new(client.cached("panic in body"));
     let after = panics(vec![broken()], call, "the fallback panics");

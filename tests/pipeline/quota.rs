@@ -265,6 +265,21 @@ fn calls_that_others_guards_refuse_have_used_nothing_of_the_quota() {
 }
 
 #[test]
+fn calls_that_a_closing_breaker_does_not_let_back_in_yet_have_used_nothing_of_the_quota() {
+    let all_at_once = PacerConfig::builder().slow_below(0.0);
+    let policy = base().breaker(trips_after(1).ramp(0.5, secs(100))).quota(all_at_once);
+    let script = [Err(Report::default()), Ok(left(10, 90))];
+    let world = World::new(policy, script);
+    assert!(world.ask().is_err());
+    world.time.advance(secs(5));
+    assert!(world.ask().is_ok());
+    // Every other call is let through by the breaker; ten by the quota.
+    let answers: Vec<bool> = (0..20).map(|_| world.ask().is_ok()).collect();
+    assert_eq!(answers.iter().filter(|good| **good).count(), 10, "{answers:?}");
+    world.assert_idle();
+}
+
+#[test]
 fn its_refusal_costs_nothing_of_our_own_limit_and_the_other_way_round() {
     let both = base().rate_limit(Config::token_bucket(2, 1e-6)).quota(PacerConfig::default());
     let world = World::new(both, [Ok(left(0, 5)), Ok(left(1, 5))]);
