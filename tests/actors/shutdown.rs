@@ -78,6 +78,30 @@ fn calls_in_flight_drain_in_whatever_they_are_waiting_for() {
 }
 
 #[test]
+fn a_call_that_goes_away_while_it_waits_for_its_retry_wakes_it() {
+    let world = world([Step::Answer(Err(Trouble::Broken))]);
+    let backing_off = Task::pending(world.client.read(""));
+    let shutdown = Task::pending(world.seawall.shutdown(secs(5)));
+    let woken = shutdown.wakes();
+    drop(backing_off);
+    assert!(shutdown.wakes() > woken, "it sleeps on");
+    assert!(shutdown.ready().is_clean());
+}
+
+#[test]
+fn an_attempt_that_it_ends_says_nothing_however_slow_it_was() {
+    let slow = seawall::breaker::Config::builder().failures(3).slow_call(ms(200));
+    let world = World::new(base().breaker(slow).build().unwrap(), [Step::Hang]);
+    let call = Task::pending(world.client.write(""));
+    let shutdown = Task::pending(world.seawall.shutdown(ms(500)));
+    world.time.advance(ms(500));
+    assert_eq!(shutdown.ready().cancelled(), 1);
+    is_shut_down(call.ready());
+    let now = world.snapshot();
+    assert_eq!((now.attempts(Outcome::Cancelled), now.breaker.window_failures), (1, 0));
+}
+
+#[test]
 fn it_does_not_wait_for_permits_that_are_kept_for_a_grace() {
     let grace = seawall::bulkhead::Config::builder().max_concurrent(2).grace(secs(60));
     let world = World::new(base().bulkhead(grace).build().unwrap(), [Step::Hang, Step::Hang]);
@@ -184,6 +208,7 @@ fn dropped_midway_and_never_taken_up_again_it_takes_no_new_calls_but_ends_none()
 /// Does its work within one poll, and then some.
 struct Busy {
     entered: mpsc::Sender<()>,
+    pends: bool,
     go_on: Arc<Mutex<mpsc::Receiver<()>>>,
 }
 
@@ -196,18 +221,19 @@ impl Work for Busy {
     async fn work(&self) -> Answer {
         self.entered.send(()).unwrap();
         self.go_on.lock().unwrap().recv().unwrap();
-        tokio::task::yield_now().await;
+        if self.pends {
+            tokio::task::yield_now().await;
+        }
         Ok(1)
     }
 }
 
-#[test]
-fn a_call_busy_in_its_first_poll_is_in_flight_too() {
+fn a_busy_call_is_in_flight(pends: bool) {
     let time = Time::manual();
     let seawall = Seawall::builder().time(&time).start().unwrap();
     let (entered, enters) = mpsc::channel();
     let (go_on, goes_on) = mpsc::channel();
-    let service = Busy { entered, go_on: Arc::new(Mutex::new(goes_on)) };
+    let service = Busy { entered, pends, go_on: Arc::new(Mutex::new(goes_on)) };
     let client: WorkClient<_> = ready(seawall.spawn("work", service)).unwrap();
     let caller = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -222,4 +248,14 @@ fn a_call_busy_in_its_first_poll_is_in_flight_too() {
     assert_eq!(answer, Ok(1));
     assert!(shutdown.wakes() > 0, "the last one out wakes it");
     assert!(shutdown.ready().is_clean());
+}
+
+#[test]
+fn a_call_busy_in_its_first_poll_is_in_flight_too() {
+    a_busy_call_is_in_flight(true);
+}
+
+#[test]
+fn one_that_never_waits_wakes_the_shutdown_too() {
+    a_busy_call_is_in_flight(false);
 }

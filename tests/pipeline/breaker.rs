@@ -195,6 +195,7 @@ fn after_closing_a_ramp_refuses_some_and_gives_back_what_they_had_taken() {
     let served = (0..20).filter(|_| ready(world.client.write("")).is_ok()).count();
     assert_eq!(served, 10, "every other one, and a refused one burns no token");
     assert_eq!(world.snapshot().calls(CallOutcome::Rejected), 10);
+    assert_eq!(world.snapshot().rejections(RejectedBy::Breaker), 10);
     world.assert_idle(22, "at the end");
 }
 

@@ -106,6 +106,19 @@ fn after_the_deadline_one_that_waits_is_not() {
 }
 
 #[test]
+fn of_a_callers_budget_it_has_half_at_most() {
+    let world = world([Step::Hang]);
+    let time = seawall::Time::from(world.time.clone());
+    let budget = seawall::deadline::Deadline::on(&time, ms(600));
+    let call = Task::pending(seawall::deadline::scope(budget, world.client.cached("ready")));
+    world.time.advance(ms(299));
+    assert_eq!(call.wakes(), 0, "the attempt has as much");
+    world.time.advance(ms(1));
+    assert!(call.wakes() > 0);
+    assert_eq!(call.ready(), Ok(SPARE));
+}
+
+#[test]
 fn its_own_error_is_the_calls_failure() {
     let world = world([broken()]);
     assert_eq!(ready(world.client.cached("error")), Err(Trouble::Final));

@@ -152,6 +152,39 @@ fn everybody_waiting_is_turned_away_at_once_when_the_breaker_opens() {
 }
 
 #[test]
+fn everybody_waiting_is_turned_away_when_a_good_answer_opens_the_breaker() {
+    let breaker = seawall::breaker::Config::builder()
+        .without_failures()
+        .failure_rate(0.5)
+        .min_calls(3)
+        .first_open_for(secs(5));
+    let policy = base().breaker(breaker).bulkhead(permits(1)).build().unwrap();
+    let world = World::new(policy, [broken(), broken(), Step::Later(1, Ok(7))]);
+    (0..2).for_each(|_| _ = ready(world.client.write("")).unwrap_err());
+    let holder = Task::pending(world.client.write(""));
+    let waiting = [(); 2].map(|()| Task::pending(world.client.write("")));
+    assert_eq!(holder.ready(), Ok(7), "the third, and two of three have failed");
+    assert_eq!(world.handle.state(), State::Open);
+    for call in waiting {
+        assert!(call.wakes() > 0, "it sleeps on");
+        assert_eq!(refused(call.ready()).0, RejectedBy::Breaker);
+    }
+}
+
+#[test]
+fn a_token_that_had_to_be_taken_is_given_back_where_there_is_no_permit() {
+    let bulkhead = permits(1).max_wait(std::time::Duration::ZERO);
+    let policy = base().bulkhead(bulkhead).rate_limit(tokens(3)).rate_limit_max_wait(secs(1));
+    let world = World::new(policy.build().unwrap(), [Step::Later(1, Ok(7))]);
+    let holder = Task::pending(world.client.write(""));
+    for _ in 0..5 {
+        assert_eq!(refused(ready(world.client.write(""))).0, RejectedBy::Bulkhead);
+    }
+    assert_eq!(holder.ready(), Ok(7));
+    (0..2).for_each(|_| assert_eq!(ready(world.client.write("")), Ok(7), "two are left"));
+}
+
+#[test]
 fn half_open_admits_no_more_probes_than_places_and_the_rest_are_refused() {
     let breaker = trips_after(3).half_open_calls(2).success_threshold(2);
     let world = World::new(base().bulkhead(permits(10)).breaker(breaker).build().unwrap(), []);

@@ -181,6 +181,17 @@ fn a_panic_in_a_hedge_is_the_calls() {
 }
 
 #[test]
+fn a_panic_in_the_destructor_of_a_loser_is_the_calls() {
+    let world = hedged(after_50_ms(), vec![Step::PanicWhenDropped]);
+    let mut call = Task::pending(world.client.read(""));
+    world.time.advance(ms(50));
+    catch_unwind(AssertUnwindSafe(|| call.poll())).unwrap_err();
+    drop(call);
+    assert_eq!(world.calls(CallOutcome::Panicked), 1, "{:?}", world.snapshot().methods);
+    world.assert_idle(1, "at the end");
+}
+
+#[test]
 fn a_percentile_follows_what_good_answers_take() {
     let hedge = HedgeConfig::builder().percentile(0.9);
     let script = [vec![Step::Later(1, Ok(7)); 20], vec![Step::Hang; 2]].concat();

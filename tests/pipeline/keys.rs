@@ -8,7 +8,7 @@ use allocation_counter::measure;
 use seawall::backpressure::Strategy;
 use seawall::breaker::{self, Enforcement, Keys, KeysBuilder};
 use seawall::prelude::*;
-use seawall::{DependencyHandle, Event, State, Time};
+use seawall::{DependencyHandle, Event, Outcome, State, Time};
 use seawall::{ManualTime, limit, policy, resilient};
 use seawall_tests::{Answer, Task, Trouble, block_on, eventually, ready, refused};
 
@@ -276,11 +276,48 @@ fn when_a_key_opens_its_calls_that_wait_for_their_turn_are_refused_at_once() {
     let waiting = Task::pending(world.client.get("a"));
     let mut other = Task::pending(world.client.get("b"));
     world.time.advance(secs(1));
+    let woken = waiting.wakes();
     assert!(first.poll().is_ready(), "it has timed out");
+    assert!(waiting.wakes() > woken, "it sleeps on");
     assert_eq!(refused(waiting.ready()), (RejectedBy::Breaker, Some(secs(5))));
     assert!(other.poll().is_pending());
     drop(other);
     world.assert_idle();
+}
+
+#[test]
+fn a_key_that_comes_back_slowly_refuses_some_calls_and_those_are_no_attempts() {
+    let world = World::new(base().breaker(trips_after(1).ramp(0.5, secs(100))).keyed(keys()));
+    world.fleet().set("a", Does::Fail);
+    world.get("a").unwrap_err();
+    world.fleet().set("a", None);
+    world.time.advance(secs(5));
+    assert_eq!(world.get("a"), Ok(7));
+    let served = (0..20).filter(|_| world.get("a").is_ok()).count();
+    assert_eq!(served, 10);
+    let now = world.handle.snapshot();
+    assert_eq!(now.attempts(Outcome::Cancelled), 0, "{now:#?}");
+    assert_eq!(now.rejections(RejectedBy::Breaker), 10);
+    world.assert_idle();
+}
+
+#[test]
+fn a_reload_changes_the_breakers_of_keys_or_what_is_kept_of_them() {
+    let with =
+        |failures, idle| base().breaker(trips_after(failures)).keyed(keys().idle_after(idle));
+    let world = World::new(with(2, secs(600)));
+    world.fleet().set("a", Does::Fail);
+    world.get("a").unwrap_err();
+    assert!(world.handle.set_policy(with(1, secs(600)).build().unwrap()));
+    world.get("b").unwrap();
+    world.fleet().set("b", Does::Fail);
+    world.get("b").unwrap_err();
+    assert!(open_keys(&world).iter().any(|(key, _)| key == "b"), "by the first failure");
+    assert!(world.handle.set_policy(with(1, secs(20)).build().unwrap()));
+    eventually("idle keys are forgotten", || {
+        world.time.advance(secs(26));
+        world.keys().keys == 0
+    });
 }
 
 #[test]

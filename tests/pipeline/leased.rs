@@ -209,6 +209,17 @@ fn an_attempt_by_key_ends_at_once_and_leaves_its_permit() {
 }
 
 #[test]
+fn a_shutdown_waits_for_the_end_of_an_answer_by_key_too() {
+    let world = World::new(base().keyed(Keys::builder()));
+    let held = ready(world.client.keyed("a")).unwrap();
+    let shutdown = Task::pending(world._seawall.shutdown(secs(5)));
+    let woken = shutdown.wakes();
+    drop(held);
+    assert!(shutdown.wakes() > woken, "it sleeps on");
+    assert!(shutdown.ready().is_clean());
+}
+
+#[test]
 fn a_hedged_call_is_counted_once_when_its_answer_has_ended() {
     let hedge = retry::HedgeConfig::builder().after(ms(100)).build().unwrap();
     let world = World::new(base().retry(retries(3).hedge(hedge)));

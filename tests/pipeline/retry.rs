@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use seawall::outcome::AttemptKind;
 use seawall::prelude::*;
 use seawall::retry::{BudgetConfig, BudgetMode, Jitter};
 use seawall::{CallOutcome, Outcome};
@@ -253,6 +254,75 @@ fn tokens_pay_for_retries_and_good_answers_give_them_back() {
     assert_eq!(ready(world.client.read("")), Ok(7));
     let (answer, _) = drive(&world, &mut Task::new(world.client.read("")));
     assert_eq!((answer, world.snapshot().retries), (Ok(7), 3));
+}
+
+#[test]
+fn a_retry_that_succeeds_gives_back_what_it_had_taken() {
+    let budget = BudgetConfig::builder().mode(BudgetMode::Tokens).tokens(10).retry_cost(5);
+    let script = vec![[broken(), Step::Answer(Ok(7))]; 9].concat();
+    let world = world(retries(2).budget(budget.build().unwrap()), script);
+    for _ in 0..9 {
+        assert_eq!(drive(&world, &mut Task::new(world.client.read(""))).0, Ok(7));
+    }
+    assert_eq!(world.snapshot().retries, 9);
+}
+
+#[test]
+fn a_retry_after_a_refusal_costs_what_one_after_a_failure_does() {
+    let budget = BudgetConfig::builder().mode(BudgetMode::Tokens).tokens(10).retry_cost(5);
+    let limit = seawall::limit::Config::token_bucket(1, 1.0);
+    let retry = retries(2).retry_rejections(true).budget(budget.build().unwrap());
+    let policy = base().rate_limit(limit).retry(retry);
+    let world = World::new(policy.build().unwrap(), vec![broken(); 3]);
+    ready(world.client.write("")).unwrap_err();
+    // One after a timeout would cost all ten.
+    for _ in 0..2 {
+        let (answer, waits) = drive(&world, &mut Task::new(world.client.read("")));
+        assert_eq!((answer, waits.len()), (Err(Trouble::Broken), 1));
+    }
+}
+
+#[test]
+fn a_dependency_that_never_answers_is_sent_less_and_less() {
+    let budget = BudgetConfig::builder().mode(BudgetMode::AcceptRatio).build().unwrap();
+    let policy = base().breaker(trips_after(10_000)).retry(retries(1).budget(budget));
+    let world = World::new(policy.build().unwrap(), vec![Step::Hang; 100]);
+    for _ in 0..100 {
+        let mut call = Task::new(world.client.write(""));
+        if call.poll().is_pending() {
+            world.time.advance(secs(1));
+            assert!(call.poll().is_ready());
+        }
+    }
+    assert!(world.service().seen() < 30, "{}", world.service().seen());
+}
+
+#[test]
+fn a_retry_that_is_dropped_at_once_counts_as_one() {
+    let world = world(retries(2), vec![broken(), Step::Hang]);
+    let mut call = Task::pending(world.client.read(""));
+    world.time.advance(ms(100));
+    assert!(call.poll().is_pending());
+    drop(call);
+    let now = world.snapshot();
+    assert_eq!(now.attempts_of(AttemptKind::Retry, Outcome::Cancelled), 1);
+    assert_eq!(now.attempts_of(AttemptKind::Original, Outcome::Failure), 1);
+}
+
+#[test]
+fn a_call_that_is_dropped_before_its_retry_was_cancelled() {
+    let world = world(retries(2), vec![broken()]);
+    drop(Task::pending(world.client.read("")));
+    assert_eq!(world.calls(CallOutcome::Cancelled), 1);
+}
+
+#[test]
+fn a_call_that_an_open_breaker_refuses_is_tried_again_if_the_policy_says_so() {
+    let policy = base().breaker(trips_after(1)).retry(retries(2).retry_rejections(true));
+    let world = World::new(policy.build().unwrap(), [broken()]);
+    ready(world.client.write("")).unwrap_err();
+    let (answer, waits) = drive(&world, &mut Task::new(world.client.read("")));
+    assert_eq!((answer, waits), (Ok(7), vec![secs(5)]));
 }
 
 #[test]

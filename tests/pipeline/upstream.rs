@@ -153,6 +153,32 @@ fn a_small_change_of_pressure_is_told_only_at_the_ends() {
     assert_eq!(next(changes.as_mut()), Poll::Pending);
     drop(nine);
     assert_eq!(next(changes.as_mut()), Poll::Ready(Some(0.0)), "nothing waits any more");
+    let (ten, five) = (waits(10), waits(5));
+    assert_eq!(next(changes.as_mut()), Poll::Ready(Some(0.15)));
+    drop(ten);
+    assert_eq!(next(changes.as_mut()), Poll::Ready(Some(0.05)));
+    drop(five);
+    assert_eq!(next(changes.as_mut()), Poll::Ready(Some(0.0)), "though that is half a tenth");
+    assert_eq!(next(changes.as_mut()), Poll::Pending, "once");
+}
+
+#[test]
+fn those_who_watch_the_pressure_are_told_when_calls_are_refused_and_when_nobody_calls_any_more() {
+    let World { client, handle, time, seawall, .. } = world(false);
+    let mut changes = Task::new(async {
+        let mut changes = pin!(handle.pressure_changes());
+        let mut seen = Vec::new();
+        while let Some(pressure) = std::future::poll_fn(|cx| changes.as_mut().poll_next(cx)).await {
+            seen.push(pressure);
+        }
+        seen
+    });
+    assert!(changes.poll().is_pending());
+    let woken = changes.wakes();
+    drop(client);
+    assert!(changes.wakes() > woken, "its last client is gone");
+    assert_eq!(changes.poll(), Poll::Ready(vec![0.0]));
+    drop((time, seawall));
 }
 
 #[test]

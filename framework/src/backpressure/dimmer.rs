@@ -85,6 +85,12 @@ impl Dimmer {
         self.share
     }
 
+    /// What it was told in this interval: how many were present for each newcomer, added up, and how many waited in vain.
+    #[cfg(test)]
+    pub(crate) fn told(&self) -> (f64, u32) {
+        (self.present, self.in_vain)
+    }
+
     /// Whether a newcomer that finds no permit is to be shed. O(1), but once in half a second, when the last newcomers
     /// are looked through.
     pub(crate) fn sheds(&mut self, rank: Rank, load: Load, now: Moment) -> bool {

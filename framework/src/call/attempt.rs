@@ -8,9 +8,7 @@ use std::time::Duration;
 use crate::backpressure::Priority;
 use crate::clock::{Moment, nanos};
 use crate::deadline;
-use crate::dependency::{
-    Claim, HeldKey, Join, Refused, Signal, StartBy, WaitError, had_its_chance,
-};
+use crate::dependency::{Claim, HeldKey, Join, Refused, StartBy, WaitError, had_its_chance};
 use crate::error::{Fallible, RejectedBy};
 use crate::outcome::{Class, Outcome};
 use crate::time::TimeLimit;
@@ -186,7 +184,7 @@ impl<'a> Call<'a> {
             Join::Waiting(position) => position,
         };
         if position.is_first {
-            dependency.signals().raise(Signal::Saturated);
+            dependency.signals().raise();
         }
         let mut waiting = WaitGuard::new(dependency, position, self.method.weight());
         self.pend();

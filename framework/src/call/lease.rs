@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::breaker::Leave;
 use crate::bulkhead::Ended;
 use crate::clock::Moment;
-use crate::dependency::{Dependency, HeldKey, Method, Position, Signal, WaitingRoom};
+use crate::dependency::{Dependency, HeldKey, Method, Position, WaitingRoom};
 use crate::outcome::{AttemptEnd, AttemptKind, Class, Outcome};
 
 /// A place in the waiting room, given up when dropped.
@@ -329,7 +329,7 @@ impl<'a> Lease<'a> {
             (now, stats.high_latency(now).unwrap_or_else(|| self.method.plan.timeout()))
         });
         if is_kept {
-            dependency.signals().raise(Signal::Moved);
+            dependency.signals().raise();
             dependency.left();
         }
         is_kept
@@ -349,7 +349,6 @@ impl<'a> Lease<'a> {
         let now = self.dependency.now();
         if self.held & IN_USER_CODE != 0 {
             self.settle(Outcome::Panicked, Outcome::Panicked, None, now);
-            self.dependency.signals().raise(Signal::Panicked);
         } else if now.since(self.started) < TOO_SHORT {
             self.end_unjudged(Outcome::Cancelled);
         } else {

@@ -201,6 +201,20 @@ mod tests {
     }
 
     #[test]
+    fn one_that_was_granted_what_it_asked_for_is_in_need_no_more() {
+        let fleet = fleet();
+        let (a, b) = (dependency("a", &fleet), dependency("b", &fleet));
+        assert_eq!((0..20).filter(|_| enter(&b, 0)).count(), 8);
+        assert_eq!((0..20).filter(|_| enter(&a, 0)).count(), 2);
+        assert!(!enter(&a, 1), "it has asked in vain");
+        (0..2).for_each(|_| leave(&b));
+        assert!(enter(&a, 2), "and in need");
+        assert!(enter(&b, 3), "as much as it has");
+        leave(&a);
+        assert!(enter(&b, 4), "what the other one does without");
+    }
+
+    #[test]
     fn one_has_all_but_the_minimum_of_the_other_and_gives_back_what_is_needed() {
         let fleet = fleet();
         let (a, b) = (dependency("a", &fleet), dependency("b", &fleet));

@@ -120,6 +120,16 @@ mod tests {
         Moment::ZERO + Duration::from_secs(seconds)
     }
 
+    #[test]
+    fn an_answer_that_is_stored_again_and_again_takes_no_more_room() {
+        let kept = KeptAnswers::new(8);
+        let lengths = (0..300).map(|number| {
+            kept.put(1, number, at(0));
+            kept.shards[0].lock().order.len()
+        });
+        assert_eq!(lengths.max(), Some(2 * 8 + SHARD_MIN));
+    }
+
     proptest! {
         /// One shard, against a list in the order of storing.
         #[test]

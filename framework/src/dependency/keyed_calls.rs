@@ -11,7 +11,6 @@ use crate::event::{Event, State, Transition};
 
 use super::keys::{HeldKey, MAX_KEY_BYTES, settings};
 use super::shared::Dependency;
-use super::signals::Signal;
 
 /// While a key is not closed, the breakers are looked over this often.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -55,7 +54,7 @@ impl Dependency {
         let mut is_new = false;
         let held = breakers.hold(text, self.now(), &mut is_new);
         if is_new && !keys.is_monitored.swap(true, Ordering::AcqRel) {
-            self.signals().raise(Signal::Moved);
+            self.signals().raise();
         }
         Some(HeldKey(held))
     }
@@ -83,7 +82,7 @@ impl Dependency {
     #[cold]
     pub(crate) fn key_moved(&self, key: &HeldKey, transition: Transition) {
         self.tell_of_key(key.0.key(), transition);
-        self.signals().raise(Signal::Moved);
+        self.signals().raise();
     }
 
     fn tell_of_key(&self, key: Option<&String>, transition: Transition) {

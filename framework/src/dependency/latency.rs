@@ -190,6 +190,12 @@ mod tests {
         let p50 = latency.quantile(0.5).unwrap();
         assert!(p50 > Duration::from_micros(7_500) && p50 <= Duration::from_millis(10), "{p50:?}");
         assert_eq!(latency.quantile(1.0), Some(Duration::from_secs(1)));
+        let least = latency.quantile(0.0).unwrap();
+        assert!(least >= Duration::from_millis(7), "nothing was faster: {least:?}");
+        latency.buckets[bucket(1_000_000_000)] = 99;
+        let p75 = latency.quantile(0.75).unwrap();
+        let (lower, upper) = (Duration::from_millis(800), Duration::from_millis(950));
+        assert!((lower..upper).contains(&p75), "half of the way into the bucket: {p75:?}");
     }
 
     #[test]

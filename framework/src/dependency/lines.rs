@@ -130,6 +130,12 @@ impl<T: Waits> Lines<T> {
         }
     }
 
+    /// See [`Dimmer::told`].
+    #[cfg(test)]
+    pub(super) fn told(&self) -> Option<(f64, u32)> {
+        Some(self.others.as_ref()?.dimmer.told())
+    }
+
     /// The share of newcomers that is shed; `None`: there are no priorities.
     pub(super) fn shed_share(&self) -> Option<f64> {
         Some(self.others.as_ref()?.dimmer.share())
@@ -300,6 +306,38 @@ mod tests {
         assert!(!is_in(&mut lines, Importance::Critical, "too many"));
         assert_eq!((pop(&mut lines), pop(&mut lines)), (Some("sheddable"), Some("critical")));
         assert_eq!(lines.shed_share(), None);
+    }
+
+    #[test]
+    fn a_reload_changes_the_order() {
+        let mut lines: Lines<Call> = Lines::new(&config(true));
+        let service_time = Duration::from_millis(10);
+        assert_eq!(lines.order(service_time), Order::Fifo);
+        let lifo = Config::builder().order(MailboxOrder::Lifo).build().unwrap();
+        lines.reconfigure(&lifo);
+        assert_eq!(lines.order(service_time), MailboxOrder::Lifo.of(service_time));
+        assert_ne!(lines.order(service_time), Order::Fifo);
+    }
+
+    #[test]
+    fn a_line_that_was_empty_is_not_overloaded_any_more() {
+        let order = MailboxOrder::Lifo.of(Duration::from_millis(10));
+        let mut lines = Lines::new(&config(false));
+        let add = |lines: &mut Lines<Call>, name, since| {
+            let _ = lines.push(Importance::Normal, Call(name, since));
+        };
+        let pop = |lines: &mut Lines<Call>, now| lines.pop(order, at(now)).map(|call| call.0);
+        // The oldest has waited for a second, and still has a second later.
+        add(&mut lines, "oldest", 0);
+        add(&mut lines, "old", 0);
+        assert_eq!(pop(&mut lines, 1_000), Some("oldest"));
+        add(&mut lines, "new", 2_000);
+        assert_eq!(pop(&mut lines, 2_000), Some("new"), "while it is overloaded");
+        assert_eq!(pop(&mut lines, 2_000), Some("old"));
+        assert_eq!(lines.all().find_map(|line| line.drop_late(order, at(2_000))), None);
+        add(&mut lines, "old", 2_000);
+        add(&mut lines, "new", 3_000);
+        assert_eq!(pop(&mut lines, 3_000), Some("old"), "in its turn again");
     }
 
     #[test]

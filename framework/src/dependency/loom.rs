@@ -25,7 +25,7 @@ use loom::thread;
 
 use super::claim::Claim;
 use super::gate::{Gate, Token};
-use super::signals::{Signal, Signals};
+use super::signals::Signals;
 use super::start_by::StartBy;
 use super::waiter::{Join, Position, WaitError};
 use crate::backpressure::{self, Strategy};
@@ -387,17 +387,18 @@ fn a_drain_sees_the_permit_or_the_call_sees_the_drain() {
 }
 
 #[test]
-fn a_signal_raised_as_the_actor_looks_is_heard() {
+fn what_changed_before_a_signal_is_seen_by_a_look_after_it() {
     model("signals: 2 are raised as the actor looks", || {
-        let signals = Arc::new(Signals::default());
-        let raising = Arc::clone(&signals);
+        let shared = Arc::new((Signals::default(), AtomicU64::new(0)));
+        let raising = Arc::clone(&shared);
         let other = thread::spawn(move || {
-            raising.raise(Signal::Moved);
-            raising.raise(Signal::Saturated);
+            for change in 1..=2 {
+                raising.1.store(change, Release);
+                raising.0.raise();
+            }
         });
-        let mut heard = 0;
-        while heard != Signal::Moved as u64 | Signal::Saturated as u64 {
-            heard |= block_on(poll_fn(|cx| signals.poll(cx)));
+        while shared.1.load(Acquire) != 2 {
+            block_on(poll_fn(|cx| shared.0.poll(cx)));
         }
         other.join().unwrap();
     });

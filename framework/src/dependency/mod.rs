@@ -48,7 +48,6 @@ pub use method::{MethodSpec, MethodTable};
 pub use pressure::PressureChanges;
 pub use queues::QueueSnapshot;
 pub use shared::Dependency;
-pub(crate) use signals::Signal;
 pub use snapshot::{MethodSnapshot, Snapshot};
 
 pub(crate) use claim::Claim;

@@ -76,3 +76,36 @@ impl Serialize for Latency {
         latency.end()
     }
 }
+
+#[cfg(all(test, not(seawall_loom)))]
+#[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+mod tests {
+    use serde_json::json;
+    use serde_json::value::Serializer;
+
+    use super::*;
+
+    #[test]
+    fn reasons_that_there_were_none_for_are_left_out() {
+        let counts: Vec<u64> = (0..reasons().count() as u64).map(|at| u64::from(at == 1)).collect();
+        let (name, _) = reasons().zip(0..).nth(1).unwrap();
+        assert_eq!(by_reason(&counts, Serializer).unwrap(), json!({ name: 1 }));
+    }
+
+    #[test]
+    fn every_kind_but_the_first_is_named_with_how_it_ended() {
+        let counts = [[1; Outcome::ALL.len()], [2; Outcome::ALL.len()]];
+        let written = by_kind(&counts, Serializer).unwrap();
+        assert_eq!(
+            (&written["retry"]["success"], &written["hedge"]["failure"]),
+            (&json!(1), &json!(2))
+        );
+        assert_eq!(written.as_object().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_sum_is_in_seconds() {
+        let latency = Latency { sum_nanos: 1_500_000_000, ..Latency::default() };
+        assert_eq!(serde_json::to_value(&latency).unwrap()["sum"], json!(1.5));
+    }
+}

@@ -134,6 +134,23 @@ mod tests {
     }
 
     #[test]
+    fn what_hedging_goes_by_is_forgotten_with_another_share_and_found_at_once() {
+        let observed = Observed::default();
+        let look = |observed: &Observed, times: u64| {
+            observed.look(at(0), || answers(&[(5, 100 * times), (500, 100 * times)]));
+        };
+        observed.ask(Some(0.25));
+        look(&observed, 1);
+        assert_eq!(ms(observed.hedge()), Some(4));
+        observed.ask(Some(0.25));
+        assert_eq!(ms(observed.hedge()), Some(4), "it is the same");
+        observed.ask(Some(0.75));
+        assert_eq!(observed.hedge(), None);
+        look(&observed, 2);
+        assert!(ms(observed.hedge()).is_some_and(|hedge| hedge > 400), "{:?}", observed.hedge());
+    }
+
+    #[test]
     fn it_is_read_once_a_second() {
         let observed = Observed::default();
         observed.look(at(5), || answers(&[(500, 20)]));

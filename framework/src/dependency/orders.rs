@@ -7,7 +7,6 @@ use crate::event::{Command, Event};
 
 use super::by_hand::ByHand;
 use super::shared::Dependency;
-use super::signals::Signal;
 
 impl Dependency {
     /// Opens its breaker for so long, because it is open in other instances: in so many, of so many that are needed.
@@ -39,6 +38,6 @@ impl Dependency {
         self.tell(&Event::CommandExecuted { at, dependency, command, author });
         moved.into_iter().for_each(|transition| self.moved(transition));
         // Even without a transition: there may be another moment to look at.
-        self.signals().raise(Signal::Moved);
+        self.signals().raise();
     }
 }

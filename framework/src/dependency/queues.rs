@@ -49,3 +49,24 @@ impl QueueSnapshot {
         shown.collect()
     }
 }
+
+#[cfg(all(test, not(seawall_loom)))]
+mod tests {
+    use super::*;
+    use crate::queue::BackpressureQueue;
+
+    #[test]
+    fn a_queue_that_is_gone_takes_no_room() {
+        let queues = Queues::default();
+        let queue = || -> Arc<dyn Counted> {
+            Arc::new(BackpressureQueue::<u8>::builder().build().unwrap())
+        };
+        let kept = queue();
+        queues.add("kept", Arc::downgrade(&kept));
+        for _ in 0..100 {
+            queues.add("gone", Arc::downgrade(&queue()));
+        }
+        assert!(queues.0.lock().len() <= 2);
+        assert_eq!(queues.living().len(), 1);
+    }
+}

@@ -25,7 +25,7 @@ use super::gate::Gate;
 use super::method::Method;
 use super::queues::Queues;
 use super::retried::Retried;
-use super::signals::{Signal, Signals};
+use super::signals::Signals;
 use super::stats::{MethodStats, refusals};
 use super::threads::Threads;
 use super::waiter::WaitError;
@@ -179,7 +179,7 @@ impl Dependency {
     #[cold]
     pub(crate) fn moved(&self, transition: Transition) {
         self.tell(&Event::Transition { dependency: self.name.clone(), transition });
-        self.signals.raise(Signal::Moved);
+        self.signals.raise();
         self.gate.waiting_room().upstream().tell();
     }
 
@@ -242,7 +242,7 @@ impl Dependency {
         let (dependency, changes) = (self.name.clone(), before.changes(&policy).into());
         self.tell(&Event::Reloaded { at: self.now(), dependency, changes });
         // Its actor may have to look at another time.
-        self.signals.raise(Signal::Moved);
+        self.signals.raise();
         true
     }
 

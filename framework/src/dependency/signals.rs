@@ -1,52 +1,40 @@
-//! How calls tell the actor that something happened: a few bits and one waker.
+//! How calls tell the actor to look again: one flag and one waker.
 //!
-//! Signals of a kind coalesce, so they are bounded, cost nothing to raise twice, and can be raised while there is no
-//! actor: the next one finds them.
+//! A signal is raised where the breaker has moved, a first call has to wait, or anything else may have changed when the actor has
+//! to look. Signals coalesce, so they are bounded, cost next to nothing to raise twice, and can be raised while there is no
+//! actor: the next one finds the flag.
 
 use std::task::{Context, Poll, Waker};
 
 use crate::sync::{AtomicU64, Mutex, Ordering, wake};
 
-/// What happened. Values are bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u64)]
-pub enum Signal {
-    /// The breaker moved.
-    Moved = 1,
-    /// The first call had to wait.
-    Saturated = 2,
-    /// The user's code panicked.
-    Panicked = 4,
-}
-
-/// The signals that have been raised and not yet taken.
+/// Whether the actor has to look.
 #[derive(Debug, Default)]
 pub struct Signals {
-    bits: AtomicU64,
+    raised: AtomicU64,
     waker: Mutex<Option<Waker>>,
 }
 
 impl Signals {
-    /// Raises a signal.
-    pub fn raise(&self, signal: Signal) {
-        let before = self.bits.fetch_or(signal as u64, Ordering::AcqRel);
-        if before & signal as u64 == 0 {
+    /// Has the actor look.
+    pub fn raise(&self) {
+        if self.raised.swap(1, Ordering::AcqRel) == 0 {
             // Taken in a statement of its own: the lock is free when the waker runs.
             let waker = self.waker.lock().take();
             waker.into_iter().for_each(wake);
         }
     }
 
-    /// Takes every signal raised, as bits; pends while there are none. One task at a time may wait here.
-    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<u64> {
-        // The waker first, then the bits: a signal raised in between finds one of the two. Cloned before the lock is
+    /// Takes every signal raised; pends while there are none. One task at a time may wait here.
+    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // The waker first, then the flag: a signal raised in between finds one of the two. Cloned before the lock is
         // taken, and the old one dropped after it.
         let waker = cx.waker().clone();
         let replaced = self.waker.lock().replace(waker);
         drop(replaced);
-        match self.bits.swap(0, Ordering::AcqRel) {
+        match self.raised.swap(0, Ordering::AcqRel) {
             0 => Poll::Pending,
-            bits => Poll::Ready(bits),
+            _ => Poll::Ready(()),
         }
     }
 }
@@ -68,7 +56,7 @@ mod tests {
 
     impl Drop for Raises {
         fn drop(&mut self) {
-            self.0.raise(Signal::Moved);
+            self.0.raise();
         }
     }
 
@@ -80,7 +68,7 @@ mod tests {
         drop(before);
         // The waker of the poll before is dropped when this one's is in its place, and raises a signal then.
         let mut cx = Context::from_waker(Waker::noop());
-        assert_eq!(signals.poll(&mut cx), Poll::Ready(Signal::Moved as u64));
+        assert_eq!(signals.poll(&mut cx), Poll::Ready(()));
         assert_eq!(signals.poll(&mut cx), Poll::Pending, "taken");
     }
 }

@@ -242,3 +242,23 @@ pub(crate) struct MethodCounts {
 pub(super) fn refusals(methods: &[(&'static str, Arc<MethodStats>)], by: RejectedBy) -> u64 {
     methods.iter().map(|(_, stats)| stats.refused_total(by)).sum()
 }
+
+#[cfg(all(test, not(seawall_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_attempts_take_has_no_waits_in_it() {
+        let stats = MethodStats::default();
+        let (call, attempt) = (Duration::from_secs(5), Duration::from_millis(10));
+        for _ in 0..20 {
+            stats.waited(call, attempt);
+            stats.success(nanos(call));
+        }
+        let now = Moment::ZERO + Duration::from_secs(60);
+        let typical = stats.typical_latency(now).map(|it| it.as_millis());
+        assert_eq!((typical, stats.read().latency.count()), (Some(8), 20));
+        let high = stats.high_latency(now).map(|it| it.as_millis());
+        assert_eq!(high, Some(9));
+    }
+}

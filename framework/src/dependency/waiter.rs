@@ -127,10 +127,6 @@ impl Waiter {
 pub(crate) struct Wakers(Vec<Waker>);
 
 impl Wakers {
-    pub(crate) fn extend(&mut self, others: Self) {
-        self.0.extend(others.0);
-    }
-
     pub(crate) fn wake(self) {
         self.0.into_iter().for_each(wake);
     }

@@ -84,14 +84,11 @@ impl WaitingRoom {
         &self.permits
     }
 
-    /// Applies another mailbox. Every waiter keeps its position. The caller wakes those that were granted a permit.
-    pub(crate) fn reconfigure(&self, mailbox: &backpressure::Config, now: Moment) -> Wakers {
-        let mut wakers = Wakers::default();
+    /// Applies another mailbox. Every waiter keeps its position.
+    pub(crate) fn reconfigure(&self, mailbox: &backpressure::Config) {
         let mut queue = self.queue.lock_briefly();
         queue.reconfigure(mailbox);
         self.go_by(mailbox);
-        self.hand_over(&mut queue, now, &mut wakers);
-        wakers
     }
 
     /// Has so many permits from now on. Those that are out stay out.
@@ -413,6 +410,75 @@ mod tests {
         room.poll(position, &mut Context::from_waker(Waker::noop()))
     }
 
+    /// One permit, which is out, and a line of two for each class, in this order.
+    fn prioritised(order: MailboxOrder) -> WaitingRoom {
+        let mailbox = backpressure::Config::builder().capacity(2).on_full(Strategy::Error);
+        let mailbox = mailbox.priorities(true).order(order).build().unwrap();
+        let room = WaitingRoom::new(1, &mailbox);
+        assert!(room.try_enter(1));
+        room
+    }
+
+    fn told(room: &WaitingRoom) -> (f64, u32) {
+        room.queue.lock_briefly().told().unwrap()
+    }
+
+    #[test]
+    fn a_newcomer_finds_those_before_it_and_not_itself() {
+        let room = prioritised(MailboxOrder::Fifo);
+        let _first = wait(&room, Moment::MAX);
+        assert_eq!(told(&room), (1.0, 0));
+        let _second = wait(&room, Moment::MAX);
+        assert_eq!(told(&room), (3.0, 0));
+    }
+
+    #[test]
+    fn every_call_that_waits_in_vain_is_told_of_once() {
+        let room = prioritised(MailboxOrder::Fifo);
+        let (first, _second) = (wait(&room, at(100)), wait(&room, at(300)));
+        assert!(matches!(room.join(newcomer(at(100)), || None), Join::Refused(WaitError::Full)));
+        assert_eq!(told(&room).1, 1, "no room");
+        assert_eq!(room.give_up(&first, || at(100)), Some(WaitError::Expired));
+        assert_eq!(told(&room).1, 2, "given up");
+        let over = wait(&room, at(200));
+        room.leave(1, || at(400));
+        assert_eq!(poll(&room, &over), Poll::Ready(Err(WaitError::Expired)));
+        assert_eq!(told(&room).1, 4, "both are out of time");
+
+        let room = prioritised(MailboxOrder::Codel);
+        room.tell_service_time(|| Some(Duration::from_millis(10)));
+        let late: Vec<Position> = (0..2).map(|_| wait(&room, Moment::MAX)).collect();
+        for second in [1, 3] {
+            room.grant_free(at(second * 1_000_000_000));
+        }
+        let dropped = late.iter().filter(|it| poll(&room, it).is_ready()).count() as u32;
+        assert_eq!((dropped, told(&room).1), (2, 2), "dropped late");
+    }
+
+    #[test]
+    fn a_call_that_is_shed_counts_as_received_and_dropped() {
+        let room = prioritised(MailboxOrder::Fifo);
+        let mut shed = 0;
+        let mut now = 0;
+        while shed == 0 {
+            now += 50_000_000;
+            assert!(now < 1 << 40, "nobody is shed");
+            let counts = room.counts();
+            let newcomer =
+                Newcomer { now: at(now), class: Importance::Sheddable, ..newcomer(at(now)) };
+            match room.join(newcomer, || None) {
+                Join::Refused(WaitError::Shed) => {
+                    shed += 1;
+                    let after = room.counts();
+                    assert_eq!(after.dropped, counts.dropped + 1);
+                    assert_eq!(after.received, counts.received + 1);
+                }
+                Join::Waiting(_) | Join::Refused(_) => {}
+                Join::Acquired => panic!("its permit is out"),
+            }
+        }
+    }
+
     #[test]
     fn the_permit_of_a_call_that_leaves_goes_to_the_first_that_waits() {
         let room = room(1);
@@ -468,7 +534,7 @@ mod tests {
     fn when_a_heavy_call_gives_way_to_another_those_behind_it_have_what_was_free() {
         let room = room(2);
         let mailbox = backpressure::Config::builder().capacity(2).on_full(Strategy::DropOldest);
-        room.reconfigure(&mailbox.build().unwrap(), Moment::ZERO).wake();
+        room.reconfigure(&mailbox.build().unwrap());
         let [heavy, light] = heavy_before_light(&room);
         let last = wait(&room, Moment::MAX);
         assert_eq!(poll(&room, &heavy), Poll::Ready(Err(WaitError::Dropped)));
@@ -599,7 +665,7 @@ mod tests {
                     let mailbox = backpressure::Config::builder().capacity(*capacity);
                     let mailbox = mailbox.on_full(*strategy).order(*order);
                     let mailbox = mailbox.priorities(*priorities).build().unwrap();
-                    room.reconfigure(&mailbox, now).wake();
+                    room.reconfigure(&mailbox);
                 }
                 Event::Limit(limit) => room.set_limit(*limit, now).wake(),
             }

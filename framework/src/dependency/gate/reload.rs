@@ -42,13 +42,13 @@ impl Gate {
         self.lingering.set(next.bulkhead().grace());
         self.max_wait.store(nanos(next.bulkhead().max_wait()), Ordering::Relaxed);
         self.block_timeout.store(block_timeout(next), Ordering::Relaxed);
-        let mut wakers = match self.permits(before, next, now) {
+        if before.mailbox() != next.mailbox() {
+            self.written.0.waiting_room.reconfigure(next.mailbox());
+        }
+        let wakers = match self.permits(before, next, now) {
             Some(limit) => self.set_limit(limit, now),
             None => Wakers::default(),
         };
-        if before.mailbox() != next.mailbox() {
-            wakers.extend(self.written.0.waiting_room.reconfigure(next.mailbox(), now));
-        }
         (moved, wakers)
     }
 }
