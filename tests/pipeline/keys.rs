@@ -286,6 +286,68 @@ fn when_a_key_opens_its_calls_that_wait_for_their_turn_are_refused_at_once() {
 }
 
 #[test]
+fn those_who_wait_for_room_hear_when_a_key_that_opens_has_emptied_the_line() {
+    let policy = base().breaker(trips_after(1)).bulkhead(permits(1));
+    let world = World::new(policy.mailbox(line(1, Strategy::Error)));
+    world.fleet().set("a", Does::Hang);
+    let mut first = Task::pending(world.client.get("a"));
+    world.time.advance(ms(500));
+    let waiting = Task::pending(world.client.get("a"));
+    let mut room = Task::pending(world.handle.ready());
+    let woken = room.wakes();
+    world.time.advance(ms(500));
+    assert!(first.poll().is_ready(), "it has timed out, and the key is open");
+    assert!(room.wakes() > woken && room.poll().is_ready());
+    refused(waiting.ready());
+}
+
+#[test]
+fn a_key_that_nobody_calls_is_told_to_be_half_open_and_then_forgotten_each_time_anew() {
+    let world = World::new(base().breaker(trips_after(1)).keyed(keys().idle_after(secs(20))));
+    let mut events = world.seawall.events();
+    for _ in 0..2 {
+        world.fleet().set("a", Does::Fail);
+        world.get("a").unwrap_err();
+        let mut half_open = || {
+            std::iter::from_fn(|| events.try_recv().ok()).any(|received| {
+                matches!(received.event, Event::KeyMoved { transition, .. } if transition.to == State::HalfOpen)
+            })
+        };
+        // Open for 5 s, looked at every second.
+        world.time.advance(secs(6));
+        eventually("the key is told to be half-open", || {
+            world.time.advance(ms(1));
+            half_open()
+        });
+        world.fleet().set("a", None);
+        assert_eq!(world.get("a"), Ok(7));
+        world.time.advance(secs(26));
+        eventually("the key is forgotten", || {
+            world.time.advance(ms(1));
+            world.keys().keys == 0
+        });
+    }
+}
+
+#[test]
+fn a_key_that_is_called_is_told_to_be_half_open_by_that_call() {
+    let world = World::new(base().breaker(trips_after(1)));
+    let mut events = world.seawall.events();
+    world.fleet().set("a", Does::Fail);
+    world.get("a").unwrap_err();
+    world.fleet().set("a", None);
+    world.time.advance(secs(5));
+    assert_eq!(world.get("a"), Ok(7));
+    let told: Vec<State> = std::iter::from_fn(|| events.try_recv().ok())
+        .filter_map(|received| match received.event {
+            Event::KeyMoved { transition, .. } => Some(transition.to),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told[..2], [State::Open, State::HalfOpen], "of more within a second one is told");
+}
+
+#[test]
 fn a_key_that_comes_back_slowly_refuses_some_calls_and_those_are_no_attempts() {
     let world = World::new(base().breaker(trips_after(1).ramp(0.5, secs(100))).keyed(keys()));
     world.fleet().set("a", Does::Fail);

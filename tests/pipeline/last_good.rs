@@ -159,3 +159,53 @@ fn clones_of_a_client_share_their_answers() {
     let within = world.rates.clone().within(ms(500));
     assert_eq!(ready(within.of_nothing()).unwrap(), 1);
 }
+
+/// Panics when it is copied, if told to.
+#[derive(Debug)]
+struct Fragile(Copies);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Copies {
+    Never,
+    Once,
+}
+
+impl Clone for Fragile {
+    fn clone(&self) -> Self {
+        match self.0 {
+            Copies::Once => Self(Copies::Never),
+            Copies::Never => panic!("the copy panics"),
+        }
+    }
+}
+
+#[resilient(errors = "wrapped")]
+trait Art {
+    #[call(fallback = last_good())]
+    async fn paint(&self) -> io::Result<Fragile>;
+}
+
+impl Art for Mutex<VecDeque<io::Result<Fragile>>> {
+    async fn paint(&self) -> io::Result<Fragile> {
+        let next = self.lock().unwrap().pop_front();
+        next.unwrap_or_else(|| Err(io::ErrorKind::ConnectionRefused.into()))
+    }
+}
+
+#[test]
+fn a_panic_while_an_answer_is_copied_is_the_calls() {
+    // When it is kept, and when it is given to a later call.
+    for (copies, good) in [(Copies::Never, 0), (Copies::Once, 1)] {
+        let seawall = Seawall::builder().time(Time::from(Time::manual())).start().unwrap();
+        let answers = Mutex::new(VecDeque::from([Ok(Fragile(copies))]));
+        let art: ArtClient<_> = ready(seawall.spawn("art", answers)).unwrap();
+        let handle = seawall.dependency("art").unwrap();
+        for _ in 0..good {
+            assert!(ready(art.paint()).is_ok());
+        }
+        let paint = std::panic::AssertUnwindSafe(|| drop(ready(art.paint())));
+        std::panic::catch_unwind(paint).unwrap_err();
+        let now = handle.snapshot();
+        assert_eq!((now.calls(CallOutcome::Panicked), now.calls(CallOutcome::Success)), (1, good));
+    }
+}

@@ -157,6 +157,11 @@ fn it_is_sent_again_once_only_and_not_without_retries_in_the_policy() {
         assert_eq!(counts(&seen), (2, 0));
     });
     run(async {
+        let (_seawall, bank, seen) = bank(First::Refused(1), policy(2)).await;
+        assert!(bank.charge("7".into(), 1).await.is_ok());
+        assert_eq!(counts(&seen), (2, 1));
+    });
+    run(async {
         let (_seawall, bank, seen) = bank(First::Refused(1), policy(1)).await;
         assert!(bank.charge("7".into(), 1).await.is_err());
         assert_eq!(counts(&seen), (1, 0));

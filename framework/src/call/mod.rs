@@ -14,6 +14,8 @@ mod refused;
 mod retry;
 mod rules;
 mod spans;
+#[cfg(all(test, not(seawall_loom)))]
+mod tests;
 
 pub use call::Call;
 pub use last_good::{AnswerKey, AnswerKeyPart, KeepsAnswer, LastGood};

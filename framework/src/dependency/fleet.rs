@@ -157,8 +157,13 @@ impl FleetSeat {
 #[cfg(all(test, not(seawall_loom)))]
 #[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 mod tests {
+    use std::task::{Context, Waker};
+
     use super::*;
     use crate::dependency::Dependency;
+    use crate::dependency::claim::Claim;
+    use crate::dependency::start_by::StartBy;
+    use crate::dependency::waiter::{Join, Position};
     use crate::entropy::Entropy;
     use crate::event::{Event, Observer};
     use crate::policy::{Policy, PolicyFile};
@@ -198,6 +203,41 @@ mod tests {
 
     fn leave(dependency: &Dependency) {
         dependency.gate().waiting_room().leave(1, || Moment::ZERO);
+    }
+
+    /// A member without a permit to spare, with a call that waits, and another member that has just done its work.
+    fn in_need(fleet: &Arc<Fleet>) -> ([Arc<Dependency>; 2], Position) {
+        let (a, b) = (dependency("a", fleet), dependency("b", fleet));
+        assert_eq!((0..20).filter(|_| enter(&b, 0)).count(), 8);
+        assert_eq!((0..20).filter(|_| enter(&a, 0)).count(), 2);
+        let joined = a.gate().join(Claim::normal(Moment::ZERO), StartBy::NEVER, || false);
+        let Join::Waiting(position) = joined else { panic!("{joined:?}") };
+        (0..8).for_each(|_| leave(&b));
+        ([a, b], position)
+    }
+
+    fn is_granted(dependency: &Dependency, position: &Position) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        dependency.gate().waiting_room().poll(position, &mut cx).is_ready()
+    }
+
+    #[test]
+    fn what_a_member_does_without_goes_to_calls_that_wait_at_the_next_look() {
+        let fleet = fleet();
+        let ([a, _b], waiting) = in_need(&fleet);
+        assert!(!is_granted(&a, &waiting));
+        let now = Moment::ZERO + Duration::from_secs(1);
+        assert_eq!(a.gate().tick(now).1, Some(now + LOOKS), "as long as calls wait");
+        assert!(is_granted(&a, &waiting));
+        assert_eq!(a.gate().tick(now).1, None, "none does");
+    }
+
+    #[test]
+    fn what_a_newcomer_is_granted_goes_to_those_who_wait_before_it() {
+        let fleet = fleet();
+        let ([a, _b], waiting) = in_need(&fleet);
+        assert!(a.gate().ask_fleet(Moment::ZERO + Duration::from_secs(1)));
+        assert!(is_granted(&a, &waiting));
     }
 
     #[test]

@@ -287,6 +287,11 @@ impl Dependency {
         methods.iter().for_each(|method| method.replan(&policy));
     }
 
+    #[cfg(test)]
+    pub(super) fn clients_planned_for(&self) -> usize {
+        self.planned.lock().len()
+    }
+
     /// Takes no new calls from now on; those in flight, waiting and backing off go on.
     pub fn drain(&self) {
         let _ = self.life.compare_exchange(SERVING, DRAINING, Ordering::SeqCst, Ordering::SeqCst);

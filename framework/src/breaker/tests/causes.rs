@@ -65,6 +65,9 @@ fn each_criterion_is_told_from_the_others() {
     assert_eq!(opened.cause, Cause::MaxFailures { failures: 2, calls: 3, needed: 2 });
 
     let silent = breaker(Config::builder());
+    (0..3).for_each(|_| _ = silent.record(silent.admit(NOW).0.unwrap(), Outcome::Cancelled, NOW));
+    assert_eq!(silent.report(NOW).unanswered, 3);
+    let silent = breaker(Config::builder());
     let opened = moved(&silent, times(20, Outcome::Cancelled), NOW);
     assert_eq!(opened.cause, Cause::Unanswered { attempts: 10, needed: 10 });
     assert_eq!(opened.last_failure, Some(Outcome::Cancelled));

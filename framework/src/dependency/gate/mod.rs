@@ -313,9 +313,13 @@ impl Gate {
 #[cfg(all(test, not(seawall_loom)))]
 #[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 mod tests {
+    use std::task::{Context, Poll, Waker};
+
     use super::*;
     use crate::backpressure::{Config, Strategy};
-    use crate::bulkhead;
+    use crate::dependency::waiter::Position;
+    use crate::outcome::Outcome;
+    use crate::{breaker, bulkhead};
 
     fn full(on_full: Strategy) -> Gate {
         let policy = Policy::builder()
@@ -345,6 +349,71 @@ mod tests {
     #[test]
     fn a_call_that_evicts_the_oldest_may_wait_for_max_wait() {
         assert_eq!(gives_up_after(Strategy::DropOldest), Duration::from_secs(30));
+    }
+
+    /// One permit, which is out, and a call that waits for it; opens at the first failure.
+    fn waited_for(enforcement: breaker::Enforcement) -> (Gate, Position) {
+        let breaker = breaker::Config::builder().failures(1).half_open_calls(1);
+        let policy = Policy::builder()
+            .breaker(breaker.enforcement(enforcement))
+            .bulkhead(bulkhead::Config::builder().max_concurrent(1));
+        let gate = Gate::new(&policy.build().unwrap(), Moment::ZERO, Entropy::seeded(0));
+        assert!(gate.waiting_room().try_enter(1));
+        match gate.join(Claim::normal(Moment::ZERO), StartBy::NEVER, || false) {
+            Join::Waiting(position) => (gate, position),
+            joined => panic!("{joined:?}"),
+        }
+    }
+
+    fn waits(gate: &Gate, position: &Position) -> Poll<Result<(), WaitError>> {
+        gate.waiting_room().poll(position, &mut Context::from_waker(Waker::noop()))
+    }
+
+    /// Fails an attempt, and nobody heeds what the breaker makes of that.
+    fn trip(gate: &Gate) {
+        let admission = gate.breaker().let_in(Moment::ZERO, &mut None).unwrap();
+        assert!(gate.breaker().note(admission, Outcome::Failure, Moment::ZERO).is_some());
+    }
+
+    #[test]
+    fn a_look_refuses_those_who_wait_behind_a_breaker_that_is_open() {
+        let (gate, waiting) = waited_for(breaker::Enforcement::Enforce);
+        trip(&gate);
+        gate.tick(Moment::ZERO);
+        assert_eq!(waits(&gate, &waiting), Poll::Ready(Err(WaitError::BreakerOpen)));
+    }
+
+    #[test]
+    fn a_look_refuses_nobody_where_the_breaker_only_observes_or_has_its_probes_out() {
+        let (gate, waiting) = waited_for(breaker::Enforcement::Observe);
+        trip(&gate);
+        gate.tick(Moment::ZERO);
+        assert_eq!(gate.breaker().state(), State::Open);
+        assert_eq!(waits(&gate, &waiting), Poll::Pending);
+
+        let (gate, waiting) = waited_for(breaker::Enforcement::Enforce);
+        trip(&gate);
+        let now = Moment::ZERO + Duration::from_secs(3_600);
+        assert!(gate.breaker().let_in(now, &mut None).unwrap().is_probe());
+        assert!(gate.check(None, now).is_err(), "there is no place for another");
+        gate.tick(now);
+        assert_eq!(waits(&gate, &waiting), Poll::Pending);
+    }
+
+    #[test]
+    fn a_look_hands_out_a_permit_that_nobody_handed_on() {
+        let (gate, waiting) = waited_for(breaker::Enforcement::Enforce);
+        assert!(gate.waiting_room().permits().release());
+        assert_eq!(waits(&gate, &waiting), Poll::Pending);
+        gate.tick(Moment::ZERO);
+        assert_eq!(waits(&gate, &waiting), Poll::Ready(Ok(())));
+    }
+
+    #[test]
+    fn those_who_wait_are_refused_when_other_instances_open_the_breaker() {
+        let (gate, waiting) = waited_for(breaker::Enforcement::Enforce);
+        assert!(gate.open_elsewhere((2, 2), Moment::ZERO, Duration::from_secs(5)).is_some());
+        assert_eq!(waits(&gate, &waiting), Poll::Ready(Err(WaitError::BreakerOpen)));
     }
 
     #[test]

@@ -1,0 +1,134 @@
+//! Attempts of a dependency that no actor looks after, so that each step is the test's own.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
+use std::future::{Future, pending, ready};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use super::lease::Lease;
+use super::{Call, OpenAttempt, Rules};
+use crate::dependency::{Dependency, MethodSpec, MethodTable};
+use crate::entropy::Entropy;
+use crate::event::{Event, Observer, State};
+use crate::outcome::Class;
+use crate::policy::{Builder, Policy};
+use crate::time::{ManualTime, Time};
+use crate::{breaker, bulkhead};
+
+type Answer = Result<u8, std::io::Error>;
+
+struct Silent;
+
+impl Observer for Silent {
+    fn on_event(&self, _: &Event) {}
+}
+
+const GRACE: Duration = Duration::from_millis(300);
+
+fn table(policy: Builder) -> (ManualTime, Arc<MethodTable>) {
+    let time = Time::manual();
+    let (name, policy) = ("bank".into(), policy.build().unwrap());
+    let seed = Entropy::seeded(0);
+    let dependency = Dependency::new(name, policy, Time::from(&time), seed, Arc::new(Silent));
+    let spec = MethodSpec { name: "balance", ..MethodSpec::NONE };
+    let table = MethodTable::new(Arc::new(dependency), &[spec], Box::new(()));
+    (time, Arc::new(table))
+}
+
+fn one_permit(max_wait: Duration) -> Builder {
+    let bulkhead = bulkhead::Config::builder().max_concurrent(1).grace(GRACE).max_wait(max_wait);
+    Policy::builder().bulkhead(bulkhead)
+}
+
+fn active(table: &MethodTable) -> u32 {
+    table.dependency().gate().waiting_room().permits().active()
+}
+
+/// One attempt, whose service does this.
+async fn attempt(table: &MethodTable, service: impl Future<Output = Answer>) -> Option<Answer> {
+    let mut call = Call::begin(table, 0);
+    match call.goes_ahead() {
+        true => call.attempt(|| service, &Rules::USUAL).await,
+        false => None,
+    }
+}
+
+fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// An attempt that is dropped after a while, and whose permit is kept for the grace.
+fn dropped_late(time: &ManualTime, table: &MethodTable) {
+    {
+        let mut hangs = pin!(attempt(table, pending()));
+        assert!(poll(hangs.as_mut()).is_pending());
+        time.advance(Duration::from_millis(10));
+    }
+    assert_eq!(active(table), 1);
+}
+
+#[test]
+fn a_call_that_finds_a_grace_over_takes_that_permit_and_gives_it_back() {
+    // One that might wait for it, and one that may not.
+    for max_wait in [Duration::from_secs(1), Duration::ZERO] {
+        let (time, table) = table(one_permit(max_wait));
+        dropped_late(&time, &table);
+        time.advance(GRACE);
+        let mut call = pin!(attempt(&table, ready(Ok(7))));
+        assert!(matches!(poll(call.as_mut()), Poll::Ready(Some(Ok(7)))), "{max_wait:?}");
+        assert_eq!(active(&table), 0, "{max_wait:?}");
+    }
+}
+
+#[test]
+fn the_first_call_that_has_to_wait_has_the_actor_look() {
+    let (_time, table) = table(one_permit(Duration::from_secs(1)));
+    let is_told = || {
+        let signals = table.dependency().signals();
+        signals.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    };
+    let mut holder = pin!(attempt(&table, pending()));
+    assert!(poll(holder.as_mut()).is_pending() && !is_told());
+    let mut first = pin!(attempt(&table, ready(Ok(7))));
+    assert!(poll(first.as_mut()).is_pending() && is_told());
+    let mut second = pin!(attempt(&table, ready(Ok(7))));
+    assert!(poll(second.as_mut()).is_pending() && !is_told());
+}
+
+/// What an answer carries along, after an attempt that took as long, in a call that took as long.
+fn opened(table: &Arc<MethodTable>, attempt_took: Duration, call_took: Duration) -> OpenAttempt {
+    let dependency = table.dependency();
+    let now = dependency.now();
+    assert!(dependency.gate().waiting_room().try_enter(1));
+    let mut lease = Lease::new(dependency, table.method(0));
+    lease.hold_permit();
+    lease.begin(dependency.gate().admit(now, &mut None).unwrap(), now);
+    let open = OpenAttempt::new(table, 0);
+    open.begin(lease.hand_over(), attempt_took, call_took);
+    open
+}
+
+#[test]
+fn answers_that_nobody_reads_to_their_end_open_nothing_because_their_heads_were_there() {
+    let breaker = breaker::Config::builder().failures(3).unanswered(5);
+    let (_time, table) = table(Policy::builder().breaker(breaker));
+    let ms = Duration::from_millis(10);
+    (0..20).for_each(|_| drop(opened(&table, ms, ms)));
+    assert_eq!(table.dependency().gate().breaker().state(), State::Closed);
+    assert_eq!(active(&table), 0);
+}
+
+#[test]
+fn the_wait_before_an_attempt_whose_answer_goes_on_is_no_part_of_what_attempts_take() {
+    let (time, table) = table(Policy::builder());
+    for _ in 0..20 {
+        let mut open = opened(&table, Duration::from_millis(10), Duration::from_secs(5));
+        open.end(Class::Success, None);
+    }
+    time.advance(Duration::from_secs(60));
+    let typical = table.method(0).stats.typical_latency(table.dependency().now()).unwrap();
+    assert!(typical <= Duration::from_millis(10), "{typical:?}");
+}
