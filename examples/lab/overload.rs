@@ -51,6 +51,8 @@ struct Run {
     peak_bytes: u64,
     /// The share of half seconds that refuse as much as the others.
     steady: f64,
+    /// The same for a server that answers in each just what it can.
+    steady_at_best: f64,
 }
 
 /// What the server is.
@@ -78,14 +80,26 @@ const OTHERS: [Kind; 2] = [
     },
 ];
 
-/// The share of half seconds whose share of answers is within [`STEADY`] of that of all of them.
-fn steadiness(clients: &ClientReport) -> f64 {
-    let spans = (LASTS - SETTLED).as_nanos() / SPAN.as_nanos();
-    let span = |n: u128| SETTLED + SPAN * u32::try_from(n).unwrap_or(u32::MAX);
-    let mean = clients.answered_share(SETTLED..LASTS);
-    let is_steady =
-        |n: &u128| (clients.answered_share(span(*n)..span(n + 1)) - mean).abs() <= STEADY;
-    (0..spans).filter(is_steady).count() as f64 / spans as f64
+/// The share of half seconds whose share of answers is within [`STEADY`] of that of all of them; and what it would be if
+/// just as many calls were answered in each half second as the server can do, which is as steady as anything can be where calls
+/// come by chance.
+fn steadiness(clients: &ClientReport, bin: Duration) -> (f64, f64) {
+    let bins = |during: Duration| (during.as_nanos() / bin.as_nanos()) as usize;
+    let begun = clients.begun.get(bins(SETTLED)..bins(LASTS)).unwrap_or_default();
+    let answered = clients.answered.get(bins(SETTLED)..bins(LASTS)).unwrap_or_default();
+    let sums = |counts: &[u32]| -> Vec<f64> {
+        counts.chunks(bins(SPAN)).map(|span| f64::from(span.iter().sum::<u32>())).collect()
+    };
+    let (begun, answered) = (sums(begun), sums(answered));
+    let able = CAPACITY * SPAN.as_secs_f64();
+    let possible: Vec<f64> = begun.iter().map(|begun| begun.min(able)).collect();
+    let steady = |answered: &[f64]| {
+        let mean = answered.iter().sum::<f64>() / begun.iter().sum::<f64>().max(1.0);
+        let shares = begun.iter().zip(answered).map(|(begun, answered)| answered / begun.max(1.0));
+        let count = shares.filter(|share| (share - mean).abs() <= STEADY).count();
+        count as f64 / begun.len().max(1) as f64
+    };
+    (steady(&answered), steady(&possible))
 }
 
 fn simulate(
@@ -112,6 +126,7 @@ fn simulate(
     let (Some(clients), Some(server)) = (report.clients("clients"), report.server("server")) else {
         return Err("a scenario without its clients".into());
     };
+    let (steady, steady_at_best) = steadiness(clients, report.bin);
     let per_second = |count: u64| count as f64 / LASTS.as_secs_f64() / CAPACITY;
     Ok(Run {
         goodput: per_second(clients.ended_by(CallEnd::Answered)),
@@ -120,7 +135,8 @@ fn simulate(
         peak_queue: server.queue.iter().max().copied().unwrap_or_default(),
         peak_calls: clients.most_at_once,
         peak_bytes: allocated.bytes_max,
-        steady: steadiness(clients),
+        steady,
+        steady_at_best,
     })
 }
 
@@ -150,7 +166,7 @@ fn table(
             let run = simulate(permits, kind, (load, attempts), seed)?;
             page += &format!("  {:>5.2}", run.goodput);
             csv += &format!(
-                "{},{name},{},{load},{},{},{},{},{},{},{}\n",
+                "{},{name},{},{load},{},{},{},{},{},{},{},{}\n",
                 kind.name,
                 attempts - 1,
                 run.arrived,
@@ -159,14 +175,16 @@ fn table(
                 run.peak_queue,
                 run.peak_calls,
                 run.peak_bytes,
-                run.steady
+                run.steady,
+                run.steady_at_best
             );
             row.insert(load.to_string(), run.goodput.into());
             arrived.insert(load.to_string(), run.arrived.into());
             more.insert(
                 load.to_string(),
                 json!({ "p99_ms": run.p99_ms, "peak_queue": run.peak_queue, "peak_calls": run.peak_calls,
-                    "peak_bytes": run.peak_bytes, "steady": run.steady }),
+                    "peak_bytes": run.peak_bytes, "steady": run.steady,
+                    "steady_at_best": run.steady_at_best }),
             );
             line.push((load, run.goodput));
             progress.step();
@@ -187,7 +205,9 @@ fn heads(title: &str) -> String {
 /// What a stack costs at a low load and at the highest.
 fn costs(details: &Map<String, Value>) -> String {
     let mut page = format!("\n{:<12}", "at the load");
-    for head in ["p99 0.8", "p99 3, ms", "calls 0.8", "calls 3", "kB 0.8", "kB 3"] {
+    for head in
+        ["p99 0.8", "p99 3, ms", "calls 0.8", "calls 3", "kB 0.8", "kB 3", "steady 3", "at best"]
+    {
         page += &format!("{head:>11}");
     }
     page += "\n";
@@ -199,8 +219,13 @@ fn costs(details: &Map<String, Value>) -> String {
                 page += &format!("{:>11.0}", number(load, key) / by);
             }
         }
+        for key in ["steady", "steady_at_best"] {
+            page += &format!("{:>11.2}", number("3", key));
+        }
         page += "\n";
     }
+    page += "\nsteady: of the half seconds, those that answer within 5 points of the mean share; at best: if in each as many calls \
+             were answered as the server can do\n";
     page
 }
 
@@ -212,7 +237,7 @@ pub(crate) fn run(seed: u64) -> Result {
          capacity:\n"
     );
     let mut csv =
-        "server,stack,retries,load,arrived,goodput,p99_ms,peak_queue,peak_calls,peak_bytes,steady\n".to_owned();
+        "server,stack,retries,load,arrived,goodput,p99_ms,peak_queue,peak_calls,peak_bytes,steady,steady_at_best\n".to_owned();
     let once = table(USUAL, 1, seed, &mut progress)?;
     let retried = table(USUAL, 3, seed, &mut progress)?;
     page +=
