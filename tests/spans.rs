@@ -34,7 +34,7 @@ impl Visit for Fields<'_> {
     }
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 struct Spans(Arc<Mutex<Vec<Seen>>>);
 
 impl Spans {
@@ -207,6 +207,7 @@ fn an_attempt_that_panics_beside_another_says_so() {
     let outcomes: Vec<_> =
         spans.of("attempt").iter().map(|it| it.fields["outcome"].clone()).collect();
     assert_eq!(outcomes, ["cancelled", "panicked"]);
+    assert!(spans.of("attempt").iter().all(|it| it.entered == it.exited), "{spans:?}");
 }
 
 #[test]
@@ -219,4 +220,20 @@ fn a_good_call_that_nothing_else_watches_has_a_good_attempt() {
         let [seen] = &spans.of(span)[..] else { panic!("one {span}") };
         assert_eq!(fields(seen, &["outcome", "otel.status_code"]), [Some("success"), None]);
     }
+}
+
+#[test]
+fn a_call_that_a_fallback_answers_or_nobody_does_says_so() {
+    let world = world(vec![Step::Answer(Err(Trouble::Broken)); 2]);
+    let spans = seen(|| {
+        assert_eq!(ready(world.client.cached("ready")), Ok(seawall_tests::SPARE));
+        assert_eq!(ready(world.client.write("")), Err(Trouble::Broken));
+    });
+    let told: Vec<_> = spans
+        .of("call")
+        .iter()
+        .map(|it| ["outcome", "error.type"].map(|name| it.fields.get(name).cloned()))
+        .collect();
+    assert_eq!(told[0][0].as_deref(), Some("fallback"));
+    assert_eq!(told[1], [Some("failure".to_owned()), Some("failure".to_owned())]);
 }

@@ -177,6 +177,17 @@ fn an_attempt_whose_timeout_is_all_the_time_there_is_times_out() {
     assert!(matches!(answer, Err(Trouble::Fault(Fault::TimedOut { .. }))), "{answer:?}");
 }
 
+#[test]
+fn a_call_that_is_dropped_while_it_waits_leaves_its_caller_the_deadline_that_it_had() {
+    let world = world([Step::Hang]);
+    let left = ready(deadline::scope(on(&world, secs(60)), async {
+        let within = world.client.within(secs(2));
+        drop(Task::pending(within.write("")));
+        deadline::left()
+    }));
+    assert_eq!(left, Some(secs(60)));
+}
+
 async fn the_rest<S>(_: &S, _: &CallError<std::io::Error>) -> std::io::Result<Option<Duration>> {
     seawall_tests::yield_times(1).await;
     Ok(deadline::left())

@@ -185,6 +185,23 @@ fn a_token_that_had_to_be_taken_is_given_back_where_there_is_no_permit() {
 }
 
 #[test]
+fn a_token_of_a_limit_that_took_over_is_given_back_where_there_is_no_permit() {
+    let policy = |limit| {
+        let bulkhead = permits(1).max_wait(Duration::ZERO);
+        base().bulkhead(bulkhead).rate_limit(limit).rate_limit_max_wait(secs(9)).build().unwrap()
+    };
+    let world =
+        World::new(policy(seawall::limit::Config::token_bucket(1, 0.2)), [Step::Later(1, Ok(7))]);
+    let holder = Task::pending(world.client.write(""));
+    let waiting = Task::pending(world.client.write(""));
+    assert!(world.handle.set_policy(policy(tokens(5))));
+    assert_eq!(refused(waiting.ready()).0, RejectedBy::Bulkhead);
+    assert_eq!(holder.ready(), Ok(7));
+    let served = (0..9).filter(|_| ready(world.client.write("")).is_ok()).count();
+    assert_eq!(served, 3, "five, less what the one before had given to these two");
+}
+
+#[test]
 fn half_open_admits_no_more_probes_than_places_and_the_rest_are_refused() {
     let breaker = trips_after(3).half_open_calls(2).success_threshold(2);
     let world = World::new(base().bulkhead(permits(10)).breaker(breaker).build().unwrap(), []);

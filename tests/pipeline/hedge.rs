@@ -5,7 +5,7 @@ use std::task::Poll;
 
 use seawall::outcome::AttemptKind;
 use seawall::prelude::*;
-use seawall::retry::{BudgetConfig, HedgeBuilder, HedgeConfig};
+use seawall::retry::{BudgetConfig, BudgetMode, HedgeBuilder, HedgeConfig};
 use seawall::{CallOutcome, Outcome};
 use seawall_tests::{Answer, Api, Step, Task, Trouble, World, ready};
 
@@ -178,6 +178,19 @@ fn a_panic_in_a_hedge_is_the_calls() {
     assert_eq!(now.attempts_of(AttemptKind::Hedge, Outcome::Panicked), 1);
     assert_eq!(now.calls(CallOutcome::Panicked), 1);
     assert_eq!(ready(world.client.read("")), Ok(7), "the next is served");
+}
+
+#[test]
+fn a_hedge_that_succeeds_gives_back_what_it_had_taken() {
+    let budget = BudgetConfig::builder().mode(BudgetMode::Tokens).tokens(10).retry_cost(5);
+    let script = vec![[Step::Hang, Step::Answer(Ok(7))]; 9].concat();
+    let retry = retries(1).budget(budget.build().unwrap());
+    let world = hedged_with(after_50_ms(), retry, script);
+    for _ in 0..9 {
+        let mut call = Task::pending(world.client.read(""));
+        assert_eq!(after(&world, &mut call, 50), Poll::Ready(Ok(7)));
+    }
+    assert_eq!(world.snapshot().hedges, 9);
 }
 
 #[test]

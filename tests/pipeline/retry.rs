@@ -310,6 +310,14 @@ fn a_retry_that_is_dropped_at_once_counts_as_one() {
 }
 
 #[test]
+fn a_retry_in_the_same_moment_counts_as_one() {
+    let world = world(retries(2).base_delay(Duration::ZERO).budget(None), vec![broken()]);
+    let (answer, _) = drive(&world, &mut Task::new(world.client.read("")));
+    assert_eq!(answer, Ok(7));
+    assert_eq!(world.snapshot().attempts_of(AttemptKind::Retry, Outcome::Success), 1);
+}
+
+#[test]
 fn a_call_that_is_dropped_before_its_retry_was_cancelled() {
     let world = world(retries(2), vec![broken()]);
     drop(Task::pending(world.client.read("")));

@@ -132,14 +132,6 @@ impl<'a> Lease<'a> {
         self.held &= !TOKEN;
     }
 
-    /// Gives its token back at the moment that it was taken.
-    pub(super) fn return_token(&mut self, now: Moment) {
-        if self.held & TOKEN != 0 {
-            self.held &= !TOKEN;
-            self.dependency.gate().refund(self.limiter, now, self.taken_for);
-        }
-    }
-
     /// Holds a permit too, from now on.
     #[inline]
     pub(super) fn hold_permit(&mut self) {

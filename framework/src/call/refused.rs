@@ -46,7 +46,6 @@ impl<'a> Call<'a> {
         match self.dependency.gate().refuses_to_wait() {
             None => Readiness::NoPermit,
             Some(by) => {
-                lease.return_token(self.now);
                 self.note_refusal(Refused { by, retry_after: None });
                 Readiness::Refused
             }

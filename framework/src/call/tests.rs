@@ -72,14 +72,19 @@ fn dropped_late(time: &ManualTime, table: &MethodTable) {
 
 #[test]
 fn a_call_that_finds_a_grace_over_takes_that_permit_and_gives_it_back() {
+    let good: fn() -> Answer = || Ok(7);
+    let bad: fn() -> Answer = || Err(std::io::ErrorKind::ConnectionReset.into());
     // One that might wait for it, and one that may not.
     for max_wait in [Duration::from_secs(1), Duration::ZERO] {
-        let (time, table) = table(one_permit(max_wait));
-        dropped_late(&time, &table);
-        time.advance(GRACE);
-        let mut call = pin!(attempt(&table, ready(Ok(7))));
-        assert!(matches!(poll(call.as_mut()), Poll::Ready(Some(Ok(7)))), "{max_wait:?}");
-        assert_eq!(active(&table), 0, "{max_wait:?}");
+        for answer in [good, bad] {
+            let (time, table) = table(one_permit(max_wait));
+            dropped_late(&time, &table);
+            time.advance(GRACE);
+            let mut call = pin!(attempt(&table, ready(answer())));
+            let Poll::Ready(Some(answered)) = poll(call.as_mut()) else { panic!("{max_wait:?}") };
+            assert_eq!(answered.is_ok(), answer().is_ok());
+            assert_eq!(active(&table), 0, "{max_wait:?}");
+        }
     }
 }
 

@@ -128,6 +128,8 @@ mod tests {
             kept.shards[0].lock().order.len()
         });
         assert_eq!(lengths.max(), Some(2 * 8 + SHARD_MIN));
+        (2..10).for_each(|key| kept.put(key, 0, at(0)));
+        assert_eq!(kept.get(1, Duration::MAX, at(0)), None, "and goes when it is the oldest");
     }
 
     proptest! {
