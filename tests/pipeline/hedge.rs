@@ -181,6 +181,21 @@ fn a_panic_in_a_hedge_is_the_calls() {
 }
 
 #[test]
+fn a_budget_is_asked_once_for_each_call_whether_it_might_be_hedged_or_not() {
+    let sent = |is_hedged: bool| {
+        let budget = BudgetConfig::builder().mode(BudgetMode::AcceptRatio).build().unwrap();
+        let retry = retries(1).budget(budget);
+        let hedge = HedgeConfig::builder().after(ms(900)).build().unwrap();
+        let retry = if is_hedged { retry.hedge(hedge) } else { retry };
+        let policy = base().breaker(trips_after(10_000)).retry(retry);
+        let world = World::new(policy.build().unwrap(), vec![broken(); 400]);
+        (0..400).for_each(|_| assert!(ready(world.client.read("")).is_err()));
+        world.service().seen()
+    };
+    assert_eq!(sent(true), sent(false));
+}
+
+#[test]
 fn a_hedge_that_succeeds_gives_back_what_it_had_taken() {
     let budget = BudgetConfig::builder().mode(BudgetMode::Tokens).tokens(10).retry_cost(5);
     let script = vec![[Step::Hang, Step::Answer(Ok(7))]; 9].concat();

@@ -5,6 +5,7 @@
 use std::future::{Future, pending, ready};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::lease::Lease;
 use super::{Call, OpenAttempt, Rules};
 use crate::dependency::{Dependency, MethodSpec, MethodTable};
 use crate::entropy::Entropy;
+use crate::error::{Fault, UnavailableCause};
 use crate::event::{Event, Observer, State};
 use crate::outcome::Class;
 use crate::policy::{Builder, Policy};
@@ -86,6 +88,74 @@ fn a_call_that_finds_a_grace_over_takes_that_permit_and_gives_it_back() {
             assert_eq!(active(&table), 0, "{max_wait:?}");
         }
     }
+}
+
+#[test]
+fn a_permit_that_comes_free_as_a_call_joins_the_line_is_given_back() {
+    let breaker = breaker::Config::builder().enforcement(breaker::Enforcement::Disabled);
+    let bulkhead = bulkhead::Config::builder().max_concurrent(1).max_wait(GRACE);
+    let (_time, table) = table(Policy::builder().breaker(breaker).bulkhead(bulkhead));
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let room = table.dependency().gate().waiting_room();
+            while !is_over.load(Ordering::Relaxed) {
+                if room.try_enter(1) {
+                    std::hint::spin_loop();
+                    room.leave(1, || table.dependency().now());
+                }
+            }
+        });
+        // They end badly: then nothing but the lease says that there is a permit.
+        for _ in 0..20_000 {
+            let mut call = pin!(attempt(&table, ready(Err(std::io::ErrorKind::TimedOut.into()))));
+            let _ = poll(call.as_mut());
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(active(&table), 0);
+}
+
+#[test]
+fn a_shutdown_hears_of_an_answer_that_nobody_reads_and_of_a_grace_that_is_over() {
+    let (time, table) = table(one_permit(Duration::ZERO));
+    let open = opened(&table, Duration::from_millis(10), Duration::from_millis(10));
+    table.dependency().drain();
+    let mut empty = pin!(table.dependency().emptied());
+    assert!(poll(empty.as_mut()).is_pending());
+    drop(open);
+    assert_eq!((active(&table), table.dependency().in_flight()), (1, 0), "kept for the grace");
+    assert!(poll(empty.as_mut()).is_ready());
+    empty.set(table.dependency().emptied());
+    assert!(poll(empty.as_mut()).is_pending());
+    assert!(!table.dependency().end_graces(time.now()));
+    assert!(poll(empty.as_mut()).is_pending());
+    time.advance(GRACE);
+    assert!(table.dependency().end_graces(time.now()));
+    assert!(poll(empty.as_mut()).is_ready());
+}
+
+#[test]
+fn a_call_that_has_its_permit_when_all_are_ended_says_that_this_is_why() {
+    let (_time, table) = table(one_permit(Duration::from_secs(1)));
+    let room = table.dependency().gate().waiting_room();
+    assert!(room.try_enter(1));
+    let mut call = Call::begin(&table, 0);
+    assert!(call.goes_ahead());
+    {
+        let mut waiting = pin!(call.attempt(|| ready(Answer::Ok(7)), &Rules::USUAL));
+        assert!(poll(waiting.as_mut()).is_pending());
+        room.leave(1, || table.dependency().now());
+        table.dependency().cancel();
+        assert!(matches!(poll(waiting.as_mut()), Poll::Ready(None)));
+    }
+    let fault = call.finish_unanswered();
+    assert!(
+        matches!(fault, Fault::Unavailable { cause: UnavailableCause::ShutDown, .. }),
+        "{fault:?}"
+    );
+    drop(call);
+    assert_eq!(active(&table), 0);
 }
 
 #[test]

@@ -269,6 +269,11 @@ fn a_burst_gives_its_memory_back() {
     assert_eq!((wheel.live(), wheel.room()), (0, 0));
     wheel.insert(0, 7, Waker::noop().clone()).unwrap();
     assert_eq!((wheel.live(), wheel.room()), (1, 1), "and goes on");
+    // More than before: no place that is gone is used again.
+    (0..100_000).for_each(|tick| _ = wheel.insert(0, tick * 7, Waker::noop().clone()).unwrap());
+    let mut fired = Vec::new();
+    assert!(!wheel.advance(700_000, usize::MAX, &mut fired));
+    assert_eq!((fired.len(), wheel.live()), (100_001, 0));
 }
 
 #[test]

@@ -100,6 +100,7 @@ impl Adaptive {
             self.step = None;
             return self.limit / 2.0;
         }
+        // More than half of them, so at least one.
         let rate = sample.good as f64 / sample.length.as_secs_f64();
         self.note(sample, rate, was_draining);
         if sample.dropped * 20 >= ended || sample.mean * 2 > sample.timeout {
@@ -138,7 +139,7 @@ impl Adaptive {
             return is_wrong;
         }
         let is_wrong = rate < step.rate * (1.0 + LOSS * grew);
-        if is_wrong && sample.good > 0 {
+        if is_wrong {
             self.unqueued = Some(sample.mean.as_secs_f64());
             self.rates = VecDeque::from([rate]);
         }
@@ -175,7 +176,7 @@ impl Adaptive {
 
     /// Takes note of what a window tells, and whether the next is to drain.
     fn note(&mut self, sample: &Sample, rate: f64, was_draining: u32) {
-        if sample.good > 0 && was_draining != DRAINS {
+        if was_draining != DRAINS {
             self.note_latency(sample.mean.as_secs_f64(), was_draining > 0);
         }
         if was_draining > 0 {
