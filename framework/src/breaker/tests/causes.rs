@@ -74,6 +74,25 @@ fn each_criterion_is_told_from_the_others() {
 }
 
 #[test]
+fn a_good_answer_from_before_it_opened_is_stale_by_the_short_way_too() {
+    for builder in [
+        Config::builder().failures(1),
+        Config::builder().without_failures().failure_rate(0.5).min_calls(1),
+        Config::builder()
+            .without_failures()
+            .failure_rate(0.5)
+            .min_calls(1)
+            .window(Window::Time(secs(30))),
+    ] {
+        let breaker = breaker(builder);
+        let early = breaker.let_in(NOW, &mut None).unwrap();
+        moved(&breaker, times(1, Outcome::Failure), NOW);
+        assert_eq!(breaker.record_good(early, NOW), None);
+        assert_eq!((breaker.report(NOW).stale_results, breaker.state()), (1, State::Open));
+    }
+}
+
+#[test]
 fn slow_calls_are_counted_where_they_count() {
     let rates = || Config::builder().failure_rate(0.5).slow_call(secs(1));
     let slow = AttemptEnd { outcome: Outcome::Success, slow: true, retry_after: None };

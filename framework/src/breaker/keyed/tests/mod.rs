@@ -49,6 +49,7 @@ fn every_mistake_in_the_settings_is_named() {
         assert_eq!(wrong_keys(mistakes), ["max_keys", "idle_after"]);
     }
     assert!(builder.clone().idle_after(MAX_IDLE_AFTER + secs(1)).build().is_err());
+    assert!(builder.clone().idle_after(Duration::from_millis(1)).build().is_ok());
     let config = builder.max_keys(MAX_KEYS).idle_after(MAX_IDLE_AFTER).build().unwrap();
     assert_eq!((config.max_keys(), config.idle_after()), (MAX_KEYS, MAX_IDLE_AFTER));
     let default = KeyedConfig::from(Config::default());
