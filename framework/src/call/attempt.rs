@@ -8,7 +8,9 @@ use std::time::Duration;
 use crate::backpressure::Priority;
 use crate::clock::{Moment, nanos};
 use crate::deadline;
-use crate::dependency::{Claim, HeldKey, Join, Refused, StartBy, WaitError, had_its_chance};
+use crate::dependency::{
+    Claim, HeldKey, Join, Position, Refused, StartBy, WaitError, had_its_chance,
+};
 use crate::error::{Fallible, RejectedBy};
 use crate::outcome::{Class, Outcome};
 use crate::time::TimeLimit;
@@ -172,25 +174,30 @@ impl<'a> Call<'a> {
         let dependency = self.dependency;
         let gate = dependency.gate();
         let joined = gate.join(self.claim(), self.start_by(), || dependency.is_cancelled());
-        let position = match joined {
-            Join::Acquired => {
-                lease.hold_permit();
-                return true;
-            }
-            Join::Refused(error) => {
-                self.wait_error(error);
-                return false;
-            }
-            Join::Waiting(position) => position,
+        let ended = match joined {
+            Join::Acquired => Ok(()),
+            Join::Refused(error) => Err(error),
+            Join::Waiting(position) => self.wait_in_line(position).await,
         };
+        if let Err(error) = ended {
+            self.wait_error(error);
+            return false;
+        }
+        lease.hold_permit();
+        self.still_in_time(|call| call.wait_error(WaitError::Expired))
+    }
+
+    /// Waits at this position of the mailbox, until it has been exchanged for a permit.
+    async fn wait_in_line(&mut self, position: Position) -> Result<(), WaitError> {
+        let dependency = self.dependency;
         if position.is_first {
             dependency.signals().raise();
         }
         let mut waiting = WaitGuard::new(dependency, position, self.method.weight());
         self.pend();
-        let room = gate.waiting_room();
+        let room = dependency.gate().waiting_room();
         let mut limit = dependency.time().limit(waiting.position.gives_up_at);
-        let waited = poll_fn(|cx| {
+        let ended = poll_fn(|cx| {
             loop {
                 if let Poll::Ready(end) = room.poll(&waiting.position, cx) {
                     return Poll::Ready(end);
@@ -209,12 +216,7 @@ impl<'a> Call<'a> {
         .await;
         waiting.settled();
         self.now = dependency.now();
-        if let Err(error) = waited {
-            self.wait_error(error);
-            return false;
-        }
-        lease.hold_permit();
-        self.still_in_time(|call| call.wait_error(WaitError::Expired))
+        ended
     }
 
     /// There is no answer, because a wait ended without what it was for.
