@@ -5,6 +5,7 @@ use std::future::pending;
 use std::sync::Mutex;
 
 use allocation_counter::measure;
+use seawall::actor::Control;
 use seawall::backpressure::Strategy;
 use seawall::breaker::{self, Enforcement, Keys, KeysBuilder};
 use seawall::prelude::*;
@@ -327,6 +328,25 @@ fn a_key_that_nobody_calls_is_told_to_be_half_open_and_then_forgotten_each_time_
     assert_eq!(world.get("b"), Ok(7));
     world.time.advance(secs(26));
     eventually("so is one that was never open", || world.keys().keys == 0);
+}
+
+#[test]
+fn a_key_that_is_open_is_looked_at_sooner_than_idle_ones_are() {
+    let world = World::new(base().breaker(trips_after(1)));
+    let mut events = world.seawall.events();
+    let actor_has_looked = || block_on(world.handle.tell(Control::Snapshot)).unwrap();
+    assert_eq!(world.get("a"), Ok(7));
+    actor_has_looked();
+    world.fleet().set("a", Does::Fail);
+    world.get("a").unwrap_err();
+    actor_has_looked();
+    // Open for 5 s; ten minutes idle.
+    world.time.advance(secs(6));
+    eventually("it is told to be half-open", || {
+        std::iter::from_fn(|| events.try_recv().ok()).any(|received| {
+            matches!(received.event, Event::KeyMoved { transition, .. } if transition.to == State::HalfOpen)
+        })
+    });
 }
 
 #[test]
