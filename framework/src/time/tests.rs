@@ -761,3 +761,28 @@ fn the_driver_sleeps_while_nothing_is_due() {
     }
     assert!(LOOKS.load(Ordering::Relaxed) < 1_000, "{LOOKS:?} looks");
 }
+
+#[test]
+fn a_thread_that_runs_a_future_sleeps_until_it_is_woken() {
+    let (hand, handed) = mpsc::channel::<Waker>();
+    let is_done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let other = {
+        let is_done = Arc::clone(&is_done);
+        std::thread::spawn(move || {
+            let waker = handed.recv().unwrap();
+            (0..1_000).for_each(|_| std::thread::yield_now());
+            is_done.store(true, Ordering::SeqCst);
+            waker.wake();
+        })
+    };
+    let mut polls = 0;
+    super::block_on(poll_fn(|cx| {
+        polls += 1;
+        if polls == 1 {
+            hand.send(cx.waker().clone()).unwrap();
+        }
+        if is_done.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+    }));
+    other.join().unwrap();
+    assert!(polls <= 2, "{polls} polls for one wake-up");
+}
