@@ -786,3 +786,16 @@ fn a_thread_that_runs_a_future_sleeps_until_it_is_woken() {
     other.join().unwrap();
     assert!(polls <= 2, "{polls} polls for one wake-up");
 }
+
+/// On the system's clock, because it is the machine that is late.
+#[test]
+fn an_end_that_is_noticed_late_waits_a_little_longer_for_an_answer_that_may_be_there() {
+    let time = Time::system();
+    let deadline = time.now() + MS;
+    // Nobody looks at it before it is 30 ms late.
+    super::block_on(time.sleep_until(deadline + 30 * MS));
+    let noticed = time.now();
+    super::block_on(time.limit(deadline));
+    let waited = time.now().since(noticed);
+    assert!(waited >= 20 * MS, "as much as it is late, and 20 ms at most: {waited:?}");
+}
