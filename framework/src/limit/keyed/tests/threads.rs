@@ -8,14 +8,15 @@ use super::{at, burst, keyed};
 use crate::clock::Moment;
 use crate::limit::{KeyedConfig, KeyedLimiter, Rate, TokenBucket};
 
-#[test]
-fn racing_threads_take_no_token_twice_while_their_keys_come_and_go() {
-    // Room for two of eight keys, and somebody who forgets whatever may be forgotten.
-    let keyed = keyed(100, 2);
+/// Room for two of eight keys, which those threads race for that find none taken; and somebody who forgets whatever may be forgotten.
+/// What each key has taken.
+fn raced_for<S: std::hash::BuildHasher + Sync>(
+    keyed: &KeyedLimiter<u64, TokenBucket, S>,
+) -> [u64; 8] {
     let taken: [AtomicU64; 8] = Default::default();
     std::thread::scope(|scope| {
         for first in 0..4_u64 {
-            let (keyed, taken) = (&keyed, &taken);
+            let taken = &taken;
             scope.spawn(move || {
                 for n in 0..20_000 {
                     let key = (first + n) % 8;
@@ -28,10 +29,23 @@ fn racing_threads_take_no_token_twice_while_their_keys_come_and_go() {
             });
         }
     });
-    let taken = taken.map(AtomicU64::into_inner);
+    taken.map(AtomicU64::into_inner)
+}
+
+#[test]
+fn racing_threads_take_no_token_twice_while_their_keys_come_and_go() {
+    let taken = raced_for(&keyed(100, 2));
     assert!(taken.iter().all(|taken| *taken <= 100), "{taken:?}");
-    // Two keys of their own, and what the others share.
-    assert!((300..=400).contains(&taken.iter().sum::<u64>()), "{taken:?}");
+    // All that the others share, and two keys of their own, less what was taken of what is shared before they came.
+    assert!((100..=400).contains(&taken.iter().sum::<u64>()), "{taken:?}");
+}
+
+#[test]
+fn racing_threads_take_all_that_there_is_where_two_keys_have_come_before() {
+    let keyed = keyed(100, 2);
+    assert!([0, 1].iter().all(|key| keyed.try_take(key, at(0), 1).is_ok()));
+    let taken = raced_for(&keyed);
+    assert_eq!((taken[0], taken[1], taken[2..].iter().sum()), (99, 99, 100), "{taken:?}");
 }
 
 #[test]
