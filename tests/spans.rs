@@ -172,13 +172,17 @@ fn a_service_that_panics_leaves_its_span() {
     assert_eq!(attempt.fields["outcome"], "panicked");
 }
 
-#[test]
-fn each_attempt_of_a_race_is_a_span_of_its_own() {
+/// A call without an answer after 50 ms gets another attempt.
+fn racing(steps: impl IntoIterator<Item = Step>) -> World {
     let hedge = seawall::retry::HedgeConfig::builder().after(Duration::from_millis(50));
     let retry = seawall::retry::Config::builder().hedge(hedge.build().unwrap());
     let policy = Policy::builder().retry(retry).build().unwrap();
-    let world =
-        World::with(policy, [Step::Hang, Step::Answer(Ok(1))], |builder| builder.spans(true));
+    World::with(policy, steps, |builder| builder.spans(true))
+}
+
+#[test]
+fn each_attempt_of_a_race_is_a_span_of_its_own() {
+    let world = racing([Step::Hang, Step::Answer(Ok(1))]);
     let spans = seen(|| {
         let mut call = Task::pending(world.client.read(""));
         world.time.advance(Duration::from_millis(50));
@@ -194,10 +198,7 @@ fn each_attempt_of_a_race_is_a_span_of_its_own() {
 
 #[test]
 fn an_attempt_that_panics_beside_another_says_so() {
-    let hedge = seawall::retry::HedgeConfig::builder().after(Duration::from_millis(50));
-    let retry = seawall::retry::Config::builder().hedge(hedge.build().unwrap());
-    let policy = Policy::builder().retry(retry).build().unwrap();
-    let world = World::with(policy, [Step::Hang, Step::PanicAt(0)], |builder| builder.spans(true));
+    let world = racing([Step::Hang, Step::PanicAt(0)]);
     let spans = seen(|| {
         let mut call = Task::pending(world.client.read(""));
         world.time.advance(Duration::from_millis(50));

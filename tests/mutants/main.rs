@@ -159,7 +159,7 @@ fn main() -> io::Result<()> {
         next: AtomicUsize::new(0),
         hung: AtomicUsize::new(0),
         survived: AtomicUsize::new(0),
-        kept: Mutex::default(),
+        unnoticed: Mutex::default(),
     };
     judge.all();
     if !judge.conclude(is_whole) {
@@ -301,8 +301,8 @@ struct Judge<'a> {
     next: AtomicUsize,
     hung: AtomicUsize,
     survived: AtomicUsize,
-    /// The names of those among the excused that no test saw.
-    kept: Mutex<HashSet<String>>,
+    /// The names of the excused that no test saw, one for each change.
+    unnoticed: Mutex<Vec<String>>,
 }
 
 impl Judge<'_> {
@@ -327,7 +327,7 @@ impl Judge<'_> {
             End::Failed => {}
             End::Hung => _ = self.hung.fetch_add(1, Ordering::Relaxed),
             End::Passed if self.excused.contains(&mutant.id()) => {
-                self.kept.lock().unwrap().insert(mutant.id());
+                self.unnoticed.lock().unwrap().push(mutant.id());
             }
             End::Passed => {
                 self.survived.fetch_add(1, Ordering::Relaxed);
@@ -342,18 +342,18 @@ impl Judge<'_> {
 
     /// The figure. Whether every change that could be noticed was seen.
     fn conclude(self, is_whole: bool) -> bool {
-        let kept = self.kept.into_inner().unwrap();
-        let is_kept = |mutant: &&Mutant| kept.contains(&mutant.id());
-        let unnoticed = self.mutants.iter().filter(is_kept).count();
+        let unnoticed = self.unnoticed.into_inner().unwrap();
         let survived = self.survived.into_inner();
         println!(
-            "{} changes: {} seen ({} by a test that hung), {unnoticed} that nobody could notice, {survived} not seen",
+            "{} changes: {} seen ({} by a test that hung), {} that nobody could notice, {survived} not seen",
             self.mutants.len(),
-            self.mutants.len() - survived - unnoticed,
+            self.mutants.len() - survived - unnoticed.len(),
             self.hung.into_inner(),
+            unnoticed.len(),
         );
         if is_whole {
-            let mut stale: Vec<_> = self.excused.difference(&kept).collect();
+            let unnoticed = unnoticed.into_iter().collect();
+            let mut stale: Vec<_> = self.excused.difference(&unnoticed).collect();
             stale.sort();
             stale.iter().for_each(|id| println!("seen, or gone, and still excused: {id}"));
         }

@@ -9,6 +9,7 @@ use seawall::actor::Control;
 use seawall::backpressure::Strategy;
 use seawall::breaker::{self, Enforcement, Keys, KeysBuilder};
 use seawall::prelude::*;
+use seawall::telemetry::EventStream;
 use seawall::{DependencyHandle, Event, Outcome, State, Time};
 use seawall::{ManualTime, limit, policy, resilient};
 use seawall_tests::{Answer, Task, Trouble, block_on, eventually, ready, refused};
@@ -130,6 +131,14 @@ impl World {
 
 fn keys() -> KeysBuilder {
     Keys::builder()
+}
+
+/// What was told of keys since the last look: which, and how it is now.
+fn key_moves(events: &mut EventStream) -> impl Iterator<Item = (String, State)> {
+    std::iter::from_fn(|| events.try_recv().ok()).filter_map(|received| match received.event {
+        Event::KeyMoved { key, transition, .. } => Some((key.unwrap().to_string(), transition.to)),
+        _ => None,
+    })
 }
 
 /// Calls each of ten shards in turn, of which the first is dead, and counts who was served: the healthy
@@ -309,16 +318,11 @@ fn a_key_that_nobody_calls_is_told_to_be_half_open_and_then_forgotten_each_time_
     for _ in 0..2 {
         world.fleet().set("a", Does::Fail);
         world.get("a").unwrap_err();
-        let mut half_open = || {
-            std::iter::from_fn(|| events.try_recv().ok()).any(|received| {
-                matches!(received.event, Event::KeyMoved { transition, .. } if transition.to == State::HalfOpen)
-            })
-        };
         // Open for 5 s, looked at every second.
         world.time.advance(secs(6));
         eventually("the key is told to be half-open", || {
             world.time.advance(ms(1));
-            half_open()
+            key_moves(&mut events).any(|(_, to)| to == State::HalfOpen)
         });
         world.fleet().set("a", None);
         assert_eq!(world.get("a"), Ok(7));
@@ -343,9 +347,7 @@ fn a_key_that_is_open_is_looked_at_sooner_than_idle_ones_are() {
     // Open for 5 s; ten minutes idle.
     world.time.advance(secs(6));
     eventually("it is told to be half-open", || {
-        std::iter::from_fn(|| events.try_recv().ok()).any(|received| {
-            matches!(received.event, Event::KeyMoved { transition, .. } if transition.to == State::HalfOpen)
-        })
+        key_moves(&mut events).any(|(_, to)| to == State::HalfOpen)
     });
 }
 
@@ -358,12 +360,7 @@ fn a_key_that_is_called_is_told_to_be_half_open_by_that_call() {
     world.fleet().set("a", None);
     world.time.advance(secs(5));
     assert_eq!(world.get("a"), Ok(7));
-    let told: Vec<State> = std::iter::from_fn(|| events.try_recv().ok())
-        .filter_map(|received| match received.event {
-            Event::KeyMoved { transition, .. } => Some(transition.to),
-            _ => None,
-        })
-        .collect();
+    let told: Vec<State> = key_moves(&mut events).map(|(_, to)| to).collect();
     assert_eq!(told[..2], [State::Open, State::HalfOpen], "of more within a second one is told");
 }
 
@@ -640,12 +637,7 @@ fn the_actor_moves_keys_on_and_forgets_idle_ones_with_nobody_calling() {
         world.time.advance(secs(1));
         world.keys().keys == 0
     });
-    let mut moves = Vec::new();
-    while let Ok(received) = events.try_recv() {
-        if let Event::KeyMoved { key, transition, .. } = received.event {
-            moves.push((key.unwrap().to_string(), transition.to));
-        }
-    }
+    let moves: Vec<_> = key_moves(&mut events).collect();
     let a = || "a".to_owned();
     assert_eq!(moves, [(a(), State::Open), (a(), State::HalfOpen)]);
 }

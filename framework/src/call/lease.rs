@@ -368,41 +368,18 @@ mod tests {
 
     use super::*;
     use crate::breaker::{self, BreakerReport};
-    use crate::dependency::{MethodSpec, MethodTable};
-    use crate::entropy::Entropy;
-    use crate::event::{Event, Observer, State};
+    use crate::call::tests::table;
+    use crate::dependency::MethodTable;
+    use crate::event::State;
     use crate::policy::Policy;
-    use crate::time::{ManualTime, Time};
-
-    struct Silent;
-
-    impl Observer for Silent {
-        fn on_event(&self, _: &Event) {}
-    }
+    use crate::time::ManualTime;
 
     const SLOW: Duration = Duration::from_millis(200);
 
     /// A dependency whose breaker opens at the first failure, with one method.
-    fn table() -> (ManualTime, MethodTable) {
-        let time = Time::manual();
+    fn touchy() -> (ManualTime, Arc<MethodTable>) {
         let breaker = breaker::Config::builder().failures(1).open_for(SLOW).half_open_calls(1);
-        let policy = Policy::builder().breaker(breaker.slow_call(SLOW)).build().unwrap();
-        let dependency = Arc::new(Dependency::new(
-            "bank".into(),
-            policy,
-            Time::from(&time),
-            Entropy::seeded(0),
-            Arc::new(Silent),
-        ));
-        let spec = MethodSpec {
-            name: "balance",
-            idempotent: true,
-            timeout: None,
-            slow_call: None,
-            max_attempts: None,
-            ..MethodSpec::NONE
-        };
-        (time, MethodTable::new(dependency, &[spec], Box::new(())))
+        table(Policy::builder().breaker(breaker.slow_call(SLOW)))
     }
 
     fn report(table: &MethodTable) -> BreakerReport {
@@ -420,7 +397,7 @@ mod tests {
 
     #[test]
     fn a_probe_that_another_guard_refused_frees_its_place_and_counts_nothing() {
-        let (time, table) = table();
+        let (time, table) = touchy();
         let breaker = table.dependency().gate().breaker();
         let first = breaker.let_in(time.now(), &mut None).unwrap();
         breaker.note(first, Outcome::Failure, time.now());
@@ -436,7 +413,7 @@ mod tests {
 
     #[test]
     fn a_call_that_is_dropped_counts_against_the_dependency_from_slow_call_on() {
-        let (time, table) = table();
+        let (time, table) = touchy();
         let lease = begin(&table);
         time.advance(SLOW - Duration::from_nanos(1));
         drop(lease);

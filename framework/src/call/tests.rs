@@ -14,7 +14,7 @@ use super::{Call, OpenAttempt, Rules};
 use crate::dependency::{Dependency, MethodSpec, MethodTable};
 use crate::entropy::Entropy;
 use crate::error::{Fault, UnavailableCause};
-use crate::event::{Event, Observer, State};
+use crate::event::{Silent, State};
 use crate::outcome::Class;
 use crate::policy::{Builder, Policy};
 use crate::time::{ManualTime, Time};
@@ -22,15 +22,10 @@ use crate::{breaker, bulkhead};
 
 type Answer = Result<u8, std::io::Error>;
 
-struct Silent;
-
-impl Observer for Silent {
-    fn on_event(&self, _: &Event) {}
-}
-
 const GRACE: Duration = Duration::from_millis(300);
 
-fn table(policy: Builder) -> (ManualTime, Arc<MethodTable>) {
+/// A dependency with one method, and its time.
+pub(super) fn table(policy: Builder) -> (ManualTime, Arc<MethodTable>) {
     let time = Time::manual();
     let (name, policy) = ("bank".into(), policy.build().unwrap());
     let seed = Entropy::seeded(0);

@@ -165,15 +165,9 @@ mod tests {
     use crate::dependency::start_by::StartBy;
     use crate::dependency::waiter::{Join, Position};
     use crate::entropy::Entropy;
-    use crate::event::{Event, Observer};
+    use crate::event::Silent;
     use crate::policy::{Policy, PolicyFile};
     use crate::time::Time;
-
-    struct Silent;
-
-    impl Observer for Silent {
-        fn on_event(&self, _: &Event) {}
-    }
 
     fn policy(max_concurrent: u32) -> Policy {
         let text = format!("[it]\nbulkhead.max_concurrent = {max_concurrent}");

@@ -49,8 +49,6 @@ mod tests {
     use std::task::{Context, Waker};
 
     use super::*;
-    use crate::breaker;
-    use crate::dependency::{MethodSpec, MethodTable};
     use crate::entropy::Entropy;
     use crate::event::{Observer, State};
     use crate::policy::Policy;
@@ -68,9 +66,7 @@ mod tests {
 
     fn dependency(policy: Policy) -> (Dependency, mpsc::Receiver<(State, State)>) {
         let (tell, told) = mpsc::channel();
-        let manual = Time::manual();
-        manual.set_epoch(Duration::from_secs(1_767_571_200 + 5 * 3_600));
-        let (time, seed) = (Time::from(manual), Entropy::seeded(0));
+        let (time, seed) = (Time::from(Time::manual()), Entropy::seeded(0));
         (Dependency::new("bank".into(), policy, time, seed, Arc::new(Tell(tell))), told)
     }
 
@@ -88,19 +84,6 @@ mod tests {
     }
 
     #[test]
-    fn clients_that_are_gone_take_no_room() {
-        let (dependency, _told) = dependency(Policy::default());
-        let dependency = Arc::new(dependency);
-        let client = || {
-            let spec = MethodSpec { name: "balance", ..MethodSpec::NONE };
-            MethodTable::new(Arc::clone(&dependency), &[spec], Box::new(()))
-        };
-        let _kept = client();
-        (0..100).for_each(|_| drop(client()));
-        assert!(dependency.clients_planned_for() <= 2);
-    }
-
-    #[test]
     fn an_order_that_moves_nothing_and_a_reload_have_the_actor_look() {
         let (dependency, told) = dependency(Policy::default());
         assert!(!is_called(&dependency));
@@ -109,24 +92,5 @@ mod tests {
         let policy = Policy::builder().timeout(Duration::from_secs(1)).build().unwrap();
         assert!(dependency.reload(policy));
         assert!(is_called(&dependency) && !is_called(&dependency));
-    }
-
-    #[test]
-    fn an_adaptive_breaker_knows_the_hour_before_its_first_call_and_after_a_reload() {
-        let adaptive = breaker::adaptive::Config::default();
-        let adaptive = || {
-            let breaker = breaker::Config::builder().adaptive(adaptive);
-            Policy::builder().breaker(breaker).build().unwrap()
-        };
-        let hour = |dependency: &Dependency| {
-            let breaker = dependency.gate().breaker();
-            breaker.reading(dependency.now()).map(|reading| reading.hour)
-        };
-        // A Monday, five in the morning.
-        assert_eq!(hour(&dependency(adaptive()).0), Some(5));
-        let (dependency, _told) = dependency(Policy::default());
-        assert_eq!(hour(&dependency), None);
-        assert!(dependency.reload(adaptive()));
-        assert_eq!(hour(&dependency), Some(5));
     }
 }

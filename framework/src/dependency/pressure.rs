@@ -94,15 +94,9 @@ mod tests {
     use crate::clock::Moment;
     use crate::dependency::{Claim, Join, Position, StartBy};
     use crate::entropy::Entropy;
-    use crate::event::{Event, Observer};
+    use crate::event::Silent;
     use crate::policy::Policy;
     use crate::time::Time;
-
-    struct Silent;
-
-    impl Observer for Silent {
-        fn on_event(&self, _: &Event) {}
-    }
 
     /// Its one permit is out, and two may wait.
     fn dependency() -> Arc<Dependency> {

@@ -287,11 +287,6 @@ impl Dependency {
         methods.iter().for_each(|method| method.replan(&policy));
     }
 
-    #[cfg(test)]
-    pub(super) fn clients_planned_for(&self) -> usize {
-        self.planned.lock().len()
-    }
-
     /// Takes no new calls from now on; those in flight, waiting and backing off go on.
     pub fn drain(&self) {
         let _ = self.life.compare_exchange(SERVING, DRAINING, Ordering::SeqCst, Ordering::SeqCst);
@@ -392,5 +387,54 @@ impl fmt::Debug for Dependency {
             .field("name", &self.name)
             .field("state", &self.gate.breaker().state())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(seawall_loom)))]
+#[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::breaker;
+    use crate::dependency::{MethodSpec, MethodTable};
+    use crate::event::Silent;
+
+    /// On a Monday, at five in the morning.
+    fn dependency(policy: Policy) -> Dependency {
+        let manual = Time::manual();
+        manual.set_epoch(Duration::from_secs(1_767_571_200 + 5 * 3_600));
+        let (time, seed) = (Time::from(manual), Entropy::seeded(0));
+        Dependency::new("bank".into(), policy, time, seed, Arc::new(Silent))
+    }
+
+    #[test]
+    fn clients_that_are_gone_take_no_room() {
+        let dependency = Arc::new(dependency(Policy::default()));
+        let client = || {
+            let spec = MethodSpec { name: "balance", ..MethodSpec::NONE };
+            MethodTable::new(Arc::clone(&dependency), &[spec], Box::new(()))
+        };
+        let _kept = client();
+        (0..100).for_each(|_| drop(client()));
+        assert!(dependency.planned.lock().len() <= 2);
+    }
+
+    #[test]
+    fn an_adaptive_breaker_knows_the_hour_before_its_first_call_and_after_a_reload() {
+        let adaptive = breaker::adaptive::Config::default();
+        let adaptive = || {
+            let breaker = breaker::Config::builder().adaptive(adaptive);
+            Policy::builder().breaker(breaker).build().unwrap()
+        };
+        let hour = |dependency: &Dependency| {
+            let breaker = dependency.gate().breaker();
+            breaker.reading(dependency.now()).map(|reading| reading.hour)
+        };
+        assert_eq!(hour(&dependency(adaptive())), Some(5));
+        let dependency = dependency(Policy::default());
+        assert_eq!(hour(&dependency), None);
+        assert!(dependency.reload(adaptive()));
+        assert_eq!(hour(&dependency), Some(5));
     }
 }

@@ -385,3 +385,12 @@ pub trait Observer: Send + Sync + 'static {
     /// Something happened.
     fn on_event(&self, event: &Event);
 }
+
+/// Told of everything, and does nothing about it.
+#[cfg(any(all(test, not(seawall_loom)), feature = "simulation"))]
+pub(crate) struct Silent;
+
+#[cfg(any(all(test, not(seawall_loom)), feature = "simulation"))]
+impl Observer for Silent {
+    fn on_event(&self, _: &Event) {}
+}

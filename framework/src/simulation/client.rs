@@ -10,7 +10,7 @@ use crate::bulkhead::FleetConfig;
 use crate::call::{Call, Rules};
 use crate::dependency::{self, Dependency, MethodSpec, MethodTable, Snapshot};
 use crate::error::{CallError, Fallible};
-use crate::event::{Event, Observer};
+use crate::event::{Observer, Silent};
 use crate::policy::Policy;
 use crate::time::Sleep;
 
@@ -45,12 +45,6 @@ pub struct Client {
 
 /// The one method that a simulated client has.
 const METHOD: MethodSpec = MethodSpec { name: "call", idempotent: true, ..MethodSpec::NONE };
-
-struct Silent;
-
-impl Observer for Silent {
-    fn on_event(&self, _: &Event) {}
-}
 
 impl Client {
     /// A client of a dependency of its own, with everything closed, free and at zero.
