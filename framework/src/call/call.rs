@@ -357,7 +357,7 @@ impl<'a> Call<'a> {
         if !self.pending {
             self.whole_deadline();
             self.pending = true;
-            self.dependency.pend();
+            self.dependency.pend(true);
         }
     }
 

@@ -41,9 +41,7 @@ impl<'a> Call<'a> {
         let dependency = table.dependency();
         let method = table.method(method);
         let started = dependency.now();
-        let is_watched = dependency
-            .budget()
-            .with(|budget| budget.as_ref().is_some_and(|budget| budget.call(started)));
+        dependency.call_begins(started);
         // Before the call is written, which is not moved afterwards.
         let inherited = if deadline::is_used() {
             Inherited::new(dependency, method, table.limit_nanos())
@@ -65,7 +63,7 @@ impl<'a> Call<'a> {
             timed_out_after: 0,
             reservation: None,
             passes_on: inherited.passes_on,
-            is_watched,
+            is_watched: method.plan.is_watched(),
             role: Role::Whole,
             rare: inherited.rare,
             has_entered: false,

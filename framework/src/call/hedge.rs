@@ -176,9 +176,7 @@ impl<'a> Call<'a> {
             return false;
         }
         let unit = dependency.entropy().unit();
-        dependency.budget().with(|budget| {
-            budget.as_ref().is_none_or(|it| it.try_retry(self.now, Outcome::Failure, unit))
-        })
+        dependency.try_retry(self.now, self.pending, (Outcome::Failure, unit))
     }
 
     /// A call that makes one attempt of this one.
@@ -224,7 +222,7 @@ impl<'a> Call<'a> {
     #[inline(never)]
     pub(super) fn unpend(&mut self) {
         if self.role == Role::Whole {
-            self.dependency.unpend();
+            self.dependency.unpend(true);
             return;
         }
         self.leave_attempt();

@@ -90,13 +90,12 @@ impl Call<'_> {
         if self.now + delay > latest {
             return None;
         }
-        self.dependency.budget().with(|budget| {
-            let may = budget.as_ref().is_none_or(|budget| {
-                budget.try_retry(self.now, after, self.dependency.entropy().unit())
-            });
-            may.then(|| self.dependency.retried().note_delay(delay))?;
-            Some(delay)
-        })
+        let dependency = self.dependency;
+        if !dependency.try_retry(self.now, self.pending, (after, dependency.entropy().unit())) {
+            return None;
+        }
+        dependency.retried().note_delay(delay);
+        Some(delay)
     }
 
     /// Waits before the next attempt. Whether there is to be one.
@@ -139,20 +138,14 @@ impl Call<'_> {
         }
         // One lot for all calls of a root request.
         let unit = deadline::origin().lot().unwrap_or_else(|| dependency.entropy().unit());
-        dependency
-            .budget()
-            .with(|budget| budget.as_ref().is_none_or(|budget| budget.admits(self.now, unit)))
+        dependency.budget().admits(self.now, unit)
     }
 
     /// Tells the retry budget how an attempt has ended, if it goes by that.
     pub(super) fn tell_budget(&self, outcome: Outcome) {
         if self.is_watched {
             let after = self.rare.as_ref().and_then(|rare| rare.after);
-            self.dependency.budget().with(|budget| {
-                if let Some(budget) = budget {
-                    budget.ended(self.now, outcome, after);
-                }
-            });
+            self.dependency.budget().ended(self.now, outcome, after);
         }
     }
 }

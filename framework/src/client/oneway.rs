@@ -47,7 +47,7 @@ struct Pending(Arc<Dependency>);
 impl Pending {
     /// `None`: the dependency takes no calls any more.
     fn begin(dependency: &Arc<Dependency>) -> Option<Self> {
-        dependency.pend();
+        dependency.pend(false);
         let pending = Self(Arc::clone(dependency));
         // Looked at afterwards: either a drain sees this call, or the call sees the drain.
         dependency.is_serving().then_some(pending)
@@ -56,7 +56,7 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.0.unpend();
+        self.0.unpend(false);
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::bulkhead::Limit;
 use crate::clock::nanos;
 use crate::policy::Policy;
+use crate::retry::{BudgetConfig, BudgetMode};
 
 use super::keys::HeldKey;
 use super::shared::Dependency;
@@ -57,14 +58,18 @@ pub(crate) struct Plan {
     attempts: AtomicU64,
     timeout: AtomicU64,
     slow_call: AtomicU64,
-    max_attempts: AtomicU64,
-    /// Not zero: refusals by our own guards are retried too.
-    retries_rejections: AtomicU64,
-    /// Not zero: an attempt that takes long may get another beside it.
-    hedges: AtomicU64,
-    /// Not zero: the number of permits is found by how attempts end.
-    tunes: AtomicU64,
+    max_attempts: AtomicU32,
+    flags: AtomicU32,
 }
+
+/// Refusals by our own guards are retried too.
+const RETRIES_REJECTIONS: u32 = 1;
+/// An attempt that takes long may get another beside it.
+const HEDGES: u32 = 2;
+/// The number of permits is found by how attempts end.
+const TUNES: u32 = 4;
+/// Others go by how attempts end: the retry budget, or the number of permits.
+const WATCHED: u32 = 8;
 
 impl Plan {
     /// Built-in < `[defaults]` < `[name]` (all three in `policy`) < `#[call]` < `[name.methods.method]`.
@@ -92,13 +97,23 @@ impl Plan {
         ] {
             place.store(nanos(length), Ordering::Relaxed);
         }
-        self.max_attempts.store(u64::from(max_attempts), Ordering::Relaxed);
-        let retries_rejections = u64::from(policy.retry().retry_rejections());
-        self.retries_rejections.store(retries_rejections, Ordering::Relaxed);
-        let hedges = spec.idempotent && policy.retry().hedge().is_some();
-        self.hedges.store(hedges.into(), Ordering::Relaxed);
+        self.max_attempts.store(max_attempts, Ordering::Relaxed);
         let tunes = policy.bulkhead().limit() != Limit::Fixed;
-        self.tunes.store(tunes.into(), Ordering::Relaxed);
+        let mut listeners = policy.retry().budget().map(BudgetConfig::mode);
+        listeners.take_if(|mode| *mode == BudgetMode::Share);
+        let flags = [
+            (RETRIES_REJECTIONS, policy.retry().retry_rejections()),
+            (HEDGES, spec.idempotent && policy.retry().hedge().is_some()),
+            (TUNES, tunes),
+            (WATCHED, tunes || listeners.is_some()),
+        ];
+        let flags = flags.iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag).sum();
+        self.flags.store(flags, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn has(&self, flag: u32) -> bool {
+        self.flags.load(Ordering::Relaxed) & flag != 0
     }
 
     /// The whole call.
@@ -124,20 +139,25 @@ impl Plan {
     /// Whether refusals by our own guards are retried too.
     #[inline]
     pub(crate) fn retries_rejections(&self) -> bool {
-        self.retries_rejections.load(Ordering::Relaxed) != 0
+        self.has(RETRIES_REJECTIONS)
     }
     /// Whether an attempt that takes long may get another beside it.
     #[inline]
     pub(crate) fn hedges(&self) -> bool {
-        self.hedges.load(Ordering::Relaxed) != 0
+        self.has(HEDGES)
     }
     /// Whether the number of permits is found by how attempts end.
     #[inline]
     pub(crate) fn tunes(&self) -> bool {
-        self.tunes.load(Ordering::Relaxed) != 0
+        self.has(TUNES)
+    }
+    /// Whether others go by how attempts end: the retry budget, or the number of permits.
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        self.has(WATCHED)
     }
     pub(crate) fn max_attempts(&self) -> u32 {
-        u32::try_from(self.max_attempts.load(Ordering::Relaxed)).unwrap_or(u32::MAX)
+        self.max_attempts.load(Ordering::Relaxed)
     }
 }
 

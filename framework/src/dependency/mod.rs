@@ -30,6 +30,7 @@ mod quota;
 mod refusals;
 mod refused;
 mod retried;
+mod retry_budget;
 mod shared;
 mod shared_tokens;
 mod signals;

@@ -9,14 +9,11 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::blocking::{BlockingPool, PoolBuildError};
-use crate::bulkhead::Limit;
 use crate::clock::{Clock, Moment};
 use crate::entropy::Entropy;
 use crate::error::{DependencyName, RejectedBy};
 use crate::event::{self, Event, Observer, Transition};
 use crate::policy::{Policy, nearest};
-use crate::retry::Budget;
-use crate::swappable::Swappable;
 use crate::sync::Mutex;
 
 use super::by_hand::ByHand;
@@ -25,6 +22,7 @@ use super::gate::Gate;
 use super::method::Method;
 use super::queues::Queues;
 use super::retried::Retried;
+use super::retry_budget::RetryBudget;
 use super::signals::Signals;
 use super::stats::{MethodStats, refusals};
 use super::threads::Threads;
@@ -38,6 +36,9 @@ const DRAINING: u32 = 1;
 /// Calls in flight are told to end.
 const CANCELLED: u32 = 2;
 
+/// A call that was accepted, and waits for its beginning.
+const TO_BEGIN: u64 = 1 << 32;
+
 /// Everything that a dependency's calls share. The root makes it; the actor looks after it; the calls
 /// use it without asking either.
 pub struct Dependency {
@@ -47,12 +48,12 @@ pub struct Dependency {
     clock: Clock,
     policy: ArcSwap<Policy>,
     gate: Gate,
-    budget: Swappable<Option<Budget>>,
+    budget: RetryBudget,
     entropy: Entropy,
     signals: Signals,
     observer: Arc<dyn Observer>,
     life: AtomicU32,
-    /// Calls that have ever had to wait for something and have not ended yet.
+    /// Calls that have ever had to wait for something and have not ended yet; in the upper half those that are still to begin.
     pending: AtomicU64,
     emptied: Notify,
     pub(super) examples: Examples,
@@ -87,7 +88,7 @@ impl Dependency {
         }
         Self {
             gate,
-            budget: Swappable::new(budget(&policy)),
+            budget: RetryBudget::new(&policy),
             name,
             clock: time.clock().clone(),
             time,
@@ -140,7 +141,7 @@ impl Dependency {
         self.clock.now()
     }
     #[inline]
-    pub(crate) fn budget(&self) -> &Swappable<Option<Budget>> {
+    pub(crate) fn budget(&self) -> &RetryBudget {
         &self.budget
     }
     pub(crate) fn entropy(&self) -> &Entropy {
@@ -224,10 +225,7 @@ impl Dependency {
             return false;
         }
         self.policy.store(Arc::clone(&policy));
-        let goes_by = |it: &Policy| (it.retry().budget().copied(), it.bulkhead().limit());
-        if goes_by(&before) != goes_by(&policy) {
-            self.budget.replace(budget(&policy));
-        }
+        self.budget.reload(&before, &policy);
         planned.retain(|methods| {
             let Some(methods) = methods.upgrade() else { return false };
             methods.iter().for_each(|method| method.replan(&policy));
@@ -311,7 +309,13 @@ impl Dependency {
     /// Calls that are waiting for something: a permit, an answer, the end of a backoff.
     #[must_use]
     pub fn pending(&self) -> u64 {
-        self.pending.load(Ordering::SeqCst)
+        let pending = self.pending.load(Ordering::SeqCst);
+        pending % TO_BEGIN + pending / TO_BEGIN
+    }
+
+    /// Those of them that have begun.
+    pub(super) fn begun_and_pending(&self) -> u64 {
+        self.pending.load(Ordering::SeqCst) % TO_BEGIN
     }
 
     /// Calls that have not ended, those too that have not had to wait. Of both kinds it may count too few, but never none.
@@ -337,12 +341,14 @@ impl Dependency {
         self.life.load(Ordering::SeqCst) == CANCELLED
     }
 
-    pub(crate) fn pend(&self) {
-        self.pending.fetch_add(1, Ordering::SeqCst);
+    /// A call begins to wait. Another one does not, though it is accepted: its beginning is still to come.
+    pub(crate) fn pend(&self, has_begun: bool) {
+        self.pending.fetch_add(if has_begun { 1 } else { TO_BEGIN }, Ordering::SeqCst);
     }
 
-    pub(crate) fn unpend(&self) {
-        if self.pending.fetch_sub(1, Ordering::SeqCst) == 1 {
+    pub(crate) fn unpend(&self, has_begun: bool) {
+        let one = if has_begun { 1 } else { TO_BEGIN };
+        if self.pending.fetch_sub(one, Ordering::SeqCst) == one {
             self.left();
         }
     }
@@ -368,16 +374,6 @@ impl Dependency {
     /// What it was sent beyond one attempt a call.
     pub(crate) fn retried(&self) -> &Retried {
         &self.retried
-    }
-}
-
-/// What retries may cost. Where the number of permits goes by how attempts end, the budget has calls watched for that too: a call
-/// looks at it as it begins anyway.
-fn budget(policy: &Policy) -> Option<Budget> {
-    let budget = policy.retry().budget().map(Budget::new);
-    match policy.bulkhead().limit() {
-        Limit::Fixed => budget,
-        _ => Some(budget.unwrap_or_else(Budget::unlimited).listening()),
     }
 }
 

@@ -4,8 +4,10 @@
 //! successful attempt, is read off the buckets: there is no third counter to keep in step.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
+
+use once_cell::race::OnceBox;
 
 use crate::clock::{Moment, nanos};
 use crate::error::RejectedBy;
@@ -25,7 +27,6 @@ pub(super) const REASONS: usize = CALLS + GUARDS;
 const AGAIN: usize = AttemptKind::ALL.len() - 1;
 
 #[derive(Debug)]
-#[repr(align(128))]
 struct Stripe {
     success_latency: [Counter; BUCKETS],
     latency_sum_nanos: Counter,
@@ -38,8 +39,8 @@ struct Stripe {
     rejected: [Counter; GUARDS],
 }
 
-impl Stripe {
-    fn new() -> Self {
+impl Default for Stripe {
+    fn default() -> Self {
         fn zeros<const N: usize>() -> [Counter; N] {
             std::array::from_fn(|_| Counter::default())
         }
@@ -61,19 +62,19 @@ pub(crate) struct MethodStats {
     stripes: Striped<Stripe>,
     /// The latency of a call has its waits in it. For calls that waited before the attempt that succeeded: one less in
     /// the bucket of the call, one more in that of the attempt.
-    waited: OnceLock<Box<[AtomicI64; BUCKETS]>>,
+    waited: OnceBox<[AtomicI64; BUCKETS]>,
     observed: Observed,
     slow: Sampler,
     /// Attempts that were not the first of their call, by kind.
-    again: OnceLock<Box<[[AtomicU64; ATTEMPTS]; AGAIN]>>,
+    again: OnceBox<[[AtomicU64; ATTEMPTS]; AGAIN]>,
     /// Calls that a fallback has answered, by how they would have ended, and then by the guard that had refused them.
-    fallbacks: OnceLock<Box<[AtomicU64; REASONS]>>,
+    fallbacks: OnceBox<[AtomicU64; REASONS]>,
 }
 
 impl MethodStats {
     #[inline]
     fn stripe(&self) -> (&Stripe, Owner) {
-        self.stripes.mine(|_| Stripe::new())
+        self.stripes.mine()
     }
 
     /// A call succeeded, with its only or last attempt.
@@ -190,6 +191,15 @@ impl MethodStats {
     /// An attempt was slow. `Some`: it is to be told of, with the number of those that were not.
     pub(crate) fn slow(&self, now: Moment) -> Option<u64> {
         self.slow.count(now)
+    }
+
+    /// Calls that have ended.
+    pub(super) fn ended(&self) -> u64 {
+        let of_stripe = |stripe: &Stripe| {
+            let counters = stripe.success_latency.iter().chain(&stripe.calls);
+            counters.chain(&stripe.rejected).map(Counter::get).sum::<u64>()
+        };
+        self.stripes.iter().map(of_stripe).sum()
     }
 
     /// Everything summed up. Each figure only ever grows from one reading to the next.

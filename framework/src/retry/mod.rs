@@ -15,6 +15,7 @@ mod hedge;
 mod jitter;
 
 pub use backoff::Backoff;
+pub(crate) use budget::KnownSlice;
 pub use budget::{
     Budget, BudgetBuilder, BudgetConfig, BudgetMode, BudgetUse, MAX_BUDGET_PER_SECOND,
     MAX_BUDGET_TOKENS, MAX_BUDGET_WINDOW, MIN_BUDGET_WINDOW,

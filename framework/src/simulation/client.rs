@@ -107,8 +107,7 @@ impl Client {
     /// What its policy's retry budget has seen, if it has one.
     #[must_use]
     pub fn budget_use(&self) -> Option<crate::retry::BudgetUse> {
-        let dependency = self.methods.dependency();
-        dependency.budget().with(|budget| budget.as_ref().map(|it| it.usage(dependency.now())))
+        self.methods.dependency().budget_use()
     }
 }
 

@@ -28,11 +28,17 @@ const ONE_SLOW: i64 = 1 << 24;
 #[derive(Debug)]
 pub(in crate::breaker) struct Calls {
     size: u64,
-    /// Generation (16 bits) and the next sequence number (48). Written by every call.
-    head: CachePadded<AtomicU64>,
     /// Sequence number plus one of the bad call in this place, and what was bad about it (2 bits);
     /// zero for none. A power of two of them, at least `size`.
     slots: OnceLock<Box<[AtomicU64]>>,
+    /// On one line: a good call looks at the last of them whenever it has written the first.
+    counts: CachePadded<Counts>,
+}
+
+#[derive(Debug)]
+struct Counts {
+    /// Generation (16 bits) and the next sequence number (48). Written by every call.
+    head: AtomicU64,
     /// The first sequence number of this generation.
     base: AtomicU64,
     /// Generation (16 bits) and the sum of what is bad in the window (48): failures + slow calls × 2^24.
@@ -62,10 +68,12 @@ impl Calls {
     pub(super) fn small(size: u32) -> Self {
         Self {
             size: u64::from(size),
-            head: CachePadded(AtomicU64::new(0)),
             slots: OnceLock::new(),
-            base: AtomicU64::new(0),
-            bad: AtomicU64::new(0),
+            counts: CachePadded(Counts {
+                head: AtomicU64::new(0),
+                base: AtomicU64::new(0),
+                bad: AtomicU64::new(0),
+            }),
         }
     }
 
@@ -106,7 +114,7 @@ impl Calls {
     pub(in crate::breaker) fn note_good(&self, generation: u32) -> Noted {
         let tag = tag(generation);
         match self.take_sequence(tag) {
-            Some(sequence) if self.bad.load(Ordering::Acquire) != tag => Noted::AmongBad(sequence),
+            Some(sequence) if self.counts.0.bad.load(Ordering::Acquire) != tag => Noted::AmongBad(sequence),
             // Of another generation it is none of ours.
             Some(_) | None => Noted::Quietly,
         }
@@ -124,7 +132,7 @@ impl Calls {
     /// The rest of any.
     #[inline(never)]
     fn record_among_bad(&self, tag: u64, sequence: u64, mark: Mark) -> Option<Tally> {
-        let base = self.base.load(Ordering::Acquire);
+        let base = self.counts.0.base.load(Ordering::Acquire);
         let mut delta = 0;
         if mark.is_bad() {
             delta += self.put_in(tag, sequence, base, mark)?;
@@ -135,7 +143,7 @@ impl Calls {
         // Looked at only now: of several writers the last sees all of them, even if its
         // own sequence number was the first.
         let bad = self.add(tag, delta)?;
-        let next = self.head.0.load(Ordering::Acquire) & LOW;
+        let next = self.counts.0.head.load(Ordering::Acquire) & LOW;
         Some(tally(next.saturating_sub(base).min(self.size), bad))
     }
 
@@ -157,7 +165,7 @@ impl Calls {
         // The writer that follows N calls later took its number either before this look at the head, and is
         // seen here, or after it, and sees what was just counted: both are read-modify-writes of
         // one word. (Loads would do, all of them SeqCst, but the model checker knows no SeqCst.)
-        let next = self.head.0.fetch_add(0, Ordering::AcqRel) & LOW;
+        let next = self.counts.0.head.fetch_add(0, Ordering::AcqRel) & LOW;
         if next.saturating_sub(self.size) > sequence {
             delta -= take_out(slot, sequence, base);
         }
@@ -166,13 +174,13 @@ impl Calls {
 
     #[inline]
     fn take_sequence(&self, tag: u64) -> Option<u64> {
-        let mut head = self.head.0.load(Ordering::Acquire);
+        let mut head = self.counts.0.head.load(Ordering::Acquire);
         loop {
             if head & !LOW != tag {
                 return None;
             }
             let next = tag | (head + 1) & LOW;
-            match self.head.0.compare_exchange_weak(head, next, Ordering::AcqRel, Ordering::Acquire)
+            match self.counts.0.head.compare_exchange_weak(head, next, Ordering::AcqRel, Ordering::Acquire)
             {
                 Ok(_) => return Some(head & LOW),
                 Err(seen) => head = seen,
@@ -183,7 +191,7 @@ impl Calls {
     /// Adds to the counts and returns their sum; `None` if the generation is over.
     #[inline]
     fn add(&self, tag: u64, delta: i64) -> Option<i64> {
-        let mut word = self.bad.load(Ordering::Acquire);
+        let mut word = self.counts.0.bad.load(Ordering::Acquire);
         loop {
             if word & !LOW != tag {
                 return None;
@@ -192,7 +200,7 @@ impl Calls {
             if delta == 0 {
                 return Some(signed(word));
             }
-            match self.bad.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire) {
+            match self.counts.0.bad.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Some(signed(next)),
                 Err(seen) => word = seen,
             }
@@ -205,8 +213,8 @@ impl Calls {
     /// writer will look again), and so does one that is overwritten meanwhile. Oldest first, because
     /// that is where writers overwrite.
     pub(super) fn recount(&self) -> Tally {
-        let next = self.head.0.load(Ordering::Acquire) & LOW;
-        let oldest = self.base.load(Ordering::Acquire).max(next.saturating_sub(self.size));
+        let next = self.counts.0.head.load(Ordering::Acquire) & LOW;
+        let oldest = self.counts.0.base.load(Ordering::Acquire).max(next.saturating_sub(self.size));
         let bad = (oldest..next)
             .map(|sequence| {
                 let found = self.slot(sequence).load(Ordering::Acquire);
@@ -229,7 +237,7 @@ impl Calls {
     /// The counts that writers keep: failures and slow calls.
     #[cfg(test)]
     pub(in crate::breaker) fn running(&self) -> (u64, u64) {
-        let tally = tally(0, signed(self.bad.load(Ordering::Acquire)));
+        let tally = tally(0, signed(self.counts.0.bad.load(Ordering::Acquire)));
         (tally.failures, tally.slow)
     }
 
@@ -237,8 +245,8 @@ impl Calls {
         let tag = tag(generation);
         // Nobody of the new generation is about yet, and the old one's writers are shut out by the
         // head's tag first, so what they still hold in hand meets counts of another tag.
-        let mut head = self.head.0.load(Ordering::Acquire);
-        while let Err(seen) = self.head.0.compare_exchange_weak(
+        let mut head = self.counts.0.head.load(Ordering::Acquire);
+        while let Err(seen) = self.counts.0.head.compare_exchange_weak(
             head,
             tag | head & LOW,
             Ordering::AcqRel,
@@ -246,8 +254,8 @@ impl Calls {
         ) {
             head = seen;
         }
-        self.base.store(head & LOW, Ordering::Release);
-        self.bad.swap(tag, Ordering::AcqRel);
+        self.counts.0.base.store(head & LOW, Ordering::Release);
+        self.counts.0.bad.swap(tag, Ordering::AcqRel);
     }
 }
 

@@ -4,11 +4,9 @@
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum BudgetUse {
-    /// Of none: every retry is let through.
-    Unlimited,
     /// Of a share of the calls, within its window.
     Share {
-        /// Calls begun.
+        /// Calls begun. Of a dependency: those that have ended, and those that wait for something.
         calls: u64,
         /// Retries reserved.
         retries: u64,

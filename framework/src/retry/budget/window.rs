@@ -27,6 +27,11 @@ impl Slices {
         Self { nanos, latest: AtomicU64::new(0) }
     }
 
+    /// When the present slice begins, and how long it is, in nanoseconds.
+    pub(super) fn present(&self) -> (u64, u64) {
+        (self.latest().saturating_mul(self.nanos), self.nanos)
+    }
+
     #[inline]
     pub(super) fn latest(&self) -> u64 {
         self.latest.load(Ordering::Acquire)
@@ -68,14 +73,13 @@ pub(super) struct WindowedCount(Striped<Slots>);
 /// The tag tells a lapped count from a present one; it would take `2^32` slices, 497 days at
 /// the least, of not one in its place for it to be mistaken.
 #[derive(Debug, Default)]
-#[repr(align(128))]
 struct Slots([AtomicU64; PLACES]);
 
 impl WindowedCount {
     /// One more in this slice, the present one.
     #[inline]
     pub(super) fn add(&self, slice: u64, slices: &Slices) {
-        let (Slots(slots), owner) = self.0.mine(|_| Slots::default());
+        let (Slots(slots), owner) = self.0.mine();
         match owner {
             Owner::ThisThread => {
                 let place = &slots[index(slice)];

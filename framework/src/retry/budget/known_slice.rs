@@ -1,0 +1,42 @@
+//! The slice of a budget's window that calls know of.
+
+use crate::clock::Moment;
+use crate::sync::{AtomicU64, Ordering};
+
+/// A call that falls into it need not look at the budget. Of a slice and the next, a call may see the beginning of one and the
+/// length of the other: then it looks once too often.
+#[derive(Debug)]
+pub(crate) struct KnownSlice {
+    begins: AtomicU64,
+    length: AtomicU64,
+}
+
+impl KnownSlice {
+    /// None is known: the next call has to look.
+    pub(crate) fn unknown() -> Self {
+        Self { begins: AtomicU64::new(0), length: AtomicU64::new(0) }
+    }
+
+    /// Whether this moment is in it. One before it is not, so that a clock that goes back is noticed.
+    #[inline(always)]
+    pub(crate) fn holds(&self, now: Moment) -> bool {
+        let begins = self.begins.load(Ordering::Relaxed);
+        now.as_nanos().wrapping_sub(begins) < self.length.load(Ordering::Relaxed)
+    }
+
+    /// Begins then, and is so long, in nanoseconds.
+    pub(super) fn set(&self, (begins, length): (u64, u64)) {
+        self.begins.store(begins, Ordering::Relaxed);
+        self.length.store(length, Ordering::Relaxed);
+    }
+
+    /// There is nothing that a call would have to look at.
+    pub(crate) fn set_endless(&self) {
+        self.set((0, u64::MAX));
+    }
+
+    /// None is known from now on.
+    pub(crate) fn forget(&self) {
+        self.set((0, 0));
+    }
+}
