@@ -5,6 +5,7 @@
 
 mod attendance;
 mod by_hand;
+mod calls;
 mod claim;
 mod examples;
 mod fleet;

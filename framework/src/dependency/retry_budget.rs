@@ -3,10 +3,8 @@
 use crate::clock::Moment;
 use crate::outcome::Outcome;
 use crate::policy::Policy;
-use crate::retry::{Budget, BudgetUse, KnownSlice};
+use crate::retry::{Budget, KnownSlice};
 use crate::swappable::Swappable;
-
-use super::shared::Dependency;
 
 /// What its retries may cost, if its policy says.
 pub(crate) struct RetryBudget {
@@ -30,6 +28,43 @@ impl RetryBudget {
         }
     }
 
+    /// Whether a call that begins now has to look.
+    #[inline(always)]
+    pub(super) fn is_due(&self, now: Moment) -> bool {
+        !self.slice.holds(now)
+    }
+
+    /// A call begins that has to look. `calls`: those before it.
+    pub(super) fn look(&self, now: Moment, calls: impl FnOnce() -> u64) {
+        self.budget.with(|budget| match budget {
+            Some(budget) => budget.look(now, calls, &self.slice),
+            None => self.slice.set_endless(),
+        });
+    }
+
+    /// Whether another attempt may be made, which is counted then. `calls`: those so far. `after`: how the attempt before it has
+    /// ended. `unit` is chance, in `[0, 1)`.
+    pub(super) fn try_retry(
+        &self,
+        calls: impl FnOnce() -> u64,
+        now: Moment,
+        (after, unit): (Outcome, f64),
+    ) -> bool {
+        self.budget.with(|budget| {
+            budget.as_ref().is_none_or(|it| it.try_retry_among(calls, now, (after, unit)))
+        })
+    }
+
+    /// What it has seen, if there is one.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(super) fn usage(
+        &self,
+        calls: impl FnOnce() -> u64,
+        now: Moment,
+    ) -> Option<crate::retry::BudgetUse> {
+        self.budget.with(|budget| Some(budget.as_ref()?.usage_among(calls, now)))
+    }
+
     /// Whether the first attempt of a call may be made. `unit` is chance, in `[0, 1)`.
     pub(crate) fn admits(&self, now: Moment, unit: f64) -> bool {
         self.budget.with(|budget| budget.as_ref().is_none_or(|budget| budget.admits(now, unit)))
@@ -42,48 +77,5 @@ impl RetryBudget {
                 budget.ended(now, outcome, after);
             }
         });
-    }
-}
-
-impl Dependency {
-    /// A call begins: looks at the retry budget, where the time has come to.
-    #[inline(always)]
-    pub(crate) fn call_begins(&self, now: Moment) {
-        if !self.budget().slice.holds(now) {
-            self.look_at_budget(now);
-        }
-    }
-
-    #[cold]
-    fn look_at_budget(&self, now: Moment) {
-        let RetryBudget { budget, slice } = self.budget();
-        budget.with(|budget| match budget {
-            Some(budget) => budget.look(now, || self.calls(), slice),
-            None => slice.set_endless(),
-        });
-    }
-
-    /// Whether the retry budget, if there is one, lets another attempt be made, which is counted then. `waits`: the call that asks
-    /// is among those that wait. `after`: how the attempt before it has ended. `unit` is chance, in `[0, 1)`.
-    pub(crate) fn try_retry(&self, now: Moment, waits: bool, after: (Outcome, f64)) -> bool {
-        let calls = || self.calls() + u64::from(!waits);
-        self.budget().budget.with(|budget| {
-            budget.as_ref().is_none_or(|budget| budget.try_retry_among(calls, now, after))
-        })
-    }
-
-    /// What the retry budget has seen, if there is one.
-    pub(crate) fn budget_use(&self) -> Option<BudgetUse> {
-        let now = self.now();
-        self.budget()
-            .budget
-            .with(|budget| Some(budget.as_ref()?.usage_among(|| self.calls(), now)))
-    }
-
-    /// Calls so far: those that have ended, and those that wait for something. One that is being polled for the first time is in
-    /// neither, nor is one whose answer has begun.
-    fn calls(&self) -> u64 {
-        let ended: u64 = self.methods.lock().iter().map(|(_, stats)| stats.ended()).sum();
-        ended + self.begun_and_pending()
     }
 }

@@ -3,8 +3,8 @@
 //! A successful call adds to two words: a latency bucket and the sum. That it succeeded, and with one
 //! successful attempt, is read off the buckets: there is no third counter to keep in step.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use once_cell::race::OnceBox;

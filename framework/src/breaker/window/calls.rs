@@ -114,7 +114,9 @@ impl Calls {
     pub(in crate::breaker) fn note_good(&self, generation: u32) -> Noted {
         let tag = tag(generation);
         match self.take_sequence(tag) {
-            Some(sequence) if self.counts.0.bad.load(Ordering::Acquire) != tag => Noted::AmongBad(sequence),
+            Some(sequence) if self.counts.0.bad.load(Ordering::Acquire) != tag => {
+                Noted::AmongBad(sequence)
+            }
             // Of another generation it is none of ours.
             Some(_) | None => Noted::Quietly,
         }
@@ -180,8 +182,12 @@ impl Calls {
                 return None;
             }
             let next = tag | (head + 1) & LOW;
-            match self.counts.0.head.compare_exchange_weak(head, next, Ordering::AcqRel, Ordering::Acquire)
-            {
+            match self.counts.0.head.compare_exchange_weak(
+                head,
+                next,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
                 Ok(_) => return Some(head & LOW),
                 Err(seen) => head = seen,
             }
@@ -200,7 +206,12 @@ impl Calls {
             if delta == 0 {
                 return Some(signed(word));
             }
-            match self.counts.0.bad.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire) {
+            match self.counts.0.bad.compare_exchange_weak(
+                word,
+                next,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
                 Ok(_) => return Some(signed(next)),
                 Err(seen) => word = seen,
             }
