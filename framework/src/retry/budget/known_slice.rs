@@ -40,3 +40,23 @@ impl KnownSlice {
         self.set((0, 0));
     }
 }
+
+#[cfg(all(test, not(seawall_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_in_it_from_its_beginning_to_before_its_end() {
+        let slice = KnownSlice::unknown();
+        let holds = |slice: &KnownSlice, at: &[u64]| {
+            at.iter().map(|at| slice.holds(Moment::from_nanos(*at))).collect::<Vec<_>>()
+        };
+        assert_eq!(holds(&slice, &[0, 1, u64::MAX]), [false; 3]);
+        slice.set((100, 10));
+        assert_eq!(holds(&slice, &[99, 100, 109, 110]), [false, true, true, false]);
+        slice.set_endless();
+        assert_eq!(holds(&slice, &[0, 1 << 63]), [true; 2]);
+        slice.forget();
+        assert_eq!(holds(&slice, &[0, 100]), [false; 2]);
+    }
+}
