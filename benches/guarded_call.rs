@@ -13,6 +13,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use layered::Service as _;
+use seawall::bulkhead::Limit;
 use seawall_benches::{Contender, Effort, Glue, at_random, compare, compare_on, on_runtime};
 use tick::Clock;
 use tower::Service as _;
@@ -25,11 +26,13 @@ mod service;
 use service::{Ready, Service, ServiceClient, clients};
 
 const OURS: &str = "seawall, all guards, with metrics";
+const FOUND: &str = "seawall, the same, and the number of permits finds itself";
 const GLUE: &str = "glue: governor + Semaphore + timeout + recloser + backon";
 const SEATBELT: &str = "seatbelt: retry, breaker, timeout";
 
 fn awaited(effort: Effort, client: &ServiceClient<Ready>, glue: &Glue, clock: &Clock) {
     let seatbelt = peers::seatbelt(clock);
+    let (_seawall, found) = clients(1, Limit::Adaptive);
     let contenders = [
         Contender::new(OURS, |calls| {
             on_runtime(async {
@@ -53,6 +56,13 @@ fn awaited(effort: Effort, client: &ServiceClient<Ready>, glue: &Glue, clock: &C
             on_runtime(async {
                 for call in each(calls) {
                     black_box(seatbelt.execute(call).await.expect("answers"));
+                }
+            });
+        }),
+        Contender::new(FOUND, |calls| {
+            on_runtime(async {
+                for call in each(calls) {
+                    black_box(found[0].add_one(&call).await.expect("answers"));
                 }
             });
         }),
@@ -166,7 +176,7 @@ fn pending(effort: Effort, client: &ServiceClient<Ready>, glue: &Glue, clock: &C
 
 /// Each call is one of another dependency: what it touches has to come from memory.
 fn cold(effort: Effort, dependencies: usize, clock: &Clock) {
-    let (_seawall, clients) = clients(dependencies);
+    let (_seawall, clients) = clients(dependencies, Limit::Fixed);
     let glue: Vec<_> = (0..dependencies).map(|_| Glue::new()).collect();
     let seatbelt: Vec<_> = (0..dependencies).map(|_| peers::seatbelt(clock)).collect();
     let contenders = [
@@ -216,7 +226,7 @@ fn main() {
     let effort = Effort::from_args();
     let part = std::env::args().find_map(|a| a.strip_prefix("--part=").map(str::to_owned));
     let is_wanted = |name: &str| part.as_deref().is_none_or(|part| part == name);
-    let (_seawall, clients) = clients(1);
+    let (_seawall, clients) = clients(1, Limit::Fixed);
     let glue = Glue::new();
     let clock = on_runtime(async { Clock::new_tokio() });
     if is_wanted("awaited") {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub use glue::{Glue, GlueError};
 use seawall::clock::Clock;
-use seawall::{Policy, breaker, bulkhead, limit, retry};
+use seawall::{Policy, breaker, bulkhead, retry};
 
 /// One way of doing the thing that is measured.
 pub struct Contender<'a> {
@@ -93,11 +93,20 @@ impl Figures {
 /// Never: the settings are valid.
 #[must_use]
 pub fn all_guards() -> Policy {
+    all_guards_with(bulkhead::Limit::Fixed)
+}
+
+/// The same, with a number of permits that is found so.
+///
+/// # Panics
+/// Never: the settings are valid.
+#[must_use]
+pub fn all_guards_with(limit: bulkhead::Limit) -> Policy {
     Policy::builder()
         .breaker(breaker::Config::builder().failure_rate(0.5).window(breaker::Window::Calls(100)))
-        .bulkhead(bulkhead::Config::builder().max_concurrent(1_000))
+        .bulkhead(bulkhead::Config::builder().limit(limit).max_concurrent(1_000))
         .retry(retry::Config::builder().max_attempts(3))
-        .rate_limit(limit::Config::token_bucket(1_000_000_000, 1e9))
+        .rate_limit(seawall::limit::Config::token_bucket(1_000_000_000, 1e9))
         .build()
         .expect("valid")
 }

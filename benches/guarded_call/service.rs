@@ -3,8 +3,9 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
+use seawall::bulkhead::Limit;
 use seawall::prelude::*;
-use seawall_benches::{all_guards, on_runtime};
+use seawall_benches::{all_guards_with, on_runtime};
 
 /// The service: it answers at once, or after it was polled twice.
 #[derive(Debug, Clone)]
@@ -43,11 +44,11 @@ impl Service for Ready {
     }
 }
 
-/// So many dependencies with every guard.
-pub(crate) fn clients(count: usize) -> (Seawall, Vec<ServiceClient<Ready>>) {
+/// So many dependencies with every guard, and a number of permits that is found so.
+pub(crate) fn clients(count: usize, limit: Limit) -> (Seawall, Vec<ServiceClient<Ready>>) {
     let name = |index: usize| format!("service-{index}");
     let builder = (0..count).fold(Seawall::builder(), |builder, index| {
-        builder.policy(name(index).as_str(), all_guards())
+        builder.policy(name(index).as_str(), all_guards_with(limit))
     });
     let seawall = builder.start().expect("starts");
     let clients = on_runtime(async {

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use seawall::bulkhead::Limit;
 use seawall::prelude::*;
 use seawall::{breaker, bulkhead, limit, retry};
 use seawall_benches::on_runtime;
@@ -17,10 +18,15 @@ pub(crate) struct Case {
     pub(crate) future_bytes: fn() -> u64,
 }
 
-pub(crate) const CASES: [Case; 6] = [
+pub(crate) const CASES: [Case; 7] = [
     Case {
         name: "admitted",
-        prepare: admitted,
+        prepare: || ready(Limit::Fixed),
+        future_bytes: || size_of_future(|c| size_of_val(&c.add_one(&1))),
+    },
+    Case {
+        name: "admitted, adaptive limit",
+        prepare: || ready(Limit::Adaptive),
         future_bytes: || size_of_future(|c| size_of_val(&c.add_one(&1))),
     },
     Case {
@@ -96,6 +102,10 @@ type Client = ServiceClient<Ready>;
 
 /// With every guard, of which this one has one place or token, and the others enough.
 fn client(scarce: Option<RejectedBy>, max_wait: Duration) -> (Seawall, Client) {
+    client_of(Limit::Fixed, scarce, max_wait)
+}
+
+fn client_of(found: Limit, scarce: Option<RejectedBy>, max_wait: Duration) -> (Seawall, Client) {
     let is = |by| scarce == Some(by);
     let permits = if is(RejectedBy::Bulkhead) { 1 } else { 1_000 };
     let (tokens, rate) = if is(RejectedBy::RateLimit) { (1, 0.001) } else { (1_000_000_000, 1e9) };
@@ -104,7 +114,9 @@ fn client(scarce: Option<RejectedBy>, max_wait: Duration) -> (Seawall, Client) {
         .deadline(hour)
         .timeout(hour)
         .breaker(breaker::Config::builder().failure_rate(0.5).window(breaker::Window::Calls(100)))
-        .bulkhead(bulkhead::Config::builder().max_concurrent(permits).max_wait(max_wait))
+        .bulkhead(
+            bulkhead::Config::builder().limit(found).max_concurrent(permits).max_wait(max_wait),
+        )
         .retry(retry::Config::builder().max_attempts(3))
         .rate_limit(limit::Config::token_bucket(tokens, rate).expect("valid"))
         .build()
@@ -119,8 +131,9 @@ fn size_of_future(size: fn(&Client) -> usize) -> u64 {
     size(&client) as u64
 }
 
-fn admitted() -> Box<dyn Fn(u32)> {
-    let (seawall, client) = client(None, Duration::ZERO);
+/// It answers at once.
+fn ready(found: Limit) -> Box<dyn Fn(u32)> {
+    let (seawall, client) = client_of(found, None, Duration::ZERO);
     Box::new(move |calls| {
         let _seawall = &seawall;
         on_runtime(async {

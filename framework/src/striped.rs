@@ -104,6 +104,10 @@ impl<T: Default> Striped<T> {
 /// Which stripe is the calling thread's. For its whole life, but for its last destructors, which share.
 #[inline]
 fn number() -> usize {
+    if cfg!(seawall_loom) {
+        // The model's threads are one thread of the system.
+        return SHARED;
+    }
     // Without a destructor, so it can be read to the very end of the thread.
     match NUMBER.get() {
         UNKNOWN => take_number(),

@@ -88,7 +88,7 @@ pub struct Call<'a> {
     pub(super) reservation: Option<Reservation>,
     /// What the service calls inherits the call's deadline.
     pub(super) passes_on: bool,
-    /// The retry budget, or the number of permits, goes by how attempts end.
+    /// The retry budget goes by how attempts end.
     pub(super) is_watched: bool,
     /// Other than `Whole` it counts nothing as a call.
     pub(super) role: Role,

@@ -197,6 +197,7 @@ impl<'a> Lease<'a> {
         if self.key.is_some() || took >= self.method.plan.slow_nanos() {
             return self.settle(Outcome::Success, Outcome::Success, None, now);
         }
+        self.tune(Ended::Good(took), now);
         self.held = PERMIT;
         if let Some(transition) = self.dependency.gate().record_good(self.admission, now) {
             self.dependency.moved(transition);
@@ -255,7 +256,7 @@ impl<'a> Lease<'a> {
         self.count_again(outcome);
         self.tune(
             match recorded {
-                Outcome::Success => Ended::Good(now.since(self.started)),
+                Outcome::Success => Ended::Good(now.nanos_since(self.started)),
                 Outcome::TimedOut => Ended::Dropped,
                 _ => Ended::Otherwise,
             },
@@ -279,9 +280,10 @@ impl<'a> Lease<'a> {
     }
 
     /// Tells what finds the number of permits, if it is not fixed.
+    #[inline]
     fn tune(&self, ended: Ended, now: Moment) {
         if self.method.plan.tunes() {
-            self.dependency.gate().tune(ended, self.method.plan.timeout(), now);
+            self.dependency.gate().tune(ended, || self.method.plan.timeout(), now);
         }
     }
 

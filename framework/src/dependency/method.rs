@@ -68,7 +68,7 @@ const RETRIES_REJECTIONS: u32 = 1;
 const HEDGES: u32 = 2;
 /// The number of permits is found by how attempts end.
 const TUNES: u32 = 4;
-/// Others go by how attempts end: the retry budget, or the number of permits.
+/// The retry budget goes by how attempts end.
 const WATCHED: u32 = 8;
 
 impl Plan {
@@ -98,14 +98,13 @@ impl Plan {
             place.store(nanos(length), Ordering::Relaxed);
         }
         self.max_attempts.store(max_attempts, Ordering::Relaxed);
-        let tunes = policy.bulkhead().limit() != Limit::Fixed;
-        let mut listeners = policy.retry().budget().map(BudgetConfig::mode);
-        listeners.take_if(|mode| *mode == BudgetMode::Share);
+        let budget = policy.retry().budget().map(BudgetConfig::mode);
+        let listener = budget.filter(|mode| *mode != BudgetMode::Share);
         let flags = [
             (RETRIES_REJECTIONS, policy.retry().retry_rejections()),
             (HEDGES, spec.idempotent && policy.retry().hedge().is_some()),
-            (TUNES, tunes),
-            (WATCHED, tunes || listeners.is_some()),
+            (TUNES, policy.bulkhead().limit() != Limit::Fixed),
+            (WATCHED, listener.is_some()),
         ];
         let flags = flags.iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag).sum();
         self.flags.store(flags, Ordering::Relaxed);
@@ -151,7 +150,7 @@ impl Plan {
     pub(crate) fn tunes(&self) -> bool {
         self.has(TUNES)
     }
-    /// Whether others go by how attempts end: the retry budget, or the number of permits.
+    /// Whether the retry budget goes by how attempts end.
     #[inline]
     pub(crate) fn is_watched(&self) -> bool {
         self.has(WATCHED)

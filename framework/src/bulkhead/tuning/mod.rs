@@ -20,7 +20,7 @@ use aimd::Aimd;
 use gradient2::Gradient2;
 use sample::Range;
 use vegas::Vegas;
-use window::Window;
+use window::{Over, Window};
 
 /// How the number of permits is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize)]
@@ -78,19 +78,20 @@ enum Algorithm {
 /// How an attempt ended, as far as a limit goes by that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// With a good answer, after so long.
-    Good(Duration),
+    /// With a good answer, after so many nanoseconds.
+    Good(u64),
     /// Without an answer, though it had time for one.
     Dropped,
     /// With what says nothing about load: an error, a call that was dropped at once.
     Otherwise,
 }
 
-/// Finds a limit by the ends of attempts. An end adds to a few atomics; one in a window takes a short lock and reckons.
+/// Finds a limit by the ends of attempts. A good end is two counters that its thread has for itself, and a look at the time; one in a
+/// window takes a short lock and reckons.
 #[derive(Debug)]
 pub(crate) struct Tuner {
     window: Window,
-    algorithm: Mutex<Algorithm>,
+    algorithm: Mutex<(Algorithm, Over)>,
 }
 
 /// What Netflix's limits begin with.
@@ -112,24 +113,34 @@ impl Tuner {
             Limit::Vegas => (Algorithm::Vegas(Vegas::new(initial, low)), initial),
             Limit::Aimd => (Algorithm::Aimd(Aimd::new(initial, published)), initial),
         };
-        Some((Self { window: Window::new(now), algorithm: Mutex::new(algorithm) }, initial))
+        let algorithm = Mutex::new((algorithm, Over::default()));
+        Some((Self { window: Window::new(now), algorithm }, initial))
     }
 
     /// An attempt has ended, with so many out at once, itself included. The limit from now on, if a window is over.
+    #[inline]
     pub(crate) fn ended(
         &self,
         now: Moment,
         ended: Ended,
-        (inflight, timeout): (u32, Duration),
+        inflight: u32,
+        timeout: impl FnOnce() -> Duration,
     ) -> Option<u32> {
         match ended {
-            Ended::Good(took) => self.window.good(took),
+            Ended::Good(took_nanos) => self.window.good(took_nanos),
             Ended::Dropped => self.window.dropped(),
             Ended::Otherwise => {}
         }
         self.window.inflight(inflight);
-        let sample = self.window.end(now, timeout)?;
-        Some(match &mut *self.algorithm.lock() {
+        let length = self.window.end(now, || self.algorithm.lock().1)?;
+        Some(self.reckon(length, timeout()))
+    }
+
+    #[cold]
+    fn reckon(&self, length: Duration, timeout: Duration) -> u32 {
+        let (algorithm, over) = &mut *self.algorithm.lock();
+        let sample = self.window.take(length, timeout, over);
+        match algorithm {
             Algorithm::Adaptive(adaptive) => adaptive.update(&sample),
             Algorithm::Gradient2(gradient) => gradient.update(sample.latency(), sample.inflight),
             Algorithm::Vegas(vegas) => {
@@ -138,7 +149,7 @@ impl Tuner {
             Algorithm::Aimd(aimd) => {
                 aimd.update(sample.latency(), sample.inflight, sample.dropped > 0)
             }
-        })
+        }
     }
 }
 
@@ -157,8 +168,8 @@ mod tests {
             let now = Moment::ZERO + 100 * window * MS;
             let ended = (1..=30).filter_map(|attempt| {
                 let end =
-                    if attempt > 30 - dropped { Ended::Dropped } else { Ended::Good(10 * MS) };
-                tuner.ended(now, end, (30, 1_000 * MS))
+                    if attempt > 30 - dropped { Ended::Dropped } else { Ended::Good(10_000_000) };
+                tuner.ended(now, end, 30, || 1_000 * MS)
             });
             limits.extend(ended);
         }

@@ -13,16 +13,21 @@ use super::Gate;
 impl Gate {
     /// An attempt with this timeout has ended, and still has its permit: the number of permits may change with it. Of a fixed
     /// number it is not to be told.
-    #[cold]
-    pub(crate) fn tune(&self, ended: Ended, timeout: Duration, now: Moment) {
+    #[inline(never)]
+    pub(crate) fn tune(&self, ended: Ended, timeout: impl FnOnce() -> Duration, now: Moment) {
         let room = &self.written.0.waiting_room;
         let inflight = room.permits().active();
         let limit = self.tuner.with(|tuner| {
-            tuner.as_ref().and_then(|tuner| tuner.ended(now, ended, (inflight, timeout)))
+            tuner.as_ref().and_then(|tuner| tuner.ended(now, ended, inflight, timeout))
         });
-        if let Some(limit) = limit
-            && !self.is_exclusive.load(Ordering::Relaxed)
-        {
+        if let Some(limit) = limit {
+            self.set_found_limit(limit, now);
+        }
+    }
+
+    #[cold]
+    fn set_found_limit(&self, limit: u32, now: Moment) {
+        if !self.is_exclusive.load(Ordering::Relaxed) {
             self.set_limit(limit, now).wake();
         }
     }
