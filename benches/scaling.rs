@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use recloser::Recloser;
+use seawall::bulkhead::Limit;
 use seawall::clock::{Clock, Moment};
 use seawall::limit::{KeyedConfig, KeyedLimiter, Rate, TokenBucket};
 use seawall::outcome::Outcome;
@@ -129,7 +130,7 @@ fn glued<'a>(name: &str, glue: &'a [Glue]) -> Contender<'a> {
 }
 
 fn threads(series: &Series) {
-    let (_seawall, clients) = clients(1);
+    let (_seawall, clients) = clients(1, Limit::Fixed);
     let glue = [Glue::new()];
     let called =
         ("threads.svg", "A guarded call on several threads: time divided by all calls", "threads");
@@ -148,7 +149,7 @@ fn dependencies(series: &Series) {
         "dependencies",
     );
     let most = series.most.min(10_000);
-    let (_seawall, clients) = clients(most);
+    let (_seawall, clients) = clients(most, Limit::Fixed);
     let glue: Vec<_> = (0..most).map(|_| Glue::new()).collect();
     series.run(called, &[1, 10, 100, 1_000, 10_000], |size| Size {
         size,

@@ -42,45 +42,60 @@ pub(super) struct Terms<W> {
     pub(super) restart_stopped: bool,
 }
 
-/// Runs until the actor is dismissed.
-pub(super) async fn supervise<A, F, W>(factory: F, guard: SupervisionGuard<A>, terms: Terms<W>)
+/// Runs until the actor is dismissed. There is one for every dependency: an `async fn` would keep each of its arguments twice.
+pub(super) fn supervise<A, F, W>(
+    factory: F,
+    guard: SupervisionGuard<A>,
+    terms: Terms<W>,
+) -> impl Future<Output = ()>
 where
     A: Actor<Context = Context<A>>,
     F: Fn() -> A,
     W: Watcher,
 {
     let Terms { policy, time, watcher, restart_stopped } = terms;
-    let supervised = &*guard.0;
     let mut restarts = Restarts::new(policy);
-    let mut first = true;
-    while !supervised.is_dismissed() {
-        let end = match catch_unwind(AssertUnwindSafe(&factory)) {
-            Ok(actor) => {
-                let context = Context::new();
-                supervised.publish(Some(context.address()));
-                if !first {
-                    supervised.note_restart();
-                    watcher.restarted();
+    async move {
+        let supervised = &*guard.0;
+        let mut first = true;
+        while !supervised.is_dismissed() {
+            let end = match begin(&factory, supervised) {
+                Some(life) => {
+                    if !first {
+                        supervised.note_restart();
+                        watcher.restarted();
+                    }
+                    first = false;
+                    run(life, supervised).await
                 }
-                first = false;
-                run(Box::pin(context.into_future(actor)), supervised).await
+                None => End::Panicked,
+            };
+            supervised.publish(None);
+            if end == End::Dismissed || (end == End::Stopped && !restart_stopped) {
+                break;
             }
-            Err(_) => End::Panicked,
-        };
-        supervised.publish(None);
-        if end == End::Dismissed || (end == End::Stopped && !restart_stopped) {
-            break;
+            let wait = match restarts.failed(time.now()) {
+                Next::Rebuild(delay) => delay,
+                Next::LeaveAlone(length) => {
+                    watcher.unattended();
+                    length
+                }
+            };
+            // In a box, so that an actor that is well is not made larger by it.
+            Box::pin(rest(supervised, &time, wait)).await;
         }
-        let wait = match restarts.failed(time.now()) {
-            Next::Rebuild(delay) => delay,
-            Next::LeaveAlone(length) => {
-                watcher.unattended();
-                length
-            }
-        };
-        // In a box, so that an actor that is well is not made larger by it.
-        Box::pin(rest(supervised, &time, wait)).await;
     }
+}
+
+/// Builds the actor and publishes its address. `None`: the factory panicked.
+fn begin<A: Actor<Context = Context<A>>, F: Fn() -> A>(
+    factory: &F,
+    supervised: &Supervised<A>,
+) -> Option<Pin<Box<impl Future<Output = ()> + use<A, F>>>> {
+    let actor = catch_unwind(AssertUnwindSafe(factory)).ok()?;
+    let context = Context::new();
+    supervised.publish(Some(context.address()));
+    Some(Box::pin(context.into_future(actor)))
 }
 
 /// The actor's life, to its end or its dismissal.

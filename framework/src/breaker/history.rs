@@ -28,9 +28,8 @@ pub(super) struct Made {
 #[derive(Debug, Default)]
 pub(super) struct History {
     pub(super) transitions: VecDeque<Transition>,
-    pub(super) counts: [[u64; 3]; 3],
-    /// Moves into open, by [`Cause::OPENING`].
-    pub(super) openings: [u64; Cause::OPENING.len()],
+    /// Made by the first move: most breakers never move.
+    tallies: Option<Box<Tallies>>,
     /// How many there were.
     made: u64,
     /// An order by hand stands: settings have no say in whether it refuses.
@@ -44,7 +43,19 @@ pub(super) struct History {
     pub(super) open_time: OpenTime,
 }
 
+/// How many moves there were.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tallies {
+    pub(super) counts: [[u64; 3]; 3],
+    /// Moves into open, by [`Cause::OPENING`].
+    pub(super) openings: [u64; Cause::OPENING.len()],
+}
+
 impl History {
+    pub(super) fn tallies(&self) -> Tallies {
+        self.tallies.as_deref().copied().unwrap_or_default()
+    }
+
     pub(super) fn remembering(memory: Option<Arc<Memory>>) -> Self {
         Self { memory, ..Self::default() }
     }
@@ -54,12 +65,13 @@ impl History {
         let Made { at, cause, open_for, last_failure } = made;
         let sequence = self.made;
         let transition = Transition { at, from, to, sequence, cause, open_for, last_failure };
+        let tallies = self.tallies.get_or_insert_default();
         let opening = Cause::OPENING.iter().position(|name| *name == cause.as_str());
         if let (State::Open, Some(at)) = (to, opening) {
             // In bounds: as many counts as names.
-            self.openings[at] += 1;
+            tallies.openings[at] += 1;
         }
-        self.counts[transition.from.index()][transition.to.index()] += 1;
+        tallies.counts[transition.from.index()][transition.to.index()] += 1;
         if self.transitions.len() == HISTORY {
             self.transitions.pop_front();
         }

@@ -8,6 +8,7 @@ use crate::clock::Moment;
 use crate::event::{Cause, State, Transition};
 use crate::sync::Ordering;
 
+use super::history::Tallies;
 use super::state::{CircuitBreaker, Settings};
 use super::word::Tag;
 
@@ -107,6 +108,7 @@ impl CircuitBreaker {
                 break (moves, word, counted);
             }
         };
+        let Tallies { counts, openings } = moves.tallies();
         BreakerReport {
             state: word.tag().state(),
             ramping: word.tag() == Tag::Ramping,
@@ -128,8 +130,8 @@ impl CircuitBreaker {
             refusals_withheld: self.withheld.load(Ordering::Relaxed),
             stale_results: self.stale.load(Ordering::Relaxed),
             transitions: moves.transitions.iter().copied().collect(),
-            transition_counts: moves.counts,
-            openings: moves.openings,
+            transition_counts: counts,
+            openings,
         }
     }
 }

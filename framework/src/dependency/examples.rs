@@ -1,6 +1,6 @@
 //! Of what comes by the thousand, which are told of.
 
-use std::sync::OnceLock;
+use once_cell::race::OnceBox;
 
 use crate::clock::Moment;
 use crate::error::RejectedBy;
@@ -13,8 +13,8 @@ const ATTEMPTS: usize = Outcome::ALL.len();
 /// Which refusals, attempts and fallbacks are told of, as examples of many. Made by the first of them.
 #[derive(Debug, Default)]
 pub(super) struct Examples {
-    refusals: OnceLock<Box<[Sampler; GUARDS]>>,
-    others: OnceLock<Box<Others>>,
+    refusals: OnceBox<[Sampler; GUARDS]>,
+    others: OnceBox<Others>,
 }
 
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ impl Examples {
     pub(super) fn refused(&self, by: RejectedBy) -> &Sampler {
         // In bounds: one for each.
         let refusals = match self.refusals.get() {
-            Some(made) => &**made,
+            Some(made) => made,
             None => self.first_refusal(),
         };
         &refusals[by.index()]

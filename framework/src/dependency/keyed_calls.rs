@@ -46,7 +46,7 @@ impl Dependency {
         if keys.is_off.load(Ordering::Relaxed) {
             return None;
         }
-        let breakers = keys.breakers.get().map_or_else(|| self.first_key(), |it| &**it);
+        let breakers = keys.breakers.get().unwrap_or_else(|| self.first_key());
         let mut text = Text { bytes: [0; MAX_KEY_BYTES], len: 0 };
         let fits = write!(text, "{key}").is_ok();
         let text = std::str::from_utf8(&text.bytes[..text.len]).ok().filter(|_| fits);

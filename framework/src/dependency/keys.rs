@@ -4,9 +4,9 @@
 //! teaches the key's. The dependency's learns from it only as a probe, for it must have somebody to close it,
 //! or if `count_for_dependency` says so: else one bad shard of ten would soon refuse the calls of all.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
+use once_cell::race::OnceBox;
 use serde::Serialize;
 
 use crate::breaker::{CircuitBreaker, Config, Held, Keyed, Keys, Leave, NotAdmitted};
@@ -38,7 +38,7 @@ impl HeldKey {
 /// The breakers of a dependency's keys; nothing but a few words before the first key comes.
 #[derive(Debug)]
 pub(crate) struct KeyBreakers {
-    pub(super) breakers: OnceLock<Box<Keyed<String>>>,
+    pub(super) breakers: OnceBox<Keyed<String>>,
     pub(super) is_off: AtomicBool,
     count_for_dependency: AtomicBool,
     /// The actor looks them over by itself, until they are at rest.
@@ -51,7 +51,7 @@ pub(crate) struct KeyBreakers {
 impl KeyBreakers {
     pub(super) fn new(policy: &Policy) -> Self {
         let breakers = Self {
-            breakers: OnceLock::new(),
+            breakers: OnceBox::new(),
             is_off: AtomicBool::new(false),
             count_for_dependency: AtomicBool::new(false),
             is_monitored: AtomicBool::new(false),

@@ -2,9 +2,11 @@
 
 use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+use once_cell::race::OnceBox;
 
 use crate::bulkhead::Limit;
 use crate::clock::nanos;
@@ -166,7 +168,7 @@ pub(crate) struct Method {
     pub(crate) plan: Plan,
     pub(crate) stats: Arc<MethodStats>,
     /// Its last good answers, of a type that only the method itself knows.
-    kept: OnceLock<Box<dyn Any + Send + Sync>>,
+    kept: OnceBox<Box<dyn Any + Send + Sync>>,
 }
 
 impl Method {
@@ -175,7 +177,7 @@ impl Method {
         &self,
         make: impl FnOnce() -> Box<dyn Any + Send + Sync>,
     ) -> &(dyn Any + Send + Sync) {
-        &**self.kept.get_or_init(make)
+        &**self.kept.get_or_init(|| Box::new(make()))
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -229,7 +231,7 @@ impl MethodTable {
                 spec: *spec,
                 plan: Plan::default(),
                 stats: dependency.method_stats(spec.name),
-                kept: OnceLock::new(),
+                kept: OnceBox::new(),
             })
             .collect();
         dependency.plan(&methods);

@@ -2,19 +2,22 @@
 
 use std::sync::{Arc, Weak};
 
+use once_cell::race::OnceBox;
 use serde::Serialize;
 
 use crate::backpressure::Counts;
 use crate::queue::Counted;
 use crate::sync::Mutex;
 
-/// By method. They live for as long as a client has the method.
+/// By method. They live for as long as a client has the method. Few dependencies have one.
 #[derive(Default)]
-pub(crate) struct Queues(Mutex<Vec<(&'static str, Weak<dyn Counted>)>>);
+pub(crate) struct Queues(OnceBox<Mutex<List>>);
+
+type List = Vec<(&'static str, Weak<dyn Counted>)>;
 
 impl Queues {
     pub(crate) fn add(&self, method: &'static str, queue: Weak<dyn Counted>) {
-        let mut queues = self.0.lock();
+        let mut queues = self.0.get_or_init(Box::default).lock();
         queues.retain(|(_, queue)| queue.strong_count() > 0);
         queues.push((method, queue));
     }
@@ -23,7 +26,7 @@ impl Queues {
     pub(crate) fn living(&self) -> Vec<(&'static str, Arc<dyn Counted>)> {
         let living =
             |(method, queue): &(&'static str, Weak<dyn Counted>)| Some((*method, queue.upgrade()?));
-        self.0.lock().iter().filter_map(living).collect()
+        self.0.get().map_or_else(Vec::new, |it| it.lock().iter().filter_map(living).collect())
     }
 }
 
@@ -51,6 +54,7 @@ impl QueueSnapshot {
 }
 
 #[cfg(all(test, not(seawall_loom)))]
+#[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 mod tests {
     use super::*;
     use crate::queue::BackpressureQueue;
@@ -66,7 +70,7 @@ mod tests {
         for _ in 0..100 {
             queues.add("gone", Arc::downgrade(&queue()));
         }
-        assert!(queues.0.lock().len() <= 2);
+        assert!(queues.0.get().unwrap().lock().len() <= 2);
         assert_eq!(queues.living().len(), 1);
     }
 }

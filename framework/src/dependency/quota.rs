@@ -1,7 +1,8 @@
 //! The quota that a dependency's own answers tell of: slowing down before it has to refuse.
 
-use std::sync::OnceLock;
 use std::time::Duration;
+
+use once_cell::race::OnceBox;
 
 use crate::clock::Moment;
 use crate::limit::headers::Report;
@@ -11,13 +12,13 @@ use crate::sync::{AtomicU64, Ordering};
 /// A pacer, if there has ever been need of one. It stays while it is off, because reservations that are out are numbers of its.
 #[derive(Debug)]
 pub(crate) struct Quota {
-    pacer: OnceLock<Box<Pacer>>,
+    pacer: OnceBox<Pacer>,
     is_on: AtomicU64,
 }
 
 impl Quota {
     pub(crate) fn new() -> Self {
-        Self { pacer: OnceLock::new(), is_on: AtomicU64::new(0) }
+        Self { pacer: OnceBox::new(), is_on: AtomicU64::new(0) }
     }
 
     /// Goes by these settings from now on, and keeps what it has learned.

@@ -61,7 +61,7 @@ pub struct Dependency {
     pub(super) restarts: AtomicU64,
     pub(super) unattended: AtomicBool,
     /// The order by hand that its breaker stands under.
-    pub(super) by_hand: Mutex<Option<ByHand>>,
+    pub(super) by_hand: Mutex<Option<Box<ByHand>>>,
     /// By name. A handful, so a list: a tree's first node is larger than all of it.
     pub(super) methods: Mutex<Vec<(&'static str, Arc<MethodStats>)>>,
     threads: Threads,
@@ -154,6 +154,7 @@ impl Dependency {
         let at = match methods.binary_search_by_key(&method, |(name, _)| name) {
             Ok(at) => at,
             Err(at) => {
+                methods.reserve_exact(1);
                 methods.insert(at, (method, Arc::default()));
                 at
             }

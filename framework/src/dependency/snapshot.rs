@@ -165,7 +165,7 @@ impl Dependency {
         Snapshot {
             dependency: self.name().to_string(),
             breaker,
-            by_hand: self.by_hand.lock().clone(),
+            by_hand: self.by_hand.lock().as_deref().cloned(),
             keys,
             adaptive,
             ramp,

@@ -63,8 +63,8 @@ pub(crate) struct MethodStats {
     /// The latency of a call has its waits in it. For calls that waited before the attempt that succeeded: one less in
     /// the bucket of the call, one more in that of the attempt.
     waited: OnceBox<[AtomicI64; BUCKETS]>,
-    observed: Observed,
-    slow: Sampler,
+    observed: OnceBox<Observed>,
+    slow: OnceBox<Sampler>,
     /// Attempts that were not the first of their call, by kind.
     again: OnceBox<[[AtomicU64; ATTEMPTS]; AGAIN]>,
     /// Calls that a fallback has answered, by how they would have ended, and then by the guard that had refused them.
@@ -98,14 +98,18 @@ impl MethodStats {
 
     /// What 99 of 100 attempts that succeeded of late did not exceed, if there were enough of them.
     pub(crate) fn high_latency(&self, now: Moment) -> Option<Duration> {
-        self.observed.look(now, || self.good_attempts());
-        self.observed.high()
+        self.observe_now(now).high()
     }
 
     /// The same for half of them.
     pub(crate) fn typical_latency(&self, now: Moment) -> Option<Duration> {
-        self.observed.look(now, || self.good_attempts());
-        self.observed.typical()
+        self.observe_now(now).typical()
+    }
+
+    fn observe_now(&self, now: Moment) -> &Observed {
+        let observed = self.observed.get_or_init(Box::default);
+        observed.look(now, || self.good_attempts());
+        observed
     }
 
     /// The attempts that succeeded, by bucket.
@@ -179,18 +183,20 @@ impl MethodStats {
 
     /// Hedging goes by this share of the good answers from now on.
     pub(super) fn observe(&self, hedge_share: Option<f64>) {
-        self.observed.ask(hedge_share);
+        // One that nobody has asked yet goes by none.
+        if hedge_share.is_some() || self.observed.get().is_some() {
+            self.observed.get_or_init(Box::default).ask(hedge_share);
+        }
     }
 
     /// What that share of the attempts that succeeded of late did not exceed, if there were enough of them.
     pub(crate) fn hedge_latency(&self, now: Moment) -> Option<Duration> {
-        self.observed.look(now, || self.good_attempts());
-        self.observed.hedge()
+        self.observe_now(now).hedge()
     }
 
     /// An attempt was slow. `Some`: it is to be told of, with the number of those that were not.
     pub(crate) fn slow(&self, now: Moment) -> Option<u64> {
-        self.slow.count(now)
+        self.slow.get_or_init(Box::default).count(now)
     }
 
     /// Calls that have ended.

@@ -10,6 +10,8 @@ mod window;
 
 use std::sync::Arc;
 
+use once_cell::race::OnceBox;
+
 use crate::clock::Moment;
 use crate::outcome::{Class, Outcome};
 use crate::striped::{Counter, Striped};
@@ -41,7 +43,7 @@ enum Mode {
 struct Share {
     of_calls: CallShare,
     /// Those that it is told of. A dependency has counted its calls already.
-    calls: Striped<Counter>,
+    calls: OnceBox<Striped<Counter>>,
     slice: KnownSlice,
 }
 
@@ -52,7 +54,7 @@ impl Budget {
         Self(match config.mode() {
             BudgetMode::Share => Mode::Share(Arc::new(Share {
                 of_calls: CallShare::new(config),
-                calls: Striped::default(),
+                calls: OnceBox::new(),
                 slice: KnownSlice::unknown(),
             })),
             BudgetMode::Tokens => Mode::Tokens(Arc::new(Tokens::new(config))),
@@ -67,7 +69,7 @@ impl Budget {
         if !share.slice.holds(now) {
             self.look(now, || self.own_calls(), &share.slice);
         }
-        let (calls, owner) = share.calls.mine();
+        let (calls, owner) = share.calls.get_or_init(Box::default).mine();
         calls.add(1, owner);
         false
     }
@@ -83,7 +85,9 @@ impl Budget {
 
     fn own_calls(&self) -> u64 {
         match &self.0 {
-            Mode::Share(share) => share.calls.iter().map(Counter::get).sum(),
+            Mode::Share(share) => {
+                share.calls.get().map_or(0, |calls| calls.iter().map(Counter::get).sum())
+            }
             Mode::Tokens(_) | Mode::AcceptRatio(_) => 0,
         }
     }
