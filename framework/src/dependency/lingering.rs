@@ -62,10 +62,13 @@ impl Lingering {
     }
 
     /// How many need not be kept any longer. The caller gives their permits back.
+    #[inline]
     pub(super) fn take_due(&self, now: Moment) -> u32 {
-        if self.kept() == 0 {
-            return 0;
-        }
+        if self.kept() == 0 { 0 } else { self.take_due_of_some(now) }
+    }
+
+    #[cold]
+    fn take_due_of_some(&self, now: Moment) -> u32 {
         let mut due = 0;
         let mut ends = self.ends.lock();
         while let Some(Reverse((end, weight))) = ends.peek().copied()

@@ -355,6 +355,7 @@ impl Dependency {
     }
 
     /// Gives back the permits whose grace is over. Whether there were any.
+    #[inline]
     pub(crate) fn end_graces(&self, now: Moment) -> bool {
         let ended = self.gate.end_graces(now);
         if ended {

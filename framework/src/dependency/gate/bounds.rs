@@ -43,6 +43,7 @@ impl Gate {
     }
 
     /// Gives back the permits whose grace is over. Whether there were any; then a drain is to look again.
+    #[inline]
     pub(in crate::dependency) fn end_graces(&self, now: Moment) -> bool {
         let due = self.lingering.take_due(now);
         if due > 0 {
