@@ -12,18 +12,35 @@ const MANY: usize = 10_000;
 
 /// What an idle dependency may cost, actor included. The target is 2,048 B; this is what must never be
 /// passed, in a debug build too.
-const BYTES_MAX: i64 = 3_584;
+const BYTES_MAX: i64 = 4_864;
 
-/// The smallest service there is.
+/// A service of five methods.
 #[seawall::resilient]
+#[allow(dead_code, reason = "that it has them is what matters")]
 trait Small {
     async fn get(&self) -> Answer;
+    async fn list(&self) -> Answer;
+    async fn create(&self) -> Answer;
+    async fn update(&self) -> Answer;
+    async fn delete(&self) -> Answer;
 }
 
 struct Plain;
 
 impl Small for Plain {
     async fn get(&self) -> Answer {
+        Ok(7)
+    }
+    async fn list(&self) -> Answer {
+        Ok(7)
+    }
+    async fn create(&self) -> Answer {
+        Ok(7)
+    }
+    async fn update(&self) -> Answer {
+        Ok(7)
+    }
+    async fn delete(&self) -> Answer {
         Ok(7)
     }
 }
@@ -99,7 +116,7 @@ fn an_idle_dependency_costs_little() {
     let per_dependency = cost.bytes_current / MANY as i64;
     let allocations = cost.count_current / MANY as i64;
     eprintln!(
-        "an idle dependency: {per_dependency} B in {allocations} allocations, actor included"
+        "an idle dependency of five methods: {per_dependency} B in {allocations} allocations, actor included"
     );
     assert!(per_dependency <= BYTES_MAX, "{per_dependency} B");
     // The first call allocates what calls need.
