@@ -71,6 +71,20 @@ fn call_each(client: &ApiClient<Plain>, times: u32) {
 }
 
 #[test]
+fn a_call_that_notices_a_new_slice_of_the_budgets_window_allocates_nothing() {
+    let time = Time::manual();
+    let (_seawall, client) = client(time.clone());
+    call_each(&client, 10);
+    let cost = measure(|| {
+        for _ in 0..30 {
+            time.advance(std::time::Duration::from_secs(1));
+            call_each(&client, 1);
+        }
+    });
+    assert_eq!((cost.count_total, cost.bytes_total), (0, 0), "{cost:?}");
+}
+
+#[test]
 fn an_admitted_call_allocates_nothing() {
     for time in [Time::system(), Time::from(Time::manual()), Time::tokio()] {
         let (_seawall, client) = client(time.clone());

@@ -446,6 +446,48 @@ fn a_throttle_refuses_by_the_formula_of_the_sre_book() {
 }
 
 #[test]
+fn a_throttle_whose_clock_goes_back_far_starts_afresh() {
+    let budget = of(BudgetConfig::builder().mode(BudgetMode::AcceptRatio));
+    let hour = 3_600_000;
+    (0..100).for_each(|_| budget.ended(at(hour), Outcome::Success, None));
+    (0..300).for_each(|_| budget.ended(at(hour), Outcome::Failure, None));
+    let chance = (400.0 - 200.0) / 401.0;
+    assert_eq!(refusing(&budget, at(hour - 60_000)), chance, "a little back is standing still");
+    assert_eq!(refusing(&budget, at(0)), 0.0);
+    budget.ended(at(0), Outcome::Failure, None);
+    assert_eq!(refusing(&budget, at(0)), 0.5, "and counts on from there");
+    assert_eq!(refusing(&budget, at(121_000)), 0.0, "where it slides again");
+}
+
+#[test]
+fn who_goes_by_how_attempts_end_says_so() {
+    for (mode, listens) in
+        [(BudgetMode::Share, false), (BudgetMode::Tokens, true), (BudgetMode::AcceptRatio, true)]
+    {
+        let budget = of(BudgetConfig::builder().mode(mode));
+        assert_eq!((budget.listens(), budget.call(at(0))), (listens, listens));
+    }
+}
+
+#[test]
+fn a_budget_is_taken_up_to_its_edges() {
+    let mistakes = |builder: BudgetBuilder| wrong_keys(builder.build());
+    let none: [&str; 0] = [];
+    for window in [MIN_BUDGET_WINDOW, MAX_BUDGET_WINDOW] {
+        assert_eq!(mistakes(BudgetConfig::builder().window(window)), none);
+    }
+    let nano = Duration::from_nanos(1);
+    for window in [MIN_BUDGET_WINDOW - nano, MAX_BUDGET_WINDOW + nano] {
+        assert_eq!(mistakes(BudgetConfig::builder().window(window)), ["window"]);
+    }
+    let tokens = |tokens| mistakes(BudgetConfig::builder().mode(BudgetMode::Tokens).tokens(tokens));
+    assert_eq!(
+        (tokens(MAX_BUDGET_TOKENS), tokens(MAX_BUDGET_TOKENS + 1)),
+        (vec![], vec!["tokens"])
+    );
+}
+
+#[test]
 fn a_throttle_lets_an_answer_that_says_nothing_count_as_accepted() {
     let budget = of(BudgetConfig::builder().mode(BudgetMode::AcceptRatio).accepts_multiple(1.0));
     (0..10).for_each(|_| budget.ended(at(0), Outcome::Ignored, None));
