@@ -20,7 +20,7 @@ use aimd::Aimd;
 use gradient2::Gradient2;
 use sample::Range;
 use vegas::Vegas;
-use window::{Over, Window};
+use window::Window;
 
 /// How the number of permits is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize)]
@@ -91,7 +91,7 @@ pub(crate) enum Ended {
 #[derive(Debug)]
 pub(crate) struct Tuner {
     window: Window,
-    algorithm: Mutex<(Algorithm, Over)>,
+    algorithm: Mutex<Algorithm>,
 }
 
 /// What Netflix's limits begin with.
@@ -113,8 +113,7 @@ impl Tuner {
             Limit::Vegas => (Algorithm::Vegas(Vegas::new(initial, low)), initial),
             Limit::Aimd => (Algorithm::Aimd(Aimd::new(initial, published)), initial),
         };
-        let algorithm = Mutex::new((algorithm, Over::default()));
-        Some((Self { window: Window::new(now), algorithm }, initial))
+        Some((Self { window: Window::new(now), algorithm: Mutex::new(algorithm) }, initial))
     }
 
     /// An attempt has ended, with so many out at once, itself included. The limit from now on, if a window is over.
@@ -132,15 +131,15 @@ impl Tuner {
             Ended::Otherwise => {}
         }
         self.window.inflight(inflight);
-        let length = self.window.end(now, || self.algorithm.lock().1)?;
+        let length = self.window.end(now)?;
         Some(self.reckon(length, timeout()))
     }
 
     #[cold]
     fn reckon(&self, length: Duration, timeout: Duration) -> u32 {
-        let (algorithm, over) = &mut *self.algorithm.lock();
-        let sample = self.window.take(length, timeout, over);
-        match algorithm {
+        let mut algorithm = self.algorithm.lock();
+        let sample = self.window.take(length, timeout);
+        match &mut *algorithm {
             Algorithm::Adaptive(adaptive) => adaptive.update(&sample),
             Algorithm::Gradient2(gradient) => gradient.update(sample.latency(), sample.inflight),
             Algorithm::Vegas(vegas) => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::sample::Sample;
 use crate::clock::Moment;
-use crate::striped::{Counter, Striped};
+use crate::striped::{Counter, Owner, Striped};
 use crate::sync::{AtomicU64, Ordering};
 
 /// The shortest window, in nanoseconds.
@@ -21,6 +21,8 @@ const ENOUGH: u64 = 30;
 pub(super) struct Window {
     began: AtomicU64,
     good: Striped<Good>,
+    /// What of these was in the windows that are over.
+    over: Good,
     dropped: AtomicU64,
     inflight: AtomicU64,
 }
@@ -30,13 +32,6 @@ pub(super) struct Window {
 struct Good {
     answers: Counter,
     took: Counter,
-}
-
-/// Good answers, and what they took, of the windows that are over.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Over {
-    answers: u64,
-    took: u64,
 }
 
 impl Window {
@@ -66,21 +61,16 @@ impl Window {
 
     /// How long the window is, if it is over at `now`, and another begins with that. Of several threads one is told.
     #[inline]
-    pub(super) fn end(&self, now: Moment, over: impl FnOnce() -> Over) -> Option<Duration> {
+    pub(super) fn end(&self, now: Moment) -> Option<Duration> {
         let began = self.began.load(Ordering::Relaxed);
         let length = now.nanos_since(Moment::from_nanos(began));
-        if length < SHORTEST { None } else { self.end_if_enough(length, began, over) }
+        if length < SHORTEST { None } else { self.end_if_enough(length, began) }
     }
 
     #[cold]
-    fn end_if_enough(
-        &self,
-        length: u64,
-        began: u64,
-        over: impl FnOnce() -> Over,
-    ) -> Option<Duration> {
+    fn end_if_enough(&self, length: u64, began: u64) -> Option<Duration> {
         let ends = || {
-            let good = self.total().answers.saturating_sub(over().answers);
+            let good = self.total().0.saturating_sub(self.over.answers.get());
             good + self.dropped.load(Ordering::Relaxed)
         };
         if length < LONGEST && ends() < ENOUGH {
@@ -91,12 +81,13 @@ impl Window {
         Some(Duration::from_nanos(length))
     }
 
-    /// What is in a window of this length that has ended. `over`: what was in those before it, and then in this one too.
-    pub(super) fn take(&self, length: Duration, timeout: Duration, over: &mut Over) -> Sample {
-        let (total, relaxed) = (self.total(), Ordering::Relaxed);
-        let before = std::mem::replace(over, total);
-        let good = total.answers.saturating_sub(before.answers);
-        let took = total.took.saturating_sub(before.took);
+    /// What is in a window of this length that has ended. One at a time.
+    pub(super) fn take(&self, length: Duration, timeout: Duration) -> Sample {
+        let ((answers, took), relaxed) = (self.total(), Ordering::Relaxed);
+        let good = answers.saturating_sub(self.over.answers.get());
+        let took = took.saturating_sub(self.over.took.get());
+        self.over.answers.add(good, Owner::ThisThread);
+        self.over.took.add(took, Owner::ThisThread);
         Sample {
             length,
             good,
@@ -107,11 +98,10 @@ impl Window {
         }
     }
 
-    fn total(&self) -> Over {
-        self.good.iter().fold(Over::default(), |sum, good| Over {
-            answers: sum.answers + good.answers.get(),
-            took: sum.took.wrapping_add(good.took.get()),
-        })
+    /// Good answers, and what they took, of all windows so far.
+    fn total(&self) -> (u64, u64) {
+        let each = self.good.iter().map(|good| (good.answers.get(), good.took.get()));
+        each.fold((0, 0), |sum, good| (sum.0 + good.0, sum.1.wrapping_add(good.1)))
     }
 }
 
@@ -124,11 +114,8 @@ mod tests {
         let window = Window::new(Moment::ZERO);
         window.good(1_000_000);
         let just_before = Moment::from_nanos(LONGEST - 1);
-        assert!(window.end(just_before, Over::default).is_none());
-        assert_eq!(
-            window.end(Moment::from_nanos(LONGEST), Over::default),
-            Some(Duration::from_secs(1))
-        );
+        assert!(window.end(just_before).is_none());
+        assert_eq!(window.end(Moment::from_nanos(LONGEST)), Some(Duration::from_secs(1)));
     }
 }
 
@@ -149,20 +136,21 @@ mod loom {
             // The checker does not know that what a `OnceBox` shows has been made before: it is made before there are threads.
             window.good.mine();
             let (over, second) = (Moment::from_nanos(LONGEST), Duration::from_secs(1));
-            let counted = Arc::new(Mutex::new(Over::default()));
-            let end = move |window: &Window, counted: &Mutex<Over>| {
+            let taken = Arc::new(Mutex::new(()));
+            let end = move |window: &Window, taken: &Mutex<()>| {
                 window.good(1_000_000);
-                let length = window.end(over, || *counted.lock())?;
-                Some(window.take(length, second, &mut counted.lock()).good)
+                let length = window.end(over)?;
+                let _one_at_a_time = taken.lock();
+                Some(window.take(length, second).good)
             };
             let other = {
-                let (window, counted) = (Arc::clone(&window), Arc::clone(&counted));
-                thread::spawn(move || end(&window, &counted))
+                let (window, taken) = (Arc::clone(&window), Arc::clone(&taken));
+                thread::spawn(move || end(&window, &taken))
             };
-            let ends = [end(&window, &counted), other.join().unwrap()];
+            let ends = [end(&window, &taken), other.join().unwrap()];
             assert_eq!(ends.iter().flatten().count(), 1, "it ends once: {ends:?}");
             // What is not in this window is in the next.
-            let rest = window.take(second, second, &mut counted.lock()).good;
+            let rest = window.take(second, second).good;
             assert_eq!(ends.into_iter().flatten().sum::<u64>() + rest, 2);
         });
     }

@@ -93,7 +93,7 @@ impl CallShare {
     /// Calls, retries, and retries that are allowed in all.
     fn counts(&self, seen: &VecDeque<Slice>, calls: u64) -> (u64, u64, f64) {
         let before = seen.front().map_or(calls, |oldest| oldest.calls_before);
-        // Whoever counts them may be a few behind.
+        // The sum of several threads' counters may be a few behind.
         let calls = calls.saturating_sub(before);
         let retries = seen.iter().map(|slice| slice.retries).sum();
         (calls, retries, self.ratio * calls as f64 + self.floor)
