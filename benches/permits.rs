@@ -1,16 +1,17 @@
 //! A permit that is free, and 64 tasks over four permits, beside other semaphores.
 //!
-//! Ours is the bulkhead's own word in the first part, and a whole dependency in the second: a call that waits in its mailbox, with breaker,
-//! counters and a deadline, beside a semaphore that is nothing but one.
+//! Ours is a [`Bulkhead`], which is permits and a queue as the others are. In the second part a whole dependency stands beside it: a
+//! call that waits in its mailbox, with breaker, counters and two time limits, beside a semaphore that is nothing but one.
 
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_lock::Semaphore as AsyncLockSemaphore;
-use seawall::bulkhead::Permits;
+use seawall::permit::Bulkhead;
 use seawall::runtime::Calls;
-use seawall::{Policy, Seawall, backpressure, bulkhead};
+use seawall::{Policy, Seawall, Time, backpressure, bulkhead};
 use seawall_benches::{Contender, Effort, compare, compare_on};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
@@ -20,18 +21,22 @@ use tower::{Service, ServiceExt, service_fn};
 const PERMITS: u32 = 4;
 const TASKS: u32 = 64;
 
+/// Whose requests wait for as long as it takes, as a semaphore's do.
+fn bulkhead(permits: u32) -> Bulkhead {
+    let config = bulkhead::Config::builder().max_concurrent(permits).max_wait(Duration::MAX);
+    let mailbox = backpressure::Config::builder().capacity(1_000).build().expect("valid");
+    Bulkhead::new(&config.build().expect("valid"), &mailbox, Time::system())
+}
+
 fn free(effort: Effort) {
     let (tokios, async_locks, ours) =
-        (Semaphore::new(1_000), AsyncLockSemaphore::new(1_000), Permits::new(1_000));
+        (Semaphore::new(1_000), AsyncLockSemaphore::new(1_000), bulkhead(1_000));
     let contenders = [
         Contender::new("tokio Semaphore", |calls| {
             (0..calls).for_each(|_| drop(black_box(tokios.try_acquire())));
         }),
-        Contender::new("seawall Permits", |calls| {
-            for _ in 0..calls {
-                assert!(ours.try_acquire());
-                black_box(ours.release());
-            }
+        Contender::new("seawall Bulkhead", |calls| {
+            (0..calls).for_each(|_| drop(black_box(ours.try_acquire())));
         }),
         Contender::new("async-lock Semaphore", |calls| {
             (0..calls).for_each(|_| drop(black_box(async_locks.try_acquire())));
@@ -83,6 +88,7 @@ fn waiting(effort: Effort) {
         }),
         PERMITS as usize,
     );
+    let ours = Arc::new(bulkhead(PERMITS));
     let (_seawall, calls) = dependency(runtime);
     let contenders = [
         Contender::new("tokio Semaphore", |all| {
@@ -91,6 +97,17 @@ fn waiting(effort: Effort) {
                 async move {
                     for _ in 0..each {
                         let _permit = semaphore.acquire().await.expect("open");
+                        work().await;
+                    }
+                }
+            });
+        }),
+        Contender::new("seawall Bulkhead", |all| {
+            tasks(runtime, all, |each| {
+                let bulkhead = Arc::clone(&ours);
+                async move {
+                    for _ in 0..each {
+                        let _permit = bulkhead.acquire().await.expect("the queue has room");
                         work().await;
                     }
                 }

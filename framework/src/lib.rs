@@ -136,8 +136,9 @@ pub mod dependency;
 pub mod last_good;
 pub mod paced;
 
-// Row 5: one call; a function that is retried.
+// Row 5: one call; a function that is retried; permits for what is no call.
 mod call;
+pub mod permit;
 pub mod retrying;
 
 // Row 6: supervision.

@@ -16,7 +16,7 @@ mod tuning;
 pub use config::{Builder, Config, MAX_CONCURRENT, MAX_THREADS};
 pub use fleet::{FleetBuilder, FleetConfig};
 pub(crate) use fleet::{Member, Seat, Step, step};
-pub(crate) use permits::Seen;
 pub use permits::{Joined, MAX_WAITERS, MAX_WEIGHT, Permits};
+pub(crate) use permits::{Seen, Taken};
 pub use tuning::Limit;
 pub(crate) use tuning::{Ended, Tuner};

@@ -38,6 +38,17 @@ pub struct Permits(AtomicU64);
 #[derive(Clone, Copy)]
 pub(crate) struct Seen(u64);
 
+/// What became of permits that were seen to be free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// They are the caller's.
+    Free,
+    /// They are not.
+    None,
+    /// Somebody was quicker. The caller has one too many, to be given back at once as any other.
+    InExcess,
+}
+
 #[derive(Clone, Copy)]
 struct Word(u64);
 
@@ -113,9 +124,21 @@ impl Permits {
         is_free.then_some(Seen(word.0))
     }
 
-    /// Takes so many permits that were seen to be free, if they still are.
+    /// Takes so many permits that were seen to be free, if they still are. A single one is taken by an addition, which need not
+    /// wait for what was seen: one that turns out not to be free is in excess then.
     #[inline]
-    pub(crate) fn take_seen(&self, seen: Seen, weight: u32) -> bool {
+    pub(crate) fn take_seen(&self, seen: Seen, weight: u32) -> Taken {
+        if weight != 1 {
+            let taken = self.take_heavy(seen, weight);
+            return if taken { Taken::Free } else { Taken::None };
+        }
+        // There are at most a million permits, and one more for each thread that was too late: they stay within their bits.
+        let word = Word(self.0.fetch_add(ACTIVE, Ordering::AcqRel));
+        if word.waiters() == 0 && word.has_free(1) { Taken::Free } else { Taken::InExcess }
+    }
+
+    #[cold]
+    fn take_heavy(&self, seen: Seen, weight: u32) -> bool {
         let next = seen.0 + u64::from(weight) * ACTIVE;
         let taken = self.0.compare_exchange(seen.0, next, Ordering::AcqRel, Ordering::Acquire);
         taken.is_ok() || self.take(weight)
@@ -225,6 +248,7 @@ impl Permits {
 }
 
 #[cfg(all(test, not(seawall_loom)))]
+#[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 mod tests {
     use super::*;
     use proptest::prelude::*;
@@ -239,6 +263,31 @@ mod tests {
         assert_eq!(permits.acquire_or_join(1), Joined::Waiting, "and the next one queues behind");
         assert!(permits.grant(1));
         assert_eq!((permits.active(), permits.waiters()), (1, 1));
+    }
+
+    #[test]
+    fn one_that_was_seen_to_be_free_and_is_not_any_more_is_in_excess_until_it_is_given_back() {
+        let permits = Permits::new(1);
+        let (first, second) = (permits.look(1).unwrap(), permits.look(1).unwrap());
+        assert_eq!(permits.take_seen(first, 1), Taken::Free);
+        assert_eq!(permits.take_seen(second, 1), Taken::InExcess);
+        assert_eq!((permits.active(), permits.try_acquire()), (2, false));
+        // Whoever came meanwhile waits, though the first has left.
+        assert!(!permits.release());
+        assert_eq!(permits.acquire_or_join(1), Joined::Waiting);
+        assert!(permits.release(), "and is called up");
+        assert!(permits.grant(1));
+        assert!(permits.look(1).is_none());
+        let heavy = Permits::new(5);
+        let (first, second) = (heavy.look(3).unwrap(), heavy.look(3).unwrap());
+        assert_eq!(heavy.take_seen(first, 3), Taken::Free);
+        assert_eq!((heavy.take_seen(second, 3), heavy.active()), (Taken::None, 3));
+        assert_eq!((heavy.take_seen(second, 2), heavy.active()), (Taken::Free, 5));
+        let crowded = Permits::new(1);
+        let seen = crowded.look(1).unwrap();
+        assert!(crowded.try_acquire() && crowded.acquire_or_join(1) == Joined::Waiting);
+        assert!(!crowded.try_acquire() && crowded.release());
+        assert_eq!(crowded.take_seen(seen, 1), Taken::InExcess, "it is free, and another's");
     }
 
     #[test]

@@ -2,21 +2,21 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::backpressure::Priority;
 use crate::clock::{Moment, nanos};
 use crate::deadline;
 use crate::dependency::{
-    Claim, HeldKey, Join, Position, Refused, StartBy, WaitError, had_its_chance,
+    Claim, HeldKey, InLine, Join, Position, Refused, StartBy, WaitError, had_its_chance,
 };
 use crate::error::{Fallible, RejectedBy};
 use crate::outcome::{Class, Outcome};
 use crate::time::TimeLimit;
 
 use super::call::{Call, NoAnswer};
-use super::lease::{Lease, TOO_SHORT, WaitGuard};
+use super::lease::{Lease, TOO_SHORT};
 use super::open_attempt::OpenAttempt;
 use super::rules::Rules;
 
@@ -156,16 +156,20 @@ impl<'a> Call<'a> {
         true
     }
 
-    fn claim(&self) -> Claim<'a> {
+    fn claim<'w>(&self, waker: &'w Waker) -> Claim<'w>
+    where
+        'a: 'w,
+    {
+        let waker = Some(waker);
         let (dependency, key, now) = (self.dependency, self.key, self.now);
         let (room, weight) = (dependency.gate().waiting_room(), self.method.weight());
         room.tell_service_time(|| self.method.stats.typical_latency(now));
         if !room.has_priorities() {
-            return Claim { key, weight, now, priority: Priority::NORMAL, lot: 0.0 };
+            return Claim { key, weight, now, priority: Priority::NORMAL, lot: 0.0, waker };
         }
         let origin = deadline::origin();
         let lot = origin.lot().unwrap_or_else(|| dependency.entropy().unit());
-        Claim { key, weight, now, priority: origin.priority(), lot }
+        Claim { key, weight, now, priority: origin.priority(), lot, waker }
     }
 
     /// Waits in the mailbox for a permit, and puts it into the lease. Whether it got one.
@@ -173,8 +177,11 @@ impl<'a> Call<'a> {
     async fn wait_for_permit(&mut self, lease: &mut Lease<'a>) -> bool {
         let dependency = self.dependency;
         let gate = dependency.gate();
-        let joined = gate.join(self.claim(), self.start_by(), || dependency.is_cancelled());
-        let ended = match joined {
+        let joined = poll_fn(|cx| {
+            let claim = self.claim(cx.waker());
+            Poll::Ready(gate.join(claim, self.start_by(), || dependency.is_cancelled()))
+        });
+        let ended = match joined.await {
             Join::Acquired => Ok(()),
             Join::Refused(error) => Err(error),
             Join::Waiting(position) => self.wait_in_line(position).await,
@@ -193,28 +200,10 @@ impl<'a> Call<'a> {
         if position.is_first {
             dependency.signals().raise();
         }
-        let mut waiting = WaitGuard::new(dependency, position, self.method.weight());
-        self.pend();
         let room = dependency.gate().waiting_room();
-        let mut limit = dependency.time().limit(waiting.position.gives_up_at);
-        let ended = poll_fn(|cx| {
-            loop {
-                if let Poll::Ready(end) = room.poll(&waiting.position, cx) {
-                    return Poll::Ready(end);
-                }
-                ready!(Pin::new(&mut limit).poll(cx));
-                // A caller that was blocked outside a full mailbox, and is inside by now, may wait longer.
-                let gives_up_at = room.gives_up_at(&waiting.position);
-                if gives_up_at <= limit.deadline() {
-                    return Poll::Ready(
-                        room.give_up(&waiting.position, || dependency.now()).map_or(Ok(()), Err),
-                    );
-                }
-                limit = dependency.time().limit(gives_up_at);
-            }
-        })
-        .await;
-        waiting.settled();
+        let in_line = InLine::new(room, || dependency.now(), position, self.method.weight());
+        self.pend();
+        let ended = in_line.wait(dependency.time()).await;
         self.now = dependency.now();
         ended
     }

@@ -7,41 +7,8 @@ use std::time::Duration;
 use crate::breaker::Leave;
 use crate::bulkhead::Ended;
 use crate::clock::Moment;
-use crate::dependency::{Dependency, HeldKey, Method, Position, WaitingRoom};
+use crate::dependency::{Dependency, HeldKey, Method};
 use crate::outcome::{AttemptEnd, AttemptKind, Class, Outcome};
-
-/// A place in the waiting room, given up when dropped.
-#[derive(Debug)]
-pub(super) struct WaitGuard<'a> {
-    dependency: &'a Dependency,
-    pub(super) position: Position,
-    weight: u32,
-    over: bool,
-}
-
-impl<'a> WaitGuard<'a> {
-    pub(super) fn new(dependency: &'a Dependency, position: Position, weight: u32) -> Self {
-        Self { dependency, position, weight, over: false }
-    }
-
-    fn room(&self) -> &'a WaitingRoom {
-        self.dependency.gate().waiting_room()
-    }
-
-    /// The wait is over and there is nothing to give up.
-    pub(super) fn settled(&mut self) {
-        self.over = true;
-    }
-}
-
-impl Drop for WaitGuard<'_> {
-    fn drop(&mut self) {
-        if !self.over && self.room().give_up(&self.position, || self.dependency.now()).is_none() {
-            // It was granted a permit at the same moment. The next waiter gets that.
-            self.room().leave(self.weight, || self.dependency.now());
-        }
-    }
-}
 
 /// What one attempt holds, given back when dropped: a rate-limit token until it is spent, a permit, the breaker's
 /// admission.

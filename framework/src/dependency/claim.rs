@@ -1,5 +1,7 @@
 //! What a call without a permit says of itself.
 
+use std::task::Waker;
+
 use crate::backpressure::Priority;
 use crate::clock::Moment;
 
@@ -15,11 +17,13 @@ pub(crate) struct Claim<'a> {
     pub(crate) priority: Priority,
     /// Of its root request, from 0 to 1: of calls that are equally important, the lowest are shed first.
     pub(crate) lot: f64,
+    /// Its task's.
+    pub(crate) waker: Option<&'a Waker>,
 }
 
 #[cfg(test)]
 impl Claim<'_> {
     pub(crate) fn normal(now: Moment) -> Self {
-        Self { key: None, weight: 1, now, priority: Priority::NORMAL, lot: 0.5 }
+        Self { key: None, weight: 1, now, priority: Priority::NORMAL, lot: 0.5, waker: None }
     }
 }

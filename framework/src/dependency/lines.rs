@@ -187,6 +187,9 @@ impl<T: Waits> Lines<T> {
 
     /// The line that is served next: that of the most important class that waits, or now and then of the second.
     fn served_next(&mut self) -> Option<&mut Line<T>> {
+        if self.others.is_none() {
+            return Some(&mut self.normal);
+        }
         let is_seconds = self.others.as_ref().is_some_and(|others| others.granted == EVERY - 1);
         let waits = |line: &&mut Line<T>| !line.queue.is_empty();
         let several = self.all().filter(waits).nth(1).is_some();
@@ -195,6 +198,10 @@ impl<T: Waits> Lines<T> {
 
     pub(super) fn remove(&mut self, spot: Spot) -> Option<T> {
         self.line(spot.line).remove(spot.item)
+    }
+
+    pub(super) fn get_mut(&mut self, spot: Spot) -> Option<&mut T> {
+        self.line(spot.line).get_mut(spot.item)
     }
 
     pub(super) fn is_blocked(&mut self, spot: Spot) -> Option<bool> {

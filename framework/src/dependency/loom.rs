@@ -81,7 +81,8 @@ impl World {
         {
             return Err(WaitError::BreakerOpen);
         }
-        if self.gate.waiting_room().try_enter(1) {
+        let room = self.gate.waiting_room();
+        if room.look(1).is_some_and(|seen| room.enter_seen(seen, 1, || NOW)) {
             return Ok(None);
         }
         match self.gate.join(Claim::normal(NOW), StartBy::NEVER, || false) {

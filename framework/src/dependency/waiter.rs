@@ -1,11 +1,11 @@
 //! A call that waits for a permit, and how its wait ends.
 
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 use crate::backpressure::{Importance, Rank};
 use crate::clock::Moment;
-use crate::sync::{Mutex, wake};
+use crate::sync::{AtomicU64, Ordering, wake};
 
 use super::lines::{Spot, Waits};
 
@@ -26,6 +26,18 @@ pub(crate) enum WaitError {
     BreakerOpen,
     /// Seawall is shutting down.
     ShutDown,
+}
+
+impl WaitError {
+    const ALL: [Self; 7] = [
+        Self::Full,
+        Self::Dropped,
+        Self::Shed,
+        Self::Expired,
+        Self::ExpiredBlocked,
+        Self::BreakerOpen,
+        Self::ShutDown,
+    ];
 }
 
 /// What became of a call that asked for a permit.
@@ -63,7 +75,7 @@ impl WaitLimits {
 
 /// A call without a permit.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Newcomer {
+pub(crate) struct Newcomer<'a> {
     pub(crate) key: Option<KeyId>,
     /// How many permits it needs.
     pub(crate) weight: u32,
@@ -71,12 +83,15 @@ pub(crate) struct Newcomer {
     pub(crate) rank: Rank,
     pub(crate) limits: WaitLimits,
     pub(crate) now: Moment,
+    /// Its task's. Without one it is told of the end of its wait after its first poll at the earliest.
+    pub(crate) waker: Option<&'a Waker>,
 }
 
 /// A call's position in the queue.
 #[derive(Debug)]
 pub(crate) struct Position {
-    pub(super) waiter: Arc<Waiter>,
+    pub(super) end: Arc<WaitEnd>,
+    pub(super) limits: WaitLimits,
     pub(super) spot: Spot,
     /// When the wait is over at the latest, as things stood when it began.
     pub(crate) gives_up_at: Moment,
@@ -84,23 +99,19 @@ pub(crate) struct Position {
     pub(crate) is_first: bool,
 }
 
+/// A call in the queue.
 #[derive(Debug)]
-pub(crate) struct Waiter {
+pub(super) struct Waiter {
     pub(super) key: Option<KeyId>,
     pub(super) weight: u32,
     pub(super) since: Moment,
     pub(super) limits: WaitLimits,
-    pub(super) state: Mutex<WaitState>,
+    /// Who is to be woken. It is changed and taken with the queue locked, and cloned, dropped and woken while it is not.
+    pub(super) waker: Option<Waker>,
+    pub(super) end: Arc<WaitEnd>,
 }
 
-#[derive(Debug)]
-pub(super) enum WaitState {
-    Waiting(Option<Waker>),
-    Granted,
-    Ended(WaitError),
-}
-
-impl Waits for Arc<Waiter> {
+impl Waits for Waiter {
     fn since(&self) -> Moment {
         self.since
     }
@@ -110,24 +121,72 @@ impl Waits for Arc<Waiter> {
 }
 
 impl Waiter {
-    /// Ends the wait. Only the first end counts.
-    pub(super) fn settle(&self, end: WaitState, wakers: &mut Wakers) {
-        let mut state = self.state.lock();
-        if let WaitState::Waiting(waker) = &mut *state {
-            let waker = waker.take();
-            *state = end;
-            wakers.0.extend(waker);
+    /// Ends the wait of one that has left the queue, which is still locked.
+    pub(super) fn settle(self, end: Result<(), WaitError>, wakers: &mut Wakers) {
+        self.end.set(end);
+        wakers.add(self.waker);
+    }
+}
+
+/// How a wait has ended, once it has: read without the queue's lock.
+#[derive(Debug, Default)]
+pub(super) struct WaitEnd(AtomicU64);
+
+const WAITS: u64 = 0;
+const GRANTED: u64 = 1;
+/// The first error.
+const ENDED: u64 = 2;
+
+impl WaitEnd {
+    fn set(&self, end: Result<(), WaitError>) {
+        let end = end.map_or_else(|error| ENDED + error as u64, |()| GRANTED);
+        self.0.store(end, Ordering::Release);
+    }
+
+    pub(super) fn get(&self) -> Poll<Result<(), WaitError>> {
+        match self.0.load(Ordering::Acquire) {
+            WAITS => Poll::Pending,
+            GRANTED => Poll::Ready(Ok(())),
+            error => Poll::Ready(Err(WaitError::ALL[(error - ENDED) as usize])),
         }
     }
 }
 
-/// Tasks to wake once no lock is held.
+/// Tasks to wake once no lock is held. Mostly it is one, for which nothing is allocated.
 #[derive(Debug, Default)]
 #[must_use = "a settled waiter that is not woken sleeps for ever"]
-pub(crate) struct Wakers(Vec<Waker>);
+pub(crate) struct Wakers {
+    first: Option<Waker>,
+    others: Vec<Waker>,
+}
 
 impl Wakers {
+    fn add(&mut self, waker: Option<Waker>) {
+        if self.first.is_none() {
+            self.first = waker;
+        } else {
+            self.others.extend(waker);
+        }
+    }
+
     pub(crate) fn wake(self) {
-        self.0.into_iter().for_each(wake);
+        self.first.into_iter().chain(self.others).for_each(wake);
+    }
+}
+
+#[cfg(all(test, not(seawall_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_end_is_read_as_it_was_set() {
+        let end = WaitEnd::default();
+        assert_eq!(end.get(), Poll::Pending);
+        end.set(Ok(()));
+        assert_eq!(end.get(), Poll::Ready(Ok(())));
+        for error in WaitError::ALL {
+            end.set(Err(error));
+            assert_eq!(end.get(), Poll::Ready(Err(error)));
+        }
     }
 }

@@ -13,14 +13,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::backpressure::{self, Counts, MailboxOrder, Order, Push, Queue};
-use crate::bulkhead::{Joined, Permits, Seen};
+use crate::bulkhead::{Joined, Permits, Seen, Taken};
 use crate::clock::{Moment, nanos};
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
 use super::full::Full;
 use super::lines::{Lines, Spot};
 use super::upstream::Upstream;
-use super::waiter::{Join, KeyId, Newcomer, Position, WaitError, WaitState, Waiter, Wakers};
+use super::waiter::{Join, KeyId, Newcomer, Position, WaitEnd, WaitError, Waiter, Wakers};
 
 #[derive(Debug)]
 pub(crate) struct WaitingRoom {
@@ -31,7 +31,7 @@ pub(crate) struct WaitingRoom {
     is_timed: AtomicBool,
     service_time: AtomicU64,
     upstream: Upstream,
-    queue: Mutex<Lines<Arc<Waiter>>>,
+    queue: Mutex<Lines<Waiter>>,
 }
 
 impl WaitingRoom {
@@ -118,10 +118,22 @@ impl WaitingRoom {
         self.permits.look(weight)
     }
 
-    /// [`WaitingRoom::try_enter`], of what was looked at before.
+    /// [`WaitingRoom::try_enter`], of what was looked at before. A drain may have seen a permit of a caller that gets none.
     #[inline]
-    pub(crate) fn enter_seen(&self, seen: Seen, weight: u32) -> bool {
-        self.permits.take_seen(seen, weight)
+    pub(crate) fn enter_seen(&self, seen: Seen, weight: u32, now: impl FnOnce() -> Moment) -> bool {
+        match self.permits.take_seen(seen, weight) {
+            Taken::Free => true,
+            Taken::None => false,
+            Taken::InExcess => {
+                self.give_up_excess(weight, now());
+                false
+            }
+        }
+    }
+
+    #[cold]
+    fn give_up_excess(&self, weight: u32, now: Moment) {
+        self.leave(weight, || now);
     }
 
     /// Gives so many permits back, and hands them to the next waiters.
@@ -136,10 +148,14 @@ impl WaitingRoom {
     /// flush has seen what caused the flush.
     pub(crate) fn join(
         &self,
-        newcomer: Newcomer,
+        newcomer: Newcomer<'_>,
         refused: impl FnOnce() -> Option<WaitError>,
     ) -> Join {
-        let Newcomer { key, weight, class, rank, limits, now } = newcomer;
+        let Newcomer { key, weight, class, rank, limits, now, waker } = newcomer;
+        // Declared before the lock, so dropped after it.
+        let mut waker = waker.cloned();
+        let mut not_let_in = None;
+        let end = Arc::<WaitEnd>::default();
         let mut wakers = Wakers::default();
         let mut queue = self.queue.lock_briefly();
         if let Some(error) = refused() {
@@ -157,30 +173,37 @@ impl WaitingRoom {
             self.full.count();
             return Join::Refused(WaitError::Shed);
         }
-        let state = Mutex::new(WaitState::Waiting(None));
-        let waiter = Arc::new(Waiter { key, weight, since: now, limits, state });
-        let (line, pushed) = queue.push(class, Arc::clone(&waiter));
+        let (since, waker) = (now, waker.take());
+        let waiter = Waiter { key, weight, since, limits, waker, end: Arc::clone(&end) };
+        let (line, pushed) = queue.push(class, waiter);
         let waiting = |item, is_blocked, is_first| {
             let (spot, gives_up_at) = (Spot::new(line, item), limits.end(is_blocked));
-            Join::Waiting(Position { waiter, spot, gives_up_at, is_first })
+            Join::Waiting(Position { end, limits, spot, gives_up_at, is_first })
         };
         let joined = match pushed {
             Push::Waiting(item) => waiting(item, false, queue.len() == 1),
             Push::Blocked(item) => waiting(item, true, false),
             Push::Evicted { key: item, evicted } => {
                 self.permits.leave(1);
-                evicted.settle(WaitState::Ended(WaitError::Dropped), &mut wakers);
+                evicted.settle(Err(WaitError::Dropped), &mut wakers);
                 self.hand_on(&mut queue, now, &mut wakers);
                 waiting(item, false, false)
             }
-            Push::Full(_) => Join::Refused(WaitError::Full),
-            Push::Dropped(_) => Join::Refused(WaitError::Dropped),
+            Push::Full(waiter) => {
+                not_let_in = Some(waiter);
+                Join::Refused(WaitError::Full)
+            }
+            Push::Dropped(waiter) => {
+                not_let_in = Some(waiter);
+                Join::Refused(WaitError::Dropped)
+            }
         };
         if matches!(joined, Join::Refused(_)) {
             self.permits.leave(1);
             queue.waited_in_vain();
         }
         drop(queue);
+        drop(not_let_in);
         wakers.wake();
         self.upstream.tell();
         joined
@@ -193,32 +216,32 @@ impl WaitingRoom {
     }
 
     /// After a waiter has left without a permit: if it was a heavy one, those behind it may need less than is free.
-    fn hand_on(&self, queue: &mut Lines<Arc<Waiter>>, now: Moment, wakers: &mut Wakers) {
+    fn hand_on(&self, queue: &mut Lines<Waiter>, now: Moment, wakers: &mut Wakers) {
         if self.permits.waiters() > 0 && self.permits.active() < self.permits.limit() {
             self.hand_over(queue, now, wakers);
         }
     }
 
-    fn hand_over(&self, queue: &mut Lines<Arc<Waiter>>, now: Moment, wakers: &mut Wakers) {
+    fn hand_over(&self, queue: &mut Lines<Waiter>, now: Moment, wakers: &mut Wakers) {
         let order = queue.order(Duration::from_nanos(self.service_time.load(Ordering::Relaxed)));
         self.shed(queue, order, now, wakers);
         // The call that is next waits until there is enough for it, however heavy it is, and no call behind it passes.
         while queue.next_weight(order, now).is_some_and(|weight| self.permits.grant(weight)) {
             if let Some(waiter) = queue.pop(order, now) {
-                waiter.settle(WaitState::Granted, wakers);
+                waiter.settle(Ok(()), wakers);
             }
             self.shed(queue, order, now, wakers);
         }
     }
 
     /// Refuses the calls that have waited too long.
-    fn shed(&self, queue: &mut Lines<Arc<Waiter>>, order: Order, now: Moment, wakers: &mut Wakers) {
+    fn shed(&self, queue: &mut Lines<Waiter>, order: Order, now: Moment, wakers: &mut Wakers) {
         let mut shed = 0;
         for line in queue.all() {
             shed += self.shed_expired(&mut line.queue, now, wakers);
             while let Some(waiter) = line.drop_late(order, now) {
                 self.permits.leave(1);
-                waiter.settle(WaitState::Ended(WaitError::Dropped), wakers);
+                waiter.settle(Err(WaitError::Dropped), wakers);
                 shed += 1;
             }
         }
@@ -228,22 +251,17 @@ impl WaitingRoom {
     /// Refuses the calls at the head of the queue that have waited too long, in favour of those behind them that have
     /// not. If all have, only those that it is too late for: the thread that gives permits back may have been busy, and
     /// the permit on its way in time.
-    fn shed_expired(
-        &self,
-        queue: &mut Queue<Arc<Waiter>>,
-        now: Moment,
-        wakers: &mut Wakers,
-    ) -> u32 {
+    fn shed_expired(&self, queue: &mut Queue<Waiter>, now: Moment, wakers: &mut Wakers) -> u32 {
         let mut shed = 0;
         let others_in_time = queue.back().is_some_and(|newest| newest.limits.give_up_at >= now);
-        let is_over = |waiter: &Arc<Waiter>| {
+        let is_over = |waiter: &Waiter| {
             let limits = waiter.limits;
             limits.noticed_late < now || (others_in_time && limits.give_up_at < now)
         };
         while queue.front().is_some_and(is_over) {
             if let Some(waiter) = queue.drop_front() {
                 self.permits.leave(1);
-                waiter.settle(WaitState::Ended(WaitError::Expired), wakers);
+                waiter.settle(Err(WaitError::Expired), wakers);
                 shed += 1;
             }
         }
@@ -258,14 +276,14 @@ impl WaitingRoom {
     /// Refuses the waiters on one key at once. The others move up.
     pub(crate) fn flush_key(&self, key: KeyId, error: WaitError, now: Moment) {
         let of_key =
-            |queue: &mut Queue<Arc<Waiter>>| queue.remove_where(|waiter| waiter.key == Some(key));
+            |queue: &mut Queue<Waiter>| queue.remove_where(|waiter| waiter.key == Some(key));
         self.refuse(of_key, error, Some(now));
     }
 
     /// `now`: there may be others, who move up.
     fn refuse(
         &self,
-        take: impl Fn(&mut Queue<Arc<Waiter>>) -> Vec<Arc<Waiter>>,
+        take: impl Fn(&mut Queue<Waiter>) -> Vec<Waiter>,
         error: WaitError,
         now: Option<Moment>,
     ) {
@@ -275,7 +293,7 @@ impl WaitingRoom {
         // A queue is shorter than 2^21.
         self.permits.leave(waiters.len() as u32);
         for waiter in waiters {
-            waiter.settle(WaitState::Ended(error), &mut wakers);
+            waiter.settle(Err(error), &mut wakers);
         }
         if let Some(now) = now {
             self.hand_on(&mut queue, now, &mut wakers);
@@ -292,25 +310,23 @@ impl WaitingRoom {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), WaitError>> {
         let mut fresh = None;
-        loop {
-            let mut state = position.waiter.state.lock();
-            let kept = match &mut *state {
-                WaitState::Granted => return Poll::Ready(Ok(())),
-                WaitState::Ended(error) => return Poll::Ready(Err(*error)),
-                WaitState::Waiting(kept) => kept,
-            };
-            if kept.as_ref().is_some_and(|kept| kept.will_wake(cx.waker())) {
-                return Poll::Pending;
+        while position.end.get().is_pending() {
+            let mut queue = self.queue.lock_briefly();
+            // Nobody there: it has left meanwhile, so its wait has ended.
+            let Some(waiter) = queue.get_mut(position.spot) else { break };
+            if waiter.waker.as_ref().is_some_and(|kept| kept.will_wake(cx.waker())) {
+                break;
             }
             if let Some(fresh) = fresh.take() {
-                let replaced = kept.replace(fresh);
-                drop(state);
+                let replaced = waiter.waker.replace(fresh);
+                drop(queue);
                 drop(replaced);
                 return Poll::Pending;
             }
-            drop(state);
+            drop(queue);
             fresh = Some(cx.waker().clone());
         }
+        position.end.get()
     }
 
     /// Gives the position up. `None`: it had already been exchanged for a permit, which the caller now holds.
@@ -321,7 +337,8 @@ impl WaitingRoom {
     ) -> Option<WaitError> {
         let mut queue = self.queue.lock_briefly();
         let blocked = queue.is_blocked(position.spot);
-        if queue.remove(position.spot).is_some() {
+        let removed = queue.remove(position.spot);
+        if removed.is_some() {
             let mut wakers = Wakers::default();
             self.permits.leave(1);
             queue.waited_in_vain();
@@ -329,6 +346,7 @@ impl WaitingRoom {
                 self.hand_on(&mut queue, now(), &mut wakers);
             }
             drop(queue);
+            drop(removed);
             wakers.wake();
             self.upstream.tell();
             return Some(match blocked {
@@ -337,17 +355,17 @@ impl WaitingRoom {
             });
         }
         drop(queue);
-        match &*position.waiter.state.lock() {
-            WaitState::Ended(error) => Some(*error),
-            // Settled before it left the queue, so this is a grant.
-            WaitState::Granted | WaitState::Waiting(_) => None,
+        match position.end.get() {
+            Poll::Ready(Err(error)) => Some(error),
+            // It has left the queue, so this is a grant.
+            Poll::Ready(Ok(())) | Poll::Pending => None,
         }
     }
 
     /// When this wait is over at the latest. Later than before, once a blocked call has moved up into the queue.
     pub(crate) fn gives_up_at(&self, position: &Position) -> Moment {
         let is_blocked = self.queue.lock_briefly().is_blocked(position.spot);
-        position.waiter.limits.end(is_blocked == Some(true))
+        position.limits.end(is_blocked == Some(true))
     }
 
     /// What the queue has seen, and how many wait in it now.
@@ -393,10 +411,10 @@ mod tests {
         room
     }
 
-    fn newcomer(until: Moment) -> Newcomer {
+    fn newcomer(until: Moment) -> Newcomer<'static> {
         let limits = WaitLimits { give_up_at: until, blocked_until: until, noticed_late: until };
         let (class, rank) = (Importance::Normal, Rank::LEAST);
-        Newcomer { weight: 1, key: None, class, rank, limits, now: Moment::ZERO }
+        Newcomer { weight: 1, key: None, class, rank, limits, now: Moment::ZERO, waker: None }
     }
 
     fn wait(room: &WaitingRoom, until: Moment) -> Position {

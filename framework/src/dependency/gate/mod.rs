@@ -175,7 +175,7 @@ impl Gate {
         start_by: StartBy,
         shut_down: impl FnOnce() -> bool,
     ) -> Join {
-        let Claim { key, weight, now, priority, lot } = claim;
+        let Claim { key, weight, now, priority, lot, waker } = claim;
         let max_wait = self.max_wait.load(Ordering::Relaxed);
         if max_wait == 0 || start_by.latest <= now {
             return Join::Refused(WaitError::Expired);
@@ -184,7 +184,8 @@ impl Gate {
         let blocked_until = now.plus_nanos(self.block_timeout.load(Ordering::Relaxed));
         let limits = WaitLimits { give_up_at, blocked_until, noticed_late: start_by.noticed_late };
         let (class, rank) = (priority.importance(), Rank::new(priority, lot));
-        let newcomer = Newcomer { key: key.map(HeldKey::id), weight, class, rank, limits, now };
+        let key_id = key.map(HeldKey::id);
+        let newcomer = Newcomer { key: key_id, weight, class, rank, limits, now, waker };
         self.written.0.waiting_room.join(newcomer, || {
             if shut_down() {
                 return Some(WaitError::ShutDown);
