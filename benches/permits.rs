@@ -24,8 +24,9 @@ const TASKS: u32 = 64;
 /// Whose requests wait for as long as it takes, as a semaphore's do.
 fn bulkhead(permits: u32) -> Bulkhead {
     let config = bulkhead::Config::builder().max_concurrent(permits).max_wait(Duration::MAX);
-    let mailbox = backpressure::Config::builder().capacity(1_000).build().expect("valid");
-    Bulkhead::new(&config.build().expect("valid"), &mailbox, Time::system())
+    let mailbox =
+        backpressure::Config::builder().capacity(1_000).on_full(backpressure::Strategy::Error);
+    Bulkhead::new(&config.build().expect("valid"), &mailbox.build().expect("valid"), Time::system())
 }
 
 fn free(effort: Effort) {

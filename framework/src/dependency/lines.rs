@@ -95,8 +95,14 @@ impl<T: Waits> Lines<T> {
     /// Goes by another capacity, strategy and order. Nobody leaves: without priorities from now on, calls of the other classes
     /// stay in their lines until they have been served.
     pub(super) fn reconfigure(&mut self, config: &Config) {
-        self.order = config.order();
-        self.all().for_each(|line| line.queue.reconfigure(config));
+        // While it is first come, first served, nobody keeps track of how long the line has stood.
+        let is_same = std::mem::replace(&mut self.order, config.order()) == config.order();
+        for line in self.all() {
+            line.queue.reconfigure(config);
+            if !is_same {
+                line.standing = Standing::default();
+            }
+        }
         if !config.priorities() {
             let is_done = |others: &mut Box<Others<T>>| {
                 others.critical.queue.is_empty() && others.sheddable.queue.is_empty()
@@ -152,6 +158,11 @@ impl<T: Waits> Lines<T> {
             (Importance::Sheddable, Some(others)) => &mut others.sheddable.queue,
             _ => &mut self.normal.queue,
         }
+    }
+
+    /// The line that all entries are in, where there is one only.
+    pub(super) fn only_line(&self) -> Option<&Queue<T>> {
+        self.others.is_none().then_some(&self.normal.queue)
     }
 
     /// All lines, the most important first.
@@ -210,7 +221,10 @@ impl<T: Waits> Lines<T> {
 
     /// How many wait. Blocked ones are not among them.
     pub(super) fn len(&self) -> u32 {
-        self.each().map(Queue::len).sum()
+        match self.only_line() {
+            Some(line) => line.len(),
+            None => self.each().map(Queue::len).sum(),
+        }
     }
 
     pub(super) fn counts(&self) -> Counts {

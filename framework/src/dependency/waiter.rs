@@ -67,6 +67,12 @@ pub(crate) struct WaitLimits {
 }
 
 impl WaitLimits {
+    /// Whether the wait may be over, if the call is the first in line.
+    #[inline]
+    pub(super) fn is_late(self, now: Moment) -> bool {
+        self.give_up_at.min(self.noticed_late) < now
+    }
+
     /// When the wait is over at the latest, of a call that stands in front of the full queue or in it.
     pub(super) fn end(self, is_blocked: bool) -> Moment {
         if is_blocked { self.give_up_at.min(self.blocked_until) } else { self.give_up_at }
@@ -170,7 +176,12 @@ impl Wakers {
     }
 
     pub(crate) fn wake(self) {
-        self.first.into_iter().chain(self.others).for_each(wake);
+        if let Some(first) = self.first {
+            wake(first);
+        }
+        if !self.others.is_empty() {
+            self.others.into_iter().for_each(wake);
+        }
     }
 }
 

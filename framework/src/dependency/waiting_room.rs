@@ -235,7 +235,19 @@ impl WaitingRoom {
     }
 
     /// Refuses the calls that have waited too long.
+    #[inline]
     fn shed(&self, queue: &mut Lines<Waiter>, order: Order, now: Moment, wakers: &mut Wakers) {
+        let is_any_late = match queue.only_line() {
+            Some(line) => order.is_timed() || line.front().is_some_and(|it| it.limits.is_late(now)),
+            None => true,
+        };
+        if is_any_late {
+            self.shed_late(queue, order, now, wakers);
+        }
+    }
+
+    #[cold]
+    fn shed_late(&self, queue: &mut Lines<Waiter>, order: Order, now: Moment, wakers: &mut Wakers) {
         let mut shed = 0;
         for line in queue.all() {
             shed += self.shed_expired(&mut line.queue, now, wakers);
