@@ -25,7 +25,7 @@ impl WaitingPosition {
     ) -> Poll<R> {
         let mut fresh = None;
         loop {
-            let mut state = shared.state.lock_briefly();
+            let mut state = shared.lock();
             if let Some(result) = attempt(&mut state) {
                 let kept = self.0.take().and_then(|key| of(&mut state).remove(key));
                 drop(state);
@@ -65,7 +65,7 @@ impl WaitingPosition {
     /// Waits no longer. A consumer that was woken and takes nothing wakes the next one.
     fn leave<T>(&mut self, shared: &Shared<T>, of: fn(&mut State<T>) -> &mut Queue<Waker>) {
         let Some(key) = self.0.take() else { return };
-        let mut state = shared.state.lock_briefly();
+        let mut state = shared.lock();
         let mut waker = of(&mut state).remove(key);
         let was_woken = waker.is_none();
         if was_woken && !state.line.is_empty() {

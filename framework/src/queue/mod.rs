@@ -53,6 +53,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::backpressure::{Config, Counts};
+use crate::sync::Backoff;
 use crate::time::block_on;
 
 pub use builder::Builder;
@@ -138,10 +139,14 @@ impl<T> BackpressureQueue<T> {
     /// As [`get`](Self::get), blocking this thread. Not to be called from a task.
     #[must_use]
     pub fn get_blocking(&self) -> Option<T> {
-        match self.try_get() {
-            Ok(item) => Some(item),
-            Err(TryGetError::Closed) => None,
-            Err(TryGetError::Empty) => block_on(self.get()),
+        let mut backoff = Backoff::for_work();
+        loop {
+            match self.try_get() {
+                Ok(item) => return Some(item),
+                Err(TryGetError::Closed) => return None,
+                Err(TryGetError::Empty) if backoff.waits() => {}
+                Err(TryGetError::Empty) => return block_on(self.get()),
+            }
         }
     }
 
@@ -169,7 +174,7 @@ impl<T> BackpressureQueue<T> {
     /// Whether it was closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.0.state.lock_briefly().is_closed
+        self.0.lock().is_closed
     }
 
     /// Takes out all that waits, the oldest first: it counts as dropped. Producers that wait for room keep waiting, and have it. Takes
@@ -186,31 +191,31 @@ impl<T> BackpressureQueue<T> {
     /// What the queue has seen, and how many are in it.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.0.state.lock_briefly().line.counts()
+        self.0.lock().line.counts()
     }
 
     /// How many items wait.
     #[must_use]
     pub fn len(&self) -> u32 {
-        self.0.state.lock_briefly().line.len()
+        self.0.lock().line.len()
     }
 
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.state.lock_briefly().line.is_empty()
+        self.0.lock().line.is_empty()
     }
 
     /// How many items may wait.
     #[must_use]
     pub fn capacity(&self) -> u32 {
-        self.0.state.lock_briefly().line.capacity()
+        self.0.lock().line.capacity()
     }
 
     /// How full the queue is, 0 to 1.
     #[must_use]
     pub fn fill_ratio(&self) -> f64 {
-        self.0.state.lock_briefly().line.fill_ratio()
+        self.0.lock().line.fill_ratio()
     }
 
     /// The queue as a stream of its items, which ends when it is closed and empty.

@@ -107,7 +107,7 @@ enum Moved {
 fn poll_blocked<T>(shared: &Shared<T>, key: ItemKey, cx: &mut Context<'_>) -> Poll<Moved> {
     let mut fresh = None;
     loop {
-        let mut state = shared.state.lock_briefly();
+        let mut state = shared.lock();
         if state.line.is_blocked(key) != Some(true) {
             return Poll::Ready(Moved::Up);
         }

@@ -37,7 +37,9 @@ impl<T> Settings<T> {
         matches!(self.strategy, Strategy::Throttle { pace: Pace::Consumers, .. })
     }
 
-    fn is_age_asked_for(&self) -> bool {
+    /// Whether it matters how long an item has waited.
+    #[inline]
+    pub(super) fn is_age_asked_for(&self) -> bool {
         self.order.is_timed() || self.max_age.is_some()
     }
 }

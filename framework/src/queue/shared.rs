@@ -2,14 +2,15 @@
 
 use crate::backpressure::Config;
 use crate::clock::Moment;
-use crate::sync::Mutex;
+use crate::sync::{CachePadded, Mutex, MutexGuard};
 
 use super::settings::Settings;
 use super::state::{State, Visit};
 
 /// The queue itself.
 pub(super) struct Shared<T> {
-    pub(super) state: Mutex<State<T>>,
+    /// Apart from the rest, which is only read: it is not to be fetched again after each step of another thread.
+    state: CachePadded<Mutex<State<T>>>,
     pub(super) settings: Settings<T>,
     /// Whether anybody asks when an item is put in, and when it is taken.
     is_put_timed: bool,
@@ -19,8 +20,13 @@ pub(super) struct Shared<T> {
 impl<T> Shared<T> {
     pub(super) fn new(line: &Config, settings: Settings<T>) -> Self {
         let (is_put_timed, is_take_timed) = (settings.is_put_timed(), settings.is_take_timed());
-        let state = Mutex::new(State::new(line, &settings.strategy));
+        let state = CachePadded(Mutex::new(State::new(line, &settings.strategy)));
         Self { state, settings, is_put_timed, is_take_timed }
+    }
+
+    #[inline]
+    pub(super) fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.0.lock_briefly()
     }
 
     /// A consumer's.
@@ -56,7 +62,7 @@ impl<T> Shared<T> {
         mut visit: Visit<'a, T>,
         step: impl FnOnce(&mut State<T>, &mut Visit<'_, T>) -> R,
     ) -> R {
-        let result = step(&mut self.state.lock_briefly(), &mut visit);
+        let result = step(&mut self.lock(), &mut visit);
         visit.end();
         result
     }

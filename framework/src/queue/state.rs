@@ -5,7 +5,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use crate::backpressure::{Config, ItemKey, Next, Push, Queue, Standing};
-use crate::clock::Moment;
+use crate::clock::{Moment, nanos};
 use crate::sync::{quietly, wake};
 
 use super::outcome::{Dropped, Put, PutError, PutErrorKind, TryGetError};
@@ -41,8 +41,8 @@ pub(super) struct QueuedItem<T> {
 struct Turns {
     last: Moment,
     next: Moment,
-    /// Between two items, where a rate is given.
-    fixed: Duration,
+    /// Between two items, where a rate is given, in nanoseconds.
+    fixed: u64,
     /// When the last item was taken, if others waited then.
     taken: Option<Moment>,
     /// The mean time between two items, in nanoseconds; 0 before there were two.
@@ -140,18 +140,14 @@ impl<T> State<T> {
     /// Puts an item in, or does what the strategy says. `may_wait`: its producer waits, if it is one that does.
     #[inline]
     pub(super) fn arrive(&mut self, item: T, may_wait: bool, visit: &mut Visit<'_, T>) -> Step<T> {
-        if let Strategy::Throttle { pace, timeout } = visit.settings.strategy
+        if let Strategy::Throttle { pace, timeout } = &visit.settings.strategy
             && !self.is_closed
         {
-            let most = if may_wait { timeout } else { Duration::ZERO };
-            match self.turn(pace, most, visit.now) {
+            let longest = || if may_wait { *timeout } else { Duration::ZERO };
+            match self.turn(*pace, longest, visit.now) {
                 Ok(at) if at > visit.now => return Step::Turn(item, at),
                 Ok(_) => {}
-                Err(wait) => {
-                    let kind =
-                        if may_wait { PutErrorKind::TimedOut } else { PutErrorKind::TooEarly };
-                    return self.refuse(PutError { kind, item, retry_after: Some(wait) });
-                }
+                Err(wait) => return self.too_early(item, may_wait, wait),
             }
         }
         self.put(item, may_wait, visit)
@@ -202,6 +198,12 @@ impl<T> State<T> {
         Step::Done(Ok(done))
     }
 
+    #[cold]
+    fn too_early(&mut self, item: T, may_wait: bool, wait: Duration) -> Step<T> {
+        let kind = if may_wait { PutErrorKind::TimedOut } else { PutErrorKind::TooEarly };
+        self.refuse(PutError { kind, item, retry_after: Some(wait) })
+    }
+
     /// Lets a newcomer not even come to the line, which counts it all the same.
     fn refuse(&mut self, error: PutError<T>) -> Step<T> {
         self.line.turn_away();
@@ -218,11 +220,16 @@ impl<T> State<T> {
                 let closed = self.is_closed;
                 return Err(if closed { TryGetError::Closed } else { TryGetError::Empty });
             };
-            let age = now.since(oldest.since);
-            let expired = settings.max_age.is_some_and(|most| age > most);
-            let next = match expired {
-                true => Next::DropOldest,
-                false => self.standing.next(settings.order, age, now),
+            let mut expired = false;
+            let next = if settings.is_age_asked_for() {
+                let age = now.since(oldest.since);
+                expired = settings.max_age.is_some_and(|most| age > most);
+                match expired {
+                    true => Next::DropOldest,
+                    false => self.standing.next(settings.order, age, now),
+                }
+            } else {
+                Next::Oldest
             };
             let entry = self.leave(visit, |line| match next {
                 Next::Oldest => line.pop(),
@@ -278,20 +285,25 @@ impl<T> State<T> {
     /// The next producer's turn, from now on its own.
     ///
     /// # Errors
-    /// How far away it is, if that is more than `most`. Nothing is taken.
-    fn turn(&mut self, pace: Pace, most: Duration, now: Moment) -> Result<Moment, Duration> {
+    /// How far away it is, if that is more than `longest`. Nothing is taken.
+    #[inline]
+    fn turn(
+        &mut self,
+        pace: Pace,
+        longest: impl FnOnce() -> Duration,
+        now: Moment,
+    ) -> Result<Moment, Duration> {
         let between = match pace {
             Pace::PerSecond(_) => self.turns.fixed,
             Pace::Consumers if self.line.fill_ratio() < 0.5 => return Ok(now),
-            Pace::Consumers => Duration::from_nanos(self.turns.between as u64),
+            Pace::Consumers => self.turns.between as u64,
         };
         let turn = self.turns.next.max(now);
-        let wait = turn.since(now);
-        if wait > most {
-            return Err(wait);
+        if turn > now && turn.since(now) > longest() {
+            return Err(turn.since(now));
         }
         self.turns.last = turn;
-        self.turns.next = turn + between;
+        self.turns.next = turn.plus_nanos(between);
         Ok(turn)
     }
 
@@ -314,9 +326,9 @@ impl Turns {
         let fixed = match strategy {
             Strategy::Throttle { pace: Pace::PerSecond(rate), .. } => {
                 // A rate that has none is refused: no queue goes by it.
-                Duration::try_from_secs_f64(1.0 / rate).unwrap_or_default()
+                Duration::try_from_secs_f64(1.0 / rate).map_or(0, nanos)
             }
-            _ => Duration::ZERO,
+            _ => 0,
         };
         Self { fixed, ..Self::default() }
     }

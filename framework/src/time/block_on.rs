@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
+use crate::sync::Backoff;
+
 /// Runs a future on this thread, which sleeps between its polls.
 pub(crate) fn block_on<O>(future: impl Future<Output = O>) -> O {
     let mut future = pin!(future);
@@ -17,8 +19,11 @@ pub(crate) fn block_on<O>(future: impl Future<Output = O>) -> O {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return output;
         }
+        let mut backoff = Backoff::for_work();
         while !parked.woken.swap(false, Ordering::Acquire) {
-            thread::park();
+            if !backoff.waits() {
+                thread::park();
+            }
         }
     }
 }
