@@ -144,10 +144,7 @@ pub(super) async fn ready<T>(shared: &Shared<T>) {
             shared,
             cx,
             |state| &mut state.upstream,
-            |state| {
-                let has_room = state.line.len() < state.line.capacity();
-                (has_room || state.is_closed).then_some(())
-            },
+            |state| (!state.line.is_full() || state.is_closed).then_some(()),
         )
     })
     .await;

@@ -36,6 +36,7 @@ mod builder;
 mod counted;
 mod ends;
 mod get;
+mod line;
 #[cfg(all(test, seawall_loom))]
 #[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod loom;
@@ -52,7 +53,7 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::backpressure::{Config, Counts};
+use crate::backpressure::{Config, Counts, Next};
 use crate::sync::Backoff;
 use crate::time::block_on;
 
@@ -183,8 +184,7 @@ impl<T> BackpressureQueue<T> {
     pub fn drain(&self) -> Vec<T> {
         let waiting = self.len();
         self.0.step(|state, visit| {
-            let next = |_| state.leave(visit, |line| line.drop_front());
-            (0..waiting).map_while(next).map(|entry| entry.item).collect()
+            (0..waiting).map_while(|_| state.leave(visit, Next::DropOldest)).collect()
         })
     }
 

@@ -89,12 +89,9 @@ impl<S: Deref<Target = Shared<T>>, T> Putting<S, T> {
 
 /// The item, if it is still in front of the queue.
 fn take_back<T>(shared: &Shared<T>, key: ItemKey) -> Option<T> {
-    let entry = shared.step(|state, visit| match state.line.is_blocked(key) {
-        Some(true) => state.leave(visit, |line| line.remove(key)),
-        _ => None,
-    });
+    let blocked = shared.step(|state, _| state.line.remove_blocked(key));
     // Its waker is dropped here, once the lock is open.
-    entry.map(|entry| entry.item)
+    blocked.map(|blocked| blocked.item)
 }
 
 /// Why a blocked producer need not wait any longer.
@@ -108,19 +105,15 @@ fn poll_blocked<T>(shared: &Shared<T>, key: ItemKey, cx: &mut Context<'_>) -> Po
     let mut fresh = None;
     loop {
         let mut state = shared.lock();
-        if state.line.is_blocked(key) != Some(true) {
-            return Poll::Ready(Moved::Up);
-        }
-        if state.is_closed {
+        if state.is_closed && state.line.is_blocked(key) {
             return Poll::Ready(Moved::Closed);
         }
-        // It is blocked, and so in the line.
-        let Some(entry) = state.line.get_mut(key) else { return Poll::Ready(Moved::Up) };
-        if entry.producer.as_ref().is_some_and(|kept| kept.will_wake(cx.waker())) {
+        let Some(producer) = state.line.producer(key) else { return Poll::Ready(Moved::Up) };
+        if producer.as_ref().is_some_and(|kept| kept.will_wake(cx.waker())) {
             return Poll::Pending;
         }
         if let Some(fresh) = fresh.take() {
-            let replaced = entry.producer.replace(fresh);
+            let replaced = producer.replace(fresh);
             drop(state);
             drop(replaced);
             return Poll::Pending;

@@ -4,10 +4,11 @@
 use std::task::Waker;
 use std::time::Duration;
 
-use crate::backpressure::{Config, ItemKey, Next, Push, Queue, Standing};
+use crate::backpressure::{Config, ItemKey, Next, Queue, Standing};
 use crate::clock::{Moment, nanos};
 use crate::sync::{quietly, wake};
 
+use super::line::{Line, Pushed};
 use super::outcome::{Dropped, Put, PutError, PutErrorKind, TryGetError};
 use super::settings::Settings;
 use super::strategy::{Pace, Strategy};
@@ -17,7 +18,7 @@ const NEWEST: f64 = 0.1;
 
 #[derive(Debug)]
 pub(super) struct State<T> {
-    pub(super) line: Queue<QueuedItem<T>>,
+    pub(super) line: Line<T>,
     pub(super) is_closed: bool,
     standing: Standing,
     /// Consumers that wait for an item, and tasks that wait for the queue to be less than full.
@@ -26,14 +27,6 @@ pub(super) struct State<T> {
     /// Newcomers that a sample has looked at.
     sampled: u32,
     turns: Turns,
-}
-
-#[derive(Debug)]
-pub(super) struct QueuedItem<T> {
-    pub(super) item: T,
-    since: Moment,
-    /// Of a producer that is blocked.
-    pub(super) producer: Option<Waker>,
 }
 
 /// When producers may put the next item, and how fast consumers are.
@@ -127,7 +120,7 @@ impl<T> State<T> {
         // Of those who wait there is no useful bound but memory.
         let waiting = Config::default();
         Self {
-            line: Queue::new(line),
+            line: Line::new(line),
             is_closed: false,
             standing: Standing::default(),
             consumers: Queue::new(&waiting),
@@ -159,7 +152,7 @@ impl<T> State<T> {
         if self.is_closed {
             return self.refuse(PutError::new(PutErrorKind::Closed, item));
         }
-        let is_full = self.line.len() >= self.line.capacity();
+        let is_full = self.line.is_full();
         match &visit.settings.strategy {
             Strategy::Sample { every, above } if self.line.fill_ratio() >= *above => {
                 self.sampled = (self.sampled + 1) % every;
@@ -169,14 +162,9 @@ impl<T> State<T> {
                 }
             }
             Strategy::Aggregate(merge) if is_full => {
-                let merge = |waiting: &mut QueuedItem<T>, newcomer: QueuedItem<T>| {
-                    let since = newcomer.since;
-                    merge(&mut waiting.item, newcomer.item)
-                        .map_err(|item| QueuedItem::new(item, since))
-                };
-                return match self.line.merge(QueuedItem::new(item, visit.now), merge) {
+                return match self.line.merge(item, |waiting, newcomer| merge(waiting, newcomer)) {
                     Ok(()) => Step::Done(Ok(Put::Merged)),
-                    Err(newcomer) => self.refuse(PutError::new(PutErrorKind::Full, newcomer.item)),
+                    Err(newcomer) => self.refuse(PutError::new(PutErrorKind::Full, newcomer)),
                 };
             }
             Strategy::Block { .. } | Strategy::Throttle { .. } if is_full && !may_wait => {
@@ -184,15 +172,15 @@ impl<T> State<T> {
             }
             _ => {}
         }
-        let done = match self.line.push(QueuedItem::new(item, visit.now)) {
-            Push::Waiting(_) => Put::Accepted,
-            Push::Evicted { evicted, .. } => Put::Evicted(evicted.item),
-            Push::Dropped(newcomer) => return Step::Done(Ok(Put::Dropped(newcomer.item))),
+        let done = match self.line.push(item, visit.now) {
+            Pushed::Waiting => Put::Accepted,
+            Pushed::Evicted(oldest) => Put::Evicted(oldest),
+            Pushed::Dropped(newcomer) => return Step::Done(Ok(Put::Dropped(newcomer))),
             // The line has counted it.
-            Push::Full(newcomer) => {
-                return Step::Done(Err(PutError::new(PutErrorKind::Full, newcomer.item)));
+            Pushed::Full(newcomer) => {
+                return Step::Done(Err(PutError::new(PutErrorKind::Full, newcomer)));
             }
-            Push::Blocked(key) => return Step::Blocked(key),
+            Pushed::Blocked(key) => return Step::Blocked(key),
         };
         visit.wake(self.consumers.pop());
         Step::Done(Ok(done))
@@ -211,67 +199,56 @@ impl<T> State<T> {
     }
 
     /// The item that leaves next.
+    #[inline]
     pub(super) fn take(&mut self, visit: &mut Visit<'_, T>) -> Result<T, TryGetError> {
         let (settings, now) = (visit.settings, visit.now);
         loop {
-            let Some(oldest) = self.line.front() else {
-                self.standing.emptied();
-                self.turns.taken = None;
-                let closed = self.is_closed;
-                return Err(if closed { TryGetError::Closed } else { TryGetError::Empty });
-            };
-            let mut expired = false;
+            let Some(since) = self.line.oldest() else { return Err(self.nothing_left()) };
+            let mut why = Dropped::Overload;
             let next = if settings.is_age_asked_for() {
-                let age = now.since(oldest.since);
-                expired = settings.max_age.is_some_and(|most| age > most);
-                match expired {
-                    true => Next::DropOldest,
-                    false => self.standing.next(settings.order, age, now),
+                let age = now.since(since);
+                if settings.max_age.is_some_and(|most| age > most) {
+                    why = Dropped::Expired;
+                    Next::DropOldest
+                } else {
+                    self.standing.next(settings.order, age, now)
                 }
             } else {
                 Next::Oldest
             };
-            let entry = self.leave(visit, |line| match next {
-                Next::Oldest => line.pop(),
-                Next::Newest => line.pop_newest(),
-                Next::DropOldest => line.drop_front(),
-            });
-            match (entry, next) {
-                (Some(entry), Next::DropOldest) => {
-                    let why = if expired { Dropped::Expired } else { Dropped::Overload };
-                    visit.drop_late(entry.item, why);
-                }
-                (Some(entry), _) => {
+            match self.leave(visit, next) {
+                Some(item) if next == Next::DropOldest => visit.drop_late(item, why),
+                Some(item) => {
                     if settings.paces_by_consumers() {
                         self.turns.took(now, self.line.is_empty());
                     }
-                    return Ok(entry.item);
+                    return Ok(item);
                 }
-                // There is a front.
-                (None, _) => {}
+                // There is an oldest.
+                None => {}
             }
         }
     }
 
-    /// Takes something out, and tells who may go on for it: the producer that moves up, and all who wait for room.
-    pub(super) fn leave<R>(
-        &mut self,
-        visit: &mut Visit<'_, T>,
-        take: impl FnOnce(&mut Queue<QueuedItem<T>>) -> R,
-    ) -> R {
-        let moves_up = self.line.first_blocked();
-        let taken = take(&mut self.line);
-        if let Some(key) = moves_up
-            && self.line.is_blocked(key) == Some(false)
-        {
-            visit.wake(self.line.get_mut(key).and_then(|entry| entry.producer.take()));
+    fn nothing_left(&mut self) -> TryGetError {
+        self.standing.emptied();
+        self.turns.taken = None;
+        if self.is_closed { TryGetError::Closed } else { TryGetError::Empty }
+    }
+
+    /// Takes an item out, and tells who may go on for it: the producer that moves up, and all who wait for room.
+    #[inline]
+    pub(super) fn leave(&mut self, visit: &mut Visit<'_, T>, next: Next) -> Option<T> {
+        let left = self.line.take(next)?;
+        if let Some(producer) = left.moved_up {
+            visit.wake(producer);
             // Only an item that had room at once has woken a consumer.
             visit.wake(self.consumers.pop());
         }
-        if !self.upstream.is_empty() && self.line.len() < self.line.capacity() {
+        if !self.upstream.is_empty() && !self.line.is_full() {
             self.upstream.drain().into_iter().for_each(|waker| visit.wake(Some(waker)));
         }
-        taken
+        Some(left.item)
     }
 
     /// Lets nothing in any more, and tells everybody who waits.
@@ -279,7 +256,7 @@ impl<T> State<T> {
         self.is_closed = true;
         let waiting = self.consumers.drain().into_iter().chain(self.upstream.drain());
         waiting.for_each(|waker| visit.wake(Some(waker)));
-        self.line.for_each_mut(|entry| visit.wake(entry.producer.take()));
+        self.line.for_each_producer(|producer| visit.wake(producer.take()));
     }
 
     /// The next producer's turn, from now on its own.
@@ -312,12 +289,6 @@ impl<T> State<T> {
         if self.turns.last == turn {
             self.turns.next = turn;
         }
-    }
-}
-
-impl<T> QueuedItem<T> {
-    fn new(item: T, since: Moment) -> Self {
-        Self { item, since, producer: None }
     }
 }
 
