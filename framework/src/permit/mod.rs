@@ -121,7 +121,10 @@ impl Bulkhead {
     /// # Errors
     /// As [`Bulkhead::acquire`].
     pub fn acquire_blocking(&self) -> Result<Permit<'_>, NoPermit> {
-        block_on(self.acquire())
+        match self.try_acquire() {
+            Some(permit) => Ok(permit),
+            None => block_on(self.wait(1)),
+        }
     }
 
     /// Permits that are out. More than there are, for as long as one who asked for more than all of them has them; and for a few

@@ -111,9 +111,9 @@ impl<T> BackpressureQueue<T> {
     /// # Errors
     /// As there.
     pub fn put_blocking(&self, item: T) -> Result<Put<T>, PutError<T>> {
-        match self.0.settings.strategy.timeout() {
-            Some(_) => block_on(self.put(item)),
-            None => self.try_put(item),
+        match put::Putting::begin(&*self.0, item) {
+            Ok(done) => done,
+            Err(waits) => block_on(waits),
         }
     }
 
