@@ -76,12 +76,25 @@ fn dependency(runtime: &Runtime) -> (Seawall, Calls) {
     (seawall, calls)
 }
 
-fn waiting(effort: Effort) {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = &runtime.expect("a runtime");
-    let semaphore = Arc::new(Semaphore::new(PERMITS as usize));
-    let async_lock = Arc::new(AsyncLockSemaphore::new(PERMITS as usize));
+/// A contender whose tasks take a permit and do their work with it.
+macro_rules! semaphore {
+    ($name:expr, $runtime:expr, $shared:expr, |$semaphore:ident| $acquire:expr) => {{
+        let shared = $shared;
+        Contender::new($name, move |all| {
+            tasks($runtime, all, |each| {
+                let $semaphore = Arc::clone(&shared);
+                async move {
+                    for _ in 0..each {
+                        let _permit = $acquire;
+                        work().await;
+                    }
+                }
+            });
+        })
+    }};
+}
+
+fn tower(runtime: &Runtime) -> Contender<'_> {
     let tower = ConcurrencyLimit::new(
         service_fn(async |(): ()| {
             work().await;
@@ -89,67 +102,55 @@ fn waiting(effort: Effort) {
         }),
         PERMITS as usize,
     );
-    let ours = Arc::new(bulkhead(PERMITS));
+    Contender::new("tower ConcurrencyLimit", move |all| {
+        tasks(runtime, all, |each| {
+            let mut tower = tower.clone();
+            async move {
+                for _ in 0..each {
+                    let ready = tower.ready().await.expect("ready");
+                    ready.call(()).await.expect("answered");
+                }
+            }
+        });
+    })
+}
+
+fn whole_calls(runtime: &Runtime, calls: Calls) -> Contender<'_> {
+    Contender::new("seawall dependency", move |all| {
+        tasks(runtime, all, |each| {
+            let calls = calls.clone();
+            async move {
+                for _ in 0..each {
+                    let answer = calls.call("work", async || {
+                        work().await;
+                        Ok::<_, Infallible>(())
+                    });
+                    assert!(answer.await.is_ok());
+                }
+            }
+        });
+    })
+}
+
+fn waiting(effort: Effort) {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = &runtime.expect("a runtime");
+    let permits = PERMITS as usize;
+    let (tokios, async_locks) = (Semaphore::new(permits), AsyncLockSemaphore::new(permits));
     let (_seawall, calls) = dependency(runtime);
     let contenders = [
-        Contender::new("tokio Semaphore", |all| {
-            tasks(runtime, all, |each| {
-                let semaphore = Arc::clone(&semaphore);
-                async move {
-                    for _ in 0..each {
-                        let _permit = semaphore.acquire().await.expect("open");
-                        work().await;
-                    }
-                }
-            });
+        semaphore!("tokio Semaphore", runtime, Arc::new(tokios), |semaphore| {
+            semaphore.acquire().await.expect("open")
         }),
-        Contender::new("seawall Bulkhead", |all| {
-            tasks(runtime, all, |each| {
-                let bulkhead = Arc::clone(&ours);
-                async move {
-                    for _ in 0..each {
-                        let _permit = bulkhead.acquire().await.expect("the queue has room");
-                        work().await;
-                    }
-                }
-            });
+        semaphore!("seawall Bulkhead", runtime, Arc::new(bulkhead(PERMITS)), |bulkhead| {
+            bulkhead.acquire().await.expect("the queue has room")
         }),
-        Contender::new("seawall dependency", |all| {
-            tasks(runtime, all, |each| {
-                let calls = calls.clone();
-                async move {
-                    for _ in 0..each {
-                        let answer = calls.call("work", async || {
-                            work().await;
-                            Ok::<_, Infallible>(())
-                        });
-                        assert!(answer.await.is_ok());
-                    }
-                }
-            });
+        whole_calls(runtime, calls),
+        semaphore!("async-lock Semaphore", runtime, Arc::new(async_locks), |semaphore| {
+            semaphore.acquire().await
         }),
-        Contender::new("async-lock Semaphore", |all| {
-            tasks(runtime, all, |each| {
-                let semaphore = Arc::clone(&async_lock);
-                async move {
-                    for _ in 0..each {
-                        let _permit = semaphore.acquire().await;
-                        work().await;
-                    }
-                }
-            });
-        }),
-        Contender::new("tower ConcurrencyLimit", |all| {
-            tasks(runtime, all, |each| {
-                let mut tower = tower.clone();
-                async move {
-                    for _ in 0..each {
-                        let ready = tower.ready().await.expect("ready");
-                        ready.call(()).await.expect("answered");
-                    }
-                }
-            });
-        }),
+        tower(runtime),
     ];
     compare_on("64 tasks over 4 permits", &[1], effort, &contenders);
 }

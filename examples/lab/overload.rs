@@ -25,13 +25,10 @@ const STACKS: [(&str, &str); 8] = [
     ("fixed_high", "bulkhead = { max_concurrent = 20, max_wait = '50ms' }"),
     ("fixed_right", "bulkhead = { max_concurrent = 9, max_wait = '50ms' }"),
     ("high_grace", "bulkhead = { max_concurrent = 20, max_wait = '50ms', grace = '100ms' }"),
-    (
-        "no_grace",
-        "bulkhead = { max_concurrent = 200, max_wait = '50ms', limit = 'adaptive', grace = '0s' }",
-    ),
+    ("no_grace", "bulkhead = { limit = 'adaptive', grace = '0s' }"),
     ("gradient2", "bulkhead = { max_concurrent = 200, max_wait = '50ms', limit = 'gradient2' }"),
     ("vegas", "bulkhead = { max_concurrent = 200, max_wait = '50ms', limit = 'vegas' }"),
-    ("seawall", "bulkhead = { max_concurrent = 200, max_wait = '50ms', limit = 'adaptive' }"),
+    ("seawall", "bulkhead = { limit = 'adaptive' }"),
 ];
 
 /// When a stack has settled, and over what its refusals are compared.

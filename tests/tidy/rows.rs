@@ -23,7 +23,7 @@ const ROWS: [&[&str]; 10] = [
     &["degraded", "policy", "time"],
     &["blocking", "queue"],
     &["deadline", "dependency", "last_good", "paced"],
-    &["call", "retrying"],
+    &["call", "permit", "retrying"],
     &["actor"],
     &["distributed"],
     &["client", "layer", "outgoing", "simulation", "telemetry"],

@@ -26,6 +26,9 @@ pub struct Config {
     grace: Option<Duration>,
 }
 
+/// How many permits there are unless told otherwise; and how many at most, where their number finds itself.
+const FIXED_MAX: u32 = 25;
+const FOUND_MAX: u32 = 1_000;
 /// The grace where the number of permits finds itself, unless told otherwise.
 const FOUND_GRACE: Duration = Duration::from_secs(1);
 
@@ -33,7 +36,7 @@ impl Config {
     /// Starts from the defaults.
     #[must_use]
     pub fn builder() -> Builder {
-        Builder(Self::default())
+        Builder { config: Self::default(), max_concurrent: None }
     }
     /// As many as are answered in time.
     pub(crate) fn for_server() -> Self {
@@ -44,7 +47,8 @@ impl Config {
     pub(crate) fn for_store() -> Self {
         Self { max_concurrent: 1_000, max_wait: Duration::ZERO, ..Self::default() }
     }
-    /// How many calls may be with the dependency at once; with a limit that finds itself, at most. Default 25.
+    /// How many calls may be with the dependency at once; with a limit that finds itself, at most. Default 25; 1,000 with a limit that
+    /// finds itself.
     #[must_use]
     pub fn max_concurrent(&self) -> u32 {
         self.max_concurrent
@@ -78,63 +82,76 @@ impl Config {
 impl Default for Config {
     fn default() -> Self {
         let max_wait = Duration::from_secs(30);
-        Self { max_concurrent: 25, max_wait, limit: Limit::Fixed, threads: None, grace: None }
+        Self {
+            max_concurrent: FIXED_MAX,
+            max_wait,
+            limit: Limit::Fixed,
+            threads: None,
+            grace: None,
+        }
     }
 }
 
 /// Builds a [`Config`], checking every setting.
 #[derive(Clone, Debug)]
-pub struct Builder(Config);
+pub struct Builder {
+    config: Config,
+    /// What was asked for: without that it depends on the limit.
+    max_concurrent: Option<u32>,
+}
 
 impl Builder {
     /// How the number of permits is found.
     #[must_use]
     pub fn limit(mut self, limit: Limit) -> Self {
-        self.0.limit = limit;
+        self.config.limit = limit;
         self
     }
     /// How many calls may be with the dependency at once; with a limit that finds itself, at most; 1 to 1,000,000.
     #[must_use]
     pub fn max_concurrent(mut self, calls: u32) -> Self {
-        self.0.max_concurrent = calls;
+        self.max_concurrent = Some(calls);
         self
     }
     /// How long a call may wait for a permit; zero refuses at once.
     #[must_use]
     pub fn max_wait(mut self, wait: Duration) -> Self {
-        self.0.max_wait = wait;
+        self.config.max_wait = wait;
         self
     }
     /// How many threads there are for methods that block, 1 to 4,096.
     #[must_use]
     pub fn threads(mut self, threads: u32) -> Self {
-        self.0.threads = Some(threads);
+        self.config.threads = Some(threads);
         self
     }
     /// For how long the permit of an attempt that ended without an answer is kept back at most, 0 to 30 days: the dependency may
     /// still be busy with it. Less, if 99 of 100 good answers come sooner.
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
-        self.0.grace = Some(grace);
+        self.config.grace = Some(grace);
         self
     }
     /// The checked settings.
     ///
     /// # Errors
     /// Every setting that is out of range.
-    pub fn build(self) -> Result<Config, InvalidSettings> {
+    pub fn build(mut self) -> Result<Config, InvalidSettings> {
+        let is_fixed = self.config.limit == Limit::Fixed;
+        let usual = if is_fixed { FIXED_MAX } else { FOUND_MAX };
+        self.config.max_concurrent = self.max_concurrent.unwrap_or(usual);
         let mut check = Constraints::default();
         check.require(
-            (1..=MAX_CONCURRENT).contains(&self.0.max_concurrent),
+            (1..=MAX_CONCURRENT).contains(&self.config.max_concurrent),
             "max_concurrent",
-            self.0.max_concurrent,
+            self.config.max_concurrent,
             format!("from 1 to {MAX_CONCURRENT}"),
         );
-        if let Some(threads) = self.0.threads {
+        if let Some(threads) = self.config.threads {
             let in_range = (1..=MAX_THREADS).contains(&threads);
             check.require(in_range, "threads", threads, format!("from 1 to {MAX_THREADS}"));
         }
-        check.finish(self.0)
+        check.finish(self.config)
     }
 }
 
@@ -145,6 +162,16 @@ mod tests {
 
     fn mistakes(builder: Builder) -> Vec<&'static str> {
         wrong_keys(builder.build())
+    }
+
+    #[test]
+    fn a_limit_that_finds_itself_need_not_be_told_how_far_it_may_go() {
+        let most = |builder: Builder| builder.build().unwrap().max_concurrent();
+        assert_eq!(most(Config::builder()), 25);
+        for limit in Limit::ALL.iter().filter(|limit| **limit != Limit::Fixed) {
+            assert_eq!(most(Config::builder().limit(*limit)), 1_000, "{limit}");
+            assert_eq!(most(Config::builder().max_concurrent(7).limit(*limit)), 7);
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod in_line;
 mod kept;
 mod keyed_calls;
 mod keys;
+mod late;
 mod latency;
 mod lines;
 mod lingering;

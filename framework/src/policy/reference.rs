@@ -86,7 +86,7 @@ pub(super) const REFERENCE: &[Described] = &[
     key("retry.hedge.percentile", Some("0.95"), ("none; `after` while it is not known", "0.5 to 0.999"), ("fewer attempts get another beside them", "more do, at the price of load")),
     key("retry.hedge.max", Some("1"), ("1", "1 to 10"), ("more attempts at once", "fewer")),
     key("retry.retry_rejections", Some("false"), ("`false`", "`true`, `false`"), ("", "")),
-    key("bulkhead.max_concurrent", Some("20"), ("25", "1 to 1,000,000"), ("more load on the dependency, less waiting", "less load, more waiting and refusals")),
+    key("bulkhead.max_concurrent", Some("20"), ("25; 1,000 with a `limit` that finds itself", "1 to 1,000,000"), ("more load on the dependency, less waiting", "less load, more waiting and refusals")),
     key("bulkhead.max_wait", Some(r#""250ms""#), ("30 s, cut short by the deadline", "0 to 30 days"), ("calls wait longer for a permit", "calls are refused sooner")),
     key("bulkhead.limit", Some(r#""fixed""#), ("`fixed`", "`fixed`, `adaptive`, `gradient2`, `vegas`, `aimd`"), ("", "")),
     key("bulkhead.grace", Some(r#""0s""#), ("0; 1 s with a `limit` that finds itself", "0 to 30 days"), ("what timed out counts as load for longer", "its permit comes back sooner")),

@@ -103,7 +103,7 @@ impl Adaptive {
         // More than half of them, so at least one.
         let rate = sample.good as f64 / sample.length.as_secs_f64();
         self.note(sample, rate, was_draining);
-        if sample.dropped * 20 >= ended || sample.mean * 2 > sample.timeout {
+        if sample.dropped * 20 >= ended || sample.mean.as_secs_f64() > self.too_slow(sample) {
             self.step = None;
             return self.limit * 0.8;
         }
@@ -125,6 +125,17 @@ impl Adaptive {
             return self.limit;
         }
         self.towards_target(rate, sample)
+    }
+
+    /// What answers may take, in seconds, before there are to be fewer of them: half of the timeout. For a dependency that takes more than a quarter
+    /// of that when nobody queues, which fewer do not make quicker, it is a third of what is left.
+    fn too_slow(&self, sample: &Sample) -> f64 {
+        let timeout = sample.timeout.as_secs_f64();
+        // While drains find less and less, what has been seen is a queue's.
+        match self.unqueued.filter(|_| !self.is_searching) {
+            Some(unqueued) => (timeout / 2.0).max(unqueued + (timeout - unqueued) / 3.0),
+            None => timeout / 2.0,
+        }
     }
 
     /// Whether the last step was one in the wrong direction: up, and there are no more good answers; or down, and there are fewer.
@@ -159,12 +170,13 @@ impl Adaptive {
             self.hold -= 1;
             return self.limit;
         }
-        // If what is more has to queue, answers take as much longer. Not more than half of the timeout.
-        let longest = sample.timeout.as_secs_f64() / 2.0 / sample.mean.as_secs_f64().max(1e-9);
-        let target = target.min(self.limit * longest);
-        if target <= self.limit {
+        // If what is more has to queue, answers take as much longer. Not so long that there would be fewer again.
+        let longest = self.too_slow(sample) / sample.mean.as_secs_f64().max(1e-9);
+        if longest <= 1.0 {
             return self.limit;
         }
+        // One more at least, or a small limit would never show what a step brings.
+        let target = target.min((self.limit * longest).max(self.limit + 1.0));
         self.step = Some(Step { limit: self.limit, rate, age: 0.0 });
         target.min(self.limit * 1.5 + 1.0)
     }
@@ -320,6 +332,18 @@ mod tests {
     }
 
     #[test]
+    fn a_dependency_that_takes_more_than_half_of_the_timeout_by_itself_keeps_its_calls() {
+        // 600 ms each of a timeout of 1 s, however many there are.
+        let mut adaptive = Adaptive::new(5, RANGE);
+        let limits = follow(&mut adaptive, 5, 100, f64::INFINITY, 0.600);
+        assert!(limits[60..].iter().all(|limit| *limit >= 20), "{limits:?}");
+        // Forty a second are its capacity: more only queue.
+        let mut adaptive = Adaptive::new(5, RANGE);
+        let limits = follow(&mut adaptive, 5, 200, 40.0, 0.600);
+        assert!(limits[100..].iter().all(|limit| (15..=34).contains(limit)), "{limits:?}");
+    }
+
+    #[test]
     fn answers_that_take_more_than_half_of_the_timeout_are_a_brake() {
         let mut adaptive = Adaptive::new(100, RANGE);
         let slow = Sample { mean: Duration::from_millis(600), ..served(100, 500.0, 0.020) };
@@ -404,7 +428,13 @@ mod tests {
                     self.drains = 2;
                 }
             }
-            if lost >= 0.05 || mean > timeout / 2.0 {
+            let too_slow = match self.unqueued {
+                Some(unqueued) if !self.is_searching => {
+                    (timeout / 2.0).max(unqueued + (timeout - unqueued) / 3.0)
+                }
+                _ => timeout / 2.0,
+            };
+            if lost >= 0.05 || mean > too_slow {
                 self.step = None;
                 return limit * 0.8;
             }
@@ -440,10 +470,11 @@ mod tests {
                 self.hold -= 1;
                 return limit;
             }
-            let target = target.min(limit * (timeout / 2.0 / mean.max(1e-9)));
-            if target <= limit {
+            let longest = too_slow / mean.max(1e-9);
+            if target <= limit || longest <= 1.0 {
                 return limit;
             }
+            let target = target.min((limit * longest).max(limit + 1.0));
             self.step = Some((limit, rate, 0.0));
             target.min(limit * 1.5 + 1.0)
         }
