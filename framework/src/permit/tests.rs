@@ -142,6 +142,11 @@ fn whoever_waits_for_several_is_not_passed_and_of_more_than_there_are_has_all() 
         "no permit for 1001 of 2: refused by the bulkhead (no permit within max_wait)"
     );
     assert!(bulkhead.try_acquire_many(MAX_WEIGHT + 1).is_none());
+    // The heaviest has all that there are.
+    assert_eq!(bulkhead.try_acquire_many(MAX_WEIGHT).unwrap().weight(), MAX_WEIGHT);
+    let light = bulkhead.try_acquire().unwrap();
+    let heaviest = Request::waiting(&bulkhead, MAX_WEIGHT);
+    drop((light, heaviest));
     assert_eq!(block_on(bulkhead.acquire_many(0)).unwrap().weight(), 1);
 }
 
@@ -163,6 +168,21 @@ fn a_wait_ends_at_its_longest_and_without_one_nobody_waits() {
     let refused = NoPermit { by: RejectedBy::Bulkhead, weight: 1, limit: 1 };
     assert_eq!(block_on(impatient.acquire()).unwrap_err(), refused);
     assert_eq!(counts(&impatient), (1, 0));
+}
+
+#[test]
+fn where_no_wait_has_an_end_no_timer_is_armed() {
+    let (patient, time) = bulkhead(1, Duration::MAX, &mailbox(100, Strategy::Error));
+    let held = patient.try_acquire().unwrap();
+    time.advance(SECOND);
+    let mut request = Request::waiting(&patient, 1);
+    assert_eq!((time.armed(), patient.now()), (0, Moment::ZERO));
+    drop(held);
+    drop(request.permit());
+    let (hurried, time) = bulkhead(1, SECOND, &mailbox(100, Strategy::Error));
+    let _held = hurried.try_acquire();
+    let _request = Request::waiting(&hurried, 1);
+    assert_eq!(time.armed(), 1);
 }
 
 #[test]

@@ -35,11 +35,24 @@ pub(super) struct Adaptive {
 /// A step from one limit to another.
 #[derive(Clone, Copy, Debug)]
 struct Step {
-    /// The limit and the rate before it.
+    /// The limit and the rate before it, and what answers took, in seconds.
     limit: f64,
     rate: f64,
+    mean: f64,
     /// How long it has been in force, in seconds.
     age: f64,
+    /// What there was since all that had begun before it has ended: windows, their seconds, and good answers.
+    windows: u32,
+    seconds: f64,
+    good: u64,
+}
+
+/// What is to become of a step.
+enum Verdict {
+    Right,
+    Wrong,
+    /// Nobody can tell yet.
+    Open,
 }
 
 /// The highest rate of so many windows counts.
@@ -59,6 +72,8 @@ const GAIN: f64 = 1.25;
 const ALLOWANCE: f64 = 1.5;
 /// A step up has to bring this share of its own size in good answers.
 const WORTH: f64 = 0.2;
+/// In so many windows. Calls that have begun together end together, and one window has them all while the next has none.
+const TRIAL: u32 = 4;
 /// A step down may cost this share of its own size in good answers.
 const LOSS: f64 = 0.5;
 /// After one that did not, so many windows pass before the next.
@@ -117,8 +132,13 @@ impl Adaptive {
                 self.step = Some(step);
                 return self.limit;
             }
-            if self.was_wrong(step, rate, sample) {
-                return step.limit;
+            match self.judge(&mut step, rate, sample) {
+                Verdict::Right => {}
+                Verdict::Wrong => return step.limit,
+                Verdict::Open => {
+                    self.step = Some(step);
+                    return self.limit;
+                }
             }
         }
         if !self.is_used(sample) {
@@ -140,21 +160,34 @@ impl Adaptive {
 
     /// Whether the last step was one in the wrong direction: up, and there are no more good answers; or down, and there are fewer.
     /// The latter means that the latency is no queue's: the dependency is slower.
-    fn was_wrong(&mut self, step: Step, rate: f64, sample: &Sample) -> bool {
-        let grew = self.limit / step.limit - 1.0;
+    fn judge(&mut self, step: &mut Step, rate: f64, sample: &Sample) -> Verdict {
+        let (grew, mean) = (self.limit / step.limit - 1.0, sample.mean.as_secs_f64());
         if grew >= 0.0 {
-            let is_wrong = rate < step.rate * (1.0 + WORTH * grew);
-            if is_wrong {
-                self.hold = HOLD;
+            (step.windows, step.good) = (step.windows + 1, step.good + sample.good);
+            step.seconds += sample.length.as_secs_f64();
+            let needed = step.rate * (1.0 + WORTH * grew);
+            if rate.max(step.good as f64 / step.seconds) >= needed {
+                return Verdict::Right;
             }
-            return is_wrong;
+            // If answers take longer by a tenth of what there is more, that is a queue's, and says enough.
+            if step.windows < TRIAL && mean <= step.mean * (1.0 + grew / 10.0) {
+                return Verdict::Open;
+            }
+            self.hold = HOLD;
+            return Verdict::Wrong;
         }
-        let is_wrong = rate < step.rate * (1.0 + LOSS * grew);
-        if is_wrong {
-            self.unqueued = Some(sample.mean.as_secs_f64());
+        if rate < step.rate * (1.0 + LOSS * grew) {
+            self.unqueued = Some(mean);
             self.rates = VecDeque::from([rate]);
+            return Verdict::Wrong;
         }
-        is_wrong
+        Verdict::Right
+    }
+
+    /// A step from the limit as it is.
+    fn step(&self, rate: f64, sample: &Sample) -> Step {
+        let mean = sample.mean.as_secs_f64();
+        Step { limit: self.limit, rate, mean, age: 0.0, windows: 0, seconds: 0.0, good: 0 }
     }
 
     fn towards_target(&mut self, rate: f64, sample: &Sample) -> f64 {
@@ -162,7 +195,7 @@ impl Adaptive {
         let busy = self.rates.iter().copied().fold(rate, f64::max) * unqueued;
         let target = busy * GAIN + busy.sqrt() + ALLOWANCE;
         if target <= self.limit {
-            let down = Step { limit: self.limit, rate, age: 0.0 };
+            let down = self.step(rate, sample);
             self.step = (target < self.limit).then_some(down);
             return target.max(self.limit * 0.8);
         }
@@ -177,7 +210,9 @@ impl Adaptive {
         }
         // One more at least, or a small limit would never show what a step brings.
         let target = target.min((self.limit * longest).max(self.limit + 1.0));
-        self.step = Some(Step { limit: self.limit, rate, age: 0.0 });
+        // By Little's law no dependency answers more for long. One window may have what began in two.
+        let most = self.limit / sample.mean.as_secs_f64().max(1e-9);
+        self.step = Some(self.step(rate.min(most), sample));
         target.min(self.limit * 1.5 + 1.0)
     }
 
@@ -343,6 +378,48 @@ mod tests {
         assert!(limits[100..].iter().all(|limit| (15..=34).contains(limit)), "{limits:?}");
     }
 
+    /// The limits for a dependency of any capacity whose calls begin and end together, half a second each: windows end with their thirtieth
+    /// answer or after a second, wherever that falls.
+    fn in_step(windows: usize) -> Vec<u32> {
+        let mut adaptive = Adaptive::new(5, RANGE);
+        // Those that ended with the window before, behind its last.
+        let (mut limit, mut left) = (5, 0);
+        let mut window = || {
+            let enough = 30_u32.saturating_sub(left).max(1);
+            let (halves, ended) =
+                if enough <= limit { (1, left + enough) } else { (2, left + limit + 1) };
+            left = left + halves * limit - ended;
+            let length = Duration::from_millis(500) * halves;
+            let answers = served(limit, f64::INFINITY, 0.5);
+            limit = adaptive.update(&Sample { length, good: ended.into(), ..answers });
+            limit
+        };
+        (0..windows).map(|_| window()).collect()
+    }
+
+    #[test]
+    fn calls_that_begin_and_end_together_do_not_hide_what_a_step_brings() {
+        let limits = in_step(60);
+        assert!(limits.iter().any(|limit| *limit >= 60), "{limits:?}");
+    }
+
+    #[test]
+    fn a_step_up_that_brings_nothing_is_taken_back_at_once_if_it_queues_and_soon_if_not() {
+        for (took, windows) in [(30, 1), (20, TRIAL as usize)] {
+            // No drain meanwhile.
+            let mut adaptive = Adaptive { until_drain: 100, ..Adaptive::new(10, RANGE) };
+            let same = served(10, 500.0, 0.020);
+            let first = adaptive.update(&same);
+            assert!(first > 10, "{first}");
+            // In the first window of a step, calls still end that had begun before.
+            assert_eq!(adaptive.update(&Sample { inflight: first, ..same }), first);
+            let flat = Sample { mean: Duration::from_millis(took), inflight: first, ..same };
+            let limits: Vec<u32> = (0..windows).map(|_| adaptive.update(&flat)).collect();
+            let (last, before) = limits.split_last().unwrap();
+            assert!(*last == 10 && before.iter().all(|limit| *limit == first), "{limits:?}");
+        }
+    }
+
     #[test]
     fn answers_that_take_more_than_half_of_the_timeout_are_a_brake() {
         let mut adaptive = Adaptive::new(100, RANGE);
@@ -350,6 +427,15 @@ mod tests {
         assert_eq!(adaptive.update(&slow), 80);
         let some_lost = Sample { dropped: 30, ..served(80, 500.0, 0.020) };
         assert_eq!(adaptive.update(&some_lost), 64);
+    }
+
+    /// Before a step: limit, rate and mean. Since: its age, and the windows that tell of it.
+    struct Before {
+        limit: f64,
+        rate: f64,
+        mean: f64,
+        age: f64,
+        told: Vec<(u64, f64)>,
     }
 
     /// The same rules as one list of questions, over everything that was ever told.
@@ -362,8 +448,7 @@ mod tests {
         since_drain: u32,
         /// 2 in the first window of a drain, 1 in its last.
         drains: u32,
-        /// Limit and rate before the step, and for how long it has been in force.
-        step: Option<(f64, f64, f64)>,
+        step: Option<Before>,
         hold: u32,
     }
 
@@ -441,20 +526,28 @@ mod tests {
             if drains > 0 {
                 return limit;
             }
-            if let Some((old_limit, old_rate, age)) = self.step.take() {
-                if age < mean {
-                    self.step = Some((old_limit, old_rate, age + seconds));
+            if let Some(mut before) = self.step.take() {
+                if before.age < mean {
+                    before.age += seconds;
+                    self.step = Some(before);
                     return limit;
                 }
-                let grew = limit / old_limit - 1.0;
-                let needed = old_rate * (1.0 + if grew >= 0.0 { 0.2 } else { 0.5 } * grew);
-                if rate < needed {
-                    if grew >= 0.0 {
-                        self.hold = 10;
-                    } else {
-                        (self.unqueued, self.rates) = (Some(mean), vec![rate]);
+                let grew = limit / before.limit - 1.0;
+                let needed = before.rate * (1.0 + if grew >= 0.0 { 0.2 } else { 0.5 } * grew);
+                before.told.push((sample.good, seconds));
+                let good: u64 = before.told.iter().map(|told| told.0).sum();
+                let in_all = good as f64 / before.told.iter().map(|told| told.1).sum::<f64>();
+                if grew < 0.0 && rate < needed {
+                    (self.unqueued, self.rates) = (Some(mean), vec![rate]);
+                    return before.limit;
+                }
+                if grew >= 0.0 && rate < needed && in_all < needed {
+                    if before.told.len() < 4 && mean <= before.mean * (1.0 + grew / 10.0) {
+                        self.step = Some(before);
+                        return limit;
                     }
-                    return old_limit;
+                    self.hold = 10;
+                    return before.limit;
                 }
             }
             if !is_used {
@@ -462,8 +555,9 @@ mod tests {
             }
             let busy = self.best_rate() * self.unqueued.unwrap_or(0.0);
             let target = busy * 1.25 + busy.sqrt() + 1.5;
+            let step = |rate| Some(Before { limit, rate, mean, age: 0.0, told: Vec::new() });
             if target < limit {
-                self.step = Some((limit, rate, 0.0));
+                self.step = step(rate);
                 return target.max(limit * 0.8);
             }
             if target > limit && self.hold > 0 {
@@ -475,7 +569,7 @@ mod tests {
                 return limit;
             }
             let target = target.min((limit * longest).max(limit + 1.0));
-            self.step = Some((limit, rate, 0.0));
+            self.step = step(rate.min(limit / mean.max(1e-9)));
             target.min(limit * 1.5 + 1.0)
         }
     }
