@@ -81,12 +81,12 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// For a lock that is held for nanoseconds: some 50 µs, which a thread that holds it only exceeds if it does not run.
+    /// For a lock that is held for nanoseconds: 10 to 50 µs, by the processor, which a thread that holds it only exceeds if it does not run.
     pub(crate) fn for_lock() -> Self {
         Self { round: 0, rounds: 12 }
     }
 
-    /// For what another thread may do soon: some 15 µs.
+    /// For what another thread may do soon: 4 to 16 µs.
     pub(crate) fn for_work() -> Self {
         Self { round: 0, rounds: 6 }
     }

@@ -57,11 +57,14 @@ impl Bulkhead {
     /// A bulkhead with all its permits free.
     #[must_use]
     pub fn new(config: &bulkhead::Config, mailbox: &backpressure::Config, time: Time) -> Self {
+        let on_full = mailbox.on_full();
+        let mailbox = backpressure::Config::builder().capacity(mailbox.capacity()).on_full(on_full);
         Self {
-            room: WaitingRoom::new(config.max_concurrent(), mailbox),
+            // Both are within their bounds: they have been checked before.
+            room: WaitingRoom::new(config.max_concurrent(), &mailbox.build().unwrap_or_default()),
             time,
             max_wait: Some(config.max_wait()).filter(|wait| *wait < Duration::MAX),
-            block_timeout: mailbox.on_full().block_timeout(),
+            block_timeout: on_full.block_timeout(),
         }
     }
 

@@ -210,6 +210,14 @@ fn a_full_queue_does_what_its_strategy_says() {
 }
 
 #[test]
+fn nobody_is_shed_for_what_a_mailbox_says_of_priorities() {
+    let mailbox = backpressure::Config::builder().capacity(2).on_full(Strategy::Error);
+    let mailbox = mailbox.priorities(true).build().unwrap();
+    let (bulkhead, _time) = bulkhead(1, Duration::MAX, &mailbox);
+    assert_eq!((bulkhead.room.has_priorities(), bulkhead.room.capacity()), (false, 2));
+}
+
+#[test]
 fn an_owned_permit_goes_where_it_likes() {
     let bulkhead = Arc::new(patient(1));
     let permit = block_on(Arc::clone(&bulkhead).acquire_owned()).unwrap();

@@ -74,10 +74,10 @@ const ALLOWANCE: f64 = 1.5;
 const WORTH: f64 = 0.2;
 /// In so many windows. Calls that have begun together end together, and one window has them all while the next has none.
 const TRIAL: u32 = 4;
-/// A step down may cost this share of its own size in good answers.
-const LOSS: f64 = 0.5;
 /// After one that did not, so many windows pass before the next.
 const HOLD: u32 = 10;
+/// A step down may cost this share of its own size in good answers.
+const LOSS: f64 = 0.5;
 
 impl Adaptive {
     pub(super) fn new(initial: u32, range: Range) -> Self {
