@@ -185,8 +185,8 @@ impl<'a> Call<'a> {
         if let Some(entry) = self.take_token(lease) {
             return entry;
         }
-        if !room.enter_seen(seen, weight, || self.now) {
-            return self.no_permit_after_all(lease);
+        if !room.enter_seen(seen, weight) {
+            return self.no_permit(lease);
         }
         lease.hold_permit();
         Readiness::Free

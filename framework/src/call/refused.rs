@@ -52,14 +52,6 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// A permit was seen to be free, and others were quicker.
-    #[cold]
-    pub(super) fn no_permit_after_all(&mut self, lease: &mut Lease<'a>) -> Readiness {
-        // A shutdown may have seen the one that it had for a moment.
-        self.dependency.left();
-        self.no_permit(lease)
-    }
-
     /// No permit is free, and no token has been asked for. Where the token would have been there, and the call may not wait for a
     /// permit, it is refused without taking the one and giving it back.
     #[cold]

@@ -82,7 +82,7 @@ impl World {
             return Err(WaitError::BreakerOpen);
         }
         let room = self.gate.waiting_room();
-        if room.look(1).is_some_and(|seen| room.enter_seen(seen, 1, || NOW)) {
+        if room.look(1).is_some_and(|seen| room.enter_seen(seen, 1)) {
             return Ok(None);
         }
         match self.gate.join(Claim::normal(NOW), StartBy::NEVER, || false) {
@@ -186,6 +186,27 @@ fn two_calls_for_one_permit_both_get_it() {
         let other = spawn(&world, |world| world.call(Outcome::Success));
         assert_eq!(world.call(Outcome::Success), Ok(true));
         assert_eq!(other.join().unwrap(), Ok(true));
+        world.is_empty();
+    });
+}
+
+#[test]
+fn whoever_comes_too_late_for_the_last_permit_keeps_nobody_waiting() {
+    model("enter alone: 2 come for 1 permit, 1 waits", || {
+        let world = world(1, blocking());
+        let waits = spawn(&world, |world| world.call(Outcome::Success));
+        let alone = |world: &World| {
+            let room = world.gate.waiting_room();
+            if room.enter_alone(|| NOW) {
+                assert!(world.inside.fetch_add(1, Ordering::SeqCst) < world.limit, "one too many");
+                world.inside.fetch_sub(1, Ordering::SeqCst);
+                room.leave(1, || NOW);
+            }
+        };
+        let other = spawn(&world, alone);
+        alone(&world);
+        other.join().unwrap();
+        assert_eq!(waits.join().unwrap(), Ok(true));
         world.is_empty();
     });
 }

@@ -118,22 +118,29 @@ impl WaitingRoom {
         self.permits.look(weight)
     }
 
-    /// [`WaitingRoom::try_enter`], of what was looked at before. A drain may have seen a permit of a caller that gets none.
+    /// [`WaitingRoom::try_enter`], of what was looked at before.
     #[inline]
-    pub(crate) fn enter_seen(&self, seen: Seen, weight: u32, now: impl FnOnce() -> Moment) -> bool {
-        match self.permits.take_seen(seen, weight) {
+    pub(crate) fn enter_seen(&self, seen: Seen, weight: u32) -> bool {
+        self.permits.take_seen(seen, weight)
+    }
+
+    /// [`WaitingRoom::try_enter`] for one permit, where nobody waits for all to come back: for some nanoseconds there may be one more out
+    /// than there are.
+    #[inline]
+    pub(crate) fn enter_alone(&self, now: impl FnOnce() -> Moment) -> bool {
+        match self.permits.take_one() {
             Taken::Free => true,
             Taken::None => false,
             Taken::InExcess => {
-                self.give_up_excess(weight, now());
+                self.give_up_excess(now());
                 false
             }
         }
     }
 
     #[cold]
-    fn give_up_excess(&self, weight: u32, now: Moment) {
-        self.leave(weight, || now);
+    fn give_up_excess(&self, now: Moment) {
+        self.leave(1, || now);
     }
 
     /// Gives so many permits back, and hands them to the next waiters.

@@ -72,8 +72,7 @@ impl Bulkhead {
     #[inline]
     #[must_use]
     pub fn try_acquire(&self) -> Option<Permit<'_>> {
-        let seen = self.room.look(1)?;
-        self.room.enter_seen(seen, 1, || self.now()).then(|| Permit { bulkhead: self, weight: 1 })
+        self.room.enter_alone(|| self.now()).then(|| Permit { bulkhead: self, weight: 1 })
     }
 
     /// So many permits in one, if they are free and nobody waits. Of more than there are at all, all: others then wait until it is
