@@ -41,8 +41,8 @@ impl<T> Mutex<T> {
 
 #[cfg(not(seawall_loom))]
 impl<T> Mutex<T> {
-    /// As [`lock`](Self::lock), for a lock that many threads take for a few nanoseconds each: it looks again a few times, and lets
-    /// another thread run, before this one sleeps in the kernel and must be woken.
+    /// As [`lock`](Self::lock), for a lock that many threads take for a few nanoseconds each: it looks again a few times before this
+    /// one sleeps in the kernel and must be woken.
     #[inline]
     pub(crate) fn lock_briefly(&self) -> MutexGuard<'_, T> {
         self.try_lock().unwrap_or_else(|| self.lock_contended())

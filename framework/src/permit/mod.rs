@@ -75,8 +75,8 @@ impl Bulkhead {
         self.room.enter_alone(|| self.now()).then(|| Permit { bulkhead: self, weight: 1 })
     }
 
-    /// So many permits in one, if they are free and nobody waits. Of more than there are at all, all: others then wait until it is
-    /// given back. More than [`MAX_WEIGHT`] never are free.
+    /// So many permits in one, if they are free and nobody waits; one, if none are asked for. Of more than there are at all, all: others
+    /// then wait until it is given back. More than [`MAX_WEIGHT`] never are free.
     #[must_use]
     pub fn try_acquire_many(&self, weight: u32) -> Option<Permit<'_>> {
         let weight = weight.max(1);
