@@ -491,3 +491,82 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn many_are_taken_at_once_behind_what_was_there() {
+    let (queue, _) = queue(4, Strategy::Error);
+    let puts = [1, 2, 3].map(|item| queue.try_put(item));
+    assert!(puts.iter().all(Result::is_ok) && queue.capacity() == 4);
+    let mut items = vec![9];
+    assert_eq!((queue.try_get_many(&mut items, 2), queue.try_get_many(&mut items, 5)), (2, 1));
+    assert_eq!((items, queue.len()), (vec![9, 1, 2, 3], 0));
+}
+
+#[test]
+fn what_a_sample_leaves_out_counts_as_dropped() {
+    let (queue, _) = queue(10, Strategy::Sample { every: 2, above: 0.0 });
+    let puts = [1, 2].map(|item| queue.try_put(item));
+    assert_eq!(puts, [Ok(Put::Dropped(1)), Ok(Put::Accepted)]);
+    assert_eq!((queue.counts().received, queue.counts().dropped), (2, 1));
+}
+
+#[test]
+fn a_turn_may_be_as_far_away_as_its_producer_waits_and_no_further() {
+    let throttle = Strategy::Throttle { pace: Pace::PerSecond(10.0), timeout: ms(100) };
+    let (queue, time) = queue(10, throttle);
+    assert_eq!(queue.try_put(1), Ok(Put::Accepted));
+    let mut second = pin!(queue.put(2));
+    assert!(poll(second.as_mut()).is_pending());
+    let mut third = pin!(queue.put(3));
+    let Poll::Ready(refused) = poll(third.as_mut()) else { panic!("its turn is too far away") };
+    assert_eq!(kind(refused), PutErrorKind::TimedOut);
+    time.advance(ms(100));
+    assert_eq!(poll(second), Poll::Ready(Ok(Put::Accepted)));
+}
+
+#[test]
+fn a_pause_in_which_nothing_waits_says_nothing_of_how_fast_consumers_are() {
+    let (queue, time) = queue(4, Strategy::throttle(Pace::Consumers));
+    let fill = || [1, 2].map(|item| assert_eq!(queue.try_put(item), Ok(Put::Accepted)));
+    fill();
+    assert_eq!((queue.try_get(), queue.drain()), (Ok(1), vec![2]));
+    assert_eq!(queue.try_get(), Err(TryGetError::Empty));
+    time.advance(ms(3_600_000));
+    fill();
+    assert_eq!(queue.try_put(3), Ok(Put::Accepted));
+    assert_eq!(queue.try_get(), Ok(1));
+    // Half full: were they an item an hour, the next but one would be too early.
+    assert_eq!([4, 5].map(|item| queue.try_put(item)), [Ok(Put::Accepted), Ok(Put::Accepted)]);
+}
+
+#[test]
+fn a_stream_that_was_woken_and_is_dropped_leaves_the_item_to_the_next() {
+    let (queue, _) = queue(4, Strategy::Error);
+    let flags = [(); 2].map(|()| Arc::new(Flag::default()));
+    let mut streams = [(); 2].map(|()| queue.stream());
+    for (stream, flag) in streams.iter_mut().zip(&flags) {
+        let waker = Waker::from(Arc::clone(flag));
+        assert!(Pin::new(stream).poll_next(&mut Context::from_waker(&waker)).is_pending());
+    }
+    let is_woken = || [0, 1].map(|at: usize| flags[at].0.load(Ordering::Relaxed));
+    assert_eq!(queue.try_put(1), Ok(Put::Accepted));
+    assert_eq!(is_woken(), [true, false]);
+    let [first, _second] = streams;
+    drop(first);
+    assert_eq!(is_woken(), [true, true]);
+}
+
+#[test]
+fn a_sink_whose_item_has_found_room_takes_the_next() {
+    let (queue, _) = queue(1, Strategy::block());
+    let mut sink = queue.sink();
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(Pin::new(&mut sink).start_send(1).is_ok());
+    for item in 2..5 {
+        assert!(Pin::new(&mut sink).start_send(item).is_ok());
+        assert!(Pin::new(&mut sink).poll_flush(&mut cx).is_pending());
+        assert_eq!(queue.try_get(), Ok(item - 1));
+        assert!(matches!(Pin::new(&mut sink).poll_flush(&mut cx), Poll::Ready(Ok(()))));
+        assert!(matches!(Pin::new(&mut sink).poll_ready(&mut cx), Poll::Ready(Ok(()))));
+    }
+}
