@@ -570,3 +570,27 @@ fn a_sink_whose_item_has_found_room_takes_the_next() {
         assert!(matches!(Pin::new(&mut sink).poll_ready(&mut cx), Poll::Ready(Ok(()))));
     }
 }
+
+#[test]
+fn a_get_that_goes_on_in_another_task_wakes_that() {
+    let (queue, _) = queue(4, Strategy::Error);
+    let mut get = pin!(queue.get());
+    let flags = [(); 2].map(|()| {
+        let (polled, flag) = watch(get.as_mut());
+        assert!(polled.is_pending());
+        flag
+    });
+    assert_eq!(queue.try_put(1), Ok(Put::Accepted));
+    assert_eq!(flags.map(|flag| flag.0.load(Ordering::Relaxed)), [false, true]);
+}
+
+#[test]
+fn whoever_no_longer_waits_for_room_is_not_woken_for_it() {
+    let (queue, _) = queue(1, Strategy::Error);
+    assert_eq!(queue.try_put(1), Ok(Put::Accepted));
+    let mut gone = Box::pin(queue.ready());
+    let (polled, flag) = watch(gone.as_mut());
+    assert!(polled.is_pending());
+    drop(gone);
+    assert_eq!((queue.try_get(), flag.0.load(Ordering::Relaxed)), (Ok(1), false));
+}
