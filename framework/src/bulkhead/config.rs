@@ -41,7 +41,7 @@ impl Config {
     /// As many as are answered in time.
     pub(crate) fn for_server() -> Self {
         let max_wait = Duration::from_millis(250);
-        Self { max_concurrent: 1_000, max_wait, limit: Limit::Adaptive, ..Self::default() }
+        Self { max_concurrent: FOUND_MAX, max_wait, limit: Limit::Adaptive, ..Self::default() }
     }
     /// For a store of shared limits: 1,000 requests at once, and none waits, because a limit can be decided without the store.
     pub(crate) fn for_store() -> Self {

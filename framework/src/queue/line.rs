@@ -159,12 +159,7 @@ impl<T> Line<T> {
         Some(producer)
     }
 
-    /// Whether this one is still in front of the full line.
-    pub(super) fn is_blocked(&self, key: ItemKey) -> bool {
-        self.blocked.get(key).is_some()
-    }
-
-    /// The same, with its producer.
+    /// The producer of one that is still in front of the full line.
     pub(super) fn producer(&mut self, key: ItemKey) -> Option<&mut Option<Waker>> {
         Some(&mut self.blocked.get_mut(key)?.producer)
     }
@@ -299,7 +294,6 @@ mod tests {
                     Event::GivesUp(which) if !blocked.is_empty() => {
                         let (key, theirs) = blocked[which % blocked.len()];
                         let is_blocked = naive.is_blocked(theirs) == Some(true);
-                        prop_assert_eq!(line.is_blocked(key), is_blocked);
                         prop_assert_eq!(line.producer(key).is_some(), is_blocked);
                         let expected = if is_blocked { naive.remove(theirs) } else { None };
                         prop_assert_eq!(line.remove_blocked(key).map(|it| it.item), expected);

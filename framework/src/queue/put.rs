@@ -105,10 +105,11 @@ fn poll_blocked<T>(shared: &Shared<T>, key: ItemKey, cx: &mut Context<'_>) -> Po
     let mut fresh = None;
     loop {
         let mut state = shared.lock();
-        if state.is_closed && state.line.is_blocked(key) {
+        let is_closed = state.is_closed;
+        let Some(producer) = state.line.producer(key) else { return Poll::Ready(Moved::Up) };
+        if is_closed {
             return Poll::Ready(Moved::Closed);
         }
-        let Some(producer) = state.line.producer(key) else { return Poll::Ready(Moved::Up) };
         if producer.as_ref().is_some_and(|kept| kept.will_wake(cx.waker())) {
             return Poll::Pending;
         }

@@ -204,15 +204,15 @@ impl Adaptive {
             return self.limit;
         }
         // If what is more has to queue, answers take as much longer. Not so long that there would be fewer again.
-        let longest = self.too_slow(sample) / sample.mean.as_secs_f64().max(1e-9);
+        let mean = sample.mean.as_secs_f64().max(1e-9);
+        let longest = self.too_slow(sample) / mean;
         if longest <= 1.0 {
             return self.limit;
         }
         // One more at least, or a small limit would never show what a step brings.
         let target = target.min((self.limit * longest).max(self.limit + 1.0));
         // By Little's law no dependency answers more for long. One window may have what began in two.
-        let most = self.limit / sample.mean.as_secs_f64().max(1e-9);
-        self.step = Some(self.step(rate.min(most), sample));
+        self.step = Some(self.step(rate.min(self.limit / mean), sample));
         target.min(self.limit * 1.5 + 1.0)
     }
 
