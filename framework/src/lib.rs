@@ -125,8 +125,9 @@ pub mod degraded;
 pub mod policy;
 pub mod time;
 
-// Row 3: threads for blocking calls; a queue that can be waited for.
+// Row 3: threads for blocking calls; permits, and a queue, that can be waited for.
 pub mod blocking;
+pub mod permit;
 pub mod queue;
 
 // Row 4: what all calls of a dependency share; limits that can be waited for; what a task tells the calls in it, and
@@ -136,9 +137,8 @@ pub mod dependency;
 pub mod last_good;
 pub mod paced;
 
-// Row 5: one call; a function that is retried; permits for what is no call.
+// Row 5: one call; a function that is retried.
 mod call;
-pub mod permit;
 pub mod retrying;
 
 // Row 6: supervision.

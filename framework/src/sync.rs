@@ -136,6 +136,33 @@ pub(crate) fn wake(waker: Waker) {
     quietly(|| waker.wake());
 }
 
+/// Tasks to wake once no lock is held. Mostly it is one, for which nothing is allocated.
+#[derive(Debug, Default)]
+#[must_use = "a task that is not woken sleeps for ever"]
+pub(crate) struct Wakers {
+    first: Option<Waker>,
+    others: Vec<Waker>,
+}
+
+impl Wakers {
+    pub(crate) fn add(&mut self, waker: Option<Waker>) {
+        if self.first.is_none() {
+            self.first = waker;
+        } else {
+            self.others.extend(waker);
+        }
+    }
+
+    pub(crate) fn wake(self) {
+        if let Some(first) = self.first {
+            wake(first);
+        }
+        if !self.others.is_empty() {
+            self.others.into_iter().for_each(wake);
+        }
+    }
+}
+
 /// Keeps two hot words off one cache line. 128 bytes: adjacent-line prefetch pulls pairs of 64.
 #[derive(Debug, Default)]
 #[repr(align(128))]

@@ -10,8 +10,10 @@ use seawall_tests::{Answer, Api, ApiClient, Step, Trouble, World};
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use super::build::*;
+use seawall::{backpressure, bulkhead};
 
 struct Plain;
 
@@ -227,4 +229,26 @@ fn a_call_that_pends_arms_its_timer_without_allocating_once_the_wheel_has_room()
     pend(50);
     let cost = measure(|| pend(100));
     assert_eq!(cost.count_total, 0, "{cost:?}");
+}
+
+#[test]
+fn a_request_that_waits_in_a_bulkhead_of_its_own_allocates_nothing_once_the_queue_has_room() {
+    let one = bulkhead::Config::builder().max_concurrent(1).max_wait(Duration::from_secs(60));
+    let bulkhead = seawall::permit::Bulkhead::new(
+        &one.build().unwrap(),
+        &backpressure::Config::default(),
+        Time::system(),
+    );
+    let wait = || {
+        let (held, mut served) = (bulkhead.try_acquire(), pin!(bulkhead.acquire()));
+        let mut dropped = Box::pin(bulkhead.acquire());
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(served.as_mut().poll(&mut cx).is_pending());
+        assert!(dropped.as_mut().poll(&mut cx).is_pending());
+        drop((held, dropped));
+        assert!(matches!(served.poll(&mut cx), Poll::Ready(Ok(_))));
+    };
+    (0..50).for_each(|_| wait());
+    let cost = measure(|| (0..100).for_each(|_| wait()));
+    assert_eq!(cost.count_total, 100, "the boxes of those that are dropped: {cost:?}");
 }

@@ -203,6 +203,12 @@ impl Permits {
         })
     }
 
+    /// Takes so many permits, if they are free, for one who is counted as waiting and stays so. Called with the line locked.
+    pub(crate) fn take_in_turn(&self, weight: u32) -> bool {
+        let weight = u64::from(weight);
+        self.update(|word| word.has_free(weight).then_some(word.0 + weight * ACTIVE))
+    }
+
     /// `count` waiters left the line without a permit. Called with the line locked.
     pub fn leave(&self, count: u32) {
         self.update(|word| {
@@ -330,7 +336,7 @@ mod tests {
     proptest! {
         /// Against three plain numbers.
         #[test]
-        fn equals_a_naive_count(limit in 0u32..5, steps in prop::collection::vec((0u8..7, 0u32..5), 0..200)) {
+        fn equals_a_naive_count(limit in 0u32..5, steps in prop::collection::vec((0u8..8, 0u32..5), 0..200)) {
             let permits = Permits::new(limit);
             let (mut limit, mut active, mut waiters) = (limit, 0u32, 0u32);
             for (step, n) in steps {
@@ -359,6 +365,10 @@ mod tests {
                     }
                     4 => { permits.leave(n); waiters -= n.min(waiters) }
                     5 => { limit = n; prop_assert_eq!(permits.set_limit(n), waiters > 0) }
+                    7 => {
+                        prop_assert_eq!(permits.take_in_turn(weight), has_free);
+                        active += if has_free { weight } else { 0 };
+                    }
                     6 => { limit = limit.min(n.max(active)); prop_assert_eq!(permits.lower_limit(n), limit) }
                     _ => {}
                 }

@@ -2,9 +2,10 @@
 
 use crate::backpressure::{Order, Queue};
 use crate::clock::Moment;
+use crate::sync::Wakers;
 
 use super::lines::Lines;
-use super::waiter::{WaitError, Waiter, Wakers};
+use super::waiter::{WaitError, Waiter};
 use super::waiting_room::WaitingRoom;
 
 impl WaitingRoom {

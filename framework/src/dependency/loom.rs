@@ -191,27 +191,6 @@ fn two_calls_for_one_permit_both_get_it() {
 }
 
 #[test]
-fn whoever_comes_too_late_for_the_last_permit_keeps_nobody_waiting() {
-    model("enter alone: 2 come for 1 permit, 1 waits", || {
-        let world = world(1, blocking());
-        let waits = spawn(&world, |world| world.call(Outcome::Success));
-        let alone = |world: &World| {
-            let room = world.gate.waiting_room();
-            if room.enter_alone(|| NOW) {
-                assert!(world.inside.fetch_add(1, Ordering::SeqCst) < world.limit, "one too many");
-                world.inside.fetch_sub(1, Ordering::SeqCst);
-                room.leave(1, || NOW);
-            }
-        };
-        let other = spawn(&world, alone);
-        alone(&world);
-        other.join().unwrap();
-        assert_eq!(waits.join().unwrap(), Ok(true));
-        world.is_empty();
-    });
-}
-
-#[test]
 fn a_permit_given_back_as_two_join_goes_to_both_in_turn() {
     model("wait: 2 join as 1 permit comes back", || {
         let world = world(1, blocking());

@@ -65,5 +65,4 @@ pub(crate) use quota::UnusedReservation;
 pub(crate) use refusals::Refused;
 pub(crate) use shared_tokens::SharedTokens;
 pub(crate) use start_by::{StartBy, had_its_chance};
-pub(crate) use waiter::{Join, Newcomer, Position, WaitError, WaitLimits};
-pub(crate) use waiting_room::WaitingRoom;
+pub(crate) use waiter::{Join, Position, WaitError};

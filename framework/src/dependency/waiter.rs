@@ -5,7 +5,7 @@ use std::task::{Poll, Waker};
 
 use crate::backpressure::{Importance, Rank};
 use crate::clock::Moment;
-use crate::sync::{AtomicU64, Ordering, wake};
+use crate::sync::{AtomicU64, Ordering, Wakers};
 
 use super::lines::{Spot, Waits};
 
@@ -154,33 +154,6 @@ impl WaitEnd {
             WAITS => Poll::Pending,
             GRANTED => Poll::Ready(Ok(())),
             error => Poll::Ready(Err(WaitError::ALL[(error - ENDED) as usize])),
-        }
-    }
-}
-
-/// Tasks to wake once no lock is held. Mostly it is one, for which nothing is allocated.
-#[derive(Debug, Default)]
-#[must_use = "a settled waiter that is not woken sleeps for ever"]
-pub(crate) struct Wakers {
-    first: Option<Waker>,
-    others: Vec<Waker>,
-}
-
-impl Wakers {
-    fn add(&mut self, waker: Option<Waker>) {
-        if self.first.is_none() {
-            self.first = waker;
-        } else {
-            self.others.extend(waker);
-        }
-    }
-
-    pub(crate) fn wake(self) {
-        if let Some(first) = self.first {
-            wake(first);
-        }
-        if !self.others.is_empty() {
-            self.others.into_iter().for_each(wake);
         }
     }
 }

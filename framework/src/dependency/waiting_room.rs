@@ -13,14 +13,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::backpressure::{self, Counts, MailboxOrder, Push, Queue};
-use crate::bulkhead::{Joined, Permits, Seen, Taken};
+use crate::bulkhead::{Joined, Permits, Seen};
 use crate::clock::{Moment, nanos};
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicU64, Mutex, Ordering, Wakers};
 
 use super::full::Full;
 use super::lines::{Lines, Spot};
 use super::upstream::Upstream;
-use super::waiter::{Join, KeyId, Newcomer, Position, WaitEnd, WaitError, Waiter, Wakers};
+use super::waiter::{Join, KeyId, Newcomer, Position, WaitEnd, WaitError, Waiter};
 
 #[derive(Debug)]
 pub(crate) struct WaitingRoom {
@@ -122,25 +122,6 @@ impl WaitingRoom {
     #[inline]
     pub(crate) fn enter_seen(&self, seen: Seen, weight: u32) -> bool {
         self.permits.take_seen(seen, weight)
-    }
-
-    /// [`WaitingRoom::try_enter`] for one permit, where nobody waits for all to come back: for some nanoseconds there may be one more out
-    /// than there are.
-    #[inline]
-    pub(crate) fn enter_alone(&self, now: impl FnOnce() -> Moment) -> bool {
-        match self.permits.take_one() {
-            Taken::Free => true,
-            Taken::None => false,
-            Taken::InExcess => {
-                self.give_up_excess(now());
-                false
-            }
-        }
-    }
-
-    #[cold]
-    fn give_up_excess(&self, now: Moment) {
-        self.leave(1, || now);
     }
 
     /// Gives so many permits back, and hands them to the next waiters.

@@ -1,21 +1,28 @@
 //! A bulkhead around anything: permits for what is not a call of a dependency.
 
+#[cfg(all(test, seawall_loom))]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod loom;
 #[cfg(all(test, not(seawall_loom)))]
 #[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 mod tests;
 
+mod line;
+mod request;
+mod semaphore;
+
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use crate::backpressure::{self, Importance, Priority, Rank};
+use crate::backpressure;
 use crate::bulkhead::{self, MAX_WEIGHT};
 use crate::clock::{Moment, nanos};
-use crate::dependency::{InLine, Join, Newcomer, Position, WaitError, WaitLimits, WaitingRoom};
 use crate::error::RejectedBy;
-use crate::time::{Time, block_on};
+use crate::time::{Time, TimeLimit, block_on};
+
+use request::Request;
+use semaphore::Semaphore;
 
 /// So many permits, and a bounded queue of those who wait for one: for a pool, a scan of many files, a computation that needs
 /// memory. A call of a service is better guarded by its client, which has a breaker, a deadline and metrics beside it.
@@ -37,16 +44,18 @@ use crate::time::{Time, block_on};
 /// ```
 ///
 /// Permits are given in the order in which they are asked for (an `async` request asks when it is first polled), and nobody who comes
-/// later passes: one who needs several is waited for by those behind. `max_concurrent` and `max_wait` are as for a dependency; a
-/// `max_wait` of [`Duration::MAX`] is for ever, and then no clock is read. Of the mailbox, capacity and strategy count. What needs
+/// later passes: one who needs several is waited for by those behind. `max_concurrent` and `max_wait` are as for a dependency. A
+/// `max_wait` of [`Duration::MAX`] is for ever, and then no clock is read. A permit that comes after the wait should have ended, and
+/// before its request has noticed that, is given all the same. Of the mailbox, capacity and strategy count. What needs
 /// to know how calls end (a limit that finds itself, a grace, priorities and orders by service time) is for dependencies.
 ///
-/// A permit that is free costs two locked instructions, taken and given back, and allocates nothing. A wait allocates twice.
+/// A permit that is free costs two locked instructions, taken and given back. A request that waits takes 32 bytes of the queue, which
+/// keeps them for the next: once the queue has grown, waiting allocates nothing.
 ///
 /// # Cancellation
 /// A request that is dropped gives its place in the queue up, or its permit to the next.
 pub struct Bulkhead {
-    room: WaitingRoom,
+    semaphore: Semaphore,
     time: Time,
     max_wait: Option<Duration>,
     /// How long a request may be blocked in front of a full queue.
@@ -57,14 +66,11 @@ impl Bulkhead {
     /// A bulkhead with all its permits free.
     #[must_use]
     pub fn new(config: &bulkhead::Config, mailbox: &backpressure::Config, time: Time) -> Self {
-        let on_full = mailbox.on_full();
-        let mailbox = backpressure::Config::builder().capacity(mailbox.capacity()).on_full(on_full);
         Self {
-            // Both are within their bounds: they have been checked before.
-            room: WaitingRoom::new(config.max_concurrent(), &mailbox.build().unwrap_or_default()),
+            semaphore: Semaphore::new(config.max_concurrent(), mailbox),
             time,
             max_wait: Some(config.max_wait()).filter(|wait| *wait < Duration::MAX),
-            block_timeout: on_full.block_timeout(),
+            block_timeout: mailbox.on_full().block_timeout(),
         }
     }
 
@@ -72,7 +78,7 @@ impl Bulkhead {
     #[inline]
     #[must_use]
     pub fn try_acquire(&self) -> Option<Permit<'_>> {
-        self.room.enter_alone(|| self.now()).then(|| Permit { bulkhead: self, weight: 1 })
+        self.semaphore.try_one().then(|| Permit { bulkhead: self, weight: 1 })
     }
 
     /// So many permits in one, if they are free and nobody waits; one, if none are asked for. Of more than there are at all, all: others
@@ -80,8 +86,7 @@ impl Bulkhead {
     #[must_use]
     pub fn try_acquire_many(&self, weight: u32) -> Option<Permit<'_>> {
         let weight = weight.max(1);
-        let is_free = weight <= MAX_WEIGHT && self.room.try_enter(weight);
-        is_free.then(|| Permit { bulkhead: self, weight })
+        self.semaphore.try_many(weight).then(|| Permit { bulkhead: self, weight })
     }
 
     /// A permit, as soon as it is free and everybody who came before has theirs.
@@ -133,72 +138,39 @@ impl Bulkhead {
     /// nanoseconds while one who found the last one taken draws back.
     #[must_use]
     pub fn active(&self) -> u32 {
-        self.room.permits().active()
+        self.semaphore.permits().active()
     }
 
     /// How many wait.
     #[must_use]
     pub fn waiting(&self) -> u32 {
-        self.room.permits().waiters()
+        self.semaphore.waiting()
     }
 
     /// Permits in all.
     #[must_use]
     pub fn limit(&self) -> u32 {
-        self.room.permits().limit()
+        self.semaphore.permits().limit()
     }
 
-    #[cold]
-    async fn wait(&self, weight: u32) -> Result<Permit<'_>, NoPermit> {
-        let joined = poll_fn(|cx| Poll::Ready(self.join(weight, cx.waker()))).await;
-        let ended = match joined {
-            Join::Acquired => Ok(()),
-            Join::Refused(error) => Err(error),
-            Join::Waiting(position) => self.wait_in_line(position, weight).await,
-        };
-        let by = match ended {
-            Ok(()) => return Ok(Permit { bulkhead: self, weight }),
-            Err(WaitError::Full | WaitError::ExpiredBlocked) => RejectedBy::QueueFull,
-            Err(WaitError::Dropped) => RejectedBy::Dropped,
-            Err(_) => RejectedBy::Bulkhead,
-        };
-        Err(self.refused(by, weight))
+    #[inline]
+    fn wait(&self, weight: u32) -> Request<'_> {
+        Request::new(self, weight)
     }
 
-    async fn wait_in_line(&self, position: Position, weight: u32) -> Result<(), WaitError> {
-        InLine::new(&self.room, || self.now(), position, weight).wait(&self.time).await
-    }
-
-    fn join(&self, weight: u32, waker: &Waker) -> Join {
-        if self.max_wait.is_some_and(|wait| wait.is_zero()) {
-            return Join::Refused(WaitError::Expired);
+    /// When a wait that begins now is over, and one in front of the full queue. The clock is not read while neither ever is.
+    fn ends(&self) -> (Moment, Moment) {
+        if (self.max_wait, self.block_timeout) == (None, None) {
+            return (Moment::MAX, Moment::MAX);
         }
-        let now = self.now();
+        let now = self.time.now();
         let end = |wait: Option<Duration>| wait.map_or(Moment::MAX, |it| now.plus_nanos(nanos(it)));
-        let limits = WaitLimits {
-            give_up_at: end(self.max_wait),
-            blocked_until: end(self.block_timeout),
-            // A permit that comes a little late, because threads were busy, is of use.
-            noticed_late: Moment::MAX,
-        };
-        let newcomer = Newcomer {
-            key: None,
-            weight,
-            class: Importance::Normal,
-            rank: Rank::new(Priority::NORMAL, 0.0),
-            limits,
-            now,
-            waker: Some(waker),
-        };
-        self.room.join(newcomer, || None)
+        (end(self.max_wait), end(self.block_timeout))
     }
 
-    /// Not read while no wait has an end.
-    fn now(&self) -> Moment {
-        match (self.max_wait, self.block_timeout) {
-            (None, None) => Moment::ZERO,
-            _ => self.time.now(),
-        }
+    /// `None`: for as long as it takes.
+    fn limit_at(&self, end: Moment) -> Option<TimeLimit> {
+        (end < Moment::MAX).then(|| self.time.limit(end))
     }
 
     fn refused(&self, by: RejectedBy, weight: u32) -> NoPermit {
@@ -206,7 +178,7 @@ impl Bulkhead {
     }
 
     fn give_back(&self, weight: u32) {
-        self.room.leave(weight, || self.now());
+        self.semaphore.give_back(weight);
     }
 }
 

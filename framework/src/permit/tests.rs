@@ -1,11 +1,12 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Wake};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use super::*;
 use crate::backpressure::Strategy;
+use crate::clock::Moment;
 use crate::time::ManualTime;
 
 #[derive(Default)]
@@ -169,7 +170,7 @@ fn where_no_wait_has_an_end_no_timer_is_armed() {
     let held = patient.try_acquire().unwrap();
     time.advance(SECOND);
     let mut request = Request::waiting(&patient, 1);
-    assert_eq!((time.armed(), patient.now()), (0, Moment::ZERO));
+    assert_eq!((time.armed(), patient.ends()), (0, (Moment::MAX, Moment::MAX)));
     drop(held);
     drop(request.permit());
     let (hurried, time) = bulkhead(1, SECOND, &mailbox(100, Strategy::Error));
@@ -203,11 +204,17 @@ fn a_full_queue_does_what_its_strategy_says() {
 }
 
 #[test]
-fn nobody_is_shed_for_what_a_mailbox_says_of_priorities() {
-    let mailbox = backpressure::Config::builder().capacity(2).on_full(Strategy::Error);
-    let mailbox = mailbox.priorities(true).build().unwrap();
-    let (bulkhead, _time) = bulkhead(1, Duration::MAX, &mailbox);
-    assert_eq!((bulkhead.room.has_priorities(), bulkhead.room.capacity()), (false, 2));
+fn nobody_is_shed_or_passed_for_what_a_mailbox_says_of_priorities_and_order() {
+    let mailbox = backpressure::Config::builder().capacity(50).on_full(Strategy::Error);
+    let mailbox = mailbox.priorities(true).order(backpressure::MailboxOrder::Lifo);
+    let (bulkhead, _time) = bulkhead(1, Duration::MAX, &mailbox.build().unwrap());
+    let mut held = bulkhead.try_acquire();
+    let requests: Vec<_> = (0..50).map(|_| Request::waiting(&bulkhead, 1)).collect();
+    for mut request in requests {
+        drop(held.take());
+        held = Some(request.permit());
+    }
+    assert_eq!(counts(&bulkhead), (1, 0));
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::bulkhead::Ended;
 use crate::clock::Moment;
 use crate::dependency::fleet::{FleetSeat, LOOKS};
-use crate::dependency::waiter::Wakers;
 use crate::sync::Ordering;
+use crate::sync::Wakers;
 
 use super::Gate;
 

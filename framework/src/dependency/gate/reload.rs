@@ -2,11 +2,11 @@
 
 use crate::bulkhead::Tuner;
 use crate::clock::{Moment, nanos};
-use crate::dependency::waiter::Wakers;
 use crate::event::Transition;
 use crate::limit::{AnyAlgorithm, RateLimiter};
 use crate::policy::Policy;
 use crate::sync::Ordering;
+use crate::sync::Wakers;
 
 use super::Gate;
 
