@@ -17,7 +17,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use seawall::clock::Clock;
-use seawall::limit::{AnyAlgorithm, Config, Quota, Rate, RateLimiter};
+use seawall::limit::{
+    Algorithm, AnyAlgorithm, Config, Quota, Rate, RateLimiter, SlidingWindow, TokenBucket,
+};
 use seawall_benches::{Contender, Effort, compare, on_runtime};
 use tower::Service;
 
@@ -65,6 +67,17 @@ fn ours<'a>(name: &str, config: &Config, allowed: bool) -> [Contender<'a>; 2] {
             }
         }),
     ]
+}
+
+/// The same, where the algorithm stands in the code, as governor's does, and not in a policy file.
+fn by_type<'a>(name: &str, algorithm: impl Algorithm + 'a) -> Contender<'a> {
+    let clock = Clock::system();
+    let limiter = RateLimiter::new(algorithm, clock.now());
+    Contender::new(format!("seawall {name} by its type, one clock read"), move |n| {
+        for _ in 0..n {
+            assert!(black_box(limiter.try_take(clock.now(), 1)).is_ok());
+        }
+    })
 }
 
 /// Ours, told the time, with so much of the limit taken before.
@@ -182,6 +195,11 @@ fn main() {
     for (name, config) in five(u64::from(PLENTY)) {
         contenders.extend(ours(name, &config, true));
     }
+    let limit = u64::from(PLENTY);
+    let rate = Rate::new(limit, limit as f64 / HOUR.as_secs_f64()).expect("valid");
+    let quota = Quota::new(limit, HOUR).expect("valid");
+    contenders.push(by_type("token bucket", TokenBucket::new(&rate)));
+    contenders.push(by_type("sliding window", SlidingWindow::new(&quota)));
     contenders.extend([governor(true), ratelimit(true), leaky_bucket(true), tower()]);
     compare("Allowed", effort, &contenders);
 

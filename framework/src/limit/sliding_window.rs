@@ -132,38 +132,60 @@ impl SlidingWindow {
     #[inline]
     fn fit(&self, view: &View, now: Moment, units: u64) -> Fit {
         let View { before, latest, present, is_reserved, .. } = *view;
-        let room = self.windows.units.checked_sub(latest.count + units);
-        if let Some(room) = room {
+        if let Some(room) = self.windows.units.checked_sub(latest.count + units) {
             let weight = self.weight(before.count, latest.index, present);
             if weight <= u128::from(room) * u128::from(self.windows.nanos) {
                 let wait = if is_reserved { present.since(now) } else { Duration::ZERO };
                 return Fit { index: latest.index, wait };
             }
         }
-        let (index, within) = match room {
-            Some(room) => self.due(before.count, latest.index, room),
+        self.fit_later((latest.index, latest.count, before.count), now, units)
+    }
+
+    /// The same, of what does not fit at once: in window `index`, in which `taken` units were taken, and before it `before`.
+    #[inline]
+    fn fit_later(&self, (index, taken, before): (u64, u64, u64), now: Moment, units: u64) -> Fit {
+        let (index, within) = match self.windows.units.checked_sub(taken + units) {
+            Some(room) => self.due(before, index, room),
             // Not in this window. In the next this one will be the one before.
-            None => self.due(latest.count, latest.index + 1, self.windows.units - units),
+            None => self.due(taken, index + 1, self.windows.units - units),
         };
         Fit { index, wait: self.windows.until_within(index, within, now) }
     }
 
     /// Takes `cost` in the case of nearly all calls: others have taken something in the present window, the one before it is frozen, and
-    /// nobody waits. One compare-and-swap, and no division. False: it is to be asked the long way.
-    #[inline]
-    fn take_plainly(&self, state: &WindowCounts, now: Moment, cost: u64) -> bool {
-        let words =
-            [state.words[0].load(Ordering::Acquire), state.words[1].load(Ordering::Acquire)];
-        // The window's number comes first in a word, so the later window is the larger word.
-        let place = usize::from(words[1] > words[0]);
-        let (latest, before) = (words[place], words[1 - place]);
-        let start = self.windows.start(self.windows.index_in(latest));
-        let over = now.as_nanos().wrapping_sub(start.as_nanos());
-        let is_plain = (over < self.windows.nanos)
-            & (cost.wrapping_sub(1) < self.windows.limit)
-            & self.windows.is_open_after_frozen(latest, before);
+    /// nobody waits. One compare-and-swap, and no division but for a refusal. `None`: it is to be asked the long way.
+    #[inline(always)]
+    fn take_plainly(
+        &self,
+        state: &WindowCounts,
+        now: Moment,
+        cost: u64,
+    ) -> Option<Result<(), Refusal>> {
+        let [even, odd] = state.words.each_ref();
+        let (in_even, in_odd) = (even.load(Ordering::Acquire), odd.load(Ordering::Acquire));
+        // The window's number comes first in a word, so the later window is the larger word. A jump, which the processor foresees: of a
+        // choice by arithmetic it would have to wait for the outcome.
+        if in_odd > in_even {
+            self.take_in(odd, (in_odd, in_even), now, cost)
+        } else {
+            self.take_in(even, (in_even, in_odd), now, cost)
+        }
+    }
+
+    #[inline(always)]
+    fn take_in(
+        &self,
+        word: &AtomicU64,
+        (latest, before): (u64, u64),
+        now: Moment,
+        cost: u64,
+    ) -> Option<Result<(), Refusal>> {
+        let over = self.windows.within(latest, now)?;
+        let is_plain = cost.wrapping_sub(1) < self.windows.limit
+            && self.windows.is_open_after_frozen(latest, before);
         if !is_plain {
-            return false;
+            return None;
         }
         let (units, weighs) = (self.windows.cost(cost), self.windows.count_in(before));
         let taken = self.windows.count_in(latest) + units;
@@ -173,12 +195,16 @@ impl SlidingWindow {
                 u128::from(weighs) * u128::from(self.windows.nanos - over)
                     <= u128::from(room) * u128::from(self.windows.nanos)
             });
+        if !fits {
+            let index = self.windows.index_in(latest);
+            let wait = self.fit_later((index, taken - units, weighs), now, units).wait;
+            return (!wait.is_zero()).then_some(Err(Refusal { retry_after: Some(wait) }));
+        }
         // The one before cannot have been replaced meanwhile: for that, this one has to be frozen first.
-        fits && swap(&state.words[place], latest, latest + units)
+        swap(word, latest, latest + units).then_some(Ok(()))
     }
 
     /// Takes `cost` at the latest in `longest`; and how things are after that.
-    #[inline]
     fn claim(
         &self,
         state: &WindowCounts,
@@ -299,12 +325,12 @@ impl Algorithm for SlidingWindow {
         self.windows.limit
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_take(&self, state: &WindowCounts, now: Moment, cost: u64) -> Result<(), Refusal> {
-        if self.take_plainly(state, now, cost) {
-            return Ok(());
+        match self.take_plainly(state, now, cost) {
+            Some(taken) => taken,
+            None => self.claim(state, now, cost, Duration::ZERO).0.map(|_| ()),
         }
-        self.claim(state, now, cost, Duration::ZERO).0.map(|_| ())
     }
 
     fn check(&self, state: &WindowCounts, now: Moment, cost: u64) -> Decision {

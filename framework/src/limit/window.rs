@@ -124,6 +124,20 @@ impl Windows {
         word >> (self.count_bits + 2)
     }
 
+    /// How far `now` is in the window of a word, in nanoseconds; `None`: it is not in that.
+    #[inline(always)]
+    pub(super) fn within(&self, word: u64, now: Moment) -> Option<u64> {
+        let start = self.index_in(word).checked_mul(self.nanos)?;
+        let over = now.as_nanos().wrapping_sub(start);
+        (over < self.nanos).then_some(over)
+    }
+
+    /// Somebody waits for the window of this word to begin.
+    #[inline(always)]
+    pub(super) fn is_reserved(&self, word: u64) -> bool {
+        word & (self.most_units + 1) != 0
+    }
+
     /// What was taken in it.
     #[inline]
     pub(super) fn count_in(&self, word: u64) -> u64 {

@@ -132,6 +132,17 @@ fn a_thread_that_read_the_clock_just_before_the_boundary_is_not_refused() {
 }
 
 #[test]
+fn once_somebody_has_taken_from_a_window_that_was_waited_for_nobody_waits_for_it_any_more() {
+    let limiter = window(3, MINUTE);
+    assert_eq!(burst(&limiter, secs(59.0)), 3);
+    assert_eq!(limiter.reserve(secs(59.0), 1, MINUTE), Ok(Duration::from_secs(1)));
+    assert_eq!(limiter.remaining(secs(59.9)), 0, "it has not begun");
+    assert_eq!(limiter.try_take(secs(60.0), 1), Ok(()));
+    assert_eq!(limiter.remaining(secs(59.9)), 1, "it had, for the one who read the clock later");
+    assert_eq!(limiter.try_take(secs(59.9), 1), Ok(()));
+}
+
+#[test]
 fn a_limit_that_does_not_fit_is_counted_in_coarser_units_and_never_exceeded() {
     for limit in [u64::MAX, u64::MAX - 1, 1 << 62, (1 << 40) + 1] {
         for length in [MIN_WINDOW, MINUTE, MAX_WINDOW] {
