@@ -198,7 +198,7 @@ impl SlidingWindow {
         if !fits {
             let index = self.windows.index_in(latest);
             let wait = self.fit_later((index, taken - units, weighs), now, units).wait;
-            return (!wait.is_zero()).then_some(Err(Refusal { retry_after: Some(wait) }));
+            return Some(Err(Refusal { retry_after: Some(wait) }));
         }
         // The one before cannot have been replaced meanwhile: for that, this one has to be frozen first.
         swap(word, latest, latest + units).then_some(Ok(()))

@@ -118,6 +118,16 @@ fn the_largest_capacity_does_not_overflow() {
 }
 
 #[test]
+fn a_queue_that_was_served_long_ago_is_forgotten() {
+    for later in [secs(4.0), Moment::from_nanos(u64::MAX - 1)] {
+        let bucket = bucket(2, 1.0);
+        let places = [(); 2].map(|()| bucket.reserve(Moment::ZERO, 1, MAX_RESERVATION));
+        assert_eq!(places, [Ok(Duration::ZERO), Ok(Duration::from_secs(1))]);
+        assert_eq!(burst(&bucket, later), 2, "{later:?}");
+    }
+}
+
+#[test]
 fn racing_threads_get_turns_of_their_own() {
     let bucket = bucket(10_000, 1000.0);
     let mut turns: Vec<_> = std::thread::scope(|scope| {
