@@ -47,6 +47,13 @@ pub struct WindowCounts {
     words: [AtomicU64; 2],
 }
 
+impl WindowCounts {
+    #[inline]
+    fn look(&self) -> [u64; 2] {
+        self.words.each_ref().map(|word| word.load(Ordering::Acquire))
+    }
+}
+
 /// The two windows that count, as they look now.
 #[derive(Clone, Copy, Debug)]
 struct View {
@@ -60,6 +67,9 @@ struct View {
     is_reserved: bool,
     is_set_back: bool,
 }
+
+/// What became of the plain case; `None`: it is not one.
+type Plainly = Option<Result<(), Refusal>>;
 
 /// Where and when something fits.
 #[derive(Clone, Copy, Debug)]
@@ -84,8 +94,7 @@ impl SlidingWindow {
             let slot = slots[(index & 1) as usize];
             if slot.index == index { slot } else { WindowState::empty(index) }
         };
-        let newest = |slot: &WindowState| if slot.is_vacant() { None } else { Some(*slot) };
-        let newest = slots.iter().filter_map(newest).max_by_key(|slot| slot.index);
+        let newest = slots.iter().filter(|slot| !slot.is_vacant()).max_by_key(|slot| slot.index);
         let (mut index, mut is_reserved, mut is_set_back) = (present, false, false);
         if let Some(newest) =
             newest.filter(|newest| newest.index + u64::from(newest.frozen) > present)
@@ -156,14 +165,8 @@ impl SlidingWindow {
     /// Takes `cost` in the case of nearly all calls: others have taken something in the present window, the one before it is frozen, and
     /// nobody waits. One compare-and-swap, and no division but for a refusal. `None`: it is to be asked the long way.
     #[inline(always)]
-    fn take_plainly(
-        &self,
-        state: &WindowCounts,
-        now: Moment,
-        cost: u64,
-    ) -> Option<Result<(), Refusal>> {
-        let [even, odd] = state.words.each_ref();
-        let (in_even, in_odd) = (even.load(Ordering::Acquire), odd.load(Ordering::Acquire));
+    fn take_plainly(&self, state: &WindowCounts, now: Moment, cost: u64) -> Plainly {
+        let ([even, odd], [in_even, in_odd]) = (&state.words, state.look());
         // The window's number comes first in a word, so the later window is the larger word. A jump, which the processor foresees: of a
         // choice by arithmetic it would have to wait for the outcome.
         if in_odd > in_even {
@@ -180,11 +183,10 @@ impl SlidingWindow {
         (latest, before): (u64, u64),
         now: Moment,
         cost: u64,
-    ) -> Option<Result<(), Refusal>> {
+    ) -> Plainly {
         let over = self.windows.within(latest, now)?;
-        let is_plain = cost.wrapping_sub(1) < self.windows.limit
-            && self.windows.is_open_after_frozen(latest, before);
-        if !is_plain {
+        let is_open = self.windows.is_open_after_frozen(latest, before);
+        if !is_open || cost.wrapping_sub(1) >= self.windows.limit {
             return None;
         }
         let (units, weighs) = (self.windows.cost(cost), self.windows.count_in(before));
@@ -213,8 +215,7 @@ impl SlidingWindow {
         longest: Duration,
     ) -> (Result<Duration, Refusal>, View) {
         loop {
-            let words =
-                [state.words[0].load(Ordering::Acquire), state.words[1].load(Ordering::Acquire)];
+            let words = state.look();
             let mut view = self.view(words, now);
             if cost == 0 {
                 return (Ok(Duration::ZERO), view);
@@ -237,8 +238,7 @@ impl SlidingWindow {
                 continue;
             }
             let place = (fit.index & 1) as usize;
-            let found = self.windows.unpack(words[place]);
-            let slot = if found.index == fit.index { found } else { WindowState::empty(fit.index) };
+            let slot = self.windows.unpack_or_empty(words[place], fit.index);
             let reserved = slot.reserved || (is_ahead && self.windows.start(fit.index) > now);
             let taken = WindowState { count: slot.count + units, reserved, ..slot };
             if swap(&state.words[place], words[place], self.windows.pack(taken)) {
@@ -261,11 +261,10 @@ impl SlidingWindow {
     ) -> bool {
         let Some(before) = index.checked_sub(1) else { return true };
         let place = (before & 1) as usize;
-        let found = self.windows.unpack(words[place]);
-        if found.index == before && found.frozen {
+        let slot = self.windows.unpack_or_empty(words[place], before);
+        if slot.frozen {
             return true;
         }
-        let slot = if found.index == before { found } else { WindowState::empty(before) };
         let frozen = WindowState { frozen: true, reserved: slot.reserved || is_ahead, ..slot };
         // Though it is done, what was seen of the other window may be older: so everything is looked at again.
         let _ = swap(&state.words[place], words[place], self.windows.pack(frozen));
@@ -327,10 +326,8 @@ impl Algorithm for SlidingWindow {
 
     #[inline(always)]
     fn try_take(&self, state: &WindowCounts, now: Moment, cost: u64) -> Result<(), Refusal> {
-        match self.take_plainly(state, now, cost) {
-            Some(taken) => taken,
-            None => self.claim(state, now, cost, Duration::ZERO).0.map(|_| ()),
-        }
+        let plainly = self.take_plainly(state, now, cost);
+        plainly.unwrap_or_else(|| self.claim(state, now, cost, Duration::ZERO).0.map(|_| ()))
     }
 
     fn check(&self, state: &WindowCounts, now: Moment, cost: u64) -> Decision {
@@ -339,7 +336,7 @@ impl Algorithm for SlidingWindow {
     }
 
     fn peek(&self, state: &WindowCounts, now: Moment, cost: u64) -> Decision {
-        let view = self.view(state.words.each_ref().map(|word| word.load(Ordering::Acquire)), now);
+        let view = self.view(state.look(), now);
         let refused = if cost == 0 {
             None
         } else if cost > self.windows.limit {
@@ -375,8 +372,7 @@ impl Algorithm for SlidingWindow {
     }
 
     fn spent(&self, state: &WindowCounts, now: Moment) -> u64 {
-        let words = state.words.each_ref().map(|word| word.load(Ordering::Relaxed));
-        let View { before, latest, present, .. } = self.view(words, now);
+        let View { before, latest, present, .. } = self.view(state.look(), now);
         let weight = self.weight(before.count, latest.index, present);
         let before = weight.div_ceil(u128::from(self.windows.nanos));
         // No more than the count that it was.

@@ -118,6 +118,13 @@ impl Windows {
         }
     }
 
+    /// The window of this number: as the word says, or empty if that is of another.
+    #[inline]
+    pub(super) fn unpack_or_empty(&self, word: u64, index: u64) -> WindowState {
+        let found = self.unpack(word);
+        if found.index == index { found } else { WindowState::empty(index) }
+    }
+
     /// The number of the window that a word is of.
     #[inline]
     pub(super) fn index_in(&self, word: u64) -> u64 {
