@@ -118,6 +118,11 @@ fn every_example_is_in_the_readme() {
     none(manifests::examples(&Tree::read()));
 }
 
+#[test]
+fn every_decision_is_in_the_list_of_decisions() {
+    none(manifests::decisions(&Tree::read()));
+}
+
 /// A newcomer reads one of them, and should not have to guess.
 #[test]
 fn both_first_pages_say_what_a_dependency_a_policy_an_attempt_and_a_fault_are() {
@@ -132,6 +137,21 @@ fn both_first_pages_say_what_a_dependency_a_policy_an_attempt_and_a_fault_are() 
 
 mod blindness {
     use super::*;
+
+    #[test]
+    fn a_decision_that_is_not_listed_is_found() {
+        let listed = "- 2026-11-24 [First](first.md)\n";
+        let texts = [("README.md", listed), ("first.md", "# First"), ("second.md", "# Second")];
+        let texts = texts.map(|(name, text)| (format!("docs/decisions/{name}"), text.to_owned()));
+        let (root, files) = (std::path::PathBuf::new(), Vec::new());
+        let tree = Tree { root, files, texts: texts.to_vec() };
+        assert_eq!(
+            manifests::decisions(&tree),
+            [
+                "docs/decisions/second.md: is not in docs/decisions/README.md; add \"[…](second.md)\""
+            ]
+        );
+    }
 
     #[test]
     fn what_a_user_can_name_is_listed_and_nothing_else() {

@@ -67,3 +67,15 @@ fn unnamed_examples(path: &str, manifest: &str, readme: &str) -> Vec<String> {
     }
     mistakes
 }
+
+/// Notes that the list of decisions lacks.
+pub(crate) fn decisions(tree: &Tree) -> Vec<String> {
+    const FOLDER: &str = "docs/decisions/";
+    let list = tree.text("docs/decisions/README.md").unwrap_or_default();
+    let notes = tree.texts.iter().filter_map(|(path, _)| path.strip_prefix(FOLDER));
+    let missing =
+        notes.filter(|note| *note != "README.md" && !list.contains(&format!("]({note})")));
+    missing
+        .map(|note| format!("{FOLDER}{note}: is not in {FOLDER}README.md; add \"[…]({note})\""))
+        .collect()
+}
