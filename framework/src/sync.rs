@@ -4,7 +4,7 @@
 //! changed only by code of ours that leaves it whole, so a panic elsewhere must not lock callers out.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 
 #[cfg(seawall_loom)]
 pub(crate) use loom::sync::{
@@ -134,6 +134,34 @@ pub(crate) fn quietly(code: impl FnOnce()) -> bool {
 #[cfg_attr(seawall_loom, allow(dead_code, reason = "not everybody who needs it is modelled"))]
 pub(crate) fn wake(waker: Waker) {
     quietly(|| waker.wake());
+}
+
+/// Sees to it that this task's waker is kept in a place behind a lock. It is cloned, and what it replaces is dropped, while that is not
+/// held: both can run any code. Ready: `find` says that nothing needs to be waited for any more.
+pub(crate) fn keep_waker<G, R>(
+    cx: &Context<'_>,
+    lock: impl Fn() -> G,
+    find: impl Fn(&mut G) -> Result<&mut Option<Waker>, R>,
+) -> Poll<R> {
+    let mut fresh = None;
+    loop {
+        let mut guard = lock();
+        let kept = match find(&mut guard) {
+            Ok(kept) => kept,
+            Err(over) => return Poll::Ready(over),
+        };
+        if kept.as_ref().is_some_and(|kept| kept.will_wake(cx.waker())) {
+            return Poll::Pending;
+        }
+        if let Some(fresh) = fresh.take() {
+            let replaced = kept.replace(fresh);
+            drop(guard);
+            drop(replaced);
+            return Poll::Pending;
+        }
+        drop(guard);
+        fresh = Some(cx.waker().clone());
+    }
 }
 
 /// Tasks to wake once no lock is held. Mostly it is one, for which nothing is allocated.

@@ -9,13 +9,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::backpressure::{self, Counts, MailboxOrder, Push, Queue};
 use crate::bulkhead::{Joined, Permits, Seen};
 use crate::clock::{Moment, nanos};
-use crate::sync::{AtomicU64, Mutex, Ordering, Wakers};
+use crate::sync::{AtomicU64, Mutex, Ordering, Wakers, keep_waker};
 
 use super::full::Full;
 use super::lines::{Lines, Spot};
@@ -263,22 +263,13 @@ impl WaitingRoom {
         position: &Position,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), WaitError>> {
-        let mut fresh = None;
-        while position.end.get().is_pending() {
-            let mut queue = self.queue.lock_briefly();
-            // Nobody there: it has left meanwhile, so its wait has ended.
-            let Some(waiter) = queue.get_mut(position.spot) else { break };
-            if waiter.waker.as_ref().is_some_and(|kept| kept.will_wake(cx.waker())) {
-                break;
-            }
-            if let Some(fresh) = fresh.take() {
-                let replaced = waiter.waker.replace(fresh);
-                drop(queue);
-                drop(replaced);
-                return Poll::Pending;
-            }
-            drop(queue);
-            fresh = Some(cx.waker().clone());
+        if position.end.get().is_pending() {
+            ready!(keep_waker(
+                cx,
+                || self.queue.lock_briefly(),
+                // Nobody there: it has left meanwhile, so its wait has ended.
+                |queue| queue.get_mut(position.spot).map(|waiter| &mut waiter.waker).ok_or(()),
+            ));
         }
         position.end.get()
     }

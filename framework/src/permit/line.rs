@@ -140,9 +140,9 @@ impl Line {
     }
 
     /// The waker of one that is in the line.
-    pub(super) fn waker_mut(&mut self, number: u64) -> Option<&mut Waker> {
+    pub(super) fn waker_mut(&mut self, number: u64) -> Option<&mut Option<Waker>> {
         let at = self.find(number)?;
-        self.ring.get_mut(at)?.waker.as_mut()
+        Some(&mut self.ring.get_mut(at)?.waker).filter(|waker| waker.is_some())
     }
 
     /// Takes out one that is in the line. Its waker, and whether it was blocked.

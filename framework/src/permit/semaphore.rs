@@ -4,12 +4,12 @@
 //! that of the last one that was served have left it. Only one that was dropped to make room has to be told apart from them, and those
 //! are written down. So a wait allocates nothing but its place in the queue, which the next one uses again.
 
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use crate::backpressure::{self, Strategy};
 use crate::bulkhead::{Joined, Permits, Taken};
 use crate::error::RejectedBy;
-use crate::sync::{AtomicU64, Mutex, Ordering, Wakers};
+use crate::sync::{AtomicU64, Mutex, Ordering, Wakers, keep_waker};
 
 use super::line::{First, Line, Pushed};
 
@@ -171,22 +171,13 @@ impl Semaphore {
 
     /// How the wait has ended, if it has. It has not: this task is woken when it does.
     pub(super) fn poll(&self, place: Place, cx: &mut Context<'_>) -> Poll<Result<(), RejectedBy>> {
-        let mut fresh: Option<Waker> = None;
-        while !self.is_served(place) {
-            let mut queue = self.queue.lock_briefly();
-            // Nobody there: it has left meanwhile.
-            let Some(waker) = queue.line.waker_mut(place.0) else { break };
-            if waker.will_wake(cx.waker()) {
-                return Poll::Pending;
-            }
-            if let Some(fresh) = fresh.take() {
-                let replaced = std::mem::replace(waker, fresh);
-                drop(queue);
-                drop(replaced);
-                return Poll::Pending;
-            }
-            drop(queue);
-            fresh = Some(cx.waker().clone());
+        if !self.is_served(place) {
+            ready!(keep_waker(
+                cx,
+                || self.queue.lock_briefly(),
+                // Nobody there: it has left meanwhile.
+                |queue| queue.line.waker_mut(place.0).ok_or(()),
+            ));
         }
         let is_dropped = self.evicts && self.queue.lock_briefly().take_evicted(place);
         Poll::Ready(if is_dropped { Err(RejectedBy::Dropped) } else { Ok(()) })

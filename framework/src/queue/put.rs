@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::backpressure::ItemKey;
 use crate::clock::Moment;
+use crate::sync::keep_waker;
 use crate::time::{Sleep, Time};
 
 use super::outcome::{Put, PutError, PutErrorKind};
@@ -102,26 +103,18 @@ enum Moved {
 
 /// Whether a blocked producer may go on. If not, keeps its waker.
 fn poll_blocked<T>(shared: &Shared<T>, key: ItemKey, cx: &mut Context<'_>) -> Poll<Moved> {
-    let mut fresh = None;
-    loop {
-        let mut state = shared.lock();
-        let is_closed = state.is_closed;
-        let Some(producer) = state.line.producer(key) else { return Poll::Ready(Moved::Up) };
-        if is_closed {
-            return Poll::Ready(Moved::Closed);
-        }
-        if producer.as_ref().is_some_and(|kept| kept.will_wake(cx.waker())) {
-            return Poll::Pending;
-        }
-        if let Some(fresh) = fresh.take() {
-            let replaced = producer.replace(fresh);
-            drop(state);
-            drop(replaced);
-            return Poll::Pending;
-        }
-        drop(state);
-        fresh = Some(cx.waker().clone());
-    }
+    keep_waker(
+        cx,
+        || shared.lock(),
+        |state| {
+            let is_closed = state.is_closed;
+            match state.line.producer(key) {
+                Some(producer) if !is_closed => Ok(producer),
+                Some(_) => Err(Moved::Closed),
+                None => Err(Moved::Up),
+            }
+        },
+    )
 }
 
 impl<S: Deref<Target = Shared<T>>, T> Unpin for Putting<S, T> {}
