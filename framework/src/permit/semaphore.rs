@@ -237,6 +237,38 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn who_gives_one_back_serves_one_and_leaves_others_that_are_free_to_those_who_gave_them() {
+        let semaphore = Semaphore::new(3, &backpressure::Config::default());
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut join = |weight| match semaphore.join(weight, Waker::noop()) {
+            Joins::Waiting { place, .. } => place,
+            joined => panic!("has to wait: {joined:?}"),
+        };
+        assert!(semaphore.try_many(3));
+        let [first, second, heavy, last] = [1, 1, 2, 1].map(&mut join);
+        let is_served = |place| semaphore.is_served(place);
+        // Another thread is here for the same, and has not got further.
+        assert!(semaphore.permits.release());
+        semaphore.give_back(1);
+        assert!(
+            is_served(first) && is_served(second),
+            "a heavy one waits: all that can be served are"
+        );
+        semaphore.call_up(1);
+        semaphore.give_back(1);
+        assert!(!is_served(heavy));
+        assert!(semaphore.give_up(heavy).is_some());
+        assert!(is_served(last), "there was one left");
+        let [first, second] = [1, 1].map(&mut join);
+        assert!(semaphore.permits.release());
+        semaphore.give_back(1);
+        assert!(is_served(first) && !is_served(second));
+        semaphore.call_up(1);
+        assert_eq!(semaphore.poll(second, &mut cx), Poll::Ready(Ok(())));
+        assert_eq!((semaphore.permits.active(), semaphore.waiting()), (3, 0));
+    }
+
     #[derive(Clone, Copy, Debug)]
     enum Step {
         Tries(u32),

@@ -240,6 +240,66 @@ fn a_request_may_move_to_another_task_while_it_waits() {
     assert_eq!(tasks.map(|task| task.0.load(Ordering::SeqCst)), [0, 1]);
 }
 
+/// Looks at the bulkhead when it is woken and when it is dropped, which takes the queue's lock.
+struct Looks(Arc<Bulkhead>, Arc<AtomicU32>);
+
+impl Looks {
+    fn waker(bulkhead: &Arc<Bulkhead>) -> (Waker, Arc<AtomicU32>) {
+        let looked = Arc::new(AtomicU32::new(0));
+        (Waker::from(Arc::new(Self(Arc::clone(bulkhead), Arc::clone(&looked)))), looked)
+    }
+    fn look(&self) {
+        let _ = self.0.waiting();
+        self.1.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Wake for Looks {
+    fn wake(self: Arc<Self>) {
+        self.look();
+    }
+}
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        self.look();
+    }
+}
+
+#[test]
+fn no_waker_is_called_or_dropped_while_the_queue_is_locked() {
+    let full = |on_full| {
+        let bulkhead = Arc::new(self::bulkhead(1, Duration::MAX, &mailbox(1, on_full)).0);
+        let held = Arc::clone(&bulkhead).acquire_owned();
+        let held = block_on(held).unwrap();
+        (bulkhead, held)
+    };
+    // Polls a request once, and leaves its waker with the queue alone.
+    let poll = |request: Pin<&mut dyn Future<Output = Answer<'_>>>, bulkhead: &Arc<Bulkhead>| {
+        let (waker, looked) = Looks::waker(bulkhead);
+        (request.poll(&mut Context::from_waker(&waker)).is_pending(), looked)
+    };
+    let looks = |looked: &AtomicU32| looked.load(Ordering::SeqCst);
+
+    let (bulkhead, held) = full(Strategy::Error);
+    let mut request = pin!(bulkhead.acquire());
+    let (waits, before) = poll(request.as_mut(), &bulkhead);
+    let (refused, refuseds) = poll(pin!(bulkhead.acquire()), &bulkhead);
+    assert_eq!((waits, refused, looks(&refuseds)), (true, false, 1), "the queue is full");
+    let (still_waits, after) = poll(request.as_mut(), &bulkhead);
+    assert_eq!((still_waits, looks(&before)), (true, 1), "another has taken its place");
+    drop(held);
+    assert_eq!(looks(&after), 2, "woken and dropped");
+
+    let (bulkhead, _held) = full(Strategy::DropOldest);
+    let mut dropped = Box::pin(bulkhead.acquire());
+    let (_, oldest) = poll(dropped.as_mut(), &bulkhead);
+    let mut newest = Box::pin(bulkhead.acquire());
+    let (_, given_up) = poll(newest.as_mut(), &bulkhead);
+    drop(newest);
+    assert_eq!((looks(&oldest), looks(&given_up)), (2, 1));
+}
+
 #[test]
 fn threads_never_have_more_permits_than_there_are_and_none_is_lost() {
     let (bulkhead, inside) = (patient(2), AtomicU32::new(0));
