@@ -113,12 +113,28 @@ impl Bulkhead {
         }
     }
 
+    /// As [`Bulkhead::try_acquire`], for a permit that goes to another task or thread.
+    #[must_use]
+    pub fn try_acquire_owned(self: Arc<Self>) -> Option<OwnedPermit> {
+        let weight = self.try_acquire()?.keep();
+        Some(OwnedPermit { bulkhead: self, weight })
+    }
+
     /// As [`Bulkhead::acquire`], for a permit that goes to another task or thread.
     ///
     /// # Errors
     /// As [`Bulkhead::acquire`].
     pub async fn acquire_owned(self: Arc<Self>) -> Result<OwnedPermit, NoPermit> {
         let weight = self.acquire().await?.keep();
+        Ok(OwnedPermit { bulkhead: self, weight })
+    }
+
+    /// As [`Bulkhead::acquire_many`], for permits that go to another task or thread.
+    ///
+    /// # Errors
+    /// As [`Bulkhead::acquire_many`].
+    pub async fn acquire_many_owned(self: Arc<Self>, weight: u32) -> Result<OwnedPermit, NoPermit> {
+        let weight = self.acquire_many(weight).await?.keep();
         Ok(OwnedPermit { bulkhead: self, weight })
     }
 
@@ -228,6 +244,14 @@ impl Drop for Permit<'_> {
 pub struct OwnedPermit {
     bulkhead: Arc<Bulkhead>,
     weight: u32,
+}
+
+impl OwnedPermit {
+    /// How many permits it is.
+    #[must_use]
+    pub fn weight(&self) -> u32 {
+        self.weight
+    }
 }
 
 impl Drop for OwnedPermit {

@@ -222,7 +222,14 @@ fn an_owned_permit_goes_where_it_likes() {
     let bulkhead = Arc::new(patient(1));
     let permit = block_on(Arc::clone(&bulkhead).acquire_owned()).unwrap();
     assert_eq!(format!("{bulkhead:?}"), "Bulkhead { limit: 1, active: 1, waiting: 0, .. }");
+    assert!(Arc::clone(&bulkhead).try_acquire_owned().is_none());
     thread::spawn(move || drop(permit)).join().unwrap();
+    let permit = Arc::clone(&bulkhead).try_acquire_owned().unwrap();
+    assert_eq!((permit.weight(), counts(&bulkhead)), (1, (1, 0)));
+    drop(permit);
+    let heavy = block_on(Arc::clone(&bulkhead).acquire_many_owned(3)).unwrap();
+    assert_eq!((heavy.weight(), counts(&bulkhead)), (3, (3, 0)));
+    drop(heavy);
     assert_eq!(counts(&bulkhead), (0, 0));
 }
 
