@@ -4,6 +4,7 @@
 //! that of the last one that was served have left it. Only one that was dropped to make room has to be told apart from them, and those
 //! are written down. So a wait allocates nothing but its place in the queue, which the next one uses again.
 
+use std::collections::BTreeSet;
 use std::task::{Context, Poll, Waker, ready};
 
 use crate::backpressure::{self, Strategy};
@@ -28,7 +29,7 @@ pub(super) struct Semaphore {
 struct Queue {
     line: Line,
     /// Those that were dropped to make room, until they look.
-    evicted: Vec<u64>,
+    evicted: BTreeSet<u64>,
 }
 
 /// A place in the queue: the number of the one who has it.
@@ -48,7 +49,7 @@ pub(super) enum Joins {
 
 impl Semaphore {
     pub(super) fn new(permits: u32, mailbox: &backpressure::Config) -> Self {
-        let queue = Queue { line: Line::new(mailbox), evicted: Vec::new() };
+        let queue = Queue { line: Line::new(mailbox), evicted: BTreeSet::new() };
         Self {
             permits: Permits::new(permits),
             served: AtomicU64::new(0),
@@ -154,7 +155,7 @@ impl Semaphore {
             Pushed::Waiting(number) => (waiting(number, false), None),
             Pushed::Blocked(number) => (waiting(number, true), None),
             Pushed::Evicted(number, first) => {
-                queue.evicted.push(first.number);
+                queue.evicted.insert(first.number);
                 self.is_told(first, &mut wakers);
                 // If it was a heavy one, the newcomer may need less than is free.
                 self.hand_over(queue, u32::MAX, &mut wakers);
@@ -179,8 +180,7 @@ impl Semaphore {
                 |queue| queue.line.waker_mut(place.0).ok_or(()),
             ));
         }
-        let is_dropped = self.evicts && self.queue.lock_briefly().take_evicted(place);
-        Poll::Ready(if is_dropped { Err(RejectedBy::Dropped) } else { Ok(()) })
+        Poll::Ready(if self.was_evicted(place) { Err(RejectedBy::Dropped) } else { Ok(()) })
     }
 
     #[inline]
@@ -210,19 +210,14 @@ impl Semaphore {
 
     /// As [`Semaphore::give_up`]; a permit that it has been given goes to the next.
     pub(super) fn abandon(&self, place: Place, weight: u32) {
-        if self.give_up(place).is_none() {
-            let is_dropped = self.evicts && self.queue.lock_briefly().take_evicted(place);
-            if !is_dropped {
-                self.give_back(weight);
-            }
+        if self.give_up(place).is_none() && !self.was_evicted(place) {
+            self.give_back(weight);
         }
     }
-}
 
-impl Queue {
-    fn take_evicted(&mut self, place: Place) -> bool {
-        let at = self.evicted.iter().position(|number| *number == place.0);
-        at.map(|at| self.evicted.swap_remove(at)).is_some()
+    /// Whether one that has left the queue was dropped to make room. Asked once.
+    fn was_evicted(&self, place: Place) -> bool {
+        self.evicts && self.queue.lock_briefly().evicted.remove(&place.0)
     }
 }
 
