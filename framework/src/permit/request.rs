@@ -36,11 +36,12 @@ impl<'a> Request<'a> {
         if bulkhead.max_wait.is_some_and(|wait| wait.is_zero()) {
             return Poll::Ready(Err(RejectedBy::Bulkhead));
         }
+        // Before the queue has it, so that nothing comes between its place there and what gives that up.
+        let (give_up_at, blocked_until) = bulkhead.ends();
         match bulkhead.semaphore.join(self.weight, cx.waker()) {
             Joins::Acquired => Poll::Ready(Ok(())),
             Joins::Refused(by) => Poll::Ready(Err(by)),
             Joins::Waiting { place, is_blocked } => {
-                let (give_up_at, blocked_until) = bulkhead.ends();
                 let first = if is_blocked { give_up_at.min(blocked_until) } else { give_up_at };
                 let limit = bulkhead.limit_at(first);
                 let in_line = self.in_line.insert(InLine { place, give_up_at, limit });
