@@ -23,18 +23,24 @@ static FOLDERS: AtomicU32 = AtomicU32::new(0);
 impl Server {
     /// Starts one on a free port, without anything on disk.
     pub(crate) fn start() -> Self {
-        Self::with(&[])
+        Self::with(Vec::new)
     }
 
-    fn with(options: &[&str]) -> Self {
+    /// Another process can take a port between the look and the server's start: then it is another port's turn, which is why the options
+    /// are asked for each time.
+    fn with(options: impl Fn() -> Vec<String>) -> Self {
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
         let folder =
             std::env::temp_dir().join(format!("seawall-redis-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let options = options.iter().map(|&option| option.to_owned()).collect();
-        let mut server = Self { child: None, port: free_port(), folder, options };
-        server.run();
-        server
+        for _ in 0..20 {
+            std::fs::create_dir_all(&folder).unwrap();
+            let (port, options, folder) = (free_port(), options(), folder.clone());
+            let mut server = Self { child: None, port, folder, options };
+            if server.is_started() {
+                return server;
+            }
+        }
+        panic!("redis-server has ended twenty times before it was ready");
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -50,7 +56,13 @@ impl Server {
         Client::open(self.url()).unwrap().get_connection().unwrap()
     }
 
+    /// Again, after a [`Server::kill`].
     pub(crate) fn run(&mut self) {
+        assert!(self.is_started(), "redis-server has ended before it was ready");
+    }
+
+    /// Starts it. False: it has ended before it was ready.
+    fn is_started(&mut self) -> bool {
         let mut command = Command::new("redis-server");
         command.args(["--save", "", "--appendonly", "no", "--bind", "127.0.0.1", "--port"]);
         command.arg(self.port.to_string()).arg("--dir").arg(&self.folder).args(&self.options);
@@ -60,10 +72,11 @@ impl Server {
         let is_ready = |line: &Result<String, _>| {
             line.as_ref().is_ok_and(|line| line.contains("Ready to accept connections"))
         };
-        assert!(lines.any(|line| is_ready(&line)), "redis-server has ended before it was ready");
+        let is_started = lines.any(|line| is_ready(&line));
         // Read on, or it would wait for room to say more. Ends with the server.
         std::thread::spawn(move || lines.for_each(drop));
         self.child = Some(child);
+        is_started
     }
 
     /// Of a Cluster: whether each shard has a replica, as far as it knows.
@@ -114,11 +127,13 @@ impl Cluster {
     /// Three masters, and as many replicas.
     pub(crate) fn start() -> Self {
         let node = || {
-            let bus = free_port().to_string();
-            let patience =
-                ["--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0"];
-            let options = ["--cluster-enabled", "yes", "--cluster-port", &bus];
-            Server::with(&[options.as_slice(), patience.as_slice()].concat())
+            Server::with(|| {
+                let bus = free_port().to_string();
+                let patience =
+                    ["--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0"];
+                let options = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+                options.iter().chain(&patience).map(|&option| option.to_owned()).collect()
+            })
         };
         let servers: Vec<_> = (0..6).map(|_| node()).collect();
         let mut command = Command::new("redis-cli");
