@@ -176,7 +176,7 @@ impl Bulkhead {
 
     /// When a wait that begins now is over, and one in front of the full queue. The clock is not read while neither ever is.
     fn ends(&self) -> (Moment, Moment) {
-        if (self.max_wait, self.block_timeout) == (None, None) {
+        if self.max_wait.is_none() && self.block_timeout.is_none() {
             return (Moment::MAX, Moment::MAX);
         }
         let now = self.time.now();
