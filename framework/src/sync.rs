@@ -73,7 +73,7 @@ impl<T> Mutex<T> {
 /// than most waits here last.
 ///
 /// From the start it waits so long that the other gets several turns: where two threads take turns with a lock, its cache lines
-/// move at each, which takes longer than the turn. `benches/queue.rs` is what the numbers were chosen by.
+/// move at each, which takes longer than the turn. `benches/queue.rs` and `permits.rs` are what the numbers were chosen by.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     round: u32,
@@ -86,7 +86,7 @@ impl Backoff {
         Self { round: 0, rounds: 12 }
     }
 
-    /// For what another thread may do soon: 4 to 16 µs.
+    /// For what another thread may do soon: 3 to 11 µs.
     pub(crate) fn for_work() -> Self {
         Self { round: 0, rounds: 6 }
     }
@@ -98,7 +98,7 @@ impl Backoff {
         if self.round == self.rounds || cfg!(seawall_loom) {
             return false;
         }
-        (0..8 << self.round.min(4)).for_each(|_| std::hint::spin_loop());
+        (0..4 << self.round.min(5)).for_each(|_| std::hint::spin_loop());
         self.round += 1;
         true
     }

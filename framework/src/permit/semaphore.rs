@@ -171,16 +171,19 @@ impl Semaphore {
     }
 
     /// How the wait has ended, if it has. It has not: this task is woken when it does.
+    #[inline]
     pub(super) fn poll(&self, place: Place, cx: &mut Context<'_>) -> Poll<Result<(), RejectedBy>> {
         if !self.is_served(place) {
-            ready!(keep_waker(
-                cx,
-                || self.queue.lock_briefly(),
-                // Nobody there: it has left meanwhile.
-                |queue| queue.line.waker_mut(place.0).ok_or(()),
-            ));
+            ready!(self.keep_waker(place, cx));
         }
         Poll::Ready(if self.was_evicted(place) { Err(RejectedBy::Dropped) } else { Ok(()) })
+    }
+
+    /// Ready: nobody is there, it has left meanwhile.
+    #[cold]
+    fn keep_waker(&self, place: Place, cx: &Context<'_>) -> Poll<()> {
+        let lock = || self.queue.lock_briefly();
+        keep_waker(cx, lock, |queue| queue.line.waker_mut(place.0).ok_or(()))
     }
 
     #[inline]
