@@ -5,7 +5,7 @@ use seawall::clock::Moment;
 use seawall::limit;
 use seawall::prelude::*;
 use seawall::retry::BudgetConfig;
-use seawall::{State, Time};
+use seawall::{State, Time, backpressure, bulkhead};
 use seawall_tests::{Answer, Api, ApiClient, Step, Trouble, World};
 use std::future::Future;
 use std::pin::pin;
@@ -13,7 +13,6 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::build::*;
-use seawall::{backpressure, bulkhead};
 
 struct Plain;
 

@@ -90,10 +90,7 @@ impl SlidingWindow {
     fn view(&self, words: [u64; 2], now: Moment) -> View {
         let present = self.windows.index(now);
         let slots = words.map(|word| self.windows.unpack(word));
-        let find = |index: u64| {
-            let slot = slots[(index & 1) as usize];
-            if slot.index == index { slot } else { WindowState::empty(index) }
-        };
+        let find = |index| self.windows.unpack_or_empty(words[(index & 1) as usize], index);
         let newest = slots.iter().filter(|slot| !slot.is_vacant()).max_by_key(|slot| slot.index);
         let (mut index, mut is_reserved, mut is_set_back) = (present, false, false);
         if let Some(newest) =
@@ -190,7 +187,8 @@ impl SlidingWindow {
             return None;
         }
         let (units, weighs) = (self.windows.cost(cost), self.windows.count_in(before));
-        let taken = self.windows.count_in(latest) + units;
+        let count = self.windows.count_in(latest);
+        let taken = count + units;
         // With all of its weight it fits, or with what is left of that.
         let fits = taken + weighs <= self.windows.units
             || self.windows.units.checked_sub(taken).is_some_and(|room| {
@@ -199,7 +197,7 @@ impl SlidingWindow {
             });
         if !fits {
             let index = self.windows.index_in(latest);
-            let wait = self.fit_later((index, taken - units, weighs), now, units).wait;
+            let wait = self.fit_later((index, count, weighs), now, units).wait;
             return Some(Err(Refusal { retry_after: Some(wait) }));
         }
         // The one before cannot have been replaced meanwhile: for that, this one has to be frozen first.

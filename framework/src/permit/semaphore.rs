@@ -271,7 +271,7 @@ mod tests {
     enum Step {
         Tries(u32),
         Joins(u32),
-        /// Whoever has had its permits longest gives them back.
+        /// The holder that has had its permits longest gives them back.
         GivesBack,
         /// Of those that wait, this one, counted round.
         GivesUp(usize),

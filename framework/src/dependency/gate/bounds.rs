@@ -5,8 +5,7 @@ use std::time::Duration;
 use crate::bulkhead::Ended;
 use crate::clock::Moment;
 use crate::dependency::fleet::{FleetSeat, LOOKS};
-use crate::sync::Ordering;
-use crate::sync::Wakers;
+use crate::sync::{Ordering, Wakers};
 
 use super::Gate;
 

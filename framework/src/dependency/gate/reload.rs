@@ -5,8 +5,7 @@ use crate::clock::{Moment, nanos};
 use crate::event::Transition;
 use crate::limit::{AnyAlgorithm, RateLimiter};
 use crate::policy::Policy;
-use crate::sync::Ordering;
-use crate::sync::Wakers;
+use crate::sync::{Ordering, Wakers};
 
 use super::Gate;
 
