@@ -101,7 +101,7 @@ impl Call<'_> {
     where
         R::Ok: KeepsAnswer,
     {
-        let kept = table.method(method).kept(|| -> Box<dyn Any + Send + Sync> {
+        let kept = table.kept(method, || -> Box<dyn Any + Send + Sync> {
             Box::new(KeptAnswers::<Kept<R::Ok>>::new(settings.max_entries))
         });
         // Of this type: the same method has made it.

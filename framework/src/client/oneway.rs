@@ -67,11 +67,10 @@ impl<A: Send + 'static> OneWay<A> {
         index: usize,
         merge: Option<MergeCalls<A>>,
     ) -> Option<&Arc<Self>> {
-        let method = methods.method(index);
-        let kept = method.kept(|| {
+        let kept = methods.kept(index, || {
             let one_way = Arc::new(Self::new(methods, index, merge));
             let counted: Weak<dyn Counted> = Arc::<Self>::downgrade(&one_way);
-            methods.dependency().queues().add(method.name(), counted);
+            methods.dependency().queues().add(methods.method(index).name(), counted);
             Box::new(one_way) as Box<dyn Any + Send + Sync>
         });
         // A method's arguments are of one type.

@@ -4,6 +4,7 @@ use crate::clock::Moment;
 use crate::outcome::Outcome;
 
 use super::shared::Dependency;
+use super::stats::MethodStats;
 
 impl Dependency {
     /// A call begins: the retry budget is to know of it.
@@ -34,7 +35,7 @@ impl Dependency {
     /// Calls so far: those that have ended, and those that wait for something. One that is being polled for the first time is in
     /// neither, nor is one whose answer has begun and goes on.
     fn calls(&self) -> u64 {
-        let ended: u64 = self.methods.lock().iter().map(|(_, stats)| stats.ended()).sum();
+        let ended: u64 = self.all_counted(MethodStats::ended);
         ended + self.begun_and_pending()
     }
 }
@@ -46,7 +47,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::dependency::MethodSpec;
+    use crate::dependency::{Method, MethodSpec};
     use crate::entropy::Entropy;
     use crate::error::RejectedBy;
     use crate::event::Silent;
@@ -73,10 +74,17 @@ mod tests {
         (manual, Arc::new(Dependency::new("bank".into(), policy, time, seed, Arc::new(Silent))))
     }
 
+    /// A trait with this method only.
+    fn methods(dependency: &Dependency, method: &'static str) -> Arc<[Method]> {
+        let specs = vec![MethodSpec { name: method, ..MethodSpec::NONE }].into();
+        dependency.add_trait(&specs);
+        dependency.methods_of(&specs)
+    }
+
     /// One call of this method begins, and ends well.
     fn call(dependency: &Dependency, method: &'static str) {
         dependency.call_begins(dependency.now());
-        dependency.method_stats(method).success(1);
+        methods(dependency, method)[0].stats.success(1);
     }
 
     /// Calls and retries in the window.
@@ -97,7 +105,8 @@ mod tests {
         let (_time, dependency) = dependency(policy(Some(share())));
         call(&dependency, "balance");
         call(&dependency, "transfer");
-        let stats = dependency.method_stats("balance");
+        let methods = methods(&dependency, "balance");
+        let stats = &methods[0].stats;
         stats.rejected(RejectedBy::Bulkhead);
         for outcome in [CallOutcome::Failure, CallOutcome::TimedOut, CallOutcome::Cancelled] {
             stats.other(outcome, 1);
@@ -161,7 +170,7 @@ mod tests {
         let watched = |budget: Option<BudgetConfig>| {
             let (_time, dependency) = dependency(policy(budget));
             let spec = MethodSpec { name: "balance", ..MethodSpec::NONE };
-            let table = crate::dependency::MethodTable::new(dependency, &[spec], Box::new(()));
+            let table = crate::dependency::MethodTable::new(dependency, vec![spec], Box::new(()));
             table.method(0).plan.is_watched()
         };
         let of = |mode| BudgetConfig::builder().mode(mode).build().ok();

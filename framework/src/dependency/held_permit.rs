@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::method::MethodTable;
 use super::shared::Dependency;
+use super::table::MethodTable;
 
 /// Permits of its own, for what goes on after an attempt has been answered: a stream. Given back when dropped.
 pub(crate) struct HeldPermit {

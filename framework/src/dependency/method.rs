@@ -1,24 +1,17 @@
-//! What a client holds of its dependency: the guards, and one plan per method.
+//! One method: what its author said of it, how its calls go by that and by the policy, and what came of them.
 
-use std::any::Any;
-use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
-
-use once_cell::race::OnceBox;
 
 use crate::bulkhead::Limit;
 use crate::clock::nanos;
 use crate::policy::Policy;
 use crate::retry::{BudgetConfig, BudgetMode};
 
-use super::keys::HeldKey;
-use super::shared::Dependency;
 use super::stats::MethodStats;
 
 /// What the trait's author said about one method, in `#[call(…)]`. A constant: policies are laid over it at spawn.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MethodSpec {
     /// The method's name.
     pub name: &'static str,
@@ -162,22 +155,23 @@ impl Plan {
     }
 }
 
+/// A method as the calls of one dependency go, whichever client they come by. Made by the first call of its trait.
 #[derive(Debug)]
+// What every call reads lies together, in the line of the cache that it begins with.
+#[repr(C, align(64))]
 pub(crate) struct Method {
-    spec: MethodSpec,
     pub(crate) plan: Plan,
-    pub(crate) stats: Arc<MethodStats>,
-    /// Its last good answers, of a type that only the method itself knows.
-    kept: OnceBox<Box<dyn Any + Send + Sync>>,
+    weight: u32,
+    pub(crate) stats: MethodStats,
+    spec: MethodSpec,
 }
 
 impl Method {
-    /// Its last good answers; made by the first call that asks for them.
-    pub(crate) fn kept(
-        &self,
-        make: impl FnOnce() -> Box<dyn Any + Send + Sync>,
-    ) -> &(dyn Any + Send + Sync) {
-        &**self.kept.get_or_init(|| Box::new(make()))
+    pub(super) fn new(spec: &MethodSpec, policy: &Policy) -> Self {
+        let (plan, stats) = (Plan::default(), MethodStats::default());
+        let method = Self { plan, weight: spec.weight, stats, spec: *spec };
+        method.replan(policy);
+        method
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -187,7 +181,7 @@ impl Method {
     /// How many permits an attempt needs.
     #[inline]
     pub(crate) fn weight(&self) -> u32 {
-        self.spec.weight
+        self.weight
     }
 
     /// Whether it runs on threads of its own.
@@ -204,101 +198,6 @@ impl Method {
     pub(super) fn replan(&self, policy: &Policy) {
         self.plan.lay(policy, &self.spec);
         self.stats.observe(policy.retry().hedge().and_then(|hedge| hedge.percentile()));
-    }
-}
-
-/// A dependency as one trait sees it. Clients share it; with the last one goes the `tenancy`.
-pub struct MethodTable {
-    dependency: Arc<Dependency>,
-    methods: Arc<[Method]>,
-    /// How long each call may take, whatever the policy says, in nanoseconds; the largest number for no limit.
-    within: u64,
-    /// Whatever must live as long as somebody may call: dropped with the last client.
-    _tenancy: Box<dyn Any + Send + Sync>,
-}
-
-impl MethodTable {
-    /// Lays the policy over the trait.
-    #[must_use]
-    pub fn new(
-        dependency: Arc<Dependency>,
-        methods: &[MethodSpec],
-        tenancy: Box<dyn Any + Send + Sync>,
-    ) -> Self {
-        let methods: Arc<[Method]> = methods
-            .iter()
-            .map(|spec| Method {
-                spec: *spec,
-                plan: Plan::default(),
-                stats: dependency.method_stats(spec.name),
-                kept: OnceBox::new(),
-            })
-            .collect();
-        dependency.plan(&methods);
-        Self { dependency, methods, within: u64::MAX, _tenancy: tenancy }
-    }
-
-    /// The same, for calls that take no longer than this, nor than the table allows that it is made of.
-    #[must_use]
-    pub(crate) fn within(self: &Arc<Self>, length: Duration) -> Self {
-        Self {
-            dependency: Arc::clone(&self.dependency),
-            methods: Arc::clone(&self.methods),
-            within: self.within.min(nanos(length)),
-            _tenancy: Box::new(Arc::clone(self)),
-        }
-    }
-
-    /// How long each call may take, in nanoseconds; the largest number for no limit.
-    #[inline]
-    pub(crate) fn limit_nanos(&self) -> u64 {
-        self.within
-    }
-
-    /// The dependency.
-    #[must_use]
-    #[inline]
-    pub fn dependency(&self) -> &Arc<Dependency> {
-        &self.dependency
-    }
-
-    /// The key of one call, to be held for as long as that takes; see `Call::by_key`.
-    /// `None` if the policy has no breakers by key.
-    ///
-    /// # Panics
-    /// If the key's `Display` does.
-    #[must_use]
-    pub fn key(&self, key: impl fmt::Display) -> Option<HeldKey> {
-        self.dependency.key(&key)
-    }
-
-    /// The index of the method of this name; of any other name, that of the last.
-    pub(crate) fn index_or_last(&self, name: &str) -> usize {
-        let found = self.methods.iter().position(|method| method.spec.name == name);
-        found.unwrap_or(self.methods.len() - 1)
-    }
-
-    /// Whether the method of this index may be repeated.
-    #[cfg(feature = "tower")]
-    pub(crate) fn is_idempotent(&self, index: usize) -> bool {
-        self.methods[index].is_idempotent()
-    }
-
-    /// The timeout of an attempt that begins now.
-    pub(crate) fn timeout(&self, index: usize) -> Duration {
-        self.methods[index].plan.timeout()
-    }
-
-    /// The method of this index. Generated code names only indices that its own list has.
-    #[inline]
-    pub(crate) fn method(&self, index: usize) -> &Method {
-        &self.methods[index]
-    }
-}
-
-impl fmt::Debug for MethodTable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MethodTable").field("dependency", &self.dependency).finish_non_exhaustive()
     }
 }
 

@@ -1,8 +1,8 @@
 //! A dependency: its name, its policy, its gate, and what has come of it all.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
@@ -11,21 +11,20 @@ use tokio::sync::futures::Notified;
 use crate::blocking::{BlockingPool, PoolBuildError};
 use crate::clock::{Clock, Moment};
 use crate::entropy::Entropy;
-use crate::error::{DependencyName, RejectedBy};
+use crate::error::DependencyName;
 use crate::event::{self, Event, Observer, Transition};
-use crate::policy::{Policy, nearest};
+use crate::policy::Policy;
 use crate::sync::Mutex;
 
 use super::by_hand::ByHand;
 use super::examples::Examples;
 use super::gate::Gate;
-use super::method::Method;
 use super::queues::Queues;
 use super::retried::Retried;
 use super::retry_budget::RetryBudget;
 use super::signals::Signals;
-use super::stats::{MethodStats, refusals};
 use super::threads::Threads;
+use super::traits::Trait;
 use super::waiter::WaitError;
 use crate::time::Time;
 
@@ -62,12 +61,10 @@ pub struct Dependency {
     pub(super) unattended: AtomicBool,
     /// The order by hand that its breaker stands under.
     pub(super) by_hand: Mutex<Option<Box<ByHand>>>,
-    /// By name. A handful, so a list: a tree's first node is larger than all of it.
-    pub(super) methods: Mutex<Vec<(&'static str, Arc<MethodStats>)>>,
     threads: Threads,
     queues: Queues,
-    /// What each trait on it goes by; locked while the policy changes.
-    planned: Mutex<Vec<Weak<[Method]>>>,
+    /// What it is called by; locked while the policy changes.
+    pub(super) traits: Mutex<Vec<Trait>>,
 }
 
 impl Dependency {
@@ -104,10 +101,9 @@ impl Dependency {
             restarts: AtomicU64::new(0),
             unattended: AtomicBool::new(false),
             by_hand: Mutex::default(),
-            methods: Mutex::default(),
             threads: Threads::default(),
             queues: Queues::default(),
-            planned: Mutex::default(),
+            traits: Mutex::default(),
         }
     }
 
@@ -146,35 +142,6 @@ impl Dependency {
     }
     pub(crate) fn entropy(&self) -> &Entropy {
         &self.entropy
-    }
-
-    /// The counters of a method; the same ones for every client that has a method of this name.
-    pub(crate) fn method_stats(&self, method: &'static str) -> Arc<MethodStats> {
-        let mut methods = self.methods.lock();
-        let at = match methods.binary_search_by_key(&method, |(name, _)| name) {
-            Ok(at) => at,
-            Err(at) => {
-                methods.reserve_exact(1);
-                methods.insert(at, (method, Arc::default()));
-                at
-            }
-        };
-        // In bounds: found, or inserted just now.
-        Arc::clone(&methods[at].1)
-    }
-
-    /// Attempts that this guard has refused.
-    pub(super) fn refusals(&self, by: RejectedBy) -> u64 {
-        refusals(&self.methods.lock(), by)
-    }
-
-    /// The methods that the policy names and no trait on the dependency has, each with the known one that may be meant.
-    #[must_use]
-    pub fn unknown_methods(&self) -> Vec<(String, Option<&'static str>)> {
-        let known: Vec<&'static str> = self.methods.lock().iter().map(|(name, _)| *name).collect();
-        let policy = self.policy.load();
-        let unknown = policy.methods().keys().filter(|name| !known.contains(&name.as_str()));
-        unknown.map(|name| (name.clone(), nearest(name, known.iter().copied()))).collect()
     }
 
     /// Tells everybody of a move of the breaker.
@@ -220,20 +187,16 @@ impl Dependency {
     /// False: it is the policy that it had.
     pub fn reload(&self, policy: impl Into<Arc<Policy>>) -> bool {
         let policy = policy.into();
-        let mut planned = self.planned.lock();
+        let traits = self.traits.lock();
         let before = self.policy.load_full();
         if before == policy {
             return false;
         }
         self.policy.store(Arc::clone(&policy));
         self.budget.reload(&before, &policy);
-        planned.retain(|methods| {
-            let Some(methods) = methods.upgrade() else { return false };
-            methods.iter().for_each(|method| method.replan(&policy));
-            true
-        });
+        traits.iter().for_each(|it| it.replan(&policy));
         let (moved, wakers) = self.gate.reconfigure(&before, &policy, self.now());
-        drop(planned);
+        drop(traits);
         // It may be adaptive from now on, and does not know the hour yet.
         self.learn();
         wakers.wake();
@@ -267,23 +230,14 @@ impl Dependency {
 
     /// Has one permit from now on, whatever its policies say: a client needs the service for itself.
     pub(crate) fn allow_one_at_a_time(&self) {
-        let _planned = self.planned.lock();
+        let _no_reload = self.traits.lock();
         self.gate.allow_one_at_a_time(self.now()).wake();
     }
 
     /// Shows the policy and the chance, with no reload coming in between.
     pub(super) fn with_policy<R>(&self, show: impl FnOnce(&Policy, &Entropy) -> R) -> R {
-        let _planned = self.planned.lock();
+        let _no_reload = self.traits.lock();
         show(&self.policy.load(), &self.entropy)
-    }
-
-    /// Lays the policy over these methods, now and whenever it changes.
-    pub(super) fn plan(&self, methods: &Arc<[Method]>) {
-        let mut planned = self.planned.lock();
-        planned.retain(|methods| methods.strong_count() > 0);
-        planned.push(Arc::downgrade(methods));
-        let policy = self.policy.load();
-        methods.iter().for_each(|method| method.replan(&policy));
     }
 
     /// Takes no new calls from now on; those in flight, waiting and backing off go on.
@@ -411,11 +365,13 @@ mod tests {
         let dependency = Arc::new(dependency(Policy::default()));
         let client = || {
             let spec = MethodSpec { name: "balance", ..MethodSpec::NONE };
-            MethodTable::new(Arc::clone(&dependency), &[spec], Box::new(()))
+            MethodTable::new(Arc::clone(&dependency), vec![spec], Box::new(()))
         };
-        let _kept = client();
-        (0..100).for_each(|_| drop(client()));
-        assert!(dependency.planned.lock().len() <= 2);
+        let kept = client();
+        let name = |table: &MethodTable| std::ptr::from_ref(table.method(0));
+        (0..100)
+            .for_each(|_| assert_eq!(name(&client()), name(&kept), "they share what they count"));
+        assert_eq!(dependency.traits.lock().len(), 1);
     }
 
     #[test]

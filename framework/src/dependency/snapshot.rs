@@ -19,8 +19,8 @@ use super::latency::Latency;
 use super::named::{by_call_outcome, by_guard, by_kind, by_outcome, by_reason, reasons};
 use super::queues::QueueSnapshot;
 use super::shared::Dependency;
-use super::stats::refusals;
 use super::stats::{MethodCounts, REASONS};
+use super::traits::{Trait, called, names};
 
 /// A dependency at one instant.
 #[derive(Clone, Debug, Serialize)]
@@ -161,7 +161,6 @@ impl Dependency {
         let adaptive = self.gate().breaker().reading(now);
         let ramp = self.gate().breaker().ramp(now);
         let room = self.gate().waiting_room();
-        let methods = self.methods.lock();
         Snapshot {
             dependency: self.name().to_string(),
             breaker,
@@ -178,19 +177,27 @@ impl Dependency {
             capacity: room.capacity(),
             fill_ratio: room.fill_ratio(),
             shed_share: room.shed_share(),
-            rejections: RejectedBy::EVERY.map(|by| refusals(&methods, by)),
+            rejections: RejectedBy::EVERY.map(|by| self.refusals(by)),
             retries: self.retried().retries(),
             hedges: self.retried().hedges(),
             retry_delays: self.retried().delays(),
             restarts: self.restarts.load(Ordering::Relaxed),
             unattended: self.unattended.load(Ordering::Relaxed),
             pending: self.pending(),
-            methods: methods
-                .iter()
-                .map(|(name, stats)| MethodSnapshot::new(name, stats.read()))
-                .collect(),
+            methods: methods(&self.traits.lock()),
         }
     }
+}
+
+/// By name. Traits may have methods of one name: they count together.
+fn methods(traits: &[Trait]) -> Vec<MethodSnapshot> {
+    let shown = names(traits).into_iter().map(|name| {
+        let mut counts = MethodCounts::default();
+        let of_this_name = called(traits).filter(|method| method.name() == name);
+        of_this_name.for_each(|method| method.stats.add_to(&mut counts));
+        MethodSnapshot::new(name, counts)
+    });
+    shown.collect()
 }
 
 impl Snapshot {

@@ -3,7 +3,6 @@
 //! A successful call adds to two words: a latency bucket and the sum. That it succeeded, and with one
 //! successful attempt, is read off the buckets: there is no third counter to keep in step.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -208,9 +207,8 @@ impl MethodStats {
         self.stripes.iter().map(of_stripe).sum()
     }
 
-    /// Everything summed up. Each figure only ever grows from one reading to the next.
-    pub(crate) fn read(&self) -> MethodCounts {
-        let mut counts = MethodCounts::default();
+    /// Adds everything up. Each figure only ever grows from one reading to the next.
+    pub(super) fn add_to(&self, counts: &mut MethodCounts) {
         for stripe in self.stripes.iter() {
             for (at, (ok, other)) in
                 stripe.success_latency.iter().zip(&stripe.other_latency).enumerate()
@@ -224,17 +222,22 @@ impl MethodStats {
             sum(&mut counts.calls, &stripe.calls);
             sum(&mut counts.attempts, &stripe.attempts);
             sum(&mut counts.rejected, &stripe.rejected);
+            // That a call was rejected is read off this.
+            let rejected = stripe.rejected.iter().map(Counter::get).sum::<u64>();
+            counts.calls[CallOutcome::Rejected.index()] += rejected;
         }
-        counts.calls[CallOutcome::Rejected.index()] = counts.rejected.iter().sum();
         if let Some(fallbacks) = self.fallbacks.get() {
-            counts.fallbacks = std::array::from_fn(|at| fallbacks[at].load(Ordering::Relaxed));
+            add(&mut counts.fallbacks, fallbacks.iter());
         }
         if let Some(again) = self.again.get() {
-            for (into, from) in counts.again.iter_mut().flatten().zip(again.iter().flatten()) {
-                *into = from.load(Ordering::Relaxed);
-            }
+            add(counts.again.as_flattened_mut(), again.as_flattened().iter());
         }
-        counts
+    }
+}
+
+fn add<'a>(into: &mut [u64], from: impl Iterator<Item = &'a AtomicU64>) {
+    for (total, counter) in into.iter_mut().zip(from) {
+        *total += counter.load(Ordering::Relaxed);
     }
 }
 
@@ -255,10 +258,6 @@ pub(crate) struct MethodCounts {
     pub(crate) latency: Latency,
 }
 
-pub(super) fn refusals(methods: &[(&'static str, Arc<MethodStats>)], by: RejectedBy) -> u64 {
-    methods.iter().map(|(_, stats)| stats.refused_total(by)).sum()
-}
-
 #[cfg(all(test, not(seawall_loom)))]
 mod tests {
     use super::*;
@@ -273,7 +272,9 @@ mod tests {
         }
         let now = Moment::ZERO + Duration::from_secs(60);
         let typical = stats.typical_latency(now).map(|it| it.as_millis());
-        assert_eq!((typical, stats.read().latency.count()), (Some(8), 20));
+        let mut counts = MethodCounts::default();
+        stats.add_to(&mut counts);
+        assert_eq!((typical, counts.latency.count()), (Some(8), 20));
         let high = stats.high_latency(now).map(|it| it.as_millis());
         assert_eq!(high, Some(9));
     }

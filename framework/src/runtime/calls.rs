@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::call::{Call, Rules};
-use crate::dependency::{MethodSpec, MethodTable};
+use crate::dependency::{MethodSpec, MethodTable, Specs};
 use crate::error::{CallError, Fallible};
 
 use super::error::SpawnError;
@@ -50,14 +50,14 @@ impl Seawall {
         // Whether a call may be repeated is said where it is made.
         let spec = |name| MethodSpec { name, idempotent: true, ..MethodSpec::NONE };
         let specs: Vec<MethodSpec> = methods.iter().copied().chain([OTHER]).map(spec).collect();
-        Ok(Calls { methods: self.declare(name, &specs).await? })
+        Ok(Calls { methods: self.declare(name, specs).await? })
     }
 
     /// Makes a dependency with these methods, which no trait has. The last one is for all others.
     pub(super) async fn declare(
         &self,
         name: &str,
-        specs: &[MethodSpec],
+        specs: impl Into<Specs>,
     ) -> Result<Arc<MethodTable>, SpawnError> {
         let tenancy = self.settle(name).await?;
         let dependency = Arc::clone(tenancy.dependency());

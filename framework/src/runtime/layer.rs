@@ -138,7 +138,7 @@ impl<'a, F> LayerBuilder<'a, F> {
     pub async fn spawn(self) -> Result<OutgoingLayer<F>, SpawnError> {
         let Self { seawall, name, mut methods, settings, resend } = self;
         methods.push(MethodSpec { name: OTHER, ..MethodSpec::NONE });
-        Ok(OutgoingLayer::new(seawall.declare(name, &methods).await?, settings, resend))
+        Ok(OutgoingLayer::new(seawall.declare(name, methods).await?, settings, resend))
     }
 
     /// The last declaration of a name counts.

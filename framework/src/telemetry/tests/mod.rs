@@ -37,10 +37,10 @@ const fn method(name: &'static str) -> MethodSpec {
 
 impl Driven {
     fn new(name: &str) -> Self {
-        Self::with_methods(name, &[method("charge"), method("balance")])
+        Self::with_methods(name, vec![method("charge"), method("balance")])
     }
 
-    fn with_methods(name: &str, methods: &[MethodSpec]) -> Self {
+    fn with_methods(name: &str, methods: Vec<MethodSpec>) -> Self {
         Self::under(Policy::default(), name, methods)
     }
 
@@ -51,10 +51,10 @@ impl Driven {
         let mailbox = crate::backpressure::Config::builder().priorities(true).build();
         let bulkhead = crate::bulkhead::Config::builder().grace(Duration::from_secs(1)).build();
         let policy = Policy::builder().breaker(breaker).bulkhead(bulkhead).mailbox(mailbox);
-        Self::under(policy.build().unwrap(), name, &[method("charge"), method("balance")])
+        Self::under(policy.build().unwrap(), name, vec![method("charge"), method("balance")])
     }
 
-    fn under(policy: Policy, name: &str, methods: &[MethodSpec]) -> Self {
+    fn under(policy: Policy, name: &str, methods: Vec<MethodSpec>) -> Self {
         let time = Time::manual();
         let dependency = Dependency::new(
             name.into(),

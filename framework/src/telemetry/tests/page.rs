@@ -87,7 +87,7 @@ fn a_closed_breaker_that_refuses_says_that_it_lets_only_a_share_through() {
     let breaker = breaker.success_threshold(1).ramp(0.1, Duration::from_secs(10));
     let policy = Policy::builder().breaker(breaker).build().unwrap();
     let (exporter, simple) = (Exporter::new(), Driven::new("simple"));
-    let ramped = Driven::under(policy, "ramped", &[method("charge")]);
+    let ramped = Driven::under(policy, "ramped", vec![method("charge")]);
     let share = || {
         let page = page_of(&exporter, &[&simple, &ramped]);
         assert_eq!(page.families["seawall_breaker_ramp"].series.len(), 1, "simple has none");
@@ -356,7 +356,7 @@ fn ten_thousand_spawned_scraped_and_dropped_leave_nothing() {
     let exporter = Exporter::new();
     for batch in 0..50 {
         let names = (0..200).map(|n| format!("dependency-{batch}-{n}"));
-        let driven: Vec<_> = names.map(|name| Driven::with_methods(&name, &[])).collect();
+        let driven: Vec<_> = names.map(|name| Driven::with_methods(&name, Vec::new())).collect();
         let text = exporter.render(driven.iter().map(Driven::dependency));
         let breakers = text.lines().filter(|line| line.starts_with("seawall_breaker_state{"));
         assert_eq!(breakers.count(), 3 * 200, "only those of this batch");
@@ -378,8 +378,8 @@ fn of_very_many_methods_those_without_a_call_show_what_an_alert_divides() {
     let names: Vec<&'static str> =
         (0..501).map(|n| &*Box::leak(format!("m{n}").into_boxed_str())).collect();
     let methods: Vec<_> = names.iter().map(|name| method(name)).collect();
-    let one = Driven::with_methods("one", &methods);
-    let other = Driven::with_methods("other", &methods[..500]);
+    let one = Driven::with_methods("one", methods.clone());
+    let other = Driven::with_methods("other", methods[..500].to_vec());
     let exporter = Exporter::new();
     let outcomes_of_m7 = || -> BTreeSet<String> {
         let page = page_of(&exporter, &[&one, &other]);
@@ -435,9 +435,9 @@ fn methods_of_a_second_client_join() {
     let payments = Driven::new("payments");
     let exporter = Exporter::new();
     page_of(&exporter, &[&payments]);
-    let more = [super::method("a_first"), super::method("charge"), super::method("zz_last")];
+    let more = vec![super::method("a_first"), super::method("charge"), super::method("zz_last")];
     let _second =
-        crate::dependency::MethodTable::new(Arc::clone(payments.dependency()), &more, Box::new(()));
+        crate::dependency::MethodTable::new(Arc::clone(payments.dependency()), more, Box::new(()));
     payments.call(0, MS, Ok(1));
     let page = page_of(&exporter, &[&payments]);
     let methods = BTreeSet::from(["a_first", "balance", "charge", "zz_last"]);

@@ -202,9 +202,9 @@ fn methods_that_come_later_get_series_of_their_own() {
     let payments = Driven::new("payments");
     payments.call(1, MS, Ok(1));
     publisher.publish([payments.dependency()]);
-    let more = [super::method("a_first"), super::method("bb"), super::method("zz_last")];
+    let more = vec![super::method("a_first"), super::method("bb"), super::method("zz_last")];
     let second =
-        crate::dependency::MethodTable::new(Arc::clone(payments.dependency()), &more, Box::new(()));
+        crate::dependency::MethodTable::new(Arc::clone(payments.dependency()), more, Box::new(()));
     let calls = |method: &str| {
         notebook.counter(&format!(
             "seawall_calls_total dependency=payments method={method} outcome=success"
