@@ -122,6 +122,7 @@ pub mod retry;
 
 // Row 2: every setting above in one place; the present moment and sleeps; whether an answer is a fallback's.
 pub mod degraded;
+mod listeners;
 pub mod policy;
 pub mod time;
 

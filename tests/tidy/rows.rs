@@ -20,7 +20,7 @@ const ROWS: [&[&str]; 10] = [
         "sync",
     ],
     &["backpressure", "breaker", "bulkhead", "limit", "retry"],
-    &["degraded", "policy", "time"],
+    &["degraded", "listeners", "policy", "time"],
     &["blocking", "permit", "queue"],
     &["deadline", "dependency", "last_good", "paced"],
     &["call", "retrying"],

@@ -16,7 +16,7 @@ use crate::dependency::{Dependency, Snapshot};
 use crate::event::Command;
 use crate::time::Sleep;
 
-use super::supervise::Watcher;
+use super::supervise::Charge;
 
 /// While calls wait, the waiting room is looked over this often.
 const SWEEP: Duration = Duration::from_millis(250);
@@ -80,10 +80,6 @@ impl Message for Control {
 pub(crate) struct DependencyActor(Arc<Dependency>);
 
 impl DependencyActor {
-    pub(super) fn new(dependency: Arc<Dependency>) -> Self {
-        Self(dependency)
-    }
-
     fn answer(&self, control: Control) -> Snapshot {
         #[expect(clippy::panic, reason = "this is what it is for")]
         if control == Control::Crash {
@@ -159,7 +155,14 @@ impl ActorFuture<DependencyActor> for Monitor {
     }
 }
 
-impl Watcher for Arc<Dependency> {
+impl Charge for Arc<Dependency> {
+    type Actor = DependencyActor;
+    const RESTART_STOPPED: bool = true;
+
+    fn build(&self) -> DependencyActor {
+        DependencyActor(Self::clone(self))
+    }
+
     fn restarted(&self) {
         self.note_restart();
     }

@@ -155,7 +155,7 @@ where
 /// caller's next message too: an actor that dies lets go of its messages before its supervision knows.
 async fn gone_from<A: Actor<Context = Context<A>>>(
     supervised: &Supervised<A>,
-    address: &Arc<Addr<A>>,
+    address: &Addr<A>,
     patience: &mut Sleep,
 ) {
     loop {

@@ -12,7 +12,7 @@ use crate::time::Time;
 
 use super::dependency::DependencyActor;
 use super::restart::RestartPolicy;
-use super::supervise::{Terms, Watcher, supervise};
+use super::supervise::{Charge, Terms, supervise};
 use super::supervised::{Supervised, SupervisionGuard};
 
 /// How often the list of those in guard is cleared of those that have left: when it has doubled.
@@ -31,20 +31,15 @@ impl<A: Actor<Context = Context<A>>> Dismiss for Supervised<A> {
 
 /// The root supervisor.
 pub(super) struct Root {
-    time: Time,
-    restart: RestartPolicy,
+    terms: Arc<Terms>,
     supervised: Vec<Weak<dyn Dismiss>>,
     sweep_at: usize,
 }
 
 impl Root {
     pub(super) fn new(time: Time, restart: RestartPolicy) -> Self {
-        Self { time, restart, supervised: Vec::new(), sweep_at: FIRST_SWEEP }
-    }
-
-    fn terms<W>(&self, watcher: W, restart_stopped: bool) -> Terms<W> {
-        let (policy, time) = (self.restart.clone(), self.time.clone());
-        Terms { policy, time, watcher, restart_stopped }
+        let terms = Arc::new(Terms { policy: restart, time });
+        Self { terms, supervised: Vec::new(), sweep_at: FIRST_SWEEP }
     }
 
     fn add(&mut self, stop_on_drop: Weak<dyn Dismiss>) {
@@ -85,10 +80,7 @@ impl Handler<Supervise> for Root {
         let Supervise { dependency, guard } = request;
         let stop_on_drop: Weak<Supervised<DependencyActor>> = Arc::downgrade(&guard.0);
         self.add(stop_on_drop);
-        let watcher = Arc::clone(&dependency);
-        let terms = self.terms(watcher, true);
-        let factory = move || DependencyActor::new(Arc::clone(&dependency));
-        actix::spawn(supervise(factory, guard, terms));
+        actix::spawn(supervise(dependency, guard, Arc::clone(&self.terms)));
     }
 }
 
@@ -106,8 +98,7 @@ impl SuperviseUserActor {
         Self(Box::new(move |root| {
             let stop_on_drop: Weak<Supervised<A>> = Arc::downgrade(&guard.0);
             root.add(stop_on_drop);
-            let terms = root.terms(Named(name), false);
-            Box::pin(supervise(factory, guard, terms))
+            Box::pin(supervise(Named { name, factory }, guard, Arc::clone(&root.terms)))
         }))
     }
 }
@@ -143,14 +134,24 @@ impl Handler<Stop> for Root {
 }
 
 /// A user's actor, as its supervision speaks of it.
-struct Named(Arc<str>);
+struct Named<F> {
+    name: Arc<str>,
+    factory: F,
+}
 
-impl Watcher for Named {
+impl<A: Actor<Context = Context<A>>, F: Fn() -> A> Charge for Named<F> {
+    type Actor = A;
+    const RESTART_STOPPED: bool = false;
+
+    fn build(&self) -> A {
+        (self.factory)()
+    }
+
     fn restarted(&self) {
-        tracing::warn!(actor = &*self.0, "actor restarted");
+        tracing::warn!(actor = &*self.name, "actor restarted");
     }
 
     fn unattended(&self) {
-        tracing::error!(actor = &*self.0, "actor keeps failing and is left alone for a while");
+        tracing::error!(actor = &*self.name, "actor keeps failing and is left alone for a while");
     }
 }

@@ -6,9 +6,11 @@
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 
+use actix::dev::ContextFut;
 use actix::{Actor, AsyncContext, Context};
 
 use crate::time::Time;
@@ -16,8 +18,14 @@ use crate::time::Time;
 use super::restart::{Next, RestartPolicy, Restarts};
 use super::supervised::{Supervised, SupervisionGuard};
 
-/// What becomes known about an actor while it is looked after.
-pub(super) trait Watcher {
+/// An actor that is looked after: how it is built, and who hears what becomes of it.
+pub(super) trait Charge {
+    /// What is built.
+    type Actor: Actor<Context = Context<Self::Actor>>;
+    /// One that stops of its own accord has failed too; otherwise that ends its supervision.
+    const RESTART_STOPPED: bool;
+    /// Builds it.
+    fn build(&self) -> Self::Actor;
     /// It has been rebuilt.
     fn restarted(&self);
     /// It keeps failing, and is left alone for a while.
@@ -33,37 +41,29 @@ enum End {
     Dismissed,
 }
 
-/// How an actor is looked after.
-pub(super) struct Terms<W> {
+/// How actors are looked after.
+pub(super) struct Terms {
     pub(super) policy: RestartPolicy,
     pub(super) time: Time,
-    pub(super) watcher: W,
-    /// An actor that stops of its own accord has failed too; otherwise that ends its supervision.
-    pub(super) restart_stopped: bool,
 }
 
-/// Runs until the actor is dismissed. There is one for every dependency: an `async fn` would keep each of its arguments twice.
-pub(super) fn supervise<A, F, W>(
-    factory: F,
-    guard: SupervisionGuard<A>,
-    terms: Terms<W>,
-) -> impl Future<Output = ()>
-where
-    A: Actor<Context = Context<A>>,
-    F: Fn() -> A,
-    W: Watcher,
-{
-    let Terms { policy, time, watcher, restart_stopped } = terms;
-    let mut restarts = Restarts::new(policy);
+/// Runs until the actor is dismissed. There is one for every dependency: what an actor that is well does not need is in a box, and an
+/// `async fn` would keep each of its arguments twice.
+pub(super) fn supervise<C: Charge>(
+    charge: C,
+    guard: SupervisionGuard<C::Actor>,
+    terms: Arc<Terms>,
+) -> impl Future<Output = ()> {
+    let mut restarts: Option<Box<Restarts>> = None;
+    let mut first = true;
     async move {
         let supervised = &*guard.0;
-        let mut first = true;
         while !supervised.is_dismissed() {
-            let end = match begin(&factory, supervised) {
+            let end = match begin(&charge, supervised) {
                 Some(life) => {
                     if !first {
                         supervised.note_restart();
-                        watcher.restarted();
+                        charge.restarted();
                     }
                     first = false;
                     run(life, supervised).await
@@ -71,61 +71,56 @@ where
                 None => End::Panicked,
             };
             supervised.publish(None);
-            if end == End::Dismissed || (end == End::Stopped && !restart_stopped) {
+            if end == End::Dismissed || (end == End::Stopped && !C::RESTART_STOPPED) {
                 break;
             }
-            let wait = match restarts.failed(time.now()) {
+            let new = || Box::new(Restarts::new(terms.policy.clone()));
+            let wait = match restarts.get_or_insert_with(new).failed(terms.time.now()) {
                 Next::Rebuild(delay) => delay,
                 Next::LeaveAlone(length) => {
-                    watcher.unattended();
+                    charge.unattended();
                     length
                 }
             };
-            // In a box, so that an actor that is well is not made larger by it.
-            Box::pin(rest(supervised, &time, wait)).await;
+            Box::pin(rest(supervised, &terms.time, wait)).await;
         }
     }
 }
 
-/// Builds the actor and publishes its address. `None`: the factory panicked.
-fn begin<A: Actor<Context = Context<A>>, F: Fn() -> A>(
-    factory: &F,
-    supervised: &Supervised<A>,
-) -> Option<Pin<Box<impl Future<Output = ()> + use<A, F>>>> {
-    let actor = catch_unwind(AssertUnwindSafe(factory)).ok()?;
+/// Builds the actor and publishes its address. `None`: that panicked.
+fn begin<C: Charge>(
+    charge: &C,
+    supervised: &Supervised<C::Actor>,
+) -> Option<Pin<Box<ContextFut<C::Actor, Context<C::Actor>>>>> {
+    let actor = catch_unwind(AssertUnwindSafe(|| charge.build())).ok()?;
     let context = Context::new();
     supervised.publish(Some(context.address()));
     Some(Box::pin(context.into_future(actor)))
 }
 
 /// The actor's life, to its end or its dismissal.
-async fn run<A: Actor<Context = Context<A>>, Life: Future<Output = ()>>(
-    life: Pin<Box<Life>>,
-    supervised: &Supervised<A>,
-) -> End {
+fn run<A, Life>(life: Pin<Box<Life>>, supervised: &Supervised<A>) -> impl Future<Output = End>
+where
+    A: Actor<Context = Context<A>>,
+    Life: Future<Output = ()>,
+{
     let mut life = Some(life);
-    let end = loop {
-        let mut changed = pin!(supervised.changed());
-        changed.as_mut().enable();
-        if supervised.is_dismissed() {
-            break End::Dismissed;
-        }
-        let end = poll_fn(|cx| {
-            let Some(life) = life.as_mut() else { return Poll::Ready(Some(End::Stopped)) };
-            match catch_unwind(AssertUnwindSafe(|| life.as_mut().poll(cx))) {
-                Ok(Poll::Ready(())) => Poll::Ready(Some(End::Stopped)),
-                Err(_) => Poll::Ready(Some(End::Panicked)),
-                Ok(Poll::Pending) => changed.as_mut().poll(cx).map(|()| None),
+    poll_fn(move |cx| {
+        let end = match (supervised.poll_dismissed(cx), life.as_mut()) {
+            (Poll::Ready(()), _) => End::Dismissed,
+            (Poll::Pending, None) => End::Stopped,
+            (Poll::Pending, Some(life)) => {
+                match catch_unwind(AssertUnwindSafe(|| life.as_mut().poll(cx))) {
+                    Ok(Poll::Pending) => return Poll::Pending,
+                    Ok(Poll::Ready(())) => End::Stopped,
+                    Err(_) => End::Panicked,
+                }
             }
-        })
-        .await;
-        if let Some(end) = end {
-            break end;
-        }
-    };
-    // What a half-changed actor does as it goes is its own affair.
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(life.take())));
-    end
+        };
+        // What a half-changed actor does as it goes is its own affair.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(life.take())));
+        Poll::Ready(end)
+    })
 }
 
 /// Waits, but no longer than the actor is wanted.
@@ -135,19 +130,9 @@ async fn rest<A: Actor<Context = Context<A>>>(
     wait: std::time::Duration,
 ) {
     let mut sleep = time.sleep(wait);
-    loop {
-        let mut changed = pin!(supervised.changed());
-        changed.as_mut().enable();
-        if supervised.is_dismissed() {
-            return;
-        }
-        let over = poll_fn(|cx| match Pin::new(&mut sleep).poll(cx) {
-            Poll::Ready(()) => Poll::Ready(true),
-            Poll::Pending => changed.as_mut().poll(cx).map(|()| false),
-        })
-        .await;
-        if over {
-            return;
-        }
-    }
+    poll_fn(|cx| match supervised.poll_dismissed(cx) {
+        Poll::Ready(()) => Poll::Ready(()),
+        Poll::Pending => Pin::new(&mut sleep).poll(cx),
+    })
+    .await;
 }
