@@ -1,7 +1,8 @@
 //! What a breaker remembers from transition to transition, and what only a transition changes.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::clock::Moment;
@@ -24,12 +25,36 @@ pub(super) struct Made {
     pub(super) last_failure: Option<Outcome>,
 }
 
+/// A breaker's history, made by what first comes to be remembered: most breakers never move.
+#[derive(Debug, Default)]
+pub(super) struct LateHistory(Option<Box<History>>);
+
+impl LateHistory {
+    pub(super) fn remembering(memory: Option<Arc<Memory>>) -> Self {
+        Self(memory.map(|memory| Box::new(History { memory: Some(memory), ..History::default() })))
+    }
+}
+
+impl Deref for LateHistory {
+    type Target = History;
+
+    fn deref(&self) -> &History {
+        static NOTHING: OnceLock<History> = OnceLock::new();
+        self.0.as_deref().unwrap_or_else(|| NOTHING.get_or_init(History::default))
+    }
+}
+
+impl DerefMut for LateHistory {
+    fn deref_mut(&mut self) -> &mut History {
+        self.0.get_or_insert_default()
+    }
+}
+
 /// What a breaker remembers from transition to transition. Behind its lock.
 #[derive(Debug, Default)]
 pub(super) struct History {
     pub(super) transitions: VecDeque<Transition>,
-    /// Made by the first move: most breakers never move.
-    tallies: Option<Box<Tallies>>,
+    tallies: Tallies,
     /// How many there were.
     made: u64,
     /// An order by hand stands: settings have no say in whether it refuses.
@@ -53,11 +78,7 @@ pub(super) struct Tallies {
 
 impl History {
     pub(super) fn tallies(&self) -> Tallies {
-        self.tallies.as_deref().copied().unwrap_or_default()
-    }
-
-    pub(super) fn remembering(memory: Option<Arc<Memory>>) -> Self {
-        Self { memory, ..Self::default() }
+        self.tallies
     }
 
     pub(super) fn note(&mut self, (from, to): (State, State), made: Made) -> Transition {
@@ -65,7 +86,7 @@ impl History {
         let Made { at, cause, open_for, last_failure } = made;
         let sequence = self.made;
         let transition = Transition { at, from, to, sequence, cause, open_for, last_failure };
-        let tallies = self.tallies.get_or_insert_default();
+        let tallies = &mut self.tallies;
         let opening = Cause::OPENING.iter().position(|name| *name == cause.as_str());
         if let (State::Open, Some(at)) = (to, opening) {
             // In bounds: as many counts as names.

@@ -17,7 +17,7 @@ use crate::sync::{self, AtomicU64, Mutex, Ordering};
 use super::adaptive::Memory;
 use super::admission::{Admission, Leave, NotAdmitted};
 use super::config::{Config, Enforcement, Trip};
-use super::history::History;
+use super::history::LateHistory;
 use super::ramp::{self, Thinner};
 use super::shared_counters::SharedCounters;
 use super::window::{Calls, Consecutive, Noted, OnlyWindow, Window};
@@ -76,7 +76,7 @@ impl Settings {
 pub struct CircuitBreaker {
     pub(super) word: AtomicU64,
     pub(super) settings: Swappable<Settings>,
-    pub(super) transitions: Mutex<History>,
+    pub(super) transitions: Mutex<LateHistory>,
     /// Not zero while it refuses nothing, by its settings or by hand.
     pub(super) observing: AtomicU64,
     /// Until when the server has asked to be left alone; the past, if it has not.
@@ -122,7 +122,7 @@ impl CircuitBreaker {
             settings: Swappable::new(Settings::new(config, window)),
             observing: AtomicU64::new(u64::from(observing)),
             asked_until: AtomicU64::new(0),
-            transitions: Mutex::new(History::remembering(memory)),
+            transitions: Mutex::new(LateHistory::remembering(memory)),
             entropy: Entropy::seeded(0),
             oldest_probe: AtomicU64::new(u64::MAX),
             stale: AtomicU64::new(0),

@@ -237,7 +237,7 @@ impl<T: Waits> Lines<T> {
     }
 
     /// Of each line.
-    pub(super) fn capacity(&self) -> u32 {
+    fn capacity(&self) -> u32 {
         self.normal.queue.capacity()
     }
 }

@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
+use once_cell::race::OnceBox;
+
 use crate::clock::{Moment, nanos};
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
@@ -14,17 +16,15 @@ pub(super) struct Lingering {
     grace: AtomicU64,
     /// How many are kept. Changed with the lock held, and read without it.
     kept: AtomicU64,
-    /// When they are not to be kept any longer, and how many.
-    ends: Mutex<BinaryHeap<Reverse<(Moment, u32)>>>,
+    /// When they are not to be kept any longer, and how many. Made by the first.
+    ends: OnceBox<Mutex<Ends>>,
 }
+
+type Ends = BinaryHeap<Reverse<(Moment, u32)>>;
 
 impl Lingering {
     pub(super) fn new(grace: Duration) -> Self {
-        Self {
-            grace: AtomicU64::new(nanos(grace)),
-            kept: AtomicU64::new(0),
-            ends: Mutex::default(),
-        }
+        Self { grace: AtomicU64::new(nanos(grace)), kept: AtomicU64::new(0), ends: OnceBox::new() }
     }
 
     pub(super) fn set(&self, grace: Duration) {
@@ -55,10 +55,14 @@ impl Lingering {
         }
         let (now, answers_take) = now_and_answers_take();
         let grace = grace.min(nanos(answers_take));
-        let mut ends = self.ends.lock();
+        let mut ends = self.ends().lock();
         ends.push(Reverse((now.plus_nanos(grace), weight)));
         self.kept.fetch_add(weight.into(), Ordering::Release);
         true
+    }
+
+    fn ends(&self) -> &Mutex<Ends> {
+        self.ends.get_or_init(Box::default)
     }
 
     /// How many need not be kept any longer. The caller gives their permits back.
@@ -70,7 +74,7 @@ impl Lingering {
     #[cold]
     fn take_due_of_some(&self, now: Moment) -> u32 {
         let mut due = 0;
-        let mut ends = self.ends.lock();
+        let mut ends = self.ends().lock();
         while let Some(Reverse((end, weight))) = ends.peek().copied()
             && end <= now
         {
@@ -83,7 +87,7 @@ impl Lingering {
 
     /// When the next one is due.
     pub(super) fn next(&self) -> Option<Moment> {
-        if self.kept() == 0 { None } else { self.ends.lock().peek().map(|end| end.0.0) }
+        if self.kept() == 0 { None } else { self.ends().lock().peek().map(|end| end.0.0) }
     }
 }
 

@@ -17,6 +17,7 @@ mod kept;
 mod keyed_calls;
 mod keys;
 mod late;
+mod late_lines;
 mod latency;
 mod lines;
 mod lingering;

@@ -1,5 +1,9 @@
 //! A dependency's retry budget: calls are not counted for it, but taken from what the metrics count.
 
+use std::sync::Arc;
+
+use once_cell::race::OnceBox;
+
 use crate::clock::Moment;
 use crate::outcome::Outcome;
 use crate::policy::Policy;
@@ -8,24 +12,43 @@ use crate::swappable::Swappable;
 
 /// What its retries may cost, if its policy says.
 pub(crate) struct RetryBudget {
-    budget: Swappable<Option<Budget>>,
+    wanted: Swappable<Wanted>,
     /// Here, and not in the budget: every call looks at it.
     slice: KnownSlice,
 }
 
+/// The budget that a policy wants; made by the first call.
+struct Wanted {
+    policy: Arc<Policy>,
+    budget: OnceBox<Budget>,
+}
+
+impl Wanted {
+    fn by(policy: &Arc<Policy>) -> Self {
+        Self { policy: Arc::clone(policy), budget: OnceBox::new() }
+    }
+
+    fn budget(&self) -> Option<&Budget> {
+        let config = self.policy.retry().budget()?;
+        Some(self.budget.get_or_init(|| Box::new(Budget::new(config))))
+    }
+}
+
 impl RetryBudget {
-    pub(super) fn new(policy: &Policy) -> Self {
-        let budget = policy.retry().budget().map(Budget::new);
-        Self { budget: Swappable::new(budget), slice: KnownSlice::unknown() }
+    pub(super) fn new(policy: &Arc<Policy>) -> Self {
+        Self { wanted: Swappable::new(Wanted::by(policy)), slice: KnownSlice::unknown() }
     }
 
     /// Begins anew, if it is to be another.
-    pub(super) fn reload(&self, before: &Policy, policy: &Policy) {
-        let budget = policy.retry().budget();
-        if before.retry().budget() != budget {
-            self.budget.replace(budget.map(Budget::new));
+    pub(super) fn reload(&self, before: &Policy, policy: &Arc<Policy>) {
+        if before.retry().budget() != policy.retry().budget() {
+            self.wanted.replace(Wanted::by(policy));
             self.slice.forget();
         }
+    }
+
+    fn with<R>(&self, ask: impl FnOnce(Option<&Budget>) -> R) -> R {
+        self.wanted.with(|wanted| ask(wanted.budget()))
     }
 
     /// Whether a call that begins now has to look.
@@ -36,7 +59,7 @@ impl RetryBudget {
 
     /// A call begins that has to look. `calls`: those before it.
     pub(super) fn look(&self, now: Moment, calls: impl FnOnce() -> u64) {
-        self.budget.with(|budget| match budget {
+        self.with(|budget| match budget {
             Some(budget) => budget.look(now, calls, &self.slice),
             None => self.slice.set_endless(),
         });
@@ -50,9 +73,7 @@ impl RetryBudget {
         now: Moment,
         (after, unit): (Outcome, f64),
     ) -> bool {
-        self.budget.with(|budget| {
-            budget.as_ref().is_none_or(|it| it.try_retry_among(calls, now, (after, unit)))
-        })
+        self.with(|budget| budget.is_none_or(|it| it.try_retry_among(calls, now, (after, unit))))
     }
 
     /// What it has seen, if there is one.
@@ -62,17 +83,17 @@ impl RetryBudget {
         calls: impl FnOnce() -> u64,
         now: Moment,
     ) -> Option<crate::retry::BudgetUse> {
-        self.budget.with(|budget| Some(budget.as_ref()?.usage_among(calls, now)))
+        self.with(|budget| Some(budget?.usage_among(calls, now)))
     }
 
     /// Whether the first attempt of a call may be made. `unit` is chance, in `[0, 1)`.
     pub(crate) fn admits(&self, now: Moment, unit: f64) -> bool {
-        self.budget.with(|budget| budget.as_ref().is_none_or(|budget| budget.admits(now, unit)))
+        self.with(|budget| budget.is_none_or(|budget| budget.admits(now, unit)))
     }
 
     /// An attempt has ended; `after`: how the one before it had, if it was a retry.
     pub(crate) fn ended(&self, now: Moment, outcome: Outcome, after: Option<Outcome>) {
-        self.budget.with(|budget| {
+        self.with(|budget| {
             if let Some(budget) = budget {
                 budget.ended(now, outcome, after);
             }

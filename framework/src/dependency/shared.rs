@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::blocking::{BlockingPool, PoolBuildError};
@@ -13,6 +12,7 @@ use crate::clock::{Clock, Moment};
 use crate::entropy::Entropy;
 use crate::error::DependencyName;
 use crate::event::{self, Event, Observer, Transition};
+use crate::listeners::Listeners;
 use crate::policy::Policy;
 use crate::sync::Mutex;
 
@@ -54,7 +54,7 @@ pub struct Dependency {
     life: AtomicU32,
     /// Calls that have ever had to wait for something and have not ended yet; in the upper half those that are still to begin.
     pending: AtomicU64,
-    emptied: Notify,
+    emptied: Listeners,
     pub(super) examples: Examples,
     retried: Retried,
     pub(super) restarts: AtomicU64,
@@ -95,7 +95,7 @@ impl Dependency {
             observer,
             life: AtomicU32::new(SERVING),
             pending: AtomicU64::new(0),
-            emptied: Notify::new(),
+            emptied: Listeners::default(),
             examples: Examples::default(),
             retried: Retried::default(),
             restarts: AtomicU64::new(0),
@@ -281,7 +281,7 @@ impl Dependency {
 
     /// Ends when a draining dependency may have nothing in flight any more, after this call.
     pub fn emptied(&self) -> Notified<'_> {
-        self.emptied.notified()
+        self.emptied.next()
     }
 
     // What calls do to it.
@@ -323,7 +323,7 @@ impl Dependency {
     #[inline]
     pub(crate) fn left(&self) {
         if !self.is_serving() {
-            self.emptied.notify_waiters();
+            self.emptied.tell();
         }
     }
 

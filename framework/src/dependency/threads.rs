@@ -1,7 +1,8 @@
 //! A dependency's threads, for methods that block.
 
-use std::sync::OnceLock;
 use std::time::Duration;
+
+use once_cell::race::OnceBox;
 
 use crate::blocking::{BlockingPool, PoolBuildError};
 use crate::bulkhead::MAX_CONCURRENT;
@@ -11,7 +12,7 @@ use crate::time::Time;
 /// None before there is such a method.
 #[derive(Default)]
 pub(super) struct Threads {
-    pool: OnceLock<BlockingPool>,
+    pool: OnceBox<BlockingPool>,
     /// Held while they are started.
     starting: Mutex<()>,
 }
@@ -35,6 +36,6 @@ impl Threads {
         // Never full: there are no more permits. No wait is too long: an attempt has a timeout.
         let pool = BlockingPool::builder(name).queue(MAX_CONCURRENT).max_wait(Duration::MAX);
         let pool = pool.threads(threads).time(time.clone()).build()?;
-        Ok(self.pool.get_or_init(|| pool))
+        Ok(self.pool.get_or_init(|| Box::new(pool)))
     }
 }

@@ -18,6 +18,7 @@ use crate::clock::{Moment, nanos};
 use crate::sync::{AtomicU64, Mutex, Ordering, Wakers, keep_waker};
 
 use super::full::Full;
+use super::late_lines::LateLines;
 use super::lines::{Lines, Spot};
 use super::upstream::Upstream;
 use super::waiter::{Join, KeyId, Newcomer, Position, WaitEnd, WaitError, Waiter};
@@ -31,7 +32,7 @@ pub(crate) struct WaitingRoom {
     is_timed: AtomicBool,
     service_time: AtomicU64,
     upstream: Upstream,
-    queue: Mutex<Lines<Waiter>>,
+    queue: Mutex<LateLines<Waiter>>,
 }
 
 impl WaitingRoom {
@@ -43,7 +44,7 @@ impl WaitingRoom {
             is_timed: AtomicBool::new(false),
             service_time: AtomicU64::new(0),
             upstream: Upstream::default(),
-            queue: Mutex::new(Lines::new(mailbox)),
+            queue: Mutex::new(LateLines::new(mailbox)),
         };
         room.go_by(mailbox);
         room
@@ -102,7 +103,9 @@ impl WaitingRoom {
     /// Hands free permits to the next waiters, whom the caller wakes.
     pub(crate) fn grant(&self, now: Moment) -> Wakers {
         let mut wakers = Wakers::default();
-        self.hand_over(&mut self.queue.lock_briefly(), now, &mut wakers);
+        if let Some(queue) = self.queue.lock_briefly().made() {
+            self.hand_over(queue, now, &mut wakers);
+        }
         wakers
     }
 
@@ -145,7 +148,7 @@ impl WaitingRoom {
         let mut not_let_in = None;
         let end = Arc::<WaitEnd>::default();
         let mut wakers = Wakers::default();
-        let mut queue = self.queue.lock_briefly();
+        let mut lock = self.queue.lock_briefly();
         if let Some(error) = refused() {
             return Join::Refused(error);
         }
@@ -154,6 +157,7 @@ impl WaitingRoom {
             Joined::Overflow => return Join::Refused(WaitError::Full),
             Joined::Waiting => {}
         }
+        let queue = lock.get();
         // Itself is counted as waiting.
         let present = self.permits.active() + self.permits.waiters() - 1;
         if queue.sheds(rank, (present, self.permits.limit()), now) {
@@ -174,7 +178,7 @@ impl WaitingRoom {
             Push::Evicted { key: item, evicted } => {
                 self.permits.leave(1);
                 evicted.settle(Err(WaitError::Dropped), &mut wakers);
-                self.hand_on(&mut queue, now, &mut wakers);
+                self.hand_on(queue, now, &mut wakers);
                 waiting(item, false, false)
             }
             Push::Full(waiter) => {
@@ -190,7 +194,7 @@ impl WaitingRoom {
             self.permits.leave(1);
             queue.waited_in_vain();
         }
-        drop(queue);
+        drop(lock);
         drop(not_let_in);
         wakers.wake();
         self.upstream.tell();
@@ -242,17 +246,19 @@ impl WaitingRoom {
         now: Option<Moment>,
     ) {
         let mut wakers = Wakers::default();
-        let mut queue = self.queue.lock_briefly();
-        let waiters: Vec<_> = queue.all().flat_map(|line| take(&mut line.queue)).collect();
-        // A queue is shorter than 2^21.
-        self.permits.leave(waiters.len() as u32);
-        for waiter in waiters {
-            waiter.settle(Err(error), &mut wakers);
+        let mut lock = self.queue.lock_briefly();
+        if let Some(queue) = lock.made() {
+            let waiters: Vec<_> = queue.all().flat_map(|line| take(&mut line.queue)).collect();
+            // A queue is shorter than 2^21.
+            self.permits.leave(waiters.len() as u32);
+            for waiter in waiters {
+                waiter.settle(Err(error), &mut wakers);
+            }
+            if let Some(now) = now {
+                self.hand_on(queue, now, &mut wakers);
+            }
         }
-        if let Some(now) = now {
-            self.hand_on(&mut queue, now, &mut wakers);
-        }
-        drop(queue);
+        drop(lock);
         wakers.wake();
         self.upstream.tell();
     }
@@ -268,7 +274,10 @@ impl WaitingRoom {
                 cx,
                 || self.queue.lock_briefly(),
                 // Nobody there: it has left meanwhile, so its wait has ended.
-                |queue| queue.get_mut(position.spot).map(|waiter| &mut waiter.waker).ok_or(()),
+                |queue| {
+                    let waiter = queue.get().get_mut(position.spot);
+                    waiter.map(|waiter| &mut waiter.waker).ok_or(())
+                },
             ));
         }
         position.end.get()
@@ -280,7 +289,8 @@ impl WaitingRoom {
         position: &Position,
         now: impl FnOnce() -> Moment,
     ) -> Option<WaitError> {
-        let mut queue = self.queue.lock_briefly();
+        let mut lock = self.queue.lock_briefly();
+        let queue = lock.get();
         let blocked = queue.is_blocked(position.spot);
         let removed = queue.remove(position.spot);
         if removed.is_some() {
@@ -288,9 +298,9 @@ impl WaitingRoom {
             self.permits.leave(1);
             queue.waited_in_vain();
             if self.permits.waiters() > 0 {
-                self.hand_on(&mut queue, now(), &mut wakers);
+                self.hand_on(queue, now(), &mut wakers);
             }
-            drop(queue);
+            drop(lock);
             drop(removed);
             wakers.wake();
             self.upstream.tell();
@@ -299,7 +309,7 @@ impl WaitingRoom {
                 _ => WaitError::Expired,
             });
         }
-        drop(queue);
+        drop(lock);
         match position.end.get() {
             Poll::Ready(Err(error)) => Some(error),
             // It has left the queue, so this is a grant.
@@ -309,7 +319,7 @@ impl WaitingRoom {
 
     /// When this wait is over at the latest. Later than before, once a blocked call has moved up into the queue.
     pub(crate) fn gives_up_at(&self, position: &Position) -> Moment {
-        let is_blocked = self.queue.lock_briefly().is_blocked(position.spot);
+        let is_blocked = self.queue.lock_briefly().get().is_blocked(position.spot);
         position.limits.end(is_blocked == Some(true))
     }
 
@@ -383,7 +393,7 @@ mod tests {
     }
 
     fn told(room: &WaitingRoom) -> (f64, u32) {
-        room.queue.lock_briefly().told().unwrap()
+        room.queue.lock_briefly().get().told().unwrap()
     }
 
     #[test]

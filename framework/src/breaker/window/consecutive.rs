@@ -10,6 +10,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use once_cell::race::OnceBox;
+
 use super::usual_failures::UsualFailures;
 use crate::breaker::config::Trip;
 use crate::clock::Moment;
@@ -83,7 +85,9 @@ pub(in crate::breaker) struct Consecutive {
     counts_failures: bool,
     recent: Option<Box<Recent>>,
     /// The length of run that opens the breaker grows with what is usual.
-    usual: Option<UsualFailures>,
+    grows: bool,
+    /// Made by the first failure.
+    usual: OnceBox<UsualFailures>,
 }
 
 /// The failures of a run that lie within a length of time, at most as many as open the breaker.
@@ -129,15 +133,15 @@ impl Consecutive {
             let failures = Mutex::new(VecDeque::with_capacity(longest));
             Box::new(Recent { within, longest, failures })
         });
-        let usual = trip.failures_grow.then(UsualFailures::default);
-        Self { word: AtomicU64::new(0), counts_failures: failures.is_some(), recent, usual }
+        let (counts_failures, grows) = (failures.is_some(), trip.failures_grow);
+        Self { word: AtomicU64::new(0), counts_failures, recent, grows, usual: OnceBox::new() }
     }
 
     /// Whether a run counted by this goes on in the other.
     pub(super) fn counts_as(&self, other: &Self) -> bool {
         let settings = |it: &Self| {
             let recent = it.recent.as_ref().map(|recent| (recent.within, recent.longest));
-            (it.counts_failures, recent, it.usual.is_some())
+            (it.counts_failures, recent, it.grows)
         };
         settings(self) == settings(other)
     }
@@ -181,8 +185,8 @@ impl Consecutive {
             let begins = before.failures == 0;
             if let Some(recent) = &self.recent {
                 runs.failures = u32::try_from(recent.add(begins, now)).unwrap_or(u32::MAX);
-            } else if let Some(usual) = &self.usual {
-                usual.note(begins, now);
+            } else if self.grows {
+                self.usual.get_or_init(Box::default).note(begins, now);
             }
         }
         runs
@@ -190,7 +194,7 @@ impl Consecutive {
 
     /// How long a run opens the breaker at `now`, if `failures` is the least.
     pub(super) fn required(&self, failures: u32, now: Moment) -> u32 {
-        self.usual.as_ref().map_or(failures, |usual| usual.required(failures, now))
+        self.usual.get().map_or(failures, |usual| usual.required(failures, now))
     }
 
     /// Whether there is no run, in this generation.

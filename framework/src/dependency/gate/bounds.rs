@@ -64,7 +64,7 @@ impl Gate {
 
     /// Takes its permits from a fleet's, from now on. False: it does already.
     pub(in crate::dependency) fn seat(&self, seat: FleetSeat) -> bool {
-        self.seat.set(seat).is_ok()
+        self.seat.set(Box::new(seat)).is_ok()
     }
 
     /// Has so many permits from now on, or as many of them as its fleet has for it. Returns who is to be woken.

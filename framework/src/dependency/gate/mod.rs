@@ -11,11 +11,11 @@ mod bounds;
 mod reload;
 mod tokens;
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use once_cell::race::OnceBox;
 
 use crate::backpressure::Rank;
 use crate::breaker::{CircuitBreaker, Leave};
@@ -25,6 +25,7 @@ use crate::entropy::Entropy;
 use crate::error::RejectedBy;
 use crate::event::{State, Transition};
 use crate::limit::{AnyAlgorithm, RateLimiter};
+use crate::listeners::Listeners;
 use crate::outcome::AttemptEnd;
 use crate::policy::Policy;
 use crate::swappable::Swappable;
@@ -55,7 +56,7 @@ pub struct Gate {
     tuner: Swappable<Option<Box<Tuner>>>,
     lingering: Lingering,
     /// Where its permits are part of a fleet's.
-    seat: OnceLock<FleetSeat>,
+    seat: OnceBox<FleetSeat>,
     /// There is one permit, whatever a policy says.
     is_exclusive: AtomicBool,
     /// In nanoseconds.
@@ -68,9 +69,9 @@ pub struct Gate {
     /// With a quota the limiter is no longer read by its first value, so that calls without one need not look here.
     quota: Quota,
     /// A limit that others share. With it, too, the limiter is no longer read by its first value.
-    shared: OnceLock<Arc<dyn SharedTokens>>,
+    shared: OnceBox<Arc<dyn SharedTokens>>,
     /// Wakes the calls that wait for a token: a breaker has opened, or the limit has changed.
-    limit_changed: Notify,
+    limit_changed: Listeners,
 }
 
 #[derive(Debug)]
@@ -94,15 +95,15 @@ impl Gate {
                 waiting_room: WaitingRoom::new(permits, policy.mailbox()),
             }),
             lingering: Lingering::new(policy.bulkhead().grace()),
-            seat: OnceLock::new(),
+            seat: OnceBox::new(),
             is_exclusive: AtomicBool::new(false),
             max_wait: AtomicU64::new(nanos(policy.bulkhead().max_wait())),
             block_timeout: AtomicU64::new(block_timeout(policy)),
             rate_limit_max_wait: AtomicU64::new(nanos(policy.rate_limit_max_wait())),
             limiters: AtomicU64::new(0),
             quota: Quota::new(),
-            shared: OnceLock::new(),
-            limit_changed: Notify::new(),
+            shared: OnceBox::new(),
+            limit_changed: Listeners::default(),
         };
         gate.set_quota(policy);
         gate
@@ -256,7 +257,7 @@ impl Gate {
             && self.keys.check_again(key, &self.breaker, now).is_err()
         {
             self.written.0.waiting_room.flush_key(key.id(), WaitError::BreakerOpen, now);
-            self.limit_changed.notify_waiters();
+            self.limit_changed.tell();
         }
         (for_all, moved)
     }
@@ -292,7 +293,7 @@ impl Gate {
     /// Refuses every call that waits for a permit or a token.
     fn refuse_waiting(&self) {
         self.written.0.waiting_room.flush(WaitError::BreakerOpen);
-        self.limit_changed.notify_waiters();
+        self.limit_changed.tell();
     }
 
     /// Does again what callers do for themselves, in case one did not: moves an open breaker on, grants free permits,

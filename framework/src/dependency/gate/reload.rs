@@ -31,11 +31,11 @@ impl Gate {
             self.limiters.fetch_add(1, Ordering::AcqRel);
             self.written.0.limiter.replace(limiter);
             self.limiters.fetch_add(1, Ordering::Release);
-            self.limit_changed.notify_waiters();
+            self.limit_changed.tell();
         }
         if before.quota() != next.quota() {
             self.set_quota(next);
-            self.limit_changed.notify_waiters();
+            self.limit_changed.tell();
         }
         self.rate_limit_max_wait.store(nanos(next.rate_limit_max_wait()), Ordering::Relaxed);
         self.lingering.set(next.bulkhead().grace());

@@ -27,7 +27,7 @@ pub(crate) enum Token {
 impl Gate {
     /// From now on each attempt takes a token from these, too. False: it does so from others.
     pub(crate) fn share_tokens(&self, tokens: Arc<dyn SharedTokens>) -> bool {
-        let is_first = self.shared.set(tokens).is_ok();
+        let is_first = self.shared.set(Box::new(tokens)).is_ok();
         self.written.0.limiter.leave_first();
         is_first
     }
@@ -126,7 +126,7 @@ impl Gate {
 
     /// Ends when a call that waits for a token must look again. Hears what happens after this call.
     pub(crate) fn limit_changed(&self) -> Notified<'_> {
-        self.limit_changed.notified()
+        self.limit_changed.next()
     }
 
     /// Gives back the token of an attempt that was never dispatched. A limiter that has been replaced gets nothing back,
