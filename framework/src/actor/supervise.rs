@@ -87,11 +87,14 @@ pub(super) fn supervise<C: Charge>(
     }
 }
 
+/// All that an actor does.
+type Life<A> = ContextFut<A, Context<A>>;
+
 /// Builds the actor and publishes its address. `None`: that panicked.
 fn begin<C: Charge>(
     charge: &C,
     supervised: &Supervised<C::Actor>,
-) -> Option<Pin<Box<ContextFut<C::Actor, Context<C::Actor>>>>> {
+) -> Option<Pin<Box<Life<C::Actor>>>> {
     let actor = catch_unwind(AssertUnwindSafe(|| charge.build())).ok()?;
     let context = Context::new();
     supervised.publish(Some(context.address()));
@@ -99,11 +102,10 @@ fn begin<C: Charge>(
 }
 
 /// The actor's life, to its end or its dismissal.
-fn run<A, Life>(life: Pin<Box<Life>>, supervised: &Supervised<A>) -> impl Future<Output = End>
-where
-    A: Actor<Context = Context<A>>,
-    Life: Future<Output = ()>,
-{
+fn run<A: Actor<Context = Context<A>>>(
+    life: Pin<Box<Life<A>>>,
+    supervised: &Supervised<A>,
+) -> impl Future<Output = End> {
     let mut life = Some(life);
     poll_fn(move |cx| {
         let end = match (supervised.poll_dismissed(cx), life.as_mut()) {

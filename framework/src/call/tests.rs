@@ -31,7 +31,7 @@ pub(super) fn table(policy: Builder) -> (ManualTime, Arc<MethodTable>) {
     let seed = Entropy::seeded(0);
     let dependency = Dependency::new(name, policy, Time::from(&time), seed, Arc::new(Silent));
     let spec = MethodSpec { name: "balance", ..MethodSpec::NONE };
-    let table = MethodTable::new(Arc::new(dependency), vec![spec], Box::new(()));
+    let table = MethodTable::new(Arc::new(dependency), vec![spec], Arc::new(()));
     (time, Arc::new(table))
 }
 

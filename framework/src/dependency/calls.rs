@@ -170,7 +170,7 @@ mod tests {
         let watched = |budget: Option<BudgetConfig>| {
             let (_time, dependency) = dependency(policy(budget));
             let spec = MethodSpec { name: "balance", ..MethodSpec::NONE };
-            let table = crate::dependency::MethodTable::new(dependency, vec![spec], Box::new(()));
+            let table = crate::dependency::MethodTable::new(dependency, vec![spec], Arc::new(()));
             table.method(0).plan.is_watched()
         };
         let of = |mode| BudgetConfig::builder().mode(mode).build().ok();

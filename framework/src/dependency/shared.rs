@@ -189,7 +189,7 @@ impl Dependency {
         let policy = policy.into();
         let traits = self.traits.lock();
         let before = self.policy.load_full();
-        if before == policy {
+        if Arc::ptr_eq(&before, &policy) || before == policy {
             return false;
         }
         self.policy.store(Arc::clone(&policy));
@@ -365,7 +365,7 @@ mod tests {
         let dependency = Arc::new(dependency(Policy::default()));
         let client = || {
             let spec = MethodSpec { name: "balance", ..MethodSpec::NONE };
-            MethodTable::new(Arc::clone(&dependency), vec![spec], Box::new(()))
+            MethodTable::new(Arc::clone(&dependency), vec![spec], Arc::new(()))
         };
         let kept = client();
         let name = |table: &MethodTable| std::ptr::from_ref(table.method(0));

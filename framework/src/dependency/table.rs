@@ -24,7 +24,7 @@ pub struct MethodTable {
     specs: Specs,
     kept: OnceBox<Arc<[Kept]>>,
     /// Whatever must live as long as somebody may call: dropped with the last client.
-    _tenancy: Box<dyn Any + Send + Sync>,
+    _tenancy: Arc<dyn Any + Send + Sync>,
 }
 
 /// What calls of one method keep from one to the next, of a type that only the method itself knows.
@@ -36,7 +36,7 @@ impl MethodTable {
     pub fn new(
         dependency: Arc<Dependency>,
         methods: impl Into<Specs>,
-        tenancy: Box<dyn Any + Send + Sync>,
+        tenancy: Arc<dyn Any + Send + Sync>,
     ) -> Self {
         let specs = methods.into();
         dependency.add_trait(&specs);
@@ -55,7 +55,7 @@ impl MethodTable {
             within: self.within.min(nanos(length)),
             specs: self.specs.clone(),
             kept,
-            _tenancy: Box::new(Arc::clone(self)),
+            _tenancy: Arc::<Self>::clone(self),
         }
     }
 

@@ -250,7 +250,8 @@ impl Builder {
         let registry = Arc::new(Registry::default());
         // Before any thread but its own: the one step that fails for reasons outside.
         let mut exporting = Exporting::start(self.metrics, &registry)?;
-        let keeper = self.history.map(|history| history.start(&registry)).transpose()?;
+        let keeper =
+            self.history.map(|history| history.start(&registry)).transpose()?.map(Arc::new);
         if self.spans {
             want_spans();
         }

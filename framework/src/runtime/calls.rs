@@ -61,7 +61,7 @@ impl Seawall {
     ) -> Result<Arc<MethodTable>, SpawnError> {
         let tenancy = self.settle(name).await?;
         let dependency = Arc::clone(tenancy.dependency());
-        let table = MethodTable::new(Arc::clone(&dependency), specs, Box::new(tenancy));
+        let table = MethodTable::new(Arc::clone(&dependency), specs, tenancy);
         self.tell_unused(&dependency);
         Ok(Arc::new(table))
     }

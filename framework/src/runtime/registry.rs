@@ -34,7 +34,7 @@ pub(super) struct Registered {
     pub(super) dependency: Arc<Dependency>,
     pub(super) supervised: Arc<Supervised<DependencyActor>>,
     /// Keeps what its breaker learns, if that is kept.
-    pub(super) keeper: Option<Keeper>,
+    pub(super) keeper: Option<Arc<Keeper>>,
 }
 
 fn put<T>(among: &mut Vec<(Arc<str>, T)>, one: (Arc<str>, T)) {
@@ -48,7 +48,7 @@ impl Registry {
         self: &Arc<Self>,
         name: DependencyName,
         register: impl FnOnce(DependencyName) -> Registered,
-        seawall: Box<dyn Any + Send + Sync>,
+        seawall: Arc<dyn Any + Send + Sync>,
     ) -> Option<Arc<Tenancy>> {
         match self.places.entry(name.clone()) {
             Entry::Occupied(taken) if taken.get().tenancy.strong_count() > 0 => None,
@@ -128,7 +128,7 @@ pub(super) struct Tenancy {
     registry: Arc<Registry>,
     registered: Registered,
     /// Clients keep all of Seawall running.
-    _seawall: Box<dyn Any + Send + Sync>,
+    _seawall: Arc<dyn Any + Send + Sync>,
 }
 
 impl Tenancy {

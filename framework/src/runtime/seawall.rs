@@ -1,5 +1,6 @@
 //! A running Seawall.
 
+use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -47,7 +48,7 @@ pub(super) struct Inner {
     pub(super) supervision: Supervision,
     pub(super) registry: Arc<Registry>,
     pub(super) exporting: Exporting,
-    pub(super) keeper: Option<Keeper>,
+    pub(super) keeper: Option<Arc<Keeper>>,
     /// Held so that it goes on, on supervision's thread.
     _keeping: Option<ActorHandle<Job>>,
     pub(super) policies: Policies,
@@ -71,7 +72,7 @@ pub(super) struct Parts {
     pub(super) supervision: Supervision,
     pub(super) registry: Arc<Registry>,
     pub(super) exporting: Exporting,
-    pub(super) keeper: Option<Keeper>,
+    pub(super) keeper: Option<Arc<Keeper>>,
     pub(super) keeping: Option<ActorHandle<Job>>,
     pub(super) policies: Policies,
     pub(super) fleets: Box<[Arc<Fleet>]>,
@@ -186,7 +187,7 @@ impl Seawall {
             return Err(SpawnError::ShutDown { name: name.to_owned() });
         }
         let name = DependencyName::kept(name);
-        let inner = Box::new(Arc::clone(&self.0));
+        let inner: Arc<dyn Any + Send + Sync> = Arc::<Inner>::clone(&self.0);
         let register = |name| self.register(name);
         let settled = self.0.registry.settle(name.clone(), register, inner);
         let Some(tenancy) = settled else {
@@ -392,6 +393,6 @@ fn link<P: Proxy>(service: P::Shared, tenancy: Arc<Tenancy>) -> P {
     if P::IS_EXCLUSIVE {
         dependency.allow_one_at_a_time();
     }
-    let core = MethodTable::new(dependency, P::METHODS, Box::new(tenancy));
+    let core = MethodTable::new(dependency, P::METHODS, tenancy);
     P::from_link(Link::new(Arc::new(core), service))
 }

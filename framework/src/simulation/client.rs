@@ -64,7 +64,7 @@ impl Client {
         let (time, entropy) = (context.time(), context.next_entropy());
         let dependency = Arc::new(Dependency::new(name.into(), policy, time, entropy, observer));
         context.spawn(look_after(Arc::downgrade(&dependency)));
-        Self { methods: Arc::new(MethodTable::new(dependency, &[METHOD], Box::new(()))) }
+        Self { methods: Arc::new(MethodTable::new(dependency, &[METHOD], Arc::new(()))) }
     }
 
     /// Makes one call, of one attempt.

@@ -63,7 +63,7 @@ impl Driven {
             Entropy::system(),
             Arc::new(Tracing),
         );
-        Self { time, core: MethodTable::new(Arc::new(dependency), methods, Box::new(())) }
+        Self { time, core: MethodTable::new(Arc::new(dependency), methods, Arc::new(())) }
     }
 
     fn dependency(&self) -> &Arc<Dependency> {

@@ -437,7 +437,7 @@ fn methods_of_a_second_client_join() {
     page_of(&exporter, &[&payments]);
     let more = vec![super::method("a_first"), super::method("charge"), super::method("zz_last")];
     let _second =
-        crate::dependency::MethodTable::new(Arc::clone(payments.dependency()), more, Box::new(()));
+        crate::dependency::MethodTable::new(Arc::clone(payments.dependency()), more, Arc::new(()));
     payments.call(0, MS, Ok(1));
     let page = page_of(&exporter, &[&payments]);
     let methods = BTreeSet::from(["a_first", "balance", "charge", "zz_last"]);

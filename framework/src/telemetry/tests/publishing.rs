@@ -204,7 +204,7 @@ fn methods_that_come_later_get_series_of_their_own() {
     publisher.publish([payments.dependency()]);
     let more = vec![super::method("a_first"), super::method("bb"), super::method("zz_last")];
     let second =
-        crate::dependency::MethodTable::new(Arc::clone(payments.dependency()), more, Box::new(()));
+        crate::dependency::MethodTable::new(Arc::clone(payments.dependency()), more, Arc::new(()));
     let calls = |method: &str| {
         notebook.counter(&format!(
             "seawall_calls_total dependency=payments method={method} outcome=success"
