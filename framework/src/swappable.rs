@@ -10,10 +10,12 @@ use crate::sync::{AtomicU64, Ordering};
 /// Reading costs a load of a line that nobody writes, as long as the value has never been replaced;
 /// after that a few nanoseconds more. Replacing waits for no reader: one that is reading goes on with the
 /// old value.
+// What a reader reads lies together, with the first thing that the value begins with.
+#[repr(C)]
 pub(crate) struct Swappable<T> {
-    first: T,
     /// Not zero once there is a later one, or the first has been left.
     is_replaced: AtomicU64,
+    first: T,
     later: ArcSwapOption<T>,
 }
 
@@ -21,6 +23,10 @@ impl<T> Swappable<T> {
     pub(crate) fn new(value: T) -> Self {
         Self { first: value, is_replaced: AtomicU64::new(0), later: ArcSwapOption::empty() }
     }
+
+    /// Where the first value is.
+    #[cfg(all(test, not(seawall_loom)))]
+    pub(crate) const FIRST: usize = std::mem::offset_of!(Self, first);
 
     /// Reads it.
     #[inline]

@@ -96,7 +96,7 @@ impl Actor for DependencyActor {
     fn started(&mut self, context: &mut Self::Context) {
         // Looks at once: the actor before it may have died with a breaker to move on.
         let look = self.0.time().sleep_until(self.0.time().now());
-        context.spawn(Monitor { look: Some(look) });
+        context.spawn(Monitor { look: Some(Box::new(look)) });
     }
 }
 
@@ -115,8 +115,8 @@ impl Handler<Control> for DependencyActor {
 
 /// Sleeps until there is a signal or a time to look, then looks.
 struct Monitor {
-    /// When to look without a signal.
-    look: Option<Sleep>,
+    /// When to look without a signal. In a box: mostly there is no such time.
+    look: Option<Box<Sleep>>,
 }
 
 impl Monitor {
@@ -126,7 +126,7 @@ impl Monitor {
             let sweep = dependency.time().now() + SWEEP;
             next = Some(next.map_or(sweep, |next| next.min(sweep)));
         }
-        self.look = next.map(|next| dependency.time().sleep_until(next));
+        self.look = next.map(|next| Box::new(dependency.time().sleep_until(next)));
     }
 }
 
@@ -143,7 +143,8 @@ impl ActorFuture<DependencyActor> for Monitor {
         // Each round takes the signals first. A round that finds nothing ends the loop.
         loop {
             let called = dependency.signals().poll(task).is_ready();
-            let due = self.look.as_mut().is_some_and(|look| Pin::new(look).poll(task).is_ready());
+            let due =
+                self.look.as_mut().is_some_and(|look| Pin::new(&mut **look).poll(task).is_ready());
             if !called && !due {
                 return Poll::Pending;
             }

@@ -25,15 +25,17 @@ use super::word::{Tag, Word};
 
 /// What it goes by, and what it counts by that.
 #[derive(Debug)]
+// Every call reads the first three.
+#[repr(C)]
 pub(super) struct Settings {
-    pub(super) config: Arc<Config>,
-    pub(super) window: Window,
-    /// Whether slow calls count. Here, because every call asks.
-    pub(super) minds_slow: bool,
-    /// What a good call changes, where that is at most one window. Here for the same reason.
+    /// What a good call changes, where that is at most one window.
     only: OnlyWindow,
     /// The run of failures beside it, which is only looked at: while there is none, a good call does not change it.
     run: Option<Arc<Consecutive>>,
+    /// Whether slow calls count.
+    pub(super) minds_slow: bool,
+    pub(super) config: Arc<Config>,
+    pub(super) window: Window,
 }
 
 impl Settings {
@@ -73,6 +75,8 @@ impl Settings {
 
 /// A circuit breaker. Shared by reference between threads; never waits; is told the time.
 #[derive(Debug)]
+// Every call reads the first two.
+#[repr(C)]
 pub struct CircuitBreaker {
     pub(super) word: AtomicU64,
     pub(super) settings: Swappable<Settings>,
@@ -105,6 +109,13 @@ impl CircuitBreaker {
     /// The same for one of many, which takes the memory of a window of calls only when it is needed.
     pub(super) fn small(config: impl Into<Arc<Config>>, now: Moment) -> Self {
         Self::with_window(config.into(), now, Window::small)
+    }
+
+    /// Where those of its fields are that a good call reads.
+    #[cfg(all(test, not(seawall_loom)))]
+    pub(crate) fn read_by_each_call() -> [usize; 3] {
+        let settings = std::mem::offset_of!(Self, settings);
+        [std::mem::offset_of!(Self, word), settings, settings + Swappable::<Settings>::FIRST]
     }
 
     fn with_window(

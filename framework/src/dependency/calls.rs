@@ -10,14 +10,14 @@ impl Dependency {
     /// A call begins: the retry budget is to know of it.
     #[inline(always)]
     pub(crate) fn call_begins(&self, now: Moment) {
-        if self.budget().is_due(now) {
+        if !self.known.holds(now) {
             self.look_at_budget(now);
         }
     }
 
     #[cold]
     fn look_at_budget(&self, now: Moment) {
-        self.budget().look(now, || self.calls());
+        self.budget().look(now, || self.calls(), &self.known);
     }
 
     /// Whether the retry budget, if there is one, lets another attempt be made, which is counted then. `waits`: the call that asks
@@ -77,8 +77,7 @@ mod tests {
     /// A trait with this method only.
     fn methods(dependency: &Dependency, method: &'static str) -> Arc<[Method]> {
         let specs = vec![MethodSpec { name: method, ..MethodSpec::NONE }].into();
-        dependency.add_trait(&specs);
-        dependency.methods_of(&specs)
+        dependency.methods_of(dependency.add_trait(specs))
     }
 
     /// One call of this method begins, and ends well.

@@ -86,7 +86,7 @@ impl Dependency {
     }
 
     fn tell_of_key(&self, key: Option<&String>, transition: Transition) {
-        let Some(unreported) = self.gate().keys().moves.count(transition.at) else { return };
+        let Some(unreported) = self.gate().keys().moves().count(transition.at) else { return };
         let (dependency, key) = (self.name().clone(), key.map(|key| key.as_str().into()));
         self.tell(&Event::KeyMoved { dependency, key, transition, unreported });
     }

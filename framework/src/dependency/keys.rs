@@ -45,7 +45,7 @@ pub(crate) struct KeyBreakers {
     pub(super) is_monitored: AtomicBool,
     /// Refusals of keys' breakers that the dependency's, which was told to observe by hand, kept back.
     overruled: AtomicU64,
-    pub(super) moves: Sampler,
+    moves: OnceBox<Sampler>,
 }
 
 impl KeyBreakers {
@@ -56,7 +56,7 @@ impl KeyBreakers {
             count_for_dependency: AtomicBool::new(false),
             is_monitored: AtomicBool::new(false),
             overruled: AtomicU64::new(0),
-            moves: Sampler::default(),
+            moves: OnceBox::new(),
         };
         breakers.note(policy);
         breakers
@@ -75,6 +75,11 @@ impl KeyBreakers {
         if let (Some(breakers), false) = (self.breakers.get(), is_same) {
             breakers.reconfigure(settings(next).into(), now);
         }
+    }
+
+    /// Of their moves, which are told of.
+    pub(super) fn moves(&self) -> &Sampler {
+        self.moves.get_or_init(Box::default)
     }
 
     /// The look that comes first.

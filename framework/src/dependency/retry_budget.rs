@@ -13,8 +13,6 @@ use crate::swappable::Swappable;
 /// What its retries may cost, if its policy says.
 pub(crate) struct RetryBudget {
     wanted: Swappable<Wanted>,
-    /// Here, and not in the budget: every call looks at it.
-    slice: KnownSlice,
 }
 
 /// The budget that a policy wants; made by the first call.
@@ -36,14 +34,14 @@ impl Wanted {
 
 impl RetryBudget {
     pub(super) fn new(policy: &Arc<Policy>) -> Self {
-        Self { wanted: Swappable::new(Wanted::by(policy)), slice: KnownSlice::unknown() }
+        Self { wanted: Swappable::new(Wanted::by(policy)) }
     }
 
-    /// Begins anew, if it is to be another.
-    pub(super) fn reload(&self, before: &Policy, policy: &Arc<Policy>) {
+    /// Begins anew, if it is to be another. `known`: the slice that calls know of.
+    pub(super) fn reload(&self, before: &Policy, policy: &Arc<Policy>, known: &KnownSlice) {
         if before.retry().budget() != policy.retry().budget() {
             self.wanted.replace(Wanted::by(policy));
-            self.slice.forget();
+            known.forget();
         }
     }
 
@@ -51,17 +49,11 @@ impl RetryBudget {
         self.wanted.with(|wanted| ask(wanted.budget()))
     }
 
-    /// Whether a call that begins now has to look.
-    #[inline(always)]
-    pub(super) fn is_due(&self, now: Moment) -> bool {
-        !self.slice.holds(now)
-    }
-
-    /// A call begins that has to look. `calls`: those before it.
-    pub(super) fn look(&self, now: Moment, calls: impl FnOnce() -> u64) {
+    /// A call begins, in a slice that is not `known` yet. `calls`: those before it.
+    pub(super) fn look(&self, now: Moment, calls: impl FnOnce() -> u64, known: &KnownSlice) {
         self.with(|budget| match budget {
-            Some(budget) => budget.look(now, calls, &self.slice),
-            None => self.slice.set_endless(),
+            Some(budget) => budget.look(now, calls, known),
+            None => known.set_endless(),
         });
     }
 

@@ -14,6 +14,7 @@ use crate::error::DependencyName;
 use crate::event::{self, Event, Observer, Transition};
 use crate::listeners::Listeners;
 use crate::policy::Policy;
+use crate::retry::KnownSlice;
 use crate::sync::Mutex;
 
 use super::by_hand::ByHand;
@@ -40,25 +41,32 @@ const TO_BEGIN: u64 = 1 << 32;
 
 /// Everything that a dependency's calls share. The root makes it; the actor looks after it; the calls
 /// use it without asking either.
+///
+/// Where it is in no cache, each line of the cache costs a good call as much as all of its work. So the fields that such a call needs
+/// come first and lie together: those that are only read in two lines, those that are written in two others.
+#[repr(C, align(64))]
 pub struct Dependency {
-    name: DependencyName,
-    time: Time,
+    /// What its calls know of the retry budget.
+    pub(super) known: KnownSlice,
     /// Its clock, which every call reads.
     clock: Clock,
+    life: AtomicU32,
+    pub(super) unattended: AtomicBool,
+    entropy: Entropy,
     policy: ArcSwap<Policy>,
     gate: Gate,
+    // The rest is for those who look, wait or fail.
+    name: DependencyName,
+    time: Time,
     budget: RetryBudget,
-    entropy: Entropy,
     signals: Signals,
     observer: Arc<dyn Observer>,
-    life: AtomicU32,
     /// Calls that have ever had to wait for something and have not ended yet; in the upper half those that are still to begin.
     pending: AtomicU64,
     emptied: Listeners,
     pub(super) examples: Examples,
     retried: Retried,
     pub(super) restarts: AtomicU64,
-    pub(super) unattended: AtomicBool,
     /// The order by hand that its breaker stands under.
     pub(super) by_hand: Mutex<Option<Box<ByHand>>>,
     threads: Threads,
@@ -84,6 +92,7 @@ impl Dependency {
             gate.breaker().tend(now, since_epoch);
         }
         Self {
+            known: KnownSlice::unknown(),
             gate,
             budget: RetryBudget::new(&policy),
             name,
@@ -193,7 +202,7 @@ impl Dependency {
             return false;
         }
         self.policy.store(Arc::clone(&policy));
-        self.budget.reload(&before, &policy);
+        self.budget.reload(&before, &policy, &self.known);
         traits.iter().for_each(|it| it.replan(&policy));
         let (moved, wakers) = self.gate.reconfigure(&before, &policy, self.now());
         drop(traits);
@@ -358,6 +367,23 @@ mod tests {
         manual.set_epoch(Duration::from_secs(1_767_571_200 + 5 * 3_600));
         let (time, seed) = (Time::from(manual), Entropy::seeded(0));
         Dependency::new("bank".into(), policy, time, seed, Arc::new(Silent))
+    }
+
+    #[test]
+    fn what_a_good_call_needs_lies_in_few_lines_of_the_cache() {
+        use std::mem::offset_of;
+        let line = |offset: usize| offset / 64;
+        let read = Gate::read_by_each_call().map(|at| offset_of!(Dependency, gate) + at);
+        assert_eq!((offset_of!(Dependency, known), line(offset_of!(Dependency, life))), (0, 0));
+        assert_eq!(
+            read.map(line),
+            [1; 3],
+            "the breaker's word, whether it was replaced, what counts"
+        );
+        let written = Gate::written_by_each_call().map(|at| offset_of!(Dependency, gate) + at);
+        let first = line(written[0]);
+        assert_eq!((written[0] % 64, written.map(line)), (0, [first, first + 1]));
+        assert!(size_of::<Dependency>() <= 896);
     }
 
     #[test]

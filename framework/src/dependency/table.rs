@@ -21,7 +21,8 @@ pub struct MethodTable {
     methods: OnceLock<Arc<[Method]>>,
     /// How long each call may take, whatever the policy says, in nanoseconds; the largest number for no limit.
     within: u64,
-    specs: Specs,
+    /// Which of the dependency's traits it is.
+    index: usize,
     kept: OnceBox<Arc<[Kept]>>,
     /// Whatever must live as long as somebody may call: dropped with the last client.
     _tenancy: Arc<dyn Any + Send + Sync>,
@@ -38,10 +39,9 @@ impl MethodTable {
         methods: impl Into<Specs>,
         tenancy: Arc<dyn Any + Send + Sync>,
     ) -> Self {
-        let specs = methods.into();
-        dependency.add_trait(&specs);
+        let index = dependency.add_trait(methods.into());
         let (methods, kept) = (OnceLock::new(), OnceBox::new());
-        Self { dependency, methods, within: u64::MAX, specs, kept, _tenancy: tenancy }
+        Self { dependency, methods, within: u64::MAX, index, kept, _tenancy: tenancy }
     }
 
     /// The same, for calls that take no longer than this, nor than the table allows that it is made of.
@@ -53,7 +53,7 @@ impl MethodTable {
             dependency: Arc::clone(&self.dependency),
             methods: self.methods.clone(),
             within: self.within.min(nanos(length)),
-            specs: self.specs.clone(),
+            index: self.index,
             kept,
             _tenancy: Arc::<Self>::clone(self),
         }
@@ -84,14 +84,15 @@ impl MethodTable {
 
     /// The index of the method of this name; of any other name, that of the last.
     pub(crate) fn index_or_last(&self, name: &str) -> usize {
-        let found = self.specs.iter().position(|spec| spec.name == name);
-        found.unwrap_or(self.specs.len() - 1)
+        let methods = self.methods();
+        let found = methods.iter().position(|method| method.name() == name);
+        found.unwrap_or(methods.len() - 1)
     }
 
     /// Whether the method of this index may be repeated.
     #[cfg(feature = "tower")]
     pub(crate) fn is_idempotent(&self, index: usize) -> bool {
-        self.specs[index].idempotent
+        self.method(index).is_idempotent()
     }
 
     /// The timeout of an attempt that begins now.
@@ -102,15 +103,20 @@ impl MethodTable {
     /// The method of this index. Generated code names only indices that its own list has.
     #[inline]
     pub(crate) fn method(&self, index: usize) -> &Method {
+        &self.methods()[index]
+    }
+
+    #[inline]
+    fn methods(&self) -> &[Method] {
         match self.methods.get() {
-            Some(methods) => &methods[index],
-            None => &self.first_called()[index],
+            Some(methods) => methods,
+            None => self.first_called(),
         }
     }
 
     #[cold]
     fn first_called(&self) -> &[Method] {
-        self.methods.get_or_init(|| self.dependency.methods_of(&self.specs))
+        self.methods.get_or_init(|| self.dependency.methods_of(self.index))
     }
 
     /// What this method's calls keep; made by the first one that asks for it.
@@ -123,7 +129,7 @@ impl MethodTable {
     }
 
     fn all_kept(&self) -> &Arc<[Kept]> {
-        let nothing = || self.specs.iter().map(|_| OnceBox::new()).collect();
+        let nothing = || self.methods().iter().map(|_| OnceBox::new()).collect();
         self.kept.get_or_init(|| Box::new(nothing()))
     }
 }

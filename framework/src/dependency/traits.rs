@@ -67,26 +67,26 @@ pub(super) fn called(traits: &[Trait]) -> impl Iterator<Item = &Method> {
 }
 
 impl Dependency {
-    /// It may be called by these methods from now on.
-    pub(super) fn add_trait(&self, specs: &Specs) {
+    /// It may be called by these methods from now on. Which trait that is: none of its traits ever goes.
+    pub(super) fn add_trait(&self, specs: Specs) -> usize {
         let mut traits = self.traits.lock();
-        if traits.iter().all(|it| it.specs != *specs) {
-            // Hardly any dependency has a second one.
-            traits.reserve_exact(1);
-            traits.push(Trait { specs: specs.clone(), methods: None });
+        if let Some(at) = traits.iter().position(|it| it.specs == specs) {
+            return at;
         }
+        // Hardly any dependency has a second one.
+        traits.reserve_exact(1);
+        traits.push(Trait { specs, methods: None });
+        traits.len() - 1
     }
 
-    /// These methods, with the policy laid over them, now and whenever it changes: the same for all clients.
-    pub(super) fn methods_of(&self, specs: &Specs) -> Arc<[Method]> {
+    /// The methods of that trait, with the policy laid over them, now and whenever it changes: the same for all clients.
+    pub(super) fn methods_of(&self, index: usize) -> Arc<[Method]> {
         let mut traits = self.traits.lock();
         let policy = self.policy();
+        // In bounds: whoever asks has added it.
+        let Trait { specs, methods } = &mut traits[index];
         let lay = || specs.iter().map(|spec| Method::new(spec, &policy)).collect();
-        match traits.iter_mut().find(|it| it.specs == *specs) {
-            Some(it) => Arc::clone(it.methods.get_or_insert_with(lay)),
-            // Whoever asks has added it.
-            None => lay(),
-        }
+        Arc::clone(methods.get_or_insert_with(lay))
     }
 
     /// Does something with the counters of each method that has been called.

@@ -1,12 +1,14 @@
 //! Those who look at how much waits.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+
+use once_cell::race::OnceBox;
 
 use tokio::sync::Notify;
 
 /// Wakes those who look at the pressure. Nothing is there before the first of them.
 #[derive(Debug, Default)]
-pub(super) struct Upstream(OnceLock<Arc<Notify>>);
+pub(super) struct Upstream(OnceBox<Arc<Notify>>);
 
 impl Upstream {
     /// Something may have changed.
@@ -18,6 +20,6 @@ impl Upstream {
     }
 
     pub(super) fn changed(&self) -> &Arc<Notify> {
-        self.0.get_or_init(Arc::default)
+        self.0.get_or_init(Box::default)
     }
 }

@@ -24,6 +24,8 @@ use super::upstream::Upstream;
 use super::waiter::{Join, KeyId, Newcomer, Position, WaitEnd, WaitError, Waiter};
 
 #[derive(Debug)]
+// Every call writes the first, whose place the gate gives thought to.
+#[repr(C)]
 pub(crate) struct WaitingRoom {
     permits: Permits,
     full: Full,

@@ -14,7 +14,7 @@ impl Gate {
     /// number it is not to be told.
     #[inline(never)]
     pub(crate) fn tune(&self, ended: Ended, timeout: impl FnOnce() -> Duration, now: Moment) {
-        let room = &self.written.0.waiting_room;
+        let room = &self.waiting_room;
         let inflight = room.permits().active();
         let limit = self.tuner.with(|tuner| {
             tuner.as_ref().and_then(|tuner| tuner.ended(now, ended, inflight, timeout))

@@ -29,7 +29,7 @@ use crate::listeners::Listeners;
 use crate::outcome::AttemptEnd;
 use crate::policy::Policy;
 use crate::swappable::Swappable;
-use crate::sync::{AtomicU64, CachePadded, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 pub(crate) use tokens::Token;
 
@@ -47,11 +47,23 @@ use reload::{block_timeout, limiter, tuner};
 
 /// A dependency's guards.
 #[derive(Debug)]
+// In order, so that what a call needs is in few lines of the cache: see `Dependency`.
+#[repr(C)]
 pub struct Gate {
     breaker: CircuitBreaker,
+    /// In nanoseconds.
+    max_wait: AtomicU64,
+    block_timeout: AtomicU64,
+    // From here on what every call writes, off the lines that every call only reads.
+    /// In nanoseconds. Only read, and with the limiter.
+    rate_limit_max_wait: AtomicU64,
+    limiter: Swappable<Option<RateLimiter<AnyAlgorithm>>>,
+    waiting_room: WaitingRoom,
+    // What a good call does not need.
+    /// The limiter's number. It grows before the limiter is replaced and again after it: while it is odd, a token may be
+    /// of either limiter.
+    limiters: AtomicU64,
     keys: KeyBreakers,
-    /// What every call writes, off the lines that every call only reads.
-    written: CachePadded<Written>,
     /// Finds the number of permits, if that is not fixed.
     tuner: Swappable<Option<Box<Tuner>>>,
     lingering: Lingering,
@@ -59,25 +71,12 @@ pub struct Gate {
     seat: OnceBox<FleetSeat>,
     /// There is one permit, whatever a policy says.
     is_exclusive: AtomicBool,
-    /// In nanoseconds.
-    max_wait: AtomicU64,
-    block_timeout: AtomicU64,
-    rate_limit_max_wait: AtomicU64,
-    /// The limiter's number. It grows before the limiter is replaced and again after it: while it is odd, a token may be
-    /// of either limiter.
-    limiters: AtomicU64,
     /// With a quota the limiter is no longer read by its first value, so that calls without one need not look here.
     quota: Quota,
     /// A limit that others share. With it, too, the limiter is no longer read by its first value.
     shared: OnceBox<Arc<dyn SharedTokens>>,
     /// Wakes the calls that wait for a token: a breaker has opened, or the limit has changed.
     limit_changed: Listeners,
-}
-
-#[derive(Debug)]
-struct Written {
-    limiter: Swappable<Option<RateLimiter<AnyAlgorithm>>>,
-    waiting_room: WaitingRoom,
 }
 
 impl Gate {
@@ -90,16 +89,14 @@ impl Gate {
             tuner: Swappable::new(tuner),
             breaker: CircuitBreaker::new(policy.shared_breaker(), now).with_entropy(entropy),
             keys: KeyBreakers::new(policy),
-            written: CachePadded(Written {
-                limiter: Swappable::new(limiter(policy, now)),
-                waiting_room: WaitingRoom::new(permits, policy.mailbox()),
-            }),
+            rate_limit_max_wait: AtomicU64::new(nanos(policy.rate_limit_max_wait())),
+            limiter: Swappable::new(limiter(policy, now)),
+            waiting_room: WaitingRoom::new(permits, policy.mailbox()),
             lingering: Lingering::new(policy.bulkhead().grace()),
             seat: OnceBox::new(),
             is_exclusive: AtomicBool::new(false),
             max_wait: AtomicU64::new(nanos(policy.bulkhead().max_wait())),
             block_timeout: AtomicU64::new(block_timeout(policy)),
-            rate_limit_max_wait: AtomicU64::new(nanos(policy.rate_limit_max_wait())),
             limiters: AtomicU64::new(0),
             quota: Quota::new(),
             shared: OnceBox::new(),
@@ -109,10 +106,23 @@ impl Gate {
         gate
     }
 
+    /// Where those of its fields are that a good call only reads.
+    #[cfg(all(test, not(seawall_loom)))]
+    pub(super) fn read_by_each_call() -> [usize; 3] {
+        CircuitBreaker::read_by_each_call().map(|at| std::mem::offset_of!(Self, breaker) + at)
+    }
+
+    /// Where those are that it writes, with what belongs to them: the rate limit and the permits.
+    #[cfg(all(test, not(seawall_loom)))]
+    pub(super) fn written_by_each_call() -> [usize; 2] {
+        use std::mem::offset_of;
+        [offset_of!(Self, rate_limit_max_wait), offset_of!(Self, waiting_room)]
+    }
+
     fn set_quota(&self, policy: &Policy) {
         self.quota.set(policy.quota());
         if policy.quota().is_some() {
-            self.written.0.limiter.leave_first();
+            self.limiter.leave_first();
         }
     }
 
@@ -135,11 +145,11 @@ impl Gate {
     /// Calls waiting for a permit.
     #[must_use]
     pub fn waiters(&self) -> u32 {
-        self.written.0.waiting_room.permits().waiters()
+        self.waiting_room.permits().waiters()
     }
 
     pub(crate) fn waiting_room(&self) -> &WaitingRoom {
-        &self.written.0.waiting_room
+        &self.waiting_room
     }
 
     /// The check that comes first: the breaker, and the key's. An open breaker costs no token.
@@ -187,7 +197,7 @@ impl Gate {
         let (class, rank) = (priority.importance(), Rank::new(priority, lot));
         let key_id = key.map(HeldKey::id);
         let newcomer = Newcomer { key: key_id, weight, class, rank, limits, now, waker };
-        self.written.0.waiting_room.join(newcomer, || {
+        self.waiting_room.join(newcomer, || {
             if shut_down() {
                 return Some(WaitError::ShutDown);
             }
@@ -239,7 +249,7 @@ impl Gate {
 
     /// Attempts that the dependency may still answer.
     fn in_flight(&self) -> u32 {
-        self.written.0.waiting_room.permits().active()
+        self.waiting_room.permits().active()
     }
 
     /// Counts how an attempt on `key` ended, and says what [`Gate::record`] is to count of it.
@@ -256,7 +266,7 @@ impl Gate {
         if moved.is_some_and(|moved| moved.to == State::Open)
             && self.keys.check_again(key, &self.breaker, now).is_err()
         {
-            self.written.0.waiting_room.flush_key(key.id(), WaitError::BreakerOpen, now);
+            self.waiting_room.flush_key(key.id(), WaitError::BreakerOpen, now);
             self.limit_changed.tell();
         }
         (for_all, moved)
@@ -292,7 +302,7 @@ impl Gate {
 
     /// Refuses every call that waits for a permit or a token.
     fn refuse_waiting(&self) {
-        self.written.0.waiting_room.flush(WaitError::BreakerOpen);
+        self.waiting_room.flush(WaitError::BreakerOpen);
         self.limit_changed.tell();
     }
 
@@ -303,8 +313,8 @@ impl Gate {
         let (moved, next) = self.breaker.poll(now);
         if self.breaker.check(now).is_err() && self.breaker.state() == State::Open {
             self.refuse_waiting();
-        } else if self.written.0.waiting_room.permits().waiters() > 0 {
-            self.written.0.waiting_room.grant_free(now);
+        } else if self.waiting_room.permits().waiters() > 0 {
+            self.waiting_room.grant_free(now);
         }
         let next =
             next.into_iter().chain(self.lingering.next()).chain(self.ask_for_waiters(now)).min();

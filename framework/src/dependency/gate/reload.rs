@@ -26,10 +26,10 @@ impl Gate {
         };
         self.keys.reconfigure(before, next, now);
         if before.rate_limit() != next.rate_limit() {
-            let limiter = self.written.0.limiter.with(|before| follow(before.as_ref(), next, now));
+            let limiter = self.limiter.with(|before| follow(before.as_ref(), next, now));
             // A call that waits for a token of the one before asks this one, and gives nothing back to it.
             self.limiters.fetch_add(1, Ordering::AcqRel);
-            self.written.0.limiter.replace(limiter);
+            self.limiter.replace(limiter);
             self.limiters.fetch_add(1, Ordering::Release);
             self.limit_changed.tell();
         }
@@ -42,7 +42,7 @@ impl Gate {
         self.max_wait.store(nanos(next.bulkhead().max_wait()), Ordering::Relaxed);
         self.block_timeout.store(block_timeout(next), Ordering::Relaxed);
         if before.mailbox() != next.mailbox() {
-            self.written.0.waiting_room.reconfigure(next.mailbox());
+            self.waiting_room.reconfigure(next.mailbox());
         }
         let wakers = match self.permits(before, next, now) {
             Some(limit) => self.set_limit(limit, now),

@@ -28,7 +28,7 @@ impl Gate {
     /// From now on each attempt takes a token from these, too. False: it does so from others.
     pub(crate) fn share_tokens(&self, tokens: Arc<dyn SharedTokens>) -> bool {
         let is_first = self.shared.set(Box::new(tokens)).is_ok();
-        self.written.0.limiter.leave_first();
+        self.limiter.leave_first();
         is_first
     }
 
@@ -40,7 +40,7 @@ impl Gate {
         now: Moment,
         latest: impl FnOnce() -> Moment,
     ) -> Result<Token, Refused> {
-        match self.written.0.limiter.first() {
+        match self.limiter.first() {
             Some(limiter) => self.ask(limiter.as_ref(), 0, now, latest),
             None => self.take_token_slow(now, latest),
         }
@@ -48,7 +48,7 @@ impl Gate {
 
     /// Whether [`Gate::take_token`] would give one that is valid now. False where that is not known at a look.
     pub(crate) fn has_token(&self, now: Moment) -> bool {
-        match self.written.0.limiter.first() {
+        match self.limiter.first() {
             Some(None) => true,
             Some(Some(limiter)) => {
                 self.rate_limit_max_wait.load(Ordering::Relaxed) == 0 && limiter.has_one(now)
@@ -65,7 +65,7 @@ impl Gate {
         latest: impl FnOnce() -> Moment,
     ) -> Result<Token, Refused> {
         let number = self.limiter_number();
-        let limiter = &self.written.0.limiter;
+        let limiter = &self.limiter;
         let shared = self.shared.get();
         shared.map_or(Ok(()), |shared| shared.try_take(now))?;
         let token = limiter.with(|limiter| self.ask(limiter.as_ref(), number, now, latest));
@@ -132,7 +132,7 @@ impl Gate {
     /// Gives back the token of an attempt that was never dispatched. A limiter that has been replaced gets nothing back,
     /// and neither limiter gets back what was taken while one was being replaced.
     pub(crate) fn refund(&self, number: u32, now: Moment, taken_for: Moment) {
-        let limiter = &self.written.0.limiter;
+        let limiter = &self.limiter;
         match limiter.first() {
             // Where there never was one there is nothing to give back to.
             Some(None) => {}
