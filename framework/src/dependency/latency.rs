@@ -8,23 +8,31 @@ use crate::clock::nanos;
 /// Steps within a decade, times ten.
 const STEPS: [u64; 7] = [10, 15, 20, 30, 40, 50, 75];
 /// 1 µs up to 10 s and beyond.
-const DECADES: usize = 8;
-const BOUNDS: usize = STEPS.len() * DECADES + 1;
+const WHOLE_DECADES: usize = 8;
+const BOUNDS: usize = STEPS.len() * WHOLE_DECADES + 1;
 /// One more than there are bounds: the last bucket has none.
 pub const BUCKETS: usize = BOUNDS + 1;
 
 /// Upper bounds of the buckets, in nanoseconds, inclusive.
 static BOUNDS_NANOS: [u64; BOUNDS] = bounds();
-/// For each power of two, the first bucket that a value of that size can fall into.
+
+/// Where buckets are counted decade by decade, each has so many slots, a line of the cache: its seven buckets, and their sum.
+pub(super) const DECADE: usize = STEPS.len() + 1;
+/// The slot of the sum.
+pub(super) const SUM: usize = STEPS.len();
+/// The last decade is not full.
+pub(super) const DECADES: usize = WHOLE_DECADES + 1;
+const SLOTS: usize = DECADE * DECADES;
+/// Upper bounds of the slots. That of a sum is the one before it, so that nothing falls into it.
+static SLOT_BOUNDS: [u64; SLOTS] = slot_bounds();
+/// For each power of two, the first slot that a value of that size can fall into.
 static FIRST: [u8; 65] = first();
-/// Ends the run of bounds that `bucket` compares against.
-const NEVER: u64 = u64::MAX;
 
 const fn bounds() -> [u64; BOUNDS] {
     let mut bounds = [0; BOUNDS];
     let mut decade = 0;
     let mut unit = 100; // a tenth of a microsecond, because the steps are times ten
-    while decade < DECADES {
+    while decade < WHOLE_DECADES {
         let mut step = 0;
         while step < STEPS.len() {
             bounds[decade * STEPS.len() + step] = STEPS[step] * unit;
@@ -37,14 +45,29 @@ const fn bounds() -> [u64; BOUNDS] {
     bounds
 }
 
-const fn first() -> [u8; 65] {
+const fn slot_bounds() -> [u64; SLOTS] {
     let bounds = bounds();
+    let mut slots = [u64::MAX; SLOTS];
+    let mut at = 0;
+    while at < BOUNDS {
+        let slot = at / SUM * DECADE + at % SUM;
+        slots[slot] = bounds[at];
+        if slot % DECADE == SUM - 1 {
+            slots[slot + 1] = bounds[at];
+        }
+        at += 1;
+    }
+    slots
+}
+
+const fn first() -> [u8; 65] {
+    let slots = slot_bounds();
     let mut first = [0; 65];
     let mut bits = 0;
     while bits <= 64 {
         let smallest = if bits == 0 { 0 } else { 1u64 << (bits - 1) };
         let mut at = 0;
-        while at < BOUNDS && bounds[at] < smallest {
+        while slots[at] < smallest {
             at += 1;
         }
         first[bits] = at as u8;
@@ -57,10 +80,17 @@ const fn first() -> [u8; 65] {
 #[inline]
 #[must_use]
 pub fn bucket(nanos: u64) -> usize {
+    let slot = slot(nanos);
+    slot - slot / DECADE
+}
+
+/// The slot of that.
+#[inline]
+pub(super) fn slot(nanos: u64) -> usize {
     let bits = 64 - nanos.leading_zeros() as usize;
     let mut at = usize::from(FIRST[bits]);
-    // A power of two spans at most four bounds, so this runs at most four times.
-    while nanos > BOUNDS_NANOS.get(at).copied().unwrap_or(NEVER) {
+    // A power of two spans at most four bounds, and one sum, so this runs at most five times. The last bound is never passed.
+    while at < SLOTS - 1 && nanos > SLOT_BOUNDS[at] {
         at += 1;
     }
     at

@@ -1,7 +1,7 @@
 //! What a method's calls came to: counters in stripes, one for each thread at work.
 //!
-//! A successful call adds to two words: a latency bucket and the sum. That it succeeded, and with one
-//! successful attempt, is read off the buckets: there is no third counter to keep in step.
+//! A successful call adds to two words, in one line of the cache: a latency bucket, and the sum of its decade. That it succeeded,
+//! and with one successful attempt, is read off the buckets: there is no third counter to keep in step.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::event::Sampler;
 use crate::outcome::{AttemptKind, CallOutcome, Outcome};
 use crate::striped::{Counter, Owner, Striped};
 
-use super::latency::{BUCKETS, Latency, bucket};
+use super::latency::{BUCKETS, DECADE, DECADES, Latency, SUM, bucket, slot};
 use super::observed::Observed;
 
 const CALLS: usize = CallOutcome::ALL.len();
@@ -25,11 +25,35 @@ pub(super) const REASONS: usize = CALLS + GUARDS;
 /// Kinds of attempts but the first.
 const AGAIN: usize = AttemptKind::ALL.len() - 1;
 
+/// How many calls fell into each bucket, and what they took, in nanoseconds, decade by decade: see [`DECADES`].
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Decades([[Counter; DECADE]; DECADES]);
+
+impl Decades {
+    #[inline]
+    fn add(&self, took_nanos: u64, owner: Owner) {
+        let slot = slot(took_nanos);
+        let decade = &self.0[slot / DECADE];
+        decade[slot % DECADE].add(1, owner);
+        decade[SUM].add(took_nanos, owner);
+    }
+
+    /// The counts of all buckets, in their order.
+    fn buckets(&self) -> impl Iterator<Item = u64> {
+        self.0.iter().flat_map(|decade| &decade[..SUM]).map(Counter::get).take(BUCKETS)
+    }
+
+    fn sum_nanos(&self) -> u64 {
+        self.0.iter().map(|decade| decade[SUM].get()).fold(0, u64::wrapping_add)
+    }
+}
+
 #[derive(Debug)]
 struct Stripe {
-    success_latency: [Counter; BUCKETS],
-    latency_sum_nanos: Counter,
-    other_latency: [Counter; BUCKETS],
+    success: Decades,
+    /// Made by the first call that ends in any other way.
+    other: OnceBox<Decades>,
     calls: [Counter; CALLS],
     attempts: [Counter; ATTEMPTS],
     /// Attempts that a guard refused.
@@ -44,9 +68,8 @@ impl Default for Stripe {
             std::array::from_fn(|_| Counter::default())
         }
         Self {
-            success_latency: zeros(),
-            latency_sum_nanos: Counter::default(),
-            other_latency: zeros(),
+            success: Decades::default(),
+            other: OnceBox::new(),
             calls: zeros(),
             attempts: zeros(),
             refused: zeros(),
@@ -80,8 +103,7 @@ impl MethodStats {
     #[inline]
     pub(crate) fn success(&self, took_nanos: u64) {
         let (stripe, owner) = self.stripe();
-        stripe.success_latency[bucket(took_nanos)].add(1, owner);
-        stripe.latency_sum_nanos.add(took_nanos, owner);
+        stripe.success.add(took_nanos, owner);
     }
 
     /// A call succeeds: how much of its time was that of the attempt. Nothing, unless it waited before that.
@@ -113,17 +135,17 @@ impl MethodStats {
 
     /// The attempts that succeeded, by bucket.
     fn good_attempts(&self) -> Box<[u64; BUCKETS]> {
-        let mut buckets = Box::new([0; BUCKETS]);
+        let mut totals = Box::new([0; BUCKETS]);
         for stripe in self.stripes.iter() {
-            sum(&mut buckets, &stripe.success_latency);
+            totals.iter_mut().zip(stripe.success.buckets()).for_each(|(total, it)| *total += it);
         }
         if let Some(waited) = self.waited.get() {
-            for (total, waited) in buckets.iter_mut().zip(waited.iter()) {
+            for (total, waited) in totals.iter_mut().zip(waited.iter()) {
                 // Below zero while a call is between the two counts.
                 *total = total.saturating_add_signed(waited.load(Ordering::Relaxed));
             }
         }
-        buckets
+        totals
     }
 
     /// An attempt was refused by this guard.
@@ -151,8 +173,7 @@ impl MethodStats {
         let (stripe, owner) = self.stripe();
         stripe.calls[outcome.index()].add(1, owner);
         if outcome != CallOutcome::Unavailable {
-            stripe.other_latency[bucket(took_nanos)].add(1, owner);
-            stripe.latency_sum_nanos.add(took_nanos, owner);
+            stripe.other.get_or_init(Box::default).add(took_nanos, owner);
         }
     }
 
@@ -201,8 +222,8 @@ impl MethodStats {
     /// Calls that have ended.
     pub(super) fn ended(&self) -> u64 {
         let of_stripe = |stripe: &Stripe| {
-            let counters = stripe.success_latency.iter().chain(&stripe.calls);
-            counters.chain(&stripe.rejected).map(Counter::get).sum::<u64>()
+            let others = stripe.calls.iter().chain(&stripe.rejected).map(Counter::get);
+            stripe.success.buckets().chain(others).sum::<u64>()
         };
         self.stripes.iter().map(of_stripe).sum()
     }
@@ -210,15 +231,12 @@ impl MethodStats {
     /// Adds everything up. Each figure only ever grows from one reading to the next.
     pub(super) fn add_to(&self, counts: &mut MethodCounts) {
         for stripe in self.stripes.iter() {
-            for (at, (ok, other)) in
-                stripe.success_latency.iter().zip(&stripe.other_latency).enumerate()
-            {
-                let ok = ok.get();
-                counts.calls[CallOutcome::Success.index()] += ok;
-                counts.attempts[Outcome::Success.index()] += ok;
-                counts.latency.buckets[at] += ok + other.get();
+            let succeeded = counts.add_latency(&stripe.success);
+            counts.calls[CallOutcome::Success.index()] += succeeded;
+            counts.attempts[Outcome::Success.index()] += succeeded;
+            if let Some(other) = stripe.other.get() {
+                counts.add_latency(other);
             }
-            counts.latency.sum_nanos += stripe.latency_sum_nanos.get();
             sum(&mut counts.calls, &stripe.calls);
             sum(&mut counts.attempts, &stripe.attempts);
             sum(&mut counts.rejected, &stripe.rejected);
@@ -256,6 +274,19 @@ pub(crate) struct MethodCounts {
     pub(crate) rejected: [u64; GUARDS],
     pub(crate) again: [[u64; ATTEMPTS]; AGAIN],
     pub(crate) latency: Latency,
+}
+
+impl MethodCounts {
+    /// How many calls these were.
+    fn add_latency(&mut self, decades: &Decades) -> u64 {
+        let mut calls = 0;
+        for (total, bucket) in self.latency.buckets.iter_mut().zip(decades.buckets()) {
+            *total += bucket;
+            calls += bucket;
+        }
+        self.latency.sum_nanos = self.latency.sum_nanos.wrapping_add(decades.sum_nanos());
+        calls
+    }
 }
 
 #[cfg(all(test, not(seawall_loom)))]
