@@ -105,8 +105,11 @@ impl Dependency {
     /// The methods that the policy names and no trait on the dependency has, each with the known one that may be meant.
     #[must_use]
     pub fn unknown_methods(&self) -> Vec<(String, Option<&'static str>)> {
-        let known = names(&self.traits.lock());
         let policy = self.policy();
+        if policy.methods().is_empty() {
+            return Vec::new();
+        }
+        let known = names(&self.traits.lock());
         let unknown = policy.methods().keys().filter(|name| !known.contains(&name.as_str()));
         unknown.map(|name| (name.clone(), nearest(name, known.iter().copied()))).collect()
     }

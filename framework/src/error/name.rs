@@ -2,9 +2,10 @@
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::ops::Deref;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
@@ -13,7 +14,45 @@ use serde::{Serialize, Serializer};
 /// So many names are kept for as long as the process lives, each once.
 const MAX_KEPT: usize = 65_536;
 
-static KEPT: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::default);
+static KEPT: LazyLock<Mutex<KeptNames>> = LazyLock::new(Mutex::default);
+
+/// Names by a hash that is secret to the process, so that a name is hashed once and no other is looked at when the table grows.
+#[derive(Default)]
+struct KeptNames {
+    secret: RandomState,
+    names: HashMap<u64, &'static str, BuildHasherDefault<AsItIs>>,
+}
+
+/// The hash of what is a hash already.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Not asked for: all keys are numbers.
+        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+impl KeptNames {
+    /// `None`: there are enough, or another name has the same hash.
+    fn keep(&mut self, name: &str) -> Option<&'static str> {
+        let is_full = self.names.len() >= MAX_KEPT;
+        match self.names.entry(self.secret.hash_one(name)) {
+            Entry::Occupied(known) => Some(*known.get()).filter(|known| *known == name),
+            Entry::Vacant(_) if is_full => None,
+            Entry::Vacant(place) => Some(place.insert(Box::leak(Box::from(name)))),
+        }
+    }
+}
 
 /// The name of a dependency, shared by everything that speaks of it. Reads as a `str`.
 ///
@@ -32,16 +71,8 @@ enum Name {
 impl DependencyName {
     /// The name of a dependency that is being spawned.
     pub(crate) fn kept(name: &str) -> Self {
-        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = kept.get(name) {
-            return Self(Name::Kept(known));
-        }
-        if kept.len() >= MAX_KEPT {
-            return Self::from(name);
-        }
-        let name: &'static str = Box::leak(Box::from(name));
-        kept.insert(name);
-        Self(Name::Kept(name))
+        let kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner).keep(name);
+        kept.map_or_else(|| Self::from(name), |name| Self(Name::Kept(name)))
     }
 
     /// The name.
@@ -154,7 +185,20 @@ impl Serialize for DependencyName {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+
+    #[test]
+    fn names_are_kept_up_to_a_number() {
+        let mut kept = KeptNames::default();
+        let names: Vec<String> = (0..=MAX_KEPT).map(|number| number.to_string()).collect();
+        let first = kept.keep(&names[0]);
+        assert!(names[1..MAX_KEPT].iter().all(|name| kept.keep(name) == Some(name)));
+        assert_eq!(kept.keep(&names[MAX_KEPT]), None);
+        let again = kept.keep(&names[0]);
+        assert!(first.zip(again).is_some_and(|(first, again)| std::ptr::eq(first, again)));
+    }
 
     #[test]
     fn a_name_that_is_kept_is_kept_once_and_equals_one_that_is_counted() {

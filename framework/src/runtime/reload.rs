@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::debug_as_display;
 use crate::policy::{LimitsPolicy, Policy, PolicyFile, PolicyFileError};
@@ -78,6 +79,8 @@ pub(super) struct Policies {
     usual: Mutex<std::collections::BTreeMap<String, fn() -> Policy>>,
     /// One reload at a time.
     reloading: Mutex<()>,
+    /// How often another file was put in the place of one.
+    replaced: AtomicU64,
 }
 
 impl Policies {
@@ -92,7 +95,13 @@ impl Policies {
             file: Mutex::new(file),
             usual: Mutex::default(),
             reloading: Mutex::default(),
+            replaced: AtomicU64::new(0),
         }
+    }
+
+    /// How often what names go by has been replaced. Only then can it be another.
+    pub(super) fn replaced(&self) -> u64 {
+        self.replaced.load(Ordering::SeqCst)
     }
 
     /// What `name` goes by, as things are now.
@@ -160,6 +169,7 @@ impl Policies {
         let _reloading = self.reloading.lock();
         let names: Vec<String> = file.names().map(str::to_owned).collect();
         *self.file.lock() = file;
+        self.replaced.fetch_add(1, Ordering::SeqCst);
         // A dependency that is spawned from here on looks again once it is in the registry.
         let spawned = registry.all();
         let changed = spawned

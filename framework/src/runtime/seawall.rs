@@ -187,6 +187,8 @@ impl Seawall {
             return Err(SpawnError::ShutDown { name: name.to_owned() });
         }
         let name = DependencyName::kept(name);
+        let policies = &self.0.policies;
+        let seen = policies.replaced();
         let inner: Arc<dyn Any + Send + Sync> = Arc::<Inner>::clone(&self.0);
         let register = |name| self.register(name);
         let settled = self.0.registry.settle(name.clone(), register, inner);
@@ -194,7 +196,9 @@ impl Seawall {
             return Err(SpawnError::AlreadySpawned { name: name.to_string() });
         };
         // A reload that was under way may have missed it, and so may a shutdown that began meanwhile.
-        tenancy.dependency().reload(self.0.policies.of(tenancy.dependency().name()));
+        if policies.replaced() != seen {
+            tenancy.dependency().reload(policies.of(tenancy.dependency().name()));
+        }
         if self.0.closed.load(Ordering::Acquire) {
             tenancy.dependency().cancel();
         }
