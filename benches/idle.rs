@@ -18,9 +18,10 @@ mod service;
 
 use std::hint::black_box;
 use std::process::{Command, ExitCode};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use seawall::actor::Control;
+use seawall::clock::Clock;
 use seawall::prelude::*;
 use seawall_benches::{Effort, Glue, on_runtime};
 
@@ -79,6 +80,7 @@ const MADE: [(&str, Make); 3] = [
 
 /// Until the last client is there, and until the last actor answers.
 fn seawall() -> (Duration, Duration) {
+    let clock = Clock::system();
     on_runtime(async {
         let seawall = Seawall::builder().start().expect("it starts");
         // Its thread is up, and the clock has been calibrated.
@@ -86,15 +88,15 @@ fn seawall() -> (Duration, Duration) {
         let names: Vec<String> = (0..MANY).map(|number| format!("dependency-{number}")).collect();
         let mut clients: Vec<FiveClient<Plain>> = Vec::with_capacity(MANY);
         measured(async || {
-            let began = Instant::now();
+            let began = clock.now();
             for name in &names {
                 clients.push(seawall.spawn(name, Plain).await.expect("a new name"));
             }
-            let made = began.elapsed();
+            let made = clock.now().since(began);
             let last = seawall.dependency(&names[MANY - 1]).expect("it is there");
             last.tell(Control::Snapshot).await.expect("it answers");
             black_box((&first, &clients));
-            (made, began.elapsed())
+            (made, clock.now().since(began))
         })
         .await
     })
@@ -114,12 +116,14 @@ fn glue() -> (Duration, Duration) {
 }
 
 async fn alone<T>(make: impl Fn() -> T) -> (Duration, Duration) {
+    let clock = Clock::system();
     let mut all = Vec::with_capacity(MANY);
     measured(async || {
-        let began = Instant::now();
+        let began = clock.now();
         (0..MANY).for_each(|_| all.push(make()));
         black_box(&all);
-        (began.elapsed(), began.elapsed())
+        let made = clock.now().since(began);
+        (made, made)
     })
     .await
 }

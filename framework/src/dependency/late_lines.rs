@@ -52,3 +52,31 @@ impl<T: Waits> LateLines<T> {
         self.config.capacity()
     }
 }
+
+#[cfg(all(test, not(seawall_loom)))]
+mod tests {
+    use super::*;
+    use crate::dependency::waiter::Waiter;
+
+    #[test]
+    fn lines_that_nobody_has_stood_in_look_as_if_they_were_there() {
+        let config = |capacity, priorities| {
+            let config = Config::builder().capacity(capacity).priorities(priorities);
+            config.build().unwrap_or_default()
+        };
+        for priorities in [false, true] {
+            let mut lines = LateLines::<Waiter>::new(&config(7, !priorities));
+            lines.reconfigure(&config(5, priorities));
+            assert!(lines.made().is_none());
+            let seen = |lines: &LateLines<Waiter>| {
+                (lines.counts(), lines.fill_ratio(), lines.shed_share(), lines.capacity())
+            };
+            let before = seen(&lines);
+            lines.get();
+            assert_eq!(before, seen(&lines));
+            assert_eq!((before.2, before.3), (priorities.then_some(0.0), 5));
+            lines.reconfigure(&config(3, priorities));
+            assert_eq!(lines.get().all().map(|line| line.queue.capacity()).max(), Some(3));
+        }
+    }
+}

@@ -123,3 +123,67 @@ pub(super) fn names(traits: &[Trait]) -> Vec<&'static str> {
     names.dedup();
     names
 }
+
+#[cfg(all(test, not(seawall_loom)))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::dependency::MethodTable;
+    use crate::entropy::Entropy;
+    use crate::event::Silent;
+    use crate::outcome::CallOutcome;
+    use crate::policy;
+    use crate::time::Time;
+
+    const BALANCE: MethodSpec = MethodSpec { name: "balance", ..MethodSpec::NONE };
+    const CHARGE: MethodSpec = MethodSpec { name: "charge", ..MethodSpec::NONE };
+
+    fn dependency(policy: policy::Builder) -> Arc<Dependency> {
+        let time = Time::from(Time::manual());
+        let policy = policy.build().unwrap_or_default();
+        Arc::new(Dependency::new("bank".into(), policy, time, Entropy::seeded(0), Arc::new(Silent)))
+    }
+
+    fn client(dependency: &Arc<Dependency>, specs: &'static [MethodSpec]) -> MethodTable {
+        MethodTable::new(Arc::clone(dependency), specs, Arc::new(()))
+    }
+
+    #[test]
+    fn methods_of_one_name_count_together_whatever_trait_they_are_of() {
+        let dependency = dependency(Policy::builder());
+        let (one, other) =
+            (client(&dependency, &[BALANCE]), client(&dependency, &[CHARGE, BALANCE]));
+        one.method(0).stats.success(1);
+        other.method(1).stats.success(1);
+        // A client that is gone leaves what it counted.
+        drop(other);
+        let shown = dependency.snapshot().methods;
+        let calls = shown.iter().map(|it| (it.name, it.calls(CallOutcome::Success)));
+        assert_eq!(calls.collect::<Vec<_>>(), [("balance", 2), ("charge", 0)]);
+    }
+
+    #[test]
+    fn the_first_call_goes_by_the_policy_of_then_and_the_next_by_the_one_of_now() {
+        let of = |seconds| Policy::builder().timeout(Duration::from_secs(seconds));
+        let dependency = dependency(of(1));
+        let (early, late) = (client(&dependency, &[BALANCE]), client(&dependency, &[CHARGE]));
+        assert_eq!(early.timeout(0), Duration::from_secs(1));
+        assert!(dependency.reload(of(2).build().unwrap_or_default()));
+        let timeouts = [&early, &late].map(|client| client.timeout(0).as_secs());
+        assert_eq!(timeouts, [2, 2]);
+    }
+
+    #[test]
+    fn what_calls_keep_is_the_clients_own_and_that_of_its_stricter_copies() {
+        let dependency = dependency(Policy::builder());
+        let (one, other) = (client(&dependency, &[BALANCE]), client(&dependency, &[BALANCE]));
+        let one = Arc::new(one);
+        let strict = one.within(Duration::from_secs(1));
+        let kept = |table: &MethodTable, number: u8| {
+            table.kept(0, || Box::new(number)).downcast_ref::<u8>().copied()
+        };
+        assert_eq!([kept(&strict, 1), kept(&one, 2), kept(&other, 3)], [Some(1), Some(1), Some(3)]);
+        assert!(std::ptr::eq(one.method(0), other.method(0)));
+    }
+}
