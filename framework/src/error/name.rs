@@ -5,11 +5,13 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
-use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::ops::Deref;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use serde::{Serialize, Serializer};
+
+use crate::entropy::SecretHash;
 
 /// So many names are kept for as long as the process lives, each once.
 const MAX_KEPT: usize = 65_536;
@@ -19,7 +21,7 @@ static KEPT: LazyLock<Mutex<KeptNames>> = LazyLock::new(Mutex::default);
 /// Names by a hash that is secret to the process, so that a name is hashed once and no other is looked at when the table grows.
 #[derive(Default)]
 struct KeptNames {
-    secret: RandomState,
+    secret: SecretHash,
     names: HashMap<u64, &'static str, BuildHasherDefault<AsItIs>>,
 }
 

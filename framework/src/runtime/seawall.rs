@@ -1,6 +1,5 @@
 //! A running Seawall.
 
-use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -189,8 +188,7 @@ impl Seawall {
         let name = DependencyName::kept(name);
         let policies = &self.0.policies;
         let seen = policies.replaced();
-        let inner: Arc<dyn Any + Send + Sync> = Arc::<Inner>::clone(&self.0);
-        let register = |name| self.register(name);
+        let (register, inner) = (|name| self.register(name), Arc::<Inner>::clone(&self.0));
         let settled = self.0.registry.settle(name.clone(), register, inner);
         let Some(tenancy) = settled else {
             return Err(SpawnError::AlreadySpawned { name: name.to_string() });
