@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
 use std::task::{Poll, Waker};
 
 use actix::{Actor, Addr, Context};

@@ -191,9 +191,12 @@ impl Dependency {
 
 /// By name. Traits may have methods of one name: they count together.
 fn methods(traits: &[Trait]) -> Vec<MethodSnapshot> {
+    let mut called: Vec<_> = called(traits).collect();
+    called.sort_unstable_by_key(|method| method.name());
     let shown = names(traits).into_iter().map(|name| {
         let mut counts = MethodCounts::default();
-        let of_this_name = called(traits).filter(|method| method.name() == name);
+        let first = called.partition_point(|method| method.name() < name);
+        let of_this_name = called[first..].iter().take_while(|method| method.name() == name);
         of_this_name.for_each(|method| method.stats.add_to(&mut counts));
         MethodSnapshot::new(name, counts)
     });

@@ -86,7 +86,7 @@ pub(in crate::breaker) struct Consecutive {
     recent: Option<Box<Recent>>,
     /// The length of run that opens the breaker grows with what is usual.
     grows: bool,
-    /// Made by the first failure.
+    /// Made by the first failure, if not before.
     usual: OnceBox<UsualFailures>,
 }
 
@@ -186,10 +186,21 @@ impl Consecutive {
             if let Some(recent) = &self.recent {
                 runs.failures = u32::try_from(recent.add(begins, now)).unwrap_or(u32::MAX);
             } else if self.grows {
-                self.usual.get_or_init(Box::default).note(begins, now);
+                self.usual().note(begins, now);
             }
         }
         runs
+    }
+
+    fn usual(&self) -> &UsualFailures {
+        self.usual.get_or_init(Box::default)
+    }
+
+    /// See [`Window::make_all`](super::Window::make_all).
+    pub(super) fn make_all(&self) {
+        if self.grows {
+            self.usual();
+        }
     }
 
     /// How long a run opens the breaker at `now`, if `failures` is the least.
