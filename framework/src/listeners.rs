@@ -11,7 +11,7 @@ use tokio::sync::futures::Notified;
 pub(crate) struct Listeners(OnceBox<Notify>);
 
 impl Listeners {
-    /// Wakes all who listen. Whoever begins to listen after this sees what was changed before it.
+    /// Wakes all who listen. Make the change first: a task that begins to listen later then sees the change itself.
     pub(crate) fn tell(&self) {
         // Either those who listen are seen here, or they see the change: see below.
         fence(Ordering::SeqCst);

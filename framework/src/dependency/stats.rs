@@ -137,7 +137,7 @@ impl MethodStats {
     fn good_attempts(&self) -> Box<[u64; BUCKETS]> {
         let mut totals = Box::new([0; BUCKETS]);
         for stripe in self.stripes.iter() {
-            totals.iter_mut().zip(stripe.success.buckets()).for_each(|(total, it)| *total += it);
+            add(&mut *totals, stripe.success.buckets());
         }
         if let Some(waited) = self.waited.get() {
             for (total, waited) in totals.iter_mut().zip(waited.iter()) {
@@ -237,32 +237,25 @@ impl MethodStats {
             if let Some(other) = stripe.other.get() {
                 counts.add_latency(other);
             }
-            sum(&mut counts.calls, &stripe.calls);
-            sum(&mut counts.attempts, &stripe.attempts);
-            sum(&mut counts.rejected, &stripe.rejected);
+            add(&mut counts.calls, stripe.calls.iter().map(Counter::get));
+            add(&mut counts.attempts, stripe.attempts.iter().map(Counter::get));
+            add(&mut counts.rejected, stripe.rejected.iter().map(Counter::get));
             // That a call was rejected is read off this.
             let rejected = stripe.rejected.iter().map(Counter::get).sum::<u64>();
             counts.calls[CallOutcome::Rejected.index()] += rejected;
         }
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         if let Some(fallbacks) = self.fallbacks.get() {
-            add(&mut counts.fallbacks, fallbacks.iter());
+            add(&mut counts.fallbacks, fallbacks.iter().map(read));
         }
         if let Some(again) = self.again.get() {
-            add(counts.again.as_flattened_mut(), again.as_flattened().iter());
+            add(counts.again.as_flattened_mut(), again.as_flattened().iter().map(read));
         }
     }
 }
 
-fn add<'a>(into: &mut [u64], from: impl Iterator<Item = &'a AtomicU64>) {
-    for (total, counter) in into.iter_mut().zip(from) {
-        *total += counter.load(Ordering::Relaxed);
-    }
-}
-
-fn sum<const N: usize>(into: &mut [u64; N], from: &[Counter; N]) {
-    for (total, counter) in into.iter_mut().zip(from) {
-        *total += counter.get();
-    }
+fn add(into: &mut [u64], from: impl Iterator<Item = u64>) {
+    into.iter_mut().zip(from).for_each(|(total, count)| *total += count);
 }
 
 /// A method's counters, summed.

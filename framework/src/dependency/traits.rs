@@ -50,7 +50,7 @@ impl From<Vec<MethodSpec>> for Specs {
 /// A trait that the dependency is called by.
 pub(super) struct Trait {
     specs: Specs,
-    /// Once one has been called. Here, because they were called, also when no client of theirs is left.
+    /// Made when one is first called. They are kept when their last client is gone, so that no count is lost.
     methods: Option<Arc<[Method]>>,
 }
 
@@ -67,7 +67,7 @@ pub(super) fn called(traits: &[Trait]) -> impl Iterator<Item = &Method> {
 }
 
 impl Dependency {
-    /// It may be called by these methods from now on. Which trait that is: none of its traits ever goes.
+    /// It may be called by these methods from now on. The index of their trait, for good: no trait is ever removed.
     pub(super) fn add_trait(&self, specs: Specs) -> usize {
         let mut traits = self.traits.lock();
         if let Some(at) = traits.iter().position(|it| it.specs == specs) {
@@ -83,17 +83,14 @@ impl Dependency {
     pub(super) fn methods_of(&self, index: usize) -> Arc<[Method]> {
         let mut traits = self.traits.lock();
         let policy = self.policy();
-        // In bounds: whoever asks has added it.
+        // In bounds: the index is from `add_trait`, and no trait is ever removed.
         let Trait { specs, methods } = &mut traits[index];
         let lay = || specs.iter().map(|spec| Method::new(spec, &policy)).collect();
         Arc::clone(methods.get_or_insert_with(lay))
     }
 
-    /// Does something with the counters of each method that has been called.
-    pub(super) fn all_counted<R>(&self, each: impl Fn(&MethodStats) -> R) -> R
-    where
-        R: std::iter::Sum,
-    {
+    /// The sum of this count over all methods that have been called.
+    pub(super) fn all_counted(&self, each: impl Fn(&MethodStats) -> u64) -> u64 {
         called(&self.traits.lock()).map(|method| each(&method.stats)).sum()
     }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use once_cell::race::OnceBox;
-
 use tokio::sync::Notify;
 
 /// Wakes those who look at the pressure. Nothing is there before the first of them.
