@@ -12,7 +12,7 @@ use super::admission::{Admission, Kind, Leave};
 use super::config::Config;
 use super::half_open::{self, Verdict};
 use super::state::{CircuitBreaker, Settings};
-use super::window::{Mark, Noted, RunEnd};
+use super::window::{Mark, Noted, OnlyWindow, RunEnd};
 use super::word::{Probes, Tag, Word};
 
 impl CircuitBreaker {
@@ -57,10 +57,10 @@ impl CircuitBreaker {
             && self.load() == Word::closed(generation)
             && let Some(settings) = self.settings.first()
         {
-            let Some(calls) = settings.only_calls(generation) else {
+            if !matches!(settings.only, OnlyWindow::Calls) || !self.run.is_none(generation) {
                 return self.record_elsewhere(settings, admission, now);
-            };
-            return match calls.note_good(generation) {
+            }
+            return match self.counts.note_good(generation) {
                 Noted::Quietly => None,
                 noted => self.go_on(noted, admission, now),
             };
@@ -76,7 +76,7 @@ impl CircuitBreaker {
         admission: Leave,
         now: Moment,
     ) -> Option<Transition> {
-        match settings.note_good(admission.generation(), now) {
+        match self.note_good(settings, admission.generation(), now) {
             Noted::Quietly => None,
             noted => self.go_on(noted, admission, now),
         }
@@ -90,7 +90,8 @@ impl CircuitBreaker {
         };
         // Where it was noted, though they may have been replaced since.
         let window = &self.settings.at_first().window;
-        let suspicion = window.go_on_among_bad(admission.generation(), sequence, now)?;
+        let generation = admission.generation();
+        let suspicion = window.go_on_among_bad(self.words(), generation, sequence, now)?;
         self.trip(Word::closed(admission.generation()), suspicion, now)
     }
 
@@ -129,10 +130,10 @@ impl CircuitBreaker {
             self.heed(&settings.config, &attempt_end, now);
             let mark = Mark {
                 failed,
-                slow: settings.minds_slow && attempt_end.slow,
+                slow: attempt_end.slow && settings.config.minds_slow_calls(),
                 timed_out: attempt_end.outcome == Outcome::TimedOut,
             };
-            settings.window.record(admission.generation(), mark, now)
+            settings.window.record(self.words(), admission.generation(), mark, now)
         })?;
         self.trip(word, suspicion, now)
     }
@@ -153,7 +154,8 @@ impl CircuitBreaker {
             RunEnd::Neutral
         };
         let suspicion = self.settings.with(|settings| {
-            settings.window.record_run(seen.generation(), ended, in_flight, now)
+            let ended = (ended, in_flight);
+            settings.window.record_run(self.words(), seen.generation(), ended, now)
         })?;
         self.trip(seen, suspicion, now)
     }

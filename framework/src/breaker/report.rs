@@ -98,8 +98,9 @@ impl CircuitBreaker {
             let seen = self.load().generation();
             // Not under the lock, which trips and probes wait for: a large window takes its time.
             let counted = self.settings.with(|Settings { window, .. }| {
-                let (run, needed) = (window.run(now), window.required_run(now));
-                (window.tally(now), run, needed, window.unanswered(now))
+                let words = self.words();
+                let (run, needed) = (window.run(words, now), window.required_run(now));
+                (window.tally(words, now), run, needed, window.unanswered(words, now))
             });
             let moves = self.transitions.lock();
             let word = self.load();

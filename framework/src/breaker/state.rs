@@ -20,65 +20,34 @@ use super::config::{Config, Enforcement, Trip};
 use super::history::LateHistory;
 use super::ramp::{self, Thinner};
 use super::shared_counters::SharedCounters;
-use super::window::{Calls, Consecutive, Noted, OnlyWindow, Window};
+use super::window::{Counts, Noted, OnlyWindow, RunWord, Window, Words};
 use super::word::{Tag, Word};
 
 /// What it goes by, and what it counts by that.
 #[derive(Debug)]
-// Every call reads the first three.
+// Every call reads the first.
 #[repr(C)]
 pub(super) struct Settings {
     /// What a good call changes, where that is at most one window.
-    only: OnlyWindow,
-    /// The run of failures beside it, which is only looked at: while there is none, a good call does not change it.
-    run: Option<Arc<Consecutive>>,
-    /// Whether slow calls count.
-    pub(super) minds_slow: bool,
+    pub(super) only: OnlyWindow,
     pub(super) config: Arc<Config>,
     pub(super) window: Window,
 }
 
 impl Settings {
     pub(super) fn new(config: Arc<Config>, window: Window) -> Self {
-        let (only, run) = (window.only(), window.counted_run());
-        Self { minds_slow: config.minds_slow_calls(), only, run, window, config }
-    }
-
-    /// The window of calls, if it is the only one and there is no run in this generation.
-    #[inline]
-    pub(super) fn only_calls(&self, generation: u32) -> Option<&Calls> {
-        match &self.only {
-            OnlyWindow::Calls(calls) if self.has_no_run(generation) => Some(calls),
-            _ => None,
-        }
-    }
-
-    /// Counts a good call, if that can be done at once.
-    #[inline]
-    pub(super) fn note_good(&self, generation: u32, now: Moment) -> Noted {
-        if !self.has_no_run(generation) {
-            return Noted::Not;
-        }
-        match &self.only {
-            OnlyWindow::Calls(calls) => calls.note_good(generation),
-            OnlyWindow::Timed(timed) => timed.note_good(generation, now),
-            OnlyWindow::Absent => Noted::Quietly,
-            OnlyWindow::Several => Noted::Not,
-        }
-    }
-
-    #[inline]
-    fn has_no_run(&self, generation: u32) -> bool {
-        self.run.as_ref().is_none_or(|run| run.is_none(generation))
+        Self { only: window.only(), window, config }
     }
 }
 
 /// A circuit breaker. Shared by reference between threads; never waits; is told the time.
 #[derive(Debug)]
-// Every call reads the first two.
+// Every call reads the first three, and may write the last.
 #[repr(C)]
 pub struct CircuitBreaker {
     pub(super) word: AtomicU64,
+    /// Runs of failures, which are only looked at: while there is none, a good call does not change them.
+    pub(super) run: RunWord,
     pub(super) settings: Swappable<Settings>,
     pub(super) transitions: Mutex<LateHistory>,
     /// Not zero while it refuses nothing, by its settings or by hand.
@@ -97,6 +66,8 @@ pub struct CircuitBreaker {
     /// Where it counts these two for all that it is one of.
     pub(super) shared_counters: Option<sync::Arc<SharedCounters>>,
     thinner: Thinner,
+    /// What a good call changes, where the window is that of the last calls.
+    pub(super) counts: Counts,
 }
 
 impl CircuitBreaker {
@@ -121,9 +92,17 @@ impl CircuitBreaker {
 
     /// Where those of its fields are that a good call reads.
     #[cfg(all(test, not(seawall_loom)))]
-    pub(crate) fn read_by_each_call() -> [usize; 3] {
-        let settings = std::mem::offset_of!(Self, settings);
-        [std::mem::offset_of!(Self, word), settings, settings + Swappable::<Settings>::FIRST]
+    pub(crate) fn read_by_each_call() -> [usize; 4] {
+        use std::mem::offset_of;
+        let settings = offset_of!(Self, settings);
+        let first = settings + Swappable::<Settings>::FIRST;
+        [offset_of!(Self, word), offset_of!(Self, run), settings, first]
+    }
+
+    /// And where that is which it may write.
+    #[cfg(all(test, not(seawall_loom)))]
+    pub(crate) fn written_by_each_call() -> usize {
+        std::mem::offset_of!(Self, counts)
     }
 
     fn with_window(
@@ -138,6 +117,8 @@ impl CircuitBreaker {
         let window = window(&trip, now).remembering(&trip, memory.as_ref(), now);
         Self {
             word: AtomicU64::new(word.0),
+            run: RunWord::default(),
+            counts: Counts::default(),
             settings: Swappable::new(Settings::new(config, window)),
             observing: AtomicU64::new(u64::from(observing)),
             asked_until: AtomicU64::new(0),
@@ -337,7 +318,27 @@ impl CircuitBreaker {
             return Noted::Not;
         }
         let Some(settings) = self.settings.first() else { return Noted::Not };
-        settings.note_good(generation, now)
+        self.note_good(settings, generation, now)
+    }
+
+    /// The same by its first settings.
+    #[inline]
+    pub(super) fn note_good(&self, first: &Settings, generation: u32, now: Moment) -> Noted {
+        if !self.run.is_none(generation) {
+            return Noted::Not;
+        }
+        match &first.only {
+            OnlyWindow::Calls => self.counts.note_good(generation),
+            OnlyWindow::Timed(timed) => timed.note_good(generation, now),
+            OnlyWindow::Absent => Noted::Quietly,
+            OnlyWindow::Several => Noted::Not,
+        }
+    }
+
+    /// What its windows count in, of that which lies here.
+    #[inline]
+    pub(super) fn words(&self) -> Words<'_> {
+        Words { run: &self.run, counts: &self.counts }
     }
 
     /// An answer came too late to count.

@@ -58,7 +58,7 @@ impl CircuitBreaker {
         if !is_same {
             return None;
         }
-        let confirm = |settings: &Settings| settings.window.confirm(suspicion, now);
+        let confirm = |settings: &Settings| settings.window.confirm(self.words(), suspicion, now);
         let cause = self.settings.with(confirm)?;
         self.open(&mut moves, cause, now)
     }
@@ -209,7 +209,7 @@ impl CircuitBreaker {
             (None, _) => {}
         }
         let memory = moves.memory.as_ref();
-        let start = Start { generation: word.generation(), now };
+        let start = Start { words: self.words(), generation: word.generation(), now };
         let window =
             self.settings.with(|settings| settings.window.for_trip(ring, &trip, memory, start));
         let is_judged_alike = half_open::is_judged_alike(&self.config(), &config);
@@ -253,7 +253,9 @@ impl CircuitBreaker {
         let next = loop {
             let next = to(word);
             if next.tag().counts() {
-                self.settings.with(|settings| settings.window.start(next.generation(), now));
+                let (words, generation) = (self.words(), next.generation());
+                let start = Start { words, generation, now };
+                self.settings.with(|settings| settings.window.start(start));
             }
             match self.replace(word, next) {
                 Ok(()) => break next,

@@ -377,8 +377,8 @@ mod tests {
         assert_eq!((offset_of!(Dependency, known), line(offset_of!(Dependency, life))), (0, 0));
         assert_eq!(
             read.map(line),
-            [1; 3],
-            "the breaker's word, whether it was replaced, what counts"
+            [1; 4],
+            "the breaker's word, its runs, whether its settings were replaced, what counts"
         );
         let written = Gate::written_by_each_call().map(|at| offset_of!(Dependency, gate) + at);
         let first = line(written[0]);

@@ -30,6 +30,8 @@ pub(crate) struct WaitingRoom {
     permits: Permits,
     full: Full,
     has_priorities: AtomicBool,
+    /// There is one permit, whatever a policy says.
+    is_exclusive: AtomicBool,
     /// Whether calls are served in an order that goes by what an attempt takes; and that, in nanoseconds, 0 while it is not known.
     is_timed: AtomicBool,
     service_time: AtomicU64,
@@ -43,6 +45,7 @@ impl WaitingRoom {
             permits: Permits::new(max_concurrent),
             full: Full::default(),
             has_priorities: AtomicBool::new(false),
+            is_exclusive: AtomicBool::new(false),
             is_timed: AtomicBool::new(false),
             service_time: AtomicU64::new(0),
             upstream: Upstream::default(),
@@ -100,6 +103,16 @@ impl WaitingRoom {
             return self.grant(now);
         }
         Wakers::default()
+    }
+
+    /// Whether there is one permit, whatever a policy says.
+    pub(super) fn is_exclusive(&self) -> bool {
+        self.is_exclusive.load(Ordering::Relaxed)
+    }
+
+    /// From now on there is.
+    pub(super) fn be_exclusive(&self) {
+        self.is_exclusive.store(true, Ordering::Relaxed);
     }
 
     /// Hands free permits to the next waiters, whom the caller wakes.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use loom::thread;
 
-use super::window::{Mark, Window};
+use super::window::{Alone, Mark};
 use super::{CircuitBreaker, Config, Leave, Window as Over};
 use crate::clock::Moment;
 use crate::event::State;
@@ -159,7 +159,7 @@ fn a_writer_that_is_lapped_does_not_corrupt_the_count() {
                 .slow_call_rate(1.0)
                 .min_calls(2)
                 .window(Over::Calls(size));
-            let window = Arc::new(Window::new(&config.build().unwrap().trip(), NOW));
+            let window = Arc::new(Alone::new(&config.build().unwrap().trip(), NOW));
             for failed in before {
                 window.record(0, Mark { failed: *failed, slow: true, timed_out: false }, NOW);
             }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread;
 
 use super::{at, millis, secs};
-use crate::breaker::window::{Mark, Window};
+use crate::breaker::window::{Alone, Mark};
 use crate::breaker::{CircuitBreaker, Config, Window as Over};
 use crate::clock::Moment;
 use crate::event::State;
@@ -31,7 +31,7 @@ fn the_count_that_writers_keep_is_the_count_of_the_slots() {
     for size in [1, 2, 7, 100] {
         let config = Config::builder().failure_rate(1.0).slow_call(secs(1)).slow_call_rate(1.0);
         let config = config.min_calls(1).window(Over::Calls(size)).build().unwrap();
-        let window = Window::new(&config.trip(), Moment::ZERO);
+        let window = Alone::new(&config.trip(), Moment::ZERO);
         for generation in 0..20 {
             on_threads(|thread| {
                 let mut random = fastrand::Rng::with_seed(thread << 32 | u64::from(generation));

@@ -11,7 +11,7 @@
 
 use std::sync::OnceLock;
 
-use crate::sync::{AtomicU64, CachePadded, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 use super::tally::{Mark, Noted, Tally};
 
@@ -25,22 +25,33 @@ const KIND_BITS: u32 = 2;
 /// One slow call, in the word of both counts: each has 24 bits, enough for eight times the largest window.
 const ONE_SLOW: i64 = 1 << 24;
 
+/// The window: its ring, and what is counted in that.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::breaker) struct Calls<'a> {
+    ring: &'a Ring,
+    counts: &'a Counts,
+}
+
 #[derive(Debug)]
-pub(in crate::breaker) struct Calls {
+pub(in crate::breaker) struct Ring {
     size: u64,
     /// Sequence number plus one of the bad call in this place, and what was bad about it (2 bits);
     /// zero for none. A power of two of them, at least `size`.
     slots: OnceLock<Box<[AtomicU64]>>,
-    /// On one line: a good call looks at the last of them whenever it has written the first.
-    counts: CachePadded<Counts>,
-}
-
-#[derive(Debug)]
-struct Counts {
-    /// Generation (16 bits) and the next sequence number (48). Written by every call.
-    head: AtomicU64,
     /// The first sequence number of this generation.
     base: AtomicU64,
+    /// What is counted in one that has taken another's place. The breaker's first ring goes by the counts that lie in the breaker
+    /// itself, and a writer that still holds that ring changes them.
+    later: Option<Box<Counts>>,
+}
+
+/// What a good call changes.
+#[derive(Debug, Default)]
+// A good call looks at the second whenever it has written the first.
+#[repr(C)]
+pub(in crate::breaker) struct Counts {
+    /// Generation (16 bits) and the next sequence number (48). Written by every call.
+    head: AtomicU64,
     /// Generation (16 bits) and the sum of what is bad in the window (48): failures + slow calls × 2^24.
     /// Written when it changes.
     bad: AtomicU64,
@@ -56,25 +67,29 @@ fn tag(generation: u32) -> u64 {
     u64::from(generation & 0xFFFF) << TAG_SHIFT
 }
 
-impl Calls {
+impl Ring {
+    /// The first ring of a breaker.
     pub(super) fn new(size: u32) -> Self {
-        let calls = Self::small(size);
-        calls.slots();
-        calls
+        let ring = Self::small(size);
+        ring.slots();
+        ring
     }
 
     /// One that takes its memory at the first bad call: for the breakers of keys, of which there are many and most never
     /// see one.
     pub(super) fn small(size: u32) -> Self {
-        Self {
-            size: u64::from(size),
-            slots: OnceLock::new(),
-            counts: CachePadded(Counts {
-                head: AtomicU64::new(0),
-                base: AtomicU64::new(0),
-                bad: AtomicU64::new(0),
-            }),
-        }
+        Self { size: u64::from(size), slots: OnceLock::new(), base: AtomicU64::new(0), later: None }
+    }
+
+    /// The same, to take another's place: it has counts of its own.
+    pub(super) fn later(self) -> Self {
+        Self { later: Some(Box::default()), ..self }
+    }
+
+    /// The window of this ring. `first`: the breaker's own counts.
+    #[inline]
+    pub(super) fn calls<'a>(&'a self, first: &'a Counts) -> Calls<'a> {
+        Calls { ring: self, counts: self.later.as_deref().unwrap_or(first) }
     }
 
     #[inline]
@@ -87,6 +102,66 @@ impl Calls {
         self.size
     }
 
+    /// The place of a sequence number.
+    #[inline]
+    fn slot(&self, sequence: u64) -> &AtomicU64 {
+        #[cfg(all(test, not(seawall_loom)))]
+        LOOKED_AT.with(|looks| looks.set(looks.get() + 1));
+        let slots = self.slots();
+        // In bounds: masked by a power of two less one.
+        &slots[sequence as usize & (slots.len() - 1)]
+    }
+}
+
+impl Counts {
+    /// Counts a good one; among bad ones it has to go on to [`Calls::record_good_among_bad`], else there is
+    /// nothing to take out of the window, and nothing to trip over.
+    #[inline]
+    pub(in crate::breaker) fn note_good(&self, generation: u32) -> Noted {
+        let tag = tag(generation);
+        match self.take_sequence(tag) {
+            Some(sequence) if self.bad.load(Ordering::Acquire) != tag => Noted::AmongBad(sequence),
+            // Of another generation it is none of ours.
+            Some(_) | None => Noted::Quietly,
+        }
+    }
+
+    #[inline]
+    fn take_sequence(&self, tag: u64) -> Option<u64> {
+        let mut head = self.head.load(Ordering::Acquire);
+        loop {
+            if head & !LOW != tag {
+                return None;
+            }
+            let next = tag | (head + 1) & LOW;
+            match self.head.compare_exchange_weak(head, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Some(head & LOW),
+                Err(seen) => head = seen,
+            }
+        }
+    }
+
+    /// Adds to the counts and returns their sum; `None` if the generation is over.
+    #[inline]
+    fn add(&self, tag: u64, delta: i64) -> Option<i64> {
+        let mut word = self.bad.load(Ordering::Acquire);
+        loop {
+            if word & !LOW != tag {
+                return None;
+            }
+            let next = tag | word.wrapping_add_signed(delta) & LOW;
+            if delta == 0 {
+                return Some(signed(word));
+            }
+            match self.bad.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Some(signed(next)),
+                Err(seen) => word = seen,
+            }
+        }
+    }
+}
+
+impl Calls<'_> {
     /// What the window holds with this outcome in it, if any of that is bad; `None` for another
     /// generation's, too.
     #[inline]
@@ -95,30 +170,16 @@ impl Calls {
             return self.record_good(generation);
         }
         let tag = tag(generation);
-        let sequence = self.take_sequence(tag)?;
+        let sequence = self.counts.take_sequence(tag)?;
         self.record_among_bad(tag, sequence, mark)
     }
 
     /// The same for a good one.
     #[inline]
     pub(super) fn record_good(&self, generation: u32) -> Option<Tally> {
-        match self.note_good(generation) {
+        match self.counts.note_good(generation) {
             Noted::AmongBad(sequence) => self.record_good_among_bad(generation, sequence),
             Noted::Quietly | Noted::Not => None,
-        }
-    }
-
-    /// Counts a good one; among bad ones it has to go on to [`Calls::record_good_among_bad`], else there is
-    /// nothing to take out of the window, and nothing to trip over.
-    #[inline]
-    pub(in crate::breaker) fn note_good(&self, generation: u32) -> Noted {
-        let tag = tag(generation);
-        match self.take_sequence(tag) {
-            Some(sequence) if self.counts.0.bad.load(Ordering::Acquire) != tag => {
-                Noted::AmongBad(sequence)
-            }
-            // Of another generation it is none of ours.
-            Some(_) | None => Noted::Quietly,
         }
     }
 
@@ -134,19 +195,19 @@ impl Calls {
     /// The rest of any.
     #[inline(never)]
     fn record_among_bad(&self, tag: u64, sequence: u64, mark: Mark) -> Option<Tally> {
-        let base = self.counts.0.base.load(Ordering::Acquire);
+        let base = self.ring.base.load(Ordering::Acquire);
         let mut delta = 0;
         if mark.is_bad() {
             delta += self.put_in(tag, sequence, base, mark)?;
         }
-        if let Some(left) = sequence.checked_sub(self.size) {
-            delta -= take_out(self.slot(left), left, base);
+        if let Some(left) = sequence.checked_sub(self.ring.size) {
+            delta -= take_out(self.ring.slot(left), left, base);
         }
         // Looked at only now: of several writers the last sees all of them, even if its
         // own sequence number was the first.
-        let bad = self.add(tag, delta)?;
-        let next = self.counts.0.head.load(Ordering::Acquire) & LOW;
-        Some(tally(next.saturating_sub(base).min(self.size), bad))
+        let bad = self.counts.add(tag, delta)?;
+        let next = self.counts.head.load(Ordering::Acquire) & LOW;
+        Some(tally(next.saturating_sub(base).min(self.ring.size), bad))
     }
 
     /// Counts a bad call and leaves it in its slot; what that changes in the counts besides.
@@ -155,8 +216,8 @@ impl Calls {
     /// them at zero need not look there.
     fn put_in(&self, tag: u64, sequence: u64, base: u64, mark: Mark) -> Option<i64> {
         let kinds = if mark.failed { FAILED } else { 0 } | if mark.slow { SLOW } else { 0 };
-        self.add(tag, weight(kinds))?;
-        let slot = self.slot(sequence);
+        self.counts.add(tag, weight(kinds))?;
+        let slot = self.ring.slot(sequence);
         let displaced = slot.fetch_max((sequence + 1) << KIND_BITS | kinds, Ordering::AcqRel);
         if displaced >> KIND_BITS > sequence {
             // Somebody a lap ahead has this place: the call left the window long ago.
@@ -167,55 +228,11 @@ impl Calls {
         // The writer that follows N calls later took its number either before this look at the head, and is
         // seen here, or after it, and sees what was just counted: both are read-modify-writes of
         // one word. (Loads would do, all of them SeqCst, but the model checker knows no SeqCst.)
-        let next = self.counts.0.head.fetch_add(0, Ordering::AcqRel) & LOW;
-        if next.saturating_sub(self.size) > sequence {
+        let next = self.counts.head.fetch_add(0, Ordering::AcqRel) & LOW;
+        if next.saturating_sub(self.ring.size) > sequence {
             delta -= take_out(slot, sequence, base);
         }
         Some(delta)
-    }
-
-    #[inline]
-    fn take_sequence(&self, tag: u64) -> Option<u64> {
-        let mut head = self.counts.0.head.load(Ordering::Acquire);
-        loop {
-            if head & !LOW != tag {
-                return None;
-            }
-            let next = tag | (head + 1) & LOW;
-            match self.counts.0.head.compare_exchange_weak(
-                head,
-                next,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => return Some(head & LOW),
-                Err(seen) => head = seen,
-            }
-        }
-    }
-
-    /// Adds to the counts and returns their sum; `None` if the generation is over.
-    #[inline]
-    fn add(&self, tag: u64, delta: i64) -> Option<i64> {
-        let mut word = self.counts.0.bad.load(Ordering::Acquire);
-        loop {
-            if word & !LOW != tag {
-                return None;
-            }
-            let next = tag | word.wrapping_add_signed(delta) & LOW;
-            if delta == 0 {
-                return Some(signed(word));
-            }
-            match self.counts.0.bad.compare_exchange_weak(
-                word,
-                next,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => return Some(signed(next)),
-                Err(seen) => word = seen,
-            }
-        }
     }
 
     /// Counts the slots themselves: the window as it stood at one sequence number.
@@ -224,40 +241,24 @@ impl Calls {
     /// writer will look again), and so does one that is overwritten meanwhile. Oldest first, because
     /// that is where writers overwrite.
     pub(super) fn recount(&self) -> Tally {
-        let next = self.counts.0.head.load(Ordering::Acquire) & LOW;
-        let oldest = self.counts.0.base.load(Ordering::Acquire).max(next.saturating_sub(self.size));
+        let next = self.counts.head.load(Ordering::Acquire) & LOW;
+        let oldest =
+            self.ring.base.load(Ordering::Acquire).max(next.saturating_sub(self.ring.size));
         let bad = (oldest..next)
             .map(|sequence| {
-                let found = self.slot(sequence).load(Ordering::Acquire);
+                let found = self.ring.slot(sequence).load(Ordering::Acquire);
                 if found >> KIND_BITS == sequence + 1 { weight(found) } else { 0 }
             })
             .sum();
         tally(next.saturating_sub(oldest), bad)
     }
 
-    /// The place of a sequence number.
-    #[inline]
-    fn slot(&self, sequence: u64) -> &AtomicU64 {
-        #[cfg(all(test, not(seawall_loom)))]
-        LOOKED_AT.with(|looks| looks.set(looks.get() + 1));
-        let slots = self.slots();
-        // In bounds: masked by a power of two less one.
-        &slots[sequence as usize & (slots.len() - 1)]
-    }
-
-    /// The counts that writers keep: failures and slow calls.
-    #[cfg(test)]
-    pub(in crate::breaker) fn running(&self) -> (u64, u64) {
-        let tally = tally(0, signed(self.counts.0.bad.load(Ordering::Acquire)));
-        (tally.failures, tally.slow)
-    }
-
     pub(super) fn start(&self, generation: u32) {
         let tag = tag(generation);
         // Nobody of the new generation is about yet, and the old one's writers are shut out by the
         // head's tag first, so what they still hold in hand meets counts of another tag.
-        let mut head = self.counts.0.head.load(Ordering::Acquire);
-        while let Err(seen) = self.counts.0.head.compare_exchange_weak(
+        let mut head = self.counts.head.load(Ordering::Acquire);
+        while let Err(seen) = self.counts.head.compare_exchange_weak(
             head,
             tag | head & LOW,
             Ordering::AcqRel,
@@ -265,8 +266,15 @@ impl Calls {
         ) {
             head = seen;
         }
-        self.counts.0.base.store(head & LOW, Ordering::Release);
-        self.counts.0.bad.swap(tag, Ordering::AcqRel);
+        self.ring.base.store(head & LOW, Ordering::Release);
+        self.counts.bad.swap(tag, Ordering::AcqRel);
+    }
+
+    /// The counts that writers keep: failures and slow calls.
+    #[cfg(test)]
+    pub(in crate::breaker) fn running(&self) -> (u64, u64) {
+        let tally = tally(0, signed(self.counts.bad.load(Ordering::Acquire)));
+        (tally.failures, tally.slow)
     }
 }
 
@@ -316,9 +324,10 @@ mod tests {
 
     #[test]
     fn a_bad_call_that_has_left_the_window_before_it_is_counted_is_not_counted() {
-        let window = Calls::new(2);
+        let (ring, counts) = (Ring::new(2), Counts::default());
+        let window = ring.calls(&counts);
         let (bad, good) = (Mark { failed: true, ..Mark::default() }, Mark::default());
-        let slow_writer = window.take_sequence(tag(0)).unwrap();
+        let slow_writer = counts.take_sequence(tag(0)).unwrap();
         // Two more calls pass by while its writer is held up.
         assert_eq!((window.record(0, good), window.record(0, good)), (None, None));
         let tally = window.record_among_bad(tag(0), slow_writer, bad).unwrap();

@@ -79,9 +79,31 @@ impl RunEnd {
     }
 }
 
+/// Both runs, and the generation that they belong to.
+#[derive(Debug, Default)]
+pub(in crate::breaker) struct RunWord(AtomicU64);
+
+impl RunWord {
+    /// Whether there is no run, in this generation: where nothing is counted in a row, too.
+    #[inline]
+    pub(in crate::breaker) fn is_none(&self, generation: u32) -> bool {
+        self.0.load(Ordering::Acquire) == tag(generation)
+    }
+
+    pub(super) fn start(&self, generation: u32) {
+        // A swap, not a store, though the old value is not needed: it stands after every count that was added before it,
+        // which the model checker does not know of a store.
+        self.0.swap(tag(generation), Ordering::AcqRel);
+    }
+}
+
+fn tag(generation: u32) -> u64 {
+    u64::from(generation) << GENERATION_SHIFT
+}
+
+/// What is counted in a row, by which settings. The word itself lies in the breaker.
 #[derive(Debug)]
-pub(in crate::breaker) struct Consecutive {
-    word: AtomicU64,
+pub(super) struct Consecutive {
     counts_failures: bool,
     recent: Option<Box<Recent>>,
     /// The length of run that opens the breaker grows with what is usual.
@@ -134,7 +156,7 @@ impl Consecutive {
             Box::new(Recent { within, longest, failures })
         });
         let (counts_failures, grows) = (failures.is_some(), trip.failures_grow);
-        Self { word: AtomicU64::new(0), counts_failures, recent, grows, usual: OnceBox::new() }
+        Self { counts_failures, recent, grows, usual: OnceBox::new() }
     }
 
     /// Whether a run counted by this goes on in the other.
@@ -148,18 +170,24 @@ impl Consecutive {
 
     /// The runs that an attempt which ended like this leaves; none for one of another generation.
     #[inline]
-    pub(super) fn record(&self, generation: u32, ended: RunEnd, now: Moment) -> Runs {
-        let tag = u64::from(generation) << GENERATION_SHIFT;
-        let word = self.word.load(Ordering::Acquire);
+    pub(super) fn record(
+        &self,
+        run: &RunWord,
+        generation: u32,
+        ended: RunEnd,
+        now: Moment,
+    ) -> Runs {
+        let tag = tag(generation);
+        let word = run.0.load(Ordering::Acquire);
         // On the healthy path this returns without a write: the line stays shared.
         if word & !COUNTS_MASK != tag || (ended == RunEnd::Good && word == tag) {
             return Runs::default();
         }
-        self.record_change(word, ended, now)
+        self.record_change(run, word, ended, now)
     }
 
     #[inline(never)]
-    fn record_change(&self, mut word: u64, ended: RunEnd, now: Moment) -> Runs {
+    fn record_change(&self, run: &RunWord, mut word: u64, ended: RunEnd, now: Moment) -> Runs {
         let tag = word & !COUNTS_MASK;
         let (before, mut runs) = loop {
             let before = Runs::of(word);
@@ -175,7 +203,7 @@ impl Consecutive {
                 break (before, runs);
             }
             let next = tag | runs.bits();
-            match self.word.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire) {
+            match run.0.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => break (before, runs),
                 Err(seen) if seen & !COUNTS_MASK != tag => return Runs::default(),
                 Err(seen) => word = seen,
@@ -208,21 +236,9 @@ impl Consecutive {
         self.usual.get().map_or(failures, |usual| usual.required(failures, now))
     }
 
-    /// Whether there is no run, in this generation.
-    #[inline]
-    pub(in crate::breaker) fn is_none(&self, generation: u32) -> bool {
-        self.word.load(Ordering::Acquire) == u64::from(generation) << GENERATION_SHIFT
-    }
-
-    pub(super) fn start(&self, generation: u32) {
-        // A swap, not a store, though the old value is not needed: it stands after every count that was added before it,
-        // which the model checker does not know of a store.
-        self.word.swap(u64::from(generation) << GENERATION_SHIFT, Ordering::AcqRel);
-    }
-
     /// The length of both runs at `now`.
-    pub(super) fn runs(&self, now: Moment) -> Runs {
-        let runs = Runs::of(self.word.load(Ordering::Acquire));
+    pub(super) fn runs(&self, run: &RunWord, now: Moment) -> Runs {
+        let runs = Runs::of(run.0.load(Ordering::Acquire));
         match (runs.failures, &self.recent) {
             (0, _) | (_, None) => runs,
             (_, Some(recent)) => {

@@ -4,6 +4,8 @@
 //! nothing, however late its writer wakes up.
 
 mod adaptive;
+#[cfg(test)]
+mod alone;
 mod calls;
 mod consecutive;
 mod rate_threshold;
@@ -19,11 +21,14 @@ use crate::event::Cause;
 use super::adaptive::Memory;
 use super::config::Trip;
 use adaptive::Adaptive;
-pub(super) use calls::Calls;
-use consecutive::Runs;
-pub(super) use consecutive::{Consecutive, RunEnd};
+pub(super) use calls::Counts;
+use calls::{Calls, Ring};
+use consecutive::{Consecutive, Runs};
+pub(super) use consecutive::{RunEnd, RunWord};
 use timed::Timed;
 
+#[cfg(test)]
+pub(super) use alone::Alone;
 #[cfg(all(test, not(seawall_loom)))]
 pub(super) use calls::LOOKED_AT;
 pub(super) use rate_threshold::RateThreshold;
@@ -47,9 +52,17 @@ pub(super) enum Suspicion {
     Adaptive,
 }
 
+/// What lies in the breaker itself, because every call looks at it: where it is in no cache, a pointer costs a look into memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Words<'a> {
+    pub(super) run: &'a RunWord,
+    pub(super) counts: &'a Counts,
+}
+
 /// Where a window begins.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Start {
+pub(super) struct Start<'a> {
+    pub(super) words: Words<'a>,
     pub(super) generation: u32,
     pub(super) now: Moment,
 }
@@ -60,7 +73,7 @@ pub(super) struct Window {
     // All shared with the window that takes this one's place, if its settings leave them as they are:
     // a writer of the old one writes to both.
     run: Option<Run>,
-    calls: Option<Arc<Calls>>,
+    ring: Option<Arc<Ring>>,
     timed: Option<Arc<Timed>>,
     thresholds: Thresholds,
     /// It is one of many: its window of calls takes memory only when it is needed.
@@ -95,12 +108,12 @@ impl Run {
     #[inline]
     fn record(
         &self,
+        word: &RunWord,
         generation: u32,
-        ended: RunEnd,
-        in_flight: u32,
+        (ended, in_flight): (RunEnd, u32),
         now: Moment,
     ) -> Option<Suspicion> {
-        let runs = self.counted.record(generation, ended, now);
+        let runs = self.counted.record(word, generation, ended, now);
         if let Some(least) = self.failures
             && ended.is_failure()
             && runs.failures >= least
@@ -118,7 +131,7 @@ impl Run {
 /// The one window that there is beside the run of failures.
 #[derive(Debug)]
 pub(super) enum OnlyWindow {
-    Calls(Arc<Calls>),
+    Calls,
     Timed(Arc<Timed>),
     /// There is none.
     Absent,
@@ -128,12 +141,12 @@ pub(super) enum OnlyWindow {
 
 impl Window {
     pub(super) fn new(trip: &Trip, now: Moment) -> Self {
-        Self::around(Self::ring_of(trip, false), trip, false, now)
+        Self::around(Self::ring_of(trip, false).map(Arc::new), trip, false, now)
     }
 
     /// One that takes the memory of a window of calls only when it is needed.
     pub(super) fn small(trip: &Trip, now: Moment) -> Self {
-        Self::around(Self::ring_of(trip, true), trip, true, now)
+        Self::around(Self::ring_of(trip, true).map(Arc::new), trip, true, now)
     }
 
     /// Makes what the first failure would, so that no call allocates.
@@ -142,17 +155,17 @@ impl Window {
     }
 
     /// The window of calls that these settings need.
-    fn ring_of(trip: &Trip, is_small: bool) -> Option<Arc<Calls>> {
+    fn ring_of(trip: &Trip, is_small: bool) -> Option<Ring> {
         let size = trip.rates.and_then(|rates| rates.calls)?;
-        Some(Arc::new(if is_small { Calls::small(size) } else { Calls::new(size) }))
+        Some(if is_small { Ring::small(size) } else { Ring::new(size) })
     }
 
     /// All but the one of calls, which may be large.
-    fn around(calls: Option<Arc<Calls>>, trip: &Trip, is_small: bool, now: Moment) -> Self {
+    fn around(ring: Option<Arc<Ring>>, trip: &Trip, is_small: bool, now: Moment) -> Self {
         let rates = trip.rates.as_ref();
         Self {
             run: Run::new(trip),
-            calls,
+            ring,
             timed: rates.and_then(|rates| rates.time).map(|time| Arc::new(Timed::new(time, now))),
             thresholds: Thresholds::new(rates),
             is_small,
@@ -173,43 +186,45 @@ impl Window {
         Self { adaptive, ..self }
     }
 
-    /// The window of calls that other settings need, if it is not this one's.
-    pub(super) fn ring_for(&self, trip: &Trip) -> Option<Arc<Calls>> {
+    /// The ring that other settings need, if it is not this one's.
+    pub(super) fn ring_for(&self, trip: &Trip) -> Option<Arc<Ring>> {
         let size = trip.rates.and_then(|rates| rates.calls);
-        if self.has_ring_of(size) { None } else { Self::ring_of(trip, self.is_small) }
+        if self.has_ring_of(size) { None } else { self.later_ring(trip) }
+    }
+
+    fn later_ring(&self, trip: &Trip) -> Option<Arc<Ring>> {
+        Self::ring_of(trip, self.is_small).map(|ring| Arc::new(ring.later()))
     }
 
     fn has_ring_of(&self, size: Option<u32>) -> bool {
-        self.calls.as_ref().map(|calls| calls.size()) == size.map(u64::from)
+        self.ring.as_ref().map(|ring| ring.size()) == size.map(u64::from)
     }
 
     /// One for other settings, with what is counted here where that counts there too; the rest belongs
-    /// to `generation`. Transitions are locked out. `ring` is what [`Window::ring_for`] made before.
+    /// to the generation of `start`. Transitions are locked out. `ring` is what [`Window::ring_for`] made before.
     pub(super) fn for_trip(
         &self,
-        ring: Option<Arc<Calls>>,
+        ring: Option<Arc<Ring>>,
         trip: &Trip,
         memory: Option<&Arc<Memory>>,
-        Start { generation, now }: Start,
+        start: Start<'_>,
     ) -> Self {
         let size = trip.rates.and_then(|rates| rates.calls);
         let stays = self.has_ring_of(size);
-        let fits = |ring: &Arc<Calls>| size.map(u64::from) == Some(ring.size());
-        let calls = if stays {
-            None
-        } else {
-            ring.filter(fits).or_else(|| Self::ring_of(trip, self.is_small))
-        };
-        let around = Self::around(calls, trip, self.is_small, now);
-        let mut next = around.remembering(trip, memory, now);
-        next.start(generation, now);
-        if let (Some(old), Some(new)) = (&self.run, &mut next.run)
-            && old.counted.counts_as(&new.counted)
-        {
-            new.counted = Arc::clone(&old.counted);
+        let fits = |ring: &Arc<Ring>| size.map(u64::from) == Some(ring.size());
+        let ring = if stays { None } else { ring.filter(fits).or_else(|| self.later_ring(trip)) };
+        let around = Self::around(ring, trip, self.is_small, start.now);
+        let mut next = around.remembering(trip, memory, start.now);
+        next.start_windows(start);
+        match (&self.run, &mut next.run) {
+            (Some(old), Some(new)) if old.counted.counts_as(&new.counted) => {
+                new.counted = Arc::clone(&old.counted);
+            }
+            // A writer that still goes by the old settings counts its one attempt into the new run by those.
+            _ => start.words.run.start(start.generation),
         }
         if stays {
-            next.calls = self.calls.clone();
+            next.ring = self.ring.clone();
         }
         if let (Some(old), Some(new)) = (&self.timed, &mut next.timed)
             && old.bucket_nanos() == new.bucket_nanos()
@@ -224,8 +239,8 @@ impl Window {
 
     /// The one window that there is.
     pub(super) fn only(&self) -> OnlyWindow {
-        match (&self.calls, &self.timed, &self.adaptive) {
-            (Some(calls), None, None) => OnlyWindow::Calls(Arc::clone(calls)),
+        match (&self.ring, &self.timed, &self.adaptive) {
+            (Some(_), None, None) => OnlyWindow::Calls,
             (None, Some(timed), None) => OnlyWindow::Timed(Arc::clone(timed)),
             (None, None, Some(adaptive)) => OnlyWindow::Timed(adaptive.timed()),
             (None, None, None) => OnlyWindow::Absent,
@@ -233,45 +248,52 @@ impl Window {
         }
     }
 
-    /// Where a run of failures is counted, if one is.
-    pub(super) fn counted_run(&self) -> Option<Arc<Consecutive>> {
-        self.run.as_ref().map(|run| Arc::clone(&run.counted))
+    /// The window of the last calls, if there is one.
+    pub(in crate::breaker) fn calls<'a>(&'a self, words: Words<'a>) -> Option<Calls<'a>> {
+        self.ring.as_ref().map(|ring| ring.calls(words.counts))
     }
 
     /// Counts an outcome. If the breaker of that generation may have to open, why: the caller then
     /// asks [`Window::confirm`] with every other transition locked out.
-    pub(super) fn record(&self, generation: u32, mark: Mark, now: Moment) -> Option<Suspicion> {
-        let calls = self.calls.as_ref().and_then(|window| window.record(generation, mark));
+    pub(super) fn record(
+        &self,
+        words: Words<'_>,
+        generation: u32,
+        mark: Mark,
+        now: Moment,
+    ) -> Option<Suspicion> {
+        let calls = self.calls(words).and_then(|window| window.record(generation, mark));
         let timed = self.timed.as_ref().and_then(|window| window.record(generation, mark, now));
         let record = |window: &Adaptive| window.record(generation, mark.failed, now);
         let adaptive = self.adaptive.as_deref().is_some_and(record);
-        if let Some(suspicion) = self.record_run(generation, mark.run_end(), 0, now) {
+        if let Some(suspicion) = self.record_run(words, generation, (mark.run_end(), 0), now) {
             return Some(suspicion);
         }
         self.suspect(calls, timed).or(adaptive.then_some(Suspicion::Adaptive))
     }
 
     /// Counts in a row what goes into no other window too: an attempt that its caller abandoned, or whose answer says
-    /// nothing.
+    /// nothing; with how many attempts may still be answered.
     pub(super) fn record_run(
         &self,
+        words: Words<'_>,
         generation: u32,
-        ended: RunEnd,
-        in_flight: u32,
+        ended_in_flight: (RunEnd, u32),
         now: Moment,
     ) -> Option<Suspicion> {
-        self.run.as_ref()?.record(generation, ended, in_flight, now)
+        self.run.as_ref()?.record(words.run, generation, ended_in_flight, now)
     }
 
     /// The rest of counting a good one that was noted among bad ones, by the lone window.
     pub(super) fn go_on_among_bad(
         &self,
+        words: Words<'_>,
         generation: u32,
         sequence: u64,
         now: Moment,
     ) -> Option<Suspicion> {
-        let rest = |window: &Arc<Calls>| window.record_good_among_bad(generation, sequence);
-        let calls = self.calls.as_ref().and_then(rest);
+        let rest = |window: Calls<'_>| window.record_good_among_bad(generation, sequence);
+        let calls = self.calls(words).and_then(rest);
         let timed = self.timed.as_ref().map(|window| window.among_bad());
         let adaptive = self.adaptive.as_deref().is_some_and(|window| window.suspects(now));
         self.suspect(calls, timed).or(adaptive.then_some(Suspicion::Adaptive))
@@ -284,14 +306,19 @@ impl Window {
 
     /// Counts again, slowly and exactly: a count that other writers are changing can be off by those
     /// in flight. A run needs no second count, its one word was right when it was written.
-    pub(super) fn confirm(&self, suspicion: Suspicion, now: Moment) -> Option<Cause> {
+    pub(super) fn confirm(
+        &self,
+        words: Words<'_>,
+        suspicion: Suspicion,
+        now: Moment,
+    ) -> Option<Cause> {
         match suspicion {
             Suspicion::Run { failures, needed } => Some(Cause::Failures { failures, needed }),
             Suspicion::Unanswered { attempts, needed } => {
                 Some(Cause::Unanswered { attempts, needed })
             }
             Suspicion::Rates | Suspicion::Adaptive => {
-                let mut tallies = self.tallies().into_iter().flatten();
+                let mut tallies = self.tallies(words).into_iter().flatten();
                 let by_rate = tallies.find_map(|tally| self.thresholds.cause(tally));
                 by_rate.or_else(|| self.adaptive.as_ref()?.cause(now))
             }
@@ -303,12 +330,15 @@ impl Window {
         self.adaptive.as_ref().map(|window| window.tend(now))
     }
 
-    /// Forgets everything and belongs to `generation` from now on. Transitions are locked out.
-    pub(super) fn start(&self, generation: u32, now: Moment) {
-        if let Some(run) = &self.run {
-            run.counted.start(generation);
-        }
-        if let Some(window) = &self.calls {
+    /// Forgets everything and belongs to the generation of `start` from now on. Transitions are locked out.
+    pub(super) fn start(&self, start: Start<'_>) {
+        start.words.run.start(start.generation);
+        self.start_windows(start);
+    }
+
+    /// The same, but for the runs.
+    fn start_windows(&self, Start { words, generation, now }: Start<'_>) {
+        if let Some(window) = self.calls(words) {
             window.start(generation);
         }
         if let Some(window) = &self.timed {
@@ -319,19 +349,19 @@ impl Window {
         }
     }
 
-    fn tallies(&self) -> [Option<Tally>; 2] {
+    fn tallies(&self, words: Words<'_>) -> [Option<Tally>; 2] {
         [
-            self.calls.as_ref().map(|window| window.recount()),
+            self.calls(words).map(|window| window.recount()),
             self.timed.as_ref().map(|window| window.recount()),
         ]
     }
 
     /// What is in the first window at `now`; the run of failures, if there is none.
-    pub(super) fn tally(&self, now: Moment) -> Tally {
-        let calls = self.calls.as_ref().map(|window| window.recount());
+    pub(super) fn tally(&self, words: Words<'_>, now: Moment) -> Tally {
+        let calls = self.calls(words).map(|window| window.recount());
         let timed = self.timed.as_ref().map(|window| window.tally(now));
         let adaptive = self.adaptive.as_ref().map(|window| window.tally(now));
-        let run = self.run(now);
+        let run = self.run(words, now);
         calls.or(timed).or(adaptive).unwrap_or(Tally { calls: run, failures: run, slow: 0 })
     }
 
@@ -341,26 +371,21 @@ impl Window {
     }
 
     /// Failures in a row at `now`, if they count.
-    pub(super) fn run(&self, now: Moment) -> u64 {
-        u64::from(self.runs(now).failures)
+    pub(super) fn run(&self, words: Words<'_>, now: Moment) -> u64 {
+        u64::from(self.runs(words, now).failures)
     }
 
     /// Attempts without an answer in a row at `now`.
-    pub(super) fn unanswered(&self, now: Moment) -> u32 {
-        self.runs(now).unanswered
+    pub(super) fn unanswered(&self, words: Words<'_>, now: Moment) -> u32 {
+        self.runs(words, now).unanswered
     }
 
-    fn runs(&self, now: Moment) -> Runs {
-        self.run.as_ref().map_or_else(Runs::default, |run| run.counted.runs(now))
-    }
-
-    #[cfg(test)]
-    pub(in crate::breaker) fn calls(&self) -> Option<&Calls> {
-        self.calls.as_deref()
+    fn runs(&self, words: Words<'_>, now: Moment) -> Runs {
+        self.run.as_ref().map_or_else(Runs::default, |run| run.counted.runs(words.run, now))
     }
 
     #[cfg(all(test, not(seawall_loom)))]
-    pub(in crate::breaker) fn ring(&self) -> Option<Arc<Calls>> {
-        self.calls.clone()
+    pub(in crate::breaker) fn ring(&self) -> Option<Arc<Ring>> {
+        self.ring.clone()
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::bulkhead::Ended;
 use crate::clock::Moment;
 use crate::dependency::fleet::{FleetSeat, LOOKS};
-use crate::sync::{Ordering, Wakers};
+use crate::sync::Wakers;
 
 use super::Gate;
 
@@ -26,7 +26,7 @@ impl Gate {
 
     #[cold]
     fn set_found_limit(&self, limit: u32, now: Moment) {
-        if !self.is_exclusive.load(Ordering::Relaxed) {
+        if !self.waiting_room.is_exclusive() {
             self.set_limit(limit, now).wake();
         }
     }

@@ -12,7 +12,6 @@ mod reload;
 mod tokens;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use once_cell::race::OnceBox;
@@ -50,27 +49,25 @@ use reload::{block_timeout, limiter, tuner};
 // In order, so that what a call needs is in few lines of the cache: see `Dependency`.
 #[repr(C)]
 pub struct Gate {
-    breaker: CircuitBreaker,
     /// In nanoseconds.
     max_wait: AtomicU64,
     block_timeout: AtomicU64,
-    // From here on what every call writes, off the lines that every call only reads.
+    /// The limiter's number. It grows before the limiter is replaced and again after it: while it is odd, a token may be
+    /// of either limiter.
+    limiters: AtomicU64,
+    breaker: CircuitBreaker,
+    // From the end of the breaker on what every call writes, off the lines that every call only reads.
     /// In nanoseconds. Only read, and with the limiter.
     rate_limit_max_wait: AtomicU64,
     limiter: Swappable<Option<RateLimiter<AnyAlgorithm>>>,
     waiting_room: WaitingRoom,
     // What a good call does not need.
-    /// The limiter's number. It grows before the limiter is replaced and again after it: while it is odd, a token may be
-    /// of either limiter.
-    limiters: AtomicU64,
     keys: KeyBreakers,
     /// Finds the number of permits, if that is not fixed.
     tuner: Swappable<Option<Box<Tuner>>>,
     lingering: Lingering,
     /// Where its permits are part of a fleet's.
     seat: OnceBox<FleetSeat>,
-    /// There is one permit, whatever a policy says.
-    is_exclusive: AtomicBool,
     /// With a quota the limiter is no longer read by its first value, so that calls without one need not look here.
     quota: Quota,
     /// A limit that others share. With it, too, the limiter is no longer read by its first value.
@@ -95,7 +92,6 @@ impl Gate {
             waiting_room: WaitingRoom::new(permits, policy.mailbox()),
             lingering: Lingering::new(policy.bulkhead().grace()),
             seat: OnceBox::new(),
-            is_exclusive: AtomicBool::new(false),
             max_wait: AtomicU64::new(nanos(policy.bulkhead().max_wait())),
             block_timeout: AtomicU64::new(block_timeout(policy)),
             limiters: AtomicU64::new(0),
@@ -109,15 +105,16 @@ impl Gate {
 
     /// Where those of its fields are that a good call only reads.
     #[cfg(all(test, not(seawall_loom)))]
-    pub(super) fn read_by_each_call() -> [usize; 3] {
+    pub(super) fn read_by_each_call() -> [usize; 4] {
         CircuitBreaker::read_by_each_call().map(|at| std::mem::offset_of!(Self, breaker) + at)
     }
 
-    /// Where those are that it writes, with what belongs to them: the rate limit and the permits.
+    /// Where those are that it writes, with what belongs to them: from the breaker's counts to the permits.
     #[cfg(all(test, not(seawall_loom)))]
     pub(super) fn written_by_each_call() -> [usize; 2] {
         use std::mem::offset_of;
-        [offset_of!(Self, rate_limit_max_wait), offset_of!(Self, waiting_room)]
+        let counts = offset_of!(Self, breaker) + CircuitBreaker::written_by_each_call();
+        [counts, offset_of!(Self, waiting_room)]
     }
 
     fn set_quota(&self, policy: &Policy) {

@@ -55,7 +55,7 @@ impl Gate {
 impl Gate {
     /// Has one permit from now on, whatever policies say. Returns who is to be woken.
     pub(crate) fn allow_one_at_a_time(&self, now: Moment) -> Wakers {
-        self.is_exclusive.store(true, Ordering::Relaxed);
+        self.waiting_room.be_exclusive();
         self.set_limit(1, now)
     }
 
@@ -69,7 +69,7 @@ impl Gate {
         }
         let (tuner, permits) = tuner(next, now);
         self.tuner.replace(tuner);
-        Some(if self.is_exclusive.load(Ordering::Relaxed) { 1 } else { permits })
+        Some(if self.waiting_room.is_exclusive() { 1 } else { permits })
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{at, millis};
-use crate::breaker::window::{LOOKED_AT, Mark, Start, Suspicion, Tally, Window};
+use crate::breaker::window::{Alone, LOOKED_AT, Mark, Suspicion, Tally};
 use crate::breaker::{Config, Rates, Trip, Window as Over};
 use crate::clock::Moment;
 
@@ -61,7 +61,7 @@ impl Rule {
         }
     }
 
-    fn window(self, calls: Option<u32>, time: Option<Duration>) -> Window {
+    fn window(self, calls: Option<u32>, time: Option<Duration>) -> Alone {
         let trip = Trip {
             failures_grow: false,
             failures_within: None,
@@ -70,7 +70,7 @@ impl Rule {
             rates: Some(self.over(calls, time)),
             adaptive: None,
         };
-        Window::new(&trip, Moment::ZERO)
+        Alone::new(&trip, Moment::ZERO)
     }
 }
 
@@ -91,7 +91,7 @@ fn tally(marks: impl IntoIterator<Item = Mark>) -> Tally {
     })
 }
 
-fn by_rate(share: Share, min_calls: u32, window: Over) -> Window {
+fn by_rate(share: Share, min_calls: u32, window: Over) -> Alone {
     let rule = Rule { failures: Some(share), slow: None, min_calls };
     match window {
         Over::Calls(calls) => rule.window(Some(calls), None),
@@ -102,7 +102,7 @@ fn by_rate(share: Share, min_calls: u32, window: Over) -> Window {
 const FINE: Mark = Mark { failed: false, slow: false, timed_out: false };
 const FAILED: Mark = Mark { failed: true, slow: false, timed_out: false };
 
-fn trips(window: &Window, generation: u32, mark: Mark, now: Moment) -> bool {
+fn trips(window: &Alone, generation: u32, mark: Mark, now: Moment) -> bool {
     window
         .record(generation, mark, now)
         .is_some_and(|suspicion| window.confirm(suspicion, now).is_some())
@@ -154,7 +154,7 @@ impl List {
     }
 
     /// Takes a step, and has the window take it. The outcome that counts, if it is one.
-    fn step(&mut self, step: Step, window: &Window) -> Option<Mark> {
+    fn step(&mut self, step: Step, window: &Alone) -> Option<Mark> {
         match step {
             Step::Record(mark) => {
                 self.look();
@@ -238,7 +238,7 @@ proptest! {
         failures in 1u32..8,
         steps in steps(millis(10), 100),
     ) {
-        let window = Window::new(&Trip { failures_within: None, unanswered: None, failures_grow: false, failures: Some(failures), rates: None, adaptive: None }, Moment::ZERO);
+        let window = Alone::new(&Trip { failures_within: None, unanswered: None, failures_grow: false, failures: Some(failures), rates: None, adaptive: None }, Moment::ZERO);
         let mut list = List::new(YEAR);
         for step in steps {
             let Some(mark) = list.step(step, &window) else { continue };
@@ -257,7 +257,7 @@ proptest! {
         steps in steps(millis(500), 100),
     ) {
         let rates = Some(rule.over(Some(size), Some(length)));
-        let window = Window::new(&Trip { failures_within: None, unanswered: None, failures_grow: false, failures: Some(failures), rates, adaptive: None }, Moment::ZERO);
+        let window = Alone::new(&Trip { failures_within: None, unanswered: None, failures_grow: false, failures: Some(failures), rates, adaptive: None }, Moment::ZERO);
         let mut list = List::new(length);
         for step in steps {
             let Some(mark) = list.step(step, &window) else { continue };
@@ -296,7 +296,7 @@ proptest! {
 #[test]
 fn three_of_thirty_are_ten_percent() {
     let config = Config::builder().failure_rate(0.1).min_calls(30).window(Over::Calls(30));
-    let window = Window::new(&config.build().unwrap().trip(), Moment::ZERO);
+    let window = Alone::new(&config.build().unwrap().trip(), Moment::ZERO);
     for n in 0..30 {
         let failed = n < 3;
         let trips = trips(&window, 0, Mark { failed, slow: false, timed_out: false }, Moment::ZERO);
@@ -371,9 +371,9 @@ fn a_success_in_the_middle_of_a_reload_ends_a_run_of_failures() {
         rates: None,
         adaptive: None,
     };
-    let before = Window::new(&trip, Moment::ZERO);
+    let before = Alone::new(&trip, Moment::ZERO);
     assert!(!trips(&before, 0, FAILED, Moment::ZERO));
-    let after = before.for_trip(None, &trip, None, Start { generation: 0, now: Moment::ZERO });
+    let after = before.reloaded(None, &trip);
     assert_eq!(after.run(Moment::ZERO), 1, "what was counted counts");
     before.record(0, FINE, Moment::ZERO);
     assert_eq!(after.run(Moment::ZERO), 0);
@@ -393,20 +393,68 @@ fn a_reload_makes_no_window_of_calls_if_there_is_one_of_the_size() {
         rates: Some(Rule { failures: Some(share), slow: None, min_calls: 1 }.over(calls, None)),
         adaptive: None,
     };
-    let window = Window::new(&trip(Some(10)), Moment::ZERO);
+    let window = Alone::new(&trip(Some(10)), Moment::ZERO);
     window.record(0, FINE, Moment::ZERO);
-    assert!(window.ring_for(&trip(Some(10))).is_none());
-    assert!(window.ring_for(&trip(None)).is_none());
+    let ring_for = |calls| window.window.ring_for(&trip(calls));
+    assert!(ring_for(Some(10)).is_none() && ring_for(None).is_none());
     // Made before, or not, because another reload was faster: it is as large as it should be.
+    let eleven = Alone::new(&trip(Some(11)), Moment::ZERO);
     for made in [Some(20), Some(10), None] {
-        let ring = made.and_then(|size| Window::new(&trip(Some(size)), Moment::ZERO).ring());
-        let start = Start { generation: 0, now: Moment::ZERO };
-        let next = |calls| window.for_trip(ring.clone(), &trip(calls), None, start);
-        let sizes = [Some(10), Some(20), None].map(|calls| next(calls).ring().map(|it| it.size()));
-        assert_eq!(sizes, [Some(10), Some(20), None]);
+        let next = |calls| window.reloaded(eleven.window.ring_for(&trip(made)), &trip(calls));
+        let size = |calls| next(calls).window.ring().map(|it| it.size());
+        assert_eq!([Some(10), Some(20), None].map(size), [Some(10), Some(20), None]);
         let counted = [Some(10), Some(20)].map(|calls| next(calls).tally(Moment::ZERO).calls);
         assert_eq!(counted, [1, 0]);
     }
+}
+
+/// A writer that holds the old one goes on in that, and does not disturb the new one.
+#[test]
+fn a_window_of_another_size_has_counts_of_its_own() {
+    let rule = Rule { failures: Some(Share { of: 1, out_of: 1 }), slow: None, min_calls: 9 };
+    let trip = |calls| Trip {
+        failures_grow: false,
+        failures_within: None,
+        unanswered: None,
+        failures: None,
+        rates: Some(rule.over(Some(calls), None)),
+        adaptive: None,
+    };
+    let first = Alone::new(&trip(10), Moment::ZERO);
+    first.record(0, FAILED, Moment::ZERO);
+    let second = first.reloaded(None, &trip(20));
+    assert_eq!(second.calls().unwrap().running(), (0, 0));
+    second.record(0, FINE, Moment::ZERO);
+    first.record(0, FAILED, Moment::ZERO);
+    let third = second.reloaded(None, &trip(30));
+    second.record(0, FAILED, Moment::ZERO);
+    third.record(0, FAILED, Moment::ZERO);
+    let counted =
+        [&first, &second, &third].map(|it| (it.tally(Moment::ZERO), it.calls().unwrap().running()));
+    let of = |calls, failures| (Tally { calls, failures, slow: 0 }, (failures, 0));
+    assert_eq!(counted, [of(2, 2), of(2, 1), of(1, 1)]);
+}
+
+/// What counted by other rules does not count by these.
+#[test]
+fn runs_begin_anew_where_other_settings_count_otherwise() {
+    let trip = |within: Option<u64>| Trip {
+        failures_grow: false,
+        failures_within: within.map(millis),
+        unanswered: None,
+        failures: Some(3),
+        rates: None,
+        adaptive: None,
+    };
+    let first = Alone::new(&trip(None), Moment::ZERO);
+    (0..2).for_each(|_| assert!(!trips(&first, 0, FAILED, Moment::ZERO)));
+    let second = first.reloaded(None, &trip(Some(1_000)));
+    assert_eq!(second.run(Moment::ZERO), 0);
+    // Late, and by the old settings.
+    assert!(!trips(&first, 0, FAILED, Moment::ZERO));
+    (0..2).for_each(|_| assert!(!trips(&second, 0, FAILED, Moment::ZERO)));
+    assert_eq!(second.run(Moment::ZERO), 2);
+    assert!(trips(&second, 0, FAILED, Moment::ZERO));
 }
 
 /// What users of other breakers saw: their windows never slide.
@@ -415,7 +463,7 @@ fn a_million_successes_do_not_have_to_be_outweighed() {
     let config = Config::builder().without_failures().failure_rate(0.5).min_calls(10);
     for (window, needed) in [(Over::Calls(100), 50), (Over::Time(millis(1_000)), 1_000)] {
         let config = config.clone().window(window).build().unwrap();
-        let window = Window::new(&config.trip(), Moment::ZERO);
+        let window = Alone::new(&config.trip(), Moment::ZERO);
         // A thousand calls a second.
         let mut list = List::new(millis(1_000));
         for n in 0..1_000_000 {

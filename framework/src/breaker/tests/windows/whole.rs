@@ -139,9 +139,9 @@ impl Whole {
 
     /// What it says that it has counted: the window, and the run.
     fn counted(&self) -> (Tally, u64) {
-        self.breaker
-            .settings
-            .with(|it| (it.window.tally(Moment::ZERO), it.window.run(Moment::ZERO)))
+        let (words, now) = (self.breaker.words(), Moment::ZERO);
+        let settings = &self.breaker.settings;
+        settings.with(|it| (it.window.tally(words, now), it.window.run(words, now)))
     }
 }
 
@@ -176,8 +176,11 @@ proptest! {
             whole.step(step, |list| is_run(&config, list) || rule.is_reached(list.last(size)))?;
             prop_assert_eq!(whole.counted().0, whole.list.last(size));
             // The count that is kept is that of the slots, always.
-            let running =
-                whole.breaker.settings.with(|it| it.window.calls().map(|calls| calls.running()));
+            let words = whole.breaker.words();
+            let running = whole
+                .breaker
+                .settings
+                .with(|it| it.window.calls(words).map(|calls| calls.running()));
             let seen = whole.list.last(size);
             prop_assert_eq!(running, Some((seen.failures, seen.slow)));
         }

@@ -1,0 +1,55 @@
+//! A window without its breaker, for tests.
+
+use std::sync::Arc;
+
+use super::calls::{Calls, Counts, Ring};
+use super::{Mark, RunWord, Start, Suspicion, Tally, Window, Words};
+use crate::breaker::config::Trip;
+use crate::clock::Moment;
+use crate::event::Cause;
+
+/// A window, and the words that its breaker would keep for it.
+#[derive(Debug)]
+pub(in crate::breaker) struct Alone {
+    pub(in crate::breaker) window: Window,
+    words: Arc<(RunWord, Counts)>,
+}
+
+impl Alone {
+    pub(in crate::breaker) fn new(trip: &Trip, now: Moment) -> Self {
+        Self { window: Window::new(trip, now), words: Arc::default() }
+    }
+    /// The one that takes its place in generation 0, by these settings.
+    pub(in crate::breaker) fn reloaded(&self, ring: Option<Arc<Ring>>, trip: &Trip) -> Self {
+        let start = Start { words: self.words(), generation: 0, now: Moment::ZERO };
+        let window = self.window.for_trip(ring, trip, None, start);
+        Self { window, words: Arc::clone(&self.words) }
+    }
+    fn words(&self) -> Words<'_> {
+        let (run, counts) = &*self.words;
+        Words { run, counts }
+    }
+    pub(in crate::breaker) fn calls(&self) -> Option<Calls<'_>> {
+        self.window.calls(self.words())
+    }
+    pub(in crate::breaker) fn record(
+        &self,
+        generation: u32,
+        mark: Mark,
+        now: Moment,
+    ) -> Option<Suspicion> {
+        self.window.record(self.words(), generation, mark, now)
+    }
+    pub(in crate::breaker) fn confirm(&self, suspicion: Suspicion, now: Moment) -> Option<Cause> {
+        self.window.confirm(self.words(), suspicion, now)
+    }
+    pub(in crate::breaker) fn start(&self, generation: u32, now: Moment) {
+        self.window.start(Start { words: self.words(), generation, now });
+    }
+    pub(in crate::breaker) fn tally(&self, now: Moment) -> Tally {
+        self.window.tally(self.words(), now)
+    }
+    pub(in crate::breaker) fn run(&self, now: Moment) -> u64 {
+        self.window.run(self.words(), now)
+    }
+}
