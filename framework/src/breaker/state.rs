@@ -74,20 +74,13 @@ impl CircuitBreaker {
     /// A closed breaker, or a disabled one if its settings say so.
     #[must_use]
     pub fn new(config: impl Into<Arc<Config>>, now: Moment) -> Self {
-        let breaker = Self::of_dependency(config, now);
-        breaker.settings.at_first().window.make_all();
-        breaker
-    }
-
-    /// The same for a dependency, whose first failure allocates anyway: what is usual is made by that, because most dependencies
-    /// that there are at a time have not had one.
-    pub(crate) fn of_dependency(config: impl Into<Arc<Config>>, now: Moment) -> Self {
         Self::with_window(config.into(), now, Window::new)
     }
 
-    /// The same for one of many, which takes the memory of a window of calls only when it is needed.
-    pub(super) fn small(config: impl Into<Arc<Config>>, now: Moment) -> Self {
-        Self::with_window(config.into(), now, Window::small)
+    /// The same for one of many, as dependencies and keys have them: what only failures need takes no memory before the first,
+    /// because most that there are at a time have not had one.
+    pub(crate) fn late(config: impl Into<Arc<Config>>, now: Moment) -> Self {
+        Self::with_window(config.into(), now, Window::late)
     }
 
     /// Where those of its fields are that a good call reads.

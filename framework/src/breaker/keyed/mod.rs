@@ -226,7 +226,7 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         let key = key.to_owned();
         // The settings are shared; the chance is not, or all keys would jitter alike.
         let entropy = Entropy::seeded(self.overflow.entropy.next_u64());
-        let mut breaker = CircuitBreaker::small(self.overflow.config(), now).with_entropy(entropy);
+        let mut breaker = CircuitBreaker::late(self.overflow.config(), now).with_entropy(entropy);
         breaker.shared_counters = Some(Arc::clone(&self.shared_counters));
         let entry = Arc::new(KeyedBreaker::new(key.clone(), breaker, now));
         // First the map: it hashes, which is the user's code and may panic.

@@ -68,17 +68,10 @@ fn tag(generation: u32) -> u64 {
 }
 
 impl Ring {
-    /// The first ring of a breaker.
+    /// The first ring of a breaker. It takes its memory at the first bad call, unless somebody looks at a slot before.
     pub(super) fn new(size: u32) -> Self {
-        let ring = Self::small(size);
-        ring.slots();
-        ring
-    }
-
-    /// One that takes its memory at the first bad call: for the breakers of keys, of which there are many and most never
-    /// see one.
-    pub(super) fn small(size: u32) -> Self {
-        Self { size: u64::from(size), slots: OnceLock::new(), base: AtomicU64::new(0), later: None }
+        let (slots, base) = (OnceLock::new(), AtomicU64::new(0));
+        Self { size: u64::from(size), slots, base, later: None }
     }
 
     /// The same, to take another's place: it has counts of its own.
@@ -93,7 +86,7 @@ impl Ring {
     }
 
     #[inline]
-    fn slots(&self) -> &[AtomicU64] {
+    pub(super) fn slots(&self) -> &[AtomicU64] {
         self.slots
             .get_or_init(|| (0..self.size.next_power_of_two()).map(|_| AtomicU64::new(0)).collect())
     }

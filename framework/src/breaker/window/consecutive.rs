@@ -224,7 +224,7 @@ impl Consecutive {
         self.usual.get_or_init(Box::default)
     }
 
-    /// See [`Window::make_all`](super::Window::make_all).
+    /// Makes what the first failure would.
     pub(super) fn make_all(&self) {
         if self.grows {
             self.usual();

@@ -76,8 +76,8 @@ pub(super) struct Window {
     ring: Option<Arc<Ring>>,
     timed: Option<Arc<Timed>>,
     thresholds: Thresholds,
-    /// It is one of many: its window of calls takes memory only when it is needed.
-    is_small: bool,
+    /// The first failure takes the memory that only failures need.
+    is_late: bool,
     // Apart, because hardly any breaker has one.
     adaptive: Option<Box<Adaptive>>,
 }
@@ -92,10 +92,13 @@ struct Run {
 
 impl Run {
     /// `None`: nothing that comes in a row opens the breaker.
-    fn new(trip: &Trip) -> Option<Self> {
+    fn new(trip: &Trip, is_late: bool) -> Option<Self> {
         let (failures, unanswered) = (trip.failures, trip.unanswered);
         failures.or(unanswered)?;
         let counted = Arc::new(Consecutive::new(failures, trip));
+        if !is_late {
+            counted.make_all();
+        }
         Some(Self { counted, failures, unanswered })
     }
 
@@ -140,35 +143,34 @@ pub(super) enum OnlyWindow {
 }
 
 impl Window {
+    /// No call allocates, not even the first that fails.
     pub(super) fn new(trip: &Trip, now: Moment) -> Self {
         Self::around(Self::ring_of(trip, false).map(Arc::new), trip, false, now)
     }
 
-    /// One that takes the memory of a window of calls only when it is needed.
-    pub(super) fn small(trip: &Trip, now: Moment) -> Self {
+    /// One whose first failure takes the memory that only failures need.
+    pub(super) fn late(trip: &Trip, now: Moment) -> Self {
         Self::around(Self::ring_of(trip, true).map(Arc::new), trip, true, now)
     }
 
-    /// Makes what the first failure would, so that no call allocates.
-    pub(super) fn make_all(&self) {
-        self.run.iter().for_each(|run| run.counted.make_all());
-    }
-
     /// The window of calls that these settings need.
-    fn ring_of(trip: &Trip, is_small: bool) -> Option<Ring> {
-        let size = trip.rates.and_then(|rates| rates.calls)?;
-        Some(if is_small { Ring::small(size) } else { Ring::new(size) })
+    fn ring_of(trip: &Trip, is_late: bool) -> Option<Ring> {
+        let ring = Ring::new(trip.rates.and_then(|rates| rates.calls)?);
+        if !is_late {
+            ring.slots();
+        }
+        Some(ring)
     }
 
     /// All but the one of calls, which may be large.
-    fn around(ring: Option<Arc<Ring>>, trip: &Trip, is_small: bool, now: Moment) -> Self {
+    fn around(ring: Option<Arc<Ring>>, trip: &Trip, is_late: bool, now: Moment) -> Self {
         let rates = trip.rates.as_ref();
         Self {
-            run: Run::new(trip),
+            run: Run::new(trip, is_late),
             ring,
             timed: rates.and_then(|rates| rates.time).map(|time| Arc::new(Timed::new(time, now))),
             thresholds: Thresholds::new(rates),
-            is_small,
+            is_late,
             adaptive: None,
         }
     }
@@ -193,7 +195,7 @@ impl Window {
     }
 
     fn later_ring(&self, trip: &Trip) -> Option<Arc<Ring>> {
-        Self::ring_of(trip, self.is_small).map(|ring| Arc::new(ring.later()))
+        Self::ring_of(trip, self.is_late).map(|ring| Arc::new(ring.later()))
     }
 
     fn has_ring_of(&self, size: Option<u32>) -> bool {
@@ -213,7 +215,7 @@ impl Window {
         let stays = self.has_ring_of(size);
         let fits = |ring: &Arc<Ring>| size.map(u64::from) == Some(ring.size());
         let ring = if stays { None } else { ring.filter(fits).or_else(|| self.later_ring(trip)) };
-        let around = Self::around(ring, trip, self.is_small, start.now);
+        let around = Self::around(ring, trip, self.is_late, start.now);
         let mut next = around.remembering(trip, memory, start.now);
         next.start_windows(start);
         match (&self.run, &mut next.run) {

@@ -84,8 +84,7 @@ impl Gate {
         let (tuner, permits) = tuner(policy, now);
         let gate = Self {
             tuner: Swappable::new(tuner),
-            breaker: CircuitBreaker::of_dependency(policy.shared_breaker(), now)
-                .with_entropy(entropy),
+            breaker: CircuitBreaker::late(policy.shared_breaker(), now).with_entropy(entropy),
             keys: KeyBreakers::new(policy),
             rate_limit_max_wait: AtomicU64::new(nanos(policy.rate_limit_max_wait())),
             limiter: Swappable::new(limiter(policy, now)),
