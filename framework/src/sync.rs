@@ -9,12 +9,12 @@ use std::task::{Context, Poll, Waker};
 #[cfg(seawall_loom)]
 pub(crate) use loom::sync::{
     Arc, MutexGuard,
-    atomic::{AtomicU64, Ordering, fence},
+    atomic::{AtomicBool, AtomicU64, Ordering, fence},
 };
 #[cfg(not(seawall_loom))]
 pub(crate) use std::sync::{
     Arc, MutexGuard,
-    atomic::{AtomicU64, Ordering, fence},
+    atomic::{AtomicBool, AtomicU64, Ordering, fence},
 };
 
 #[cfg(seawall_loom)]

@@ -57,7 +57,7 @@ impl CircuitBreaker {
             && self.load() == Word::closed(generation)
             && let Some(settings) = self.settings.first()
         {
-            if !matches!(settings.only, OnlyWindow::Calls) || !self.run.is_none(generation) {
+            if settings.window.only != OnlyWindow::Calls || !self.run.is_none(generation) {
                 return self.record_elsewhere(settings, admission, now);
             }
             return match self.counts.note_good(generation) {

@@ -99,7 +99,7 @@ impl CircuitBreaker {
             // Not under the lock, which trips and probes wait for: a large window takes its time.
             let counted = self.settings.with(|Settings { window, .. }| {
                 let words = self.words();
-                let (run, needed) = (window.run(words, now), window.required_run(now));
+                let (run, needed) = (window.run(words, now), window.required_run(words, now));
                 (window.tally(words, now), run, needed, window.unanswered(words, now))
             });
             let moves = self.transitions.lock();

@@ -12,32 +12,24 @@ use crate::entropy::Entropy;
 use crate::event::{State, Transition};
 use crate::outcome::Outcome;
 use crate::swappable::Swappable;
-use crate::sync::{self, AtomicU64, Mutex, Ordering};
+use crate::sync::{self, AtomicBool, AtomicU64, Mutex, Ordering};
 
 use super::adaptive::Memory;
 use super::admission::{Admission, Leave, NotAdmitted};
-use super::config::{Config, Enforcement, Trip};
+use super::config::{Config, Enforcement};
 use super::history::LateHistory;
 use super::ramp::{self, Thinner};
 use super::shared_counters::SharedCounters;
-use super::window::{Counts, Noted, OnlyWindow, RunWord, Window, Words};
+use super::window::{Counts, LateUsual, Noted, OnlyWindow, RunWord, Window, Words};
 use super::word::{Tag, Word};
 
 /// What it goes by, and what it counts by that.
 #[derive(Debug)]
-// Every call reads the first.
+// Every call reads what the first begins with.
 #[repr(C)]
 pub(super) struct Settings {
-    /// What a good call changes, where that is at most one window.
-    pub(super) only: OnlyWindow,
-    pub(super) config: Arc<Config>,
     pub(super) window: Window,
-}
-
-impl Settings {
-    pub(super) fn new(config: Arc<Config>, window: Window) -> Self {
-        Self { only: window.only(), window, config }
-    }
+    pub(super) config: Arc<Config>,
 }
 
 /// A circuit breaker. Shared by reference between threads; never waits; is told the time.
@@ -50,8 +42,10 @@ pub struct CircuitBreaker {
     pub(super) run: RunWord,
     pub(super) settings: Swappable<Settings>,
     pub(super) transitions: Mutex<LateHistory>,
-    /// Not zero while it refuses nothing, by its settings or by hand.
-    pub(super) observing: AtomicU64,
+    /// Whether it refuses nothing, by its settings or by hand.
+    pub(super) observing: AtomicBool,
+    /// How the last attempt ended that counted against the dependency, plus one; zero for none.
+    pub(super) last_failure: AtomicU8,
     /// Until when the server has asked to be left alone; the past, if it has not.
     pub(super) asked_until: AtomicU64,
     /// Jitters the open time.
@@ -61,8 +55,8 @@ pub struct CircuitBreaker {
     pub(super) stale: AtomicU64,
     /// Refusals that an observing breaker kept to itself.
     pub(super) withheld: AtomicU64,
-    /// How the last attempt ended that counted against the dependency, plus one; zero for none.
-    pub(super) last_failure: AtomicU8,
+    /// What failures usually follow each other, for all its settings.
+    pub(super) usual: LateUsual,
     /// Where it counts these two for all that it is one of.
     pub(super) shared_counters: Option<sync::Arc<SharedCounters>>,
     thinner: Thinner,
@@ -74,13 +68,15 @@ impl CircuitBreaker {
     /// A closed breaker, or a disabled one if its settings say so.
     #[must_use]
     pub fn new(config: impl Into<Arc<Config>>, now: Moment) -> Self {
-        Self::with_window(config.into(), now, Window::new)
+        let breaker = Self::made(config.into(), false, now);
+        breaker.settings.at_first().window.make_all(&breaker.usual);
+        breaker
     }
 
     /// The same for one of many, as dependencies and keys have them: what only failures need takes no memory before the first,
     /// because most that there are at a time have not had one.
     pub(crate) fn late(config: impl Into<Arc<Config>>, now: Moment) -> Self {
-        Self::with_window(config.into(), now, Window::late)
+        Self::made(config.into(), true, now)
     }
 
     /// Where those of its fields are that a good call reads.
@@ -98,29 +94,26 @@ impl CircuitBreaker {
         std::mem::offset_of!(Self, counts)
     }
 
-    fn with_window(
-        config: Arc<Config>,
-        now: Moment,
-        window: impl FnOnce(&Trip, Moment) -> Window,
-    ) -> Self {
+    fn made(config: Arc<Config>, is_late: bool, now: Moment) -> Self {
         let word = Word::free(config.enforcement(), 0);
         let observing = config.enforcement() == Enforcement::Observe;
         let trip = config.trip();
         let memory = trip.adaptive.map(|adaptive| Arc::new(Memory::new(adaptive)));
-        let window = window(&trip, now).remembering(&trip, memory.as_ref(), now);
+        let window = Window::new(&trip, is_late, now).remembering(&trip, memory.as_ref(), now);
         Self {
             word: AtomicU64::new(word.0),
             run: RunWord::default(),
             counts: Counts::default(),
-            settings: Swappable::new(Settings::new(config, window)),
-            observing: AtomicU64::new(u64::from(observing)),
+            settings: Swappable::new(Settings { window, config }),
+            observing: AtomicBool::new(observing),
+            last_failure: AtomicU8::new(0),
             asked_until: AtomicU64::new(0),
             transitions: Mutex::new(LateHistory::remembering(memory)),
             entropy: Entropy::seeded(0),
             oldest_probe: AtomicU64::new(u64::MAX),
             stale: AtomicU64::new(0),
             withheld: AtomicU64::new(0),
-            last_failure: AtomicU8::new(0),
+            usual: LateUsual::default(),
             shared_counters: None,
             thinner: Thinner::default(),
         }
@@ -154,7 +147,7 @@ impl CircuitBreaker {
     /// Whether it refuses nothing that it is not told to refuse by hand.
     #[must_use]
     pub fn is_observing(&self) -> bool {
-        self.observing.load(Ordering::Acquire) != 0
+        self.observing.load(Ordering::Acquire)
     }
 
     /// Whether it lets every call through, whatever it has seen.
@@ -320,9 +313,11 @@ impl CircuitBreaker {
         if !self.run.is_none(generation) {
             return Noted::Not;
         }
-        match &first.only {
+        match first.window.only {
             OnlyWindow::Calls => self.counts.note_good(generation),
-            OnlyWindow::Timed(timed) => timed.note_good(generation, now),
+            OnlyWindow::Timed | OnlyWindow::Adaptive => {
+                first.window.note_good_by_time(generation, now)
+            }
             OnlyWindow::Absent => Noted::Quietly,
             OnlyWindow::Several => Noted::Not,
         }
@@ -331,7 +326,7 @@ impl CircuitBreaker {
     /// What its windows count in, of that which lies here.
     #[inline]
     pub(super) fn words(&self) -> Words<'_> {
-        Words { run: &self.run, counts: &self.counts }
+        Words { run: &self.run, usual: &self.usual, counts: &self.counts }
     }
 
     /// An answer came too late to count.

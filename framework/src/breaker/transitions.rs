@@ -168,7 +168,7 @@ impl CircuitBreaker {
     pub fn observe(&self, now: Moment) -> Option<Transition> {
         let mut moves = self.transitions.lock();
         moves.is_by_hand = true;
-        self.observing.swap(1, Ordering::AcqRel);
+        self.observing.swap(true, Ordering::AcqRel);
         let is_held = self.load().tag().is_held();
         if is_held {
             let why = Cause::ByHand { command: Command::Observe }.into();
@@ -184,7 +184,7 @@ impl CircuitBreaker {
         moves.open_time = OpenTime::default();
         moves.is_by_hand = false;
         let enforcement = self.config().enforcement();
-        self.observing.swap(u64::from(enforcement == Enforcement::Observe), Ordering::AcqRel);
+        self.observing.swap(enforcement == Enforcement::Observe, Ordering::AcqRel);
         let why = Cause::ByHand { command: Command::Reset }.into();
         self.apply(&mut moves, why, now, |word| Word::free(enforcement, word.next_generation()))
     }
@@ -213,14 +213,14 @@ impl CircuitBreaker {
         let window =
             self.settings.with(|settings| settings.window.for_trip(ring, &trip, memory, start));
         let is_judged_alike = half_open::is_judged_alike(&self.config(), &config);
-        self.settings.replace(Settings::new(config, window));
+        self.settings.replace(Settings { window, config });
         if word.tag() == Tag::HalfOpen && !is_judged_alike {
             self.publish_probes(&moves, Probes::default());
         }
         if moves.is_by_hand {
             return None;
         }
-        self.observing.swap(u64::from(enforcement == Enforcement::Observe), Ordering::AcqRel);
+        self.observing.swap(enforcement == Enforcement::Observe, Ordering::AcqRel);
         if (word.tag() == Tag::Disabled) == (enforcement == Enforcement::Disabled) {
             return None;
         }

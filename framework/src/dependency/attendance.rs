@@ -9,7 +9,8 @@ use super::shared::Dependency;
 impl Dependency {
     /// Notes that its actor was rebuilt.
     pub fn note_restart(&self) {
-        let restarts = self.restarts.fetch_add(1, Ordering::Relaxed) + 1;
+        // Four thousand million of them.
+        let restarts = u64::from(self.restarts.fetch_add(1, Ordering::Relaxed)) + 1;
         self.unattended.store(false, Ordering::Relaxed);
         let (at, dependency) = (self.now(), self.name().clone());
         self.tell(&Event::ActorRestarted { at, dependency, restarts });

@@ -25,7 +25,7 @@ impl Dependency {
     pub fn execute(&self, command: Command, author: Option<Arc<str>>) {
         let at = self.now();
         let order = ByHand { command, author: author.clone(), since: at };
-        *self.by_hand.lock() = (command != Command::Reset).then(|| Box::new(order));
+        self.by_hand.store((command != Command::Reset).then(|| Arc::new(order)));
         let breaker = self.gate().breaker();
         let moved = match command {
             Command::ForceOpen => self.gate().force_open(at),

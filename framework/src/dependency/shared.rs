@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::futures::Notified;
 
 use crate::blocking::{BlockingPool, PoolBuildError};
@@ -30,11 +30,11 @@ use super::waiter::WaitError;
 use crate::time::Time;
 
 /// Calls are taken.
-const SERVING: u32 = 0;
+const SERVING: u8 = 0;
 /// No new calls are taken; those in flight go on.
-const DRAINING: u32 = 1;
+const DRAINING: u8 = 1;
 /// Calls in flight are told to end.
-const CANCELLED: u32 = 2;
+const CANCELLED: u8 = 2;
 
 /// A call that was accepted, and waits for its beginning.
 const TO_BEGIN: u64 = 1 << 32;
@@ -50,8 +50,9 @@ pub struct Dependency {
     pub(super) known: KnownSlice,
     /// Its clock, which every call reads.
     clock: Clock,
-    life: AtomicU32,
+    life: AtomicU8,
     pub(super) unattended: AtomicBool,
+    pub(super) restarts: AtomicU32,
     entropy: Entropy,
     policy: ArcSwap<Policy>,
     gate: Gate,
@@ -66,9 +67,8 @@ pub struct Dependency {
     emptied: Listeners,
     pub(super) examples: Examples,
     retried: Retried,
-    pub(super) restarts: AtomicU64,
     /// The order by hand that its breaker stands under.
-    pub(super) by_hand: Mutex<Option<Box<ByHand>>>,
+    pub(super) by_hand: ArcSwapOption<ByHand>,
     threads: Threads,
     queues: Queues,
     /// What it is called by; locked while the policy changes.
@@ -102,14 +102,14 @@ impl Dependency {
             entropy,
             signals: Signals::default(),
             observer,
-            life: AtomicU32::new(SERVING),
+            life: AtomicU8::new(SERVING),
+            restarts: AtomicU32::new(0),
             pending: AtomicU64::new(0),
             emptied: Listeners::default(),
             examples: Examples::default(),
             retried: Retried::default(),
-            restarts: AtomicU64::new(0),
             unattended: AtomicBool::new(false),
-            by_hand: Mutex::default(),
+            by_hand: ArcSwapOption::empty(),
             threads: Threads::default(),
             queues: Queues::default(),
             traits: Mutex::default(),
@@ -383,7 +383,7 @@ mod tests {
         let written = Gate::written_by_each_call().map(|at| offset_of!(Dependency, gate) + at);
         let first = line(written[0]);
         assert_eq!((written[0] % 64, written.map(line)), (0, [first, first + 1]));
-        assert!(size_of::<Dependency>() <= 896);
+        assert!(size_of::<Dependency>() <= 832);
     }
 
     #[test]

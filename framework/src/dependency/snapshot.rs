@@ -164,7 +164,7 @@ impl Dependency {
         Snapshot {
             dependency: self.name().to_string(),
             breaker,
-            by_hand: self.by_hand.lock().as_deref().cloned(),
+            by_hand: self.by_hand.load().as_deref().cloned(),
             keys,
             adaptive,
             ramp,
@@ -181,7 +181,7 @@ impl Dependency {
             retries: self.retried().retries(),
             hedges: self.retried().hedges(),
             retry_delays: self.retried().delays(),
-            restarts: self.restarts.load(Ordering::Relaxed),
+            restarts: self.restarts.load(Ordering::Relaxed).into(),
             unattended: self.unattended.load(Ordering::Relaxed),
             pending: self.pending(),
             methods: methods(&self.traits.lock()),

@@ -46,8 +46,8 @@ impl Adaptive {
     }
 
     /// Where it counts.
-    pub(super) fn timed(&self) -> Arc<Timed> {
-        Arc::clone(&self.timed)
+    pub(super) fn timed(&self) -> &Timed {
+        &self.timed
     }
 
     /// Counts an outcome. Whether the breaker of that generation may have to open. A success can say so

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::calls::{Calls, Counts, Ring};
-use super::{Mark, RunWord, Start, Suspicion, Tally, Window, Words};
+use super::{LateUsual, Mark, RunWord, Start, Suspicion, Tally, Window, Words};
 use crate::breaker::config::Trip;
 use crate::clock::Moment;
 use crate::event::Cause;
@@ -12,12 +12,15 @@ use crate::event::Cause;
 #[derive(Debug)]
 pub(in crate::breaker) struct Alone {
     pub(in crate::breaker) window: Window,
-    words: Arc<(RunWord, Counts)>,
+    words: Arc<(RunWord, LateUsual, Counts)>,
 }
 
 impl Alone {
     pub(in crate::breaker) fn new(trip: &Trip, now: Moment) -> Self {
-        Self { window: Window::new(trip, now), words: Arc::default() }
+        Self {
+            window: Window::new(trip, true, now).remembering(trip, None, now),
+            words: Arc::default(),
+        }
     }
     /// The one that takes its place in generation 0, by these settings.
     pub(in crate::breaker) fn reloaded(&self, ring: Option<Arc<Ring>>, trip: &Trip) -> Self {
@@ -26,8 +29,8 @@ impl Alone {
         Self { window, words: Arc::clone(&self.words) }
     }
     fn words(&self) -> Words<'_> {
-        let (run, counts) = &*self.words;
-        Words { run, counts }
+        let (run, usual, counts) = &*self.words;
+        Words { run, usual, counts }
     }
     pub(in crate::breaker) fn calls(&self) -> Option<Calls<'_>> {
         self.window.calls(self.words())

@@ -8,11 +8,12 @@
 //! the latest failures are kept under a lock that only failures take.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
-use once_cell::race::OnceBox;
-
-use super::usual_failures::UsualFailures;
+use super::usual_failures::LateUsual;
+use super::{Suspicion, Words};
 use crate::breaker::config::Trip;
 use crate::clock::Moment;
 use crate::sync::{AtomicU64, Mutex, Ordering};
@@ -101,15 +102,15 @@ fn tag(generation: u32) -> u64 {
     u64::from(generation) << GENERATION_SHIFT
 }
 
-/// What is counted in a row, by which settings. The word itself lies in the breaker.
+/// What is counted in a row, and how many are too much. What has been counted lies in the breaker.
 #[derive(Debug)]
 pub(super) struct Consecutive {
-    counts_failures: bool,
-    recent: Option<Box<Recent>>,
+    failures: Option<NonZeroU32>,
+    unanswered: Option<NonZeroU32>,
     /// The length of run that opens the breaker grows with what is usual.
     grows: bool,
-    /// Made by the first failure, if not before.
-    usual: OnceBox<UsualFailures>,
+    /// Shared with the settings that take the place of these, if they leave it as it is.
+    recent: Option<Arc<Recent>>,
 }
 
 /// The failures of a run that lie within a length of time, at most as many as open the breaker.
@@ -148,51 +149,74 @@ impl Recent {
 }
 
 impl Consecutive {
-    /// For a breaker that opens at `failures` in a row, if they count, by the rest of `trip`.
-    pub(super) fn new(failures: Option<u32>, trip: &Trip) -> Self {
+    /// `None`: nothing that comes in a row opens the breaker.
+    pub(super) fn new(trip: &Trip) -> Option<Self> {
+        let many = |most: Option<u32>| most.and_then(|most| NonZeroU32::new(most.max(1)));
+        let (failures, unanswered) = (many(trip.failures), many(trip.unanswered));
+        failures.or(unanswered)?;
         let recent = failures.zip(trip.failures_within).map(|(failures, within)| {
-            let longest = failures.max(1) as usize;
+            let longest = failures.get() as usize;
             let failures = Mutex::new(VecDeque::with_capacity(longest));
-            Box::new(Recent { within, longest, failures })
+            Arc::new(Recent { within, longest, failures })
         });
-        let (counts_failures, grows) = (failures.is_some(), trip.failures_grow);
-        Self { counts_failures, recent, grows, usual: OnceBox::new() }
+        Some(Self { failures, unanswered, grows: trip.failures_grow, recent })
     }
 
-    /// Whether a run counted by this goes on in the other.
-    pub(super) fn counts_as(&self, other: &Self) -> bool {
+    /// Goes on with a run that was counted by `old` settings. False: those counted otherwise.
+    pub(super) fn follow(&mut self, old: &Self) -> bool {
         let settings = |it: &Self| {
             let recent = it.recent.as_ref().map(|recent| (recent.within, recent.longest));
-            (it.counts_failures, recent, it.grows)
+            (it.failures.is_some(), recent, it.grows)
         };
-        settings(self) == settings(other)
+        let counts_alike = settings(self) == settings(old);
+        if counts_alike {
+            self.recent.clone_from(&old.recent);
+        }
+        counts_alike
+    }
+
+    /// Whether an attempt that ended like this makes the runs too long; with how many attempts may still be answered.
+    #[inline]
+    pub(super) fn record(
+        &self,
+        words: Words<'_>,
+        generation: u32,
+        (ended, in_flight): (RunEnd, u32),
+        now: Moment,
+    ) -> Option<Suspicion> {
+        let runs = self.count(words, generation, ended, now);
+        if let Some(least) = self.failures
+            && ended.is_failure()
+            && runs.failures >= least.get()
+            && let needed = self.needed(words, least, now)
+            && runs.failures >= needed
+        {
+            return Some(Suspicion::Run { failures: runs.failures, needed });
+        }
+        let needed = self.unanswered?.get().max(in_flight / 4);
+        let attempts = runs.unanswered;
+        (attempts >= needed).then_some(Suspicion::Unanswered { attempts, needed })
     }
 
     /// The runs that an attempt which ended like this leaves; none for one of another generation.
     #[inline]
-    pub(super) fn record(
-        &self,
-        run: &RunWord,
-        generation: u32,
-        ended: RunEnd,
-        now: Moment,
-    ) -> Runs {
+    fn count(&self, words: Words<'_>, generation: u32, ended: RunEnd, now: Moment) -> Runs {
         let tag = tag(generation);
-        let word = run.0.load(Ordering::Acquire);
+        let word = words.run.0.load(Ordering::Acquire);
         // On the healthy path this returns without a write: the line stays shared.
         if word & !COUNTS_MASK != tag || (ended == RunEnd::Good && word == tag) {
             return Runs::default();
         }
-        self.record_change(run, word, ended, now)
+        self.count_change(words, word, ended, now)
     }
 
     #[inline(never)]
-    fn record_change(&self, run: &RunWord, mut word: u64, ended: RunEnd, now: Moment) -> Runs {
+    fn count_change(&self, words: Words<'_>, mut word: u64, ended: RunEnd, now: Moment) -> Runs {
         let tag = word & !COUNTS_MASK;
         let (before, mut runs) = loop {
             let before = Runs::of(word);
             let mut runs = before.after(ended);
-            if !self.counts_failures {
+            if self.failures.is_none() {
                 runs.failures = 0;
             } else if self.recent.is_some() {
                 // Here the word only says whether there is a run. It is marked before the failure is added below: a
@@ -203,37 +227,38 @@ impl Consecutive {
                 break (before, runs);
             }
             let next = tag | runs.bits();
-            match run.0.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire) {
+            match words.run.0.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire)
+            {
                 Ok(_) => break (before, runs),
                 Err(seen) if seen & !COUNTS_MASK != tag => return Runs::default(),
                 Err(seen) => word = seen,
             }
         };
-        if self.counts_failures && ended.is_failure() {
+        if self.failures.is_some() && ended.is_failure() {
             let begins = before.failures == 0;
             if let Some(recent) = &self.recent {
                 runs.failures = u32::try_from(recent.add(begins, now)).unwrap_or(u32::MAX);
             } else if self.grows {
-                self.usual().note(begins, now);
+                words.usual.get().note(begins, now);
             }
         }
         runs
     }
 
-    fn usual(&self) -> &UsualFailures {
-        self.usual.get_or_init(Box::default)
-    }
-
     /// Makes what the first failure would.
-    pub(super) fn make_all(&self) {
+    pub(super) fn make_all(&self, usual: &LateUsual) {
         if self.grows {
-            self.usual();
+            usual.get();
         }
     }
 
-    /// How long a run opens the breaker at `now`, if `failures` is the least.
-    pub(super) fn required(&self, failures: u32, now: Moment) -> u32 {
-        self.usual.get().map_or(failures, |usual| usual.required(failures, now))
+    /// How many failures in a row open the breaker at `now`, if they count.
+    pub(super) fn required(&self, words: Words<'_>, now: Moment) -> Option<u32> {
+        self.failures.map(|least| self.needed(words, least, now))
+    }
+
+    fn needed(&self, words: Words<'_>, least: NonZeroU32, now: Moment) -> u32 {
+        if self.grows { words.usual.required(least.get(), now) } else { least.get() }
     }
 
     /// The length of both runs at `now`.

@@ -34,6 +34,7 @@ pub(super) use calls::LOOKED_AT;
 pub(super) use rate_threshold::RateThreshold;
 use rate_threshold::Thresholds;
 pub(super) use tally::{Mark, Noted, Tally};
+pub(super) use usual_failures::LateUsual;
 
 /// Why a breaker may have to open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,7 @@ pub(super) enum Suspicion {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Words<'a> {
     pub(super) run: &'a RunWord,
+    pub(super) usual: &'a LateUsual,
     pub(super) counts: &'a Counts,
 }
 
@@ -69,73 +71,29 @@ pub(super) struct Start<'a> {
 
 /// Everything that can open a breaker: each part is there if it is asked for.
 #[derive(Debug)]
+// Every call reads the first.
+#[repr(C)]
 pub(super) struct Window {
-    // All shared with the window that takes this one's place, if its settings leave them as they are:
-    // a writer of the old one writes to both.
-    run: Option<Run>,
-    ring: Option<Arc<Ring>>,
-    timed: Option<Arc<Timed>>,
-    thresholds: Thresholds,
+    /// What a good call changes, where that is at most one window.
+    pub(super) only: OnlyWindow,
     /// The first failure takes the memory that only failures need.
     is_late: bool,
-    // Apart, because hardly any breaker has one.
+    run: Option<Consecutive>,
+    // Shared with the window that takes this one's place, if its settings leave them as they are:
+    // a writer of the old one writes to both.
+    ring: Option<Arc<Ring>>,
+    timed: Option<Arc<Timed>>,
+    // Apart, because most breakers have neither.
+    thresholds: Option<Box<Thresholds>>,
     adaptive: Option<Box<Adaptive>>,
 }
 
-/// What is counted in a row, and how many are too much.
-#[derive(Debug)]
-struct Run {
-    counted: Arc<Consecutive>,
-    failures: Option<u32>,
-    unanswered: Option<u32>,
-}
-
-impl Run {
-    /// `None`: nothing that comes in a row opens the breaker.
-    fn new(trip: &Trip, is_late: bool) -> Option<Self> {
-        let (failures, unanswered) = (trip.failures, trip.unanswered);
-        failures.or(unanswered)?;
-        let counted = Arc::new(Consecutive::new(failures, trip));
-        if !is_late {
-            counted.make_all();
-        }
-        Some(Self { counted, failures, unanswered })
-    }
-
-    /// How many failures are needed at `now`, if they count.
-    fn required(&self, now: Moment) -> Option<u32> {
-        self.failures.map(|failures| self.counted.required(failures, now))
-    }
-
-    /// Whether an attempt that ended like this makes the runs too long. `in_flight`: how many attempts may still be answered.
-    #[inline]
-    fn record(
-        &self,
-        word: &RunWord,
-        generation: u32,
-        (ended, in_flight): (RunEnd, u32),
-        now: Moment,
-    ) -> Option<Suspicion> {
-        let runs = self.counted.record(word, generation, ended, now);
-        if let Some(least) = self.failures
-            && ended.is_failure()
-            && runs.failures >= least
-            && let needed = self.counted.required(least, now)
-            && runs.failures >= needed
-        {
-            return Some(Suspicion::Run { failures: runs.failures, needed });
-        }
-        let needed = self.unanswered?.max(in_flight / 4);
-        let attempts = runs.unanswered;
-        (attempts >= needed).then_some(Suspicion::Unanswered { attempts, needed })
-    }
-}
-
 /// The one window that there is beside the run of failures.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OnlyWindow {
     Calls,
-    Timed(Arc<Timed>),
+    Timed,
+    Adaptive,
     /// There is none.
     Absent,
     /// There is more than one.
@@ -143,17 +101,12 @@ pub(super) enum OnlyWindow {
 }
 
 impl Window {
-    /// No call allocates, not even the first that fails.
-    pub(super) fn new(trip: &Trip, now: Moment) -> Self {
-        Self::around(Self::ring_of(trip, false).map(Arc::new), trip, false, now)
+    /// `is_late`: the first failure takes the memory that only failures need.
+    pub(super) fn new(trip: &Trip, is_late: bool, now: Moment) -> Self {
+        Self::around(Self::ring_of(trip, is_late).map(Arc::new), trip, is_late, now)
     }
 
-    /// One whose first failure takes the memory that only failures need.
-    pub(super) fn late(trip: &Trip, now: Moment) -> Self {
-        Self::around(Self::ring_of(trip, true).map(Arc::new), trip, true, now)
-    }
-
-    /// The window of calls that these settings need.
+    /// The ring that these settings need.
     fn ring_of(trip: &Trip, is_late: bool) -> Option<Ring> {
         let ring = Ring::new(trip.rates.and_then(|rates| rates.calls)?);
         if !is_late {
@@ -162,30 +115,60 @@ impl Window {
         Some(ring)
     }
 
-    /// All but the one of calls, which may be large.
+    /// All but the ring, which may be large.
     fn around(ring: Option<Arc<Ring>>, trip: &Trip, is_late: bool, now: Moment) -> Self {
         let rates = trip.rates.as_ref();
+        let timed = rates.and_then(|rates| rates.time);
         Self {
-            run: Run::new(trip, is_late),
-            ring,
-            timed: rates.and_then(|rates| rates.time).map(|time| Arc::new(Timed::new(time, now))),
-            thresholds: Thresholds::new(rates),
+            only: OnlyWindow::Absent,
             is_late,
+            run: Consecutive::new(trip),
+            ring,
+            timed: timed.map(|time| Arc::new(Timed::new(time, now))),
+            thresholds: rates.map(|rates| Box::new(Thresholds::new(rates))),
             adaptive: None,
         }
     }
 
     /// The same, with a threshold that follows what `memory` has learned, if the settings want one.
     pub(super) fn remembering(
-        self,
+        mut self,
         trip: &Trip,
         memory: Option<&Arc<Memory>>,
         now: Moment,
     ) -> Self {
         let adaptive = trip.adaptive.as_ref().zip(memory);
-        let adaptive =
+        self.adaptive =
             adaptive.map(|(config, memory)| Box::new(Adaptive::new(config, memory, now)));
-        Self { adaptive, ..self }
+        self.with_only()
+    }
+
+    /// The same, knowing whether it is only one.
+    fn with_only(self) -> Self {
+        let only = match (&self.ring, &self.timed, &self.adaptive) {
+            (Some(_), None, None) => OnlyWindow::Calls,
+            (None, Some(_), None) => OnlyWindow::Timed,
+            (None, None, Some(_)) => OnlyWindow::Adaptive,
+            (None, None, None) => OnlyWindow::Absent,
+            _ => OnlyWindow::Several,
+        };
+        Self { only, ..self }
+    }
+
+    /// Makes what the first failure would, unless that is to do so.
+    pub(super) fn make_all(&self, usual: &LateUsual) {
+        if let Some(run) = &self.run
+            && !self.is_late
+        {
+            run.make_all(usual);
+        }
+    }
+
+    /// Counts a good call in the one window of time that there is, if that can be done at once.
+    pub(super) fn note_good_by_time(&self, generation: u32, now: Moment) -> Noted {
+        let adaptive = || self.adaptive.as_deref().map(Adaptive::timed);
+        let timed = self.timed.as_deref().or_else(adaptive);
+        timed.map_or(Noted::Not, |timed| timed.note_good(generation, now))
     }
 
     /// The ring that other settings need, if it is not this one's.
@@ -218,15 +201,17 @@ impl Window {
         let around = Self::around(ring, trip, self.is_late, start.now);
         let mut next = around.remembering(trip, memory, start.now);
         next.start_windows(start);
-        match (&self.run, &mut next.run) {
-            (Some(old), Some(new)) if old.counted.counts_as(&new.counted) => {
-                new.counted = Arc::clone(&old.counted);
-            }
+        let goes_on = match (&self.run, &mut next.run) {
+            (Some(old), Some(new)) => new.follow(old),
+            _ => false,
+        };
+        if !goes_on {
             // A writer that still goes by the old settings counts its one attempt into the new run by those.
-            _ => start.words.run.start(start.generation),
+            start.words.run.start(start.generation);
         }
+        next.make_all(start.words.usual);
         if stays {
-            next.ring = self.ring.clone();
+            next.ring.clone_from(&self.ring);
         }
         if let (Some(old), Some(new)) = (&self.timed, &mut next.timed)
             && old.bucket_nanos() == new.bucket_nanos()
@@ -237,17 +222,6 @@ impl Window {
             new.follow(old);
         }
         next
-    }
-
-    /// The one window that there is.
-    pub(super) fn only(&self) -> OnlyWindow {
-        match (&self.ring, &self.timed, &self.adaptive) {
-            (Some(_), None, None) => OnlyWindow::Calls,
-            (None, Some(timed), None) => OnlyWindow::Timed(Arc::clone(timed)),
-            (None, None, Some(adaptive)) => OnlyWindow::Timed(adaptive.timed()),
-            (None, None, None) => OnlyWindow::Absent,
-            _ => OnlyWindow::Several,
-        }
     }
 
     /// The window of the last calls, if there is one.
@@ -283,7 +257,7 @@ impl Window {
         ended_in_flight: (RunEnd, u32),
         now: Moment,
     ) -> Option<Suspicion> {
-        self.run.as_ref()?.record(words.run, generation, ended_in_flight, now)
+        self.run.as_ref()?.record(words, generation, ended_in_flight, now)
     }
 
     /// The rest of counting a good one that was noted among bad ones, by the lone window.
@@ -303,7 +277,8 @@ impl Window {
 
     fn suspect(&self, calls: Option<Tally>, timed: Option<Tally>) -> Option<Suspicion> {
         let mut tallies = [calls, timed].into_iter().flatten();
-        tallies.any(|tally| self.thresholds.are_reached(tally)).then_some(Suspicion::Rates)
+        let thresholds = self.thresholds.as_deref()?;
+        tallies.any(|tally| thresholds.are_reached(tally)).then_some(Suspicion::Rates)
     }
 
     /// Counts again, slowly and exactly: a count that other writers are changing can be off by those
@@ -321,7 +296,8 @@ impl Window {
             }
             Suspicion::Rates | Suspicion::Adaptive => {
                 let mut tallies = self.tallies(words).into_iter().flatten();
-                let by_rate = tallies.find_map(|tally| self.thresholds.cause(tally));
+                let thresholds = self.thresholds.as_deref();
+                let by_rate = tallies.find_map(|tally| thresholds?.cause(tally));
                 by_rate.or_else(|| self.adaptive.as_ref()?.cause(now))
             }
         }
@@ -368,8 +344,8 @@ impl Window {
     }
 
     /// How many failures in a row open the breaker at `now`, if they count.
-    pub(super) fn required_run(&self, now: Moment) -> Option<u32> {
-        self.run.as_ref()?.required(now)
+    pub(super) fn required_run(&self, words: Words<'_>, now: Moment) -> Option<u32> {
+        self.run.as_ref()?.required(words, now)
     }
 
     /// Failures in a row at `now`, if they count.
@@ -383,7 +359,7 @@ impl Window {
     }
 
     fn runs(&self, words: Words<'_>, now: Moment) -> Runs {
-        self.run.as_ref().map_or_else(Runs::default, |run| run.counted.runs(words.run, now))
+        self.run.as_ref().map_or_else(Runs::default, |run| run.runs(words.run, now))
     }
 
     #[cfg(all(test, not(seawall_loom)))]

@@ -48,12 +48,12 @@ pub(super) struct Thresholds {
 }
 
 impl Thresholds {
-    pub(super) fn new(rates: Option<&Rates>) -> Self {
+    pub(super) fn new(rates: &Rates) -> Self {
         Self {
-            min_calls: rates.map_or(u64::MAX, |rates| u64::from(rates.min_calls)),
-            failures: RateThreshold::new(rates.and_then(|rates| rates.failure_rate)),
-            slow: RateThreshold::new(rates.and_then(|rates| rates.slow_call_rate)),
-            max_failures: rates.and_then(|rates| rates.max_failures).map_or(u64::MAX, u64::from),
+            min_calls: u64::from(rates.min_calls),
+            failures: RateThreshold::new(rates.failure_rate),
+            slow: RateThreshold::new(rates.slow_call_rate),
+            max_failures: rates.max_failures.map_or(u64::MAX, u64::from),
         }
     }
 

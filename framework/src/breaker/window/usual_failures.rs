@@ -11,6 +11,8 @@
 
 use std::time::Duration;
 
+use once_cell::race::OnceBox;
+
 use crate::clock::Moment;
 use crate::sync::Mutex;
 
@@ -31,6 +33,21 @@ const MAX_SHARE: f64 = 1.0 / 3.0;
 pub(super) struct UsualFailures {
     /// Each at its number, modulo their count. Only failures take the lock.
     slots: Mutex<[FailureBucket; SLOTS]>,
+}
+
+/// The same, made by the first failure, if not before.
+#[derive(Debug, Default)]
+pub(in crate::breaker) struct LateUsual(OnceBox<UsualFailures>);
+
+impl LateUsual {
+    pub(super) fn get(&self) -> &UsualFailures {
+        self.0.get_or_init(Box::default)
+    }
+
+    /// See [`UsualFailures::required`]. Where there has been no failure, nothing is usual.
+    pub(super) fn required(&self, least: u32, now: Moment) -> u32 {
+        self.0.get().map_or(least, |usual| usual.required(least, now))
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]

@@ -49,12 +49,6 @@ use reload::{block_timeout, limiter, tuner};
 // In order, so that what a call needs is in few lines of the cache: see `Dependency`.
 #[repr(C)]
 pub struct Gate {
-    /// In nanoseconds.
-    max_wait: AtomicU64,
-    block_timeout: AtomicU64,
-    /// The limiter's number. It grows before the limiter is replaced and again after it: while it is odd, a token may be
-    /// of either limiter.
-    limiters: AtomicU64,
     breaker: CircuitBreaker,
     // From the end of the breaker on what every call writes, off the lines that every call only reads.
     /// In nanoseconds. Only read, and with the limiter.
@@ -62,6 +56,12 @@ pub struct Gate {
     limiter: Swappable<Option<RateLimiter<AnyAlgorithm>>>,
     waiting_room: WaitingRoom,
     // What a good call does not need.
+    /// In nanoseconds.
+    max_wait: AtomicU64,
+    block_timeout: AtomicU64,
+    /// The limiter's number. It grows before the limiter is replaced and again after it: while it is odd, a token may be
+    /// of either limiter.
+    limiters: AtomicU64,
     keys: KeyBreakers,
     /// Finds the number of permits, if that is not fixed.
     tuner: Swappable<Option<Box<Tuner>>>,
