@@ -609,6 +609,25 @@ fn in_a_window_of_a_million_no_call_allocates_not_even_the_first_that_fails() {
 }
 
 #[test]
+fn nor_does_the_first_that_fails_after_a_reload() {
+    let growing = Config::builder().failure_rate(1.0);
+    let first = Config::builder().without_failures().failure_rate(1.0);
+    let breaker = CircuitBreaker::new(first.build().unwrap(), Moment::ZERO);
+    for calls in [1_000, 2_000] {
+        let config = growing.clone().window(Over::Calls(calls)).build().unwrap();
+        let made = measure(|| assert!(breaker.reconfigure(config, Moment::ZERO).is_none()));
+        assert!(made.bytes_total >= 8 * u64::from(calls));
+        // The first look of a thread at settings that have been replaced takes memory of its own.
+        assert!(breaker.config().trip().failures_grow);
+        let failed = measure(|| {
+            let call = breaker.admit(Moment::ZERO).0.unwrap();
+            assert_eq!(breaker.record(call, Outcome::Failure, Moment::ZERO), None);
+        });
+        assert_eq!(failed.count_total, 0);
+    }
+}
+
+#[test]
 fn a_window_without_bound_is_refused() {
     let sized = |calls| Config::builder().failure_rate(0.5).window(Over::Calls(calls)).build();
     assert!(sized(MAX_WINDOW_CALLS).is_ok());

@@ -382,7 +382,7 @@ mod tests {
         );
         let written = Gate::written_by_each_call().map(|at| offset_of!(Dependency, gate) + at);
         let first = line(written[0]);
-        assert_eq!((written[0] % 64, written.map(line)), (0, [first, first + 1]));
+        assert_eq!((written[0] % 64, written.map(line)), (0, [first, first + 1, first + 2]));
         assert!(size_of::<Dependency>() <= 832);
     }
 

@@ -237,12 +237,14 @@ impl Calls<'_> {
         let next = self.counts.head.load(Ordering::Acquire) & LOW;
         let oldest =
             self.ring.base.load(Ordering::Acquire).max(next.saturating_sub(self.ring.size));
-        let bad = (oldest..next)
-            .map(|sequence| {
+        // Where there are no slots, nothing bad has been seen.
+        let bad = self.ring.slots.get().map_or(0, |_| {
+            let each = (oldest..next).map(|sequence| {
                 let found = self.ring.slot(sequence).load(Ordering::Acquire);
                 if found >> KIND_BITS == sequence + 1 { weight(found) } else { 0 }
-            })
-            .sum();
+            });
+            each.sum()
+        });
         tally(next.saturating_sub(oldest), bad)
     }
 
@@ -314,6 +316,17 @@ fn tally(calls: u64, bad: i64) -> Tally {
 #[allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counting_again_makes_no_ring() {
+        let (ring, counts) = (Ring::new(10), Counts::default());
+        let window = ring.calls(&counts);
+        (0..3).for_each(|_| assert_eq!(window.record(0, Mark::default()), None));
+        assert_eq!((window.recount().calls, ring.slots.get().is_some()), (3, false));
+        let bad = Mark { failed: true, ..Mark::default() };
+        assert_eq!(window.record(0, bad), Some(Tally { calls: 4, failures: 1, slow: 0 }));
+        assert_eq!((window.recount().failures, ring.slots.get().is_some()), (1, true));
+    }
 
     #[test]
     fn a_bad_call_that_has_left_the_window_before_it_is_counted_is_not_counted() {

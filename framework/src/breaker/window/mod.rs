@@ -221,7 +221,7 @@ impl Window {
         if let (Some(old), Some(new)) = (&self.adaptive, &mut next.adaptive) {
             new.follow(old);
         }
-        next
+        next.with_only()
     }
 
     /// The window of the last calls, if there is one.

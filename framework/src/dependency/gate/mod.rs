@@ -50,30 +50,31 @@ use reload::{block_timeout, limiter, tuner};
 #[repr(C)]
 pub struct Gate {
     breaker: CircuitBreaker,
-    // From the end of the breaker on what every call writes, off the lines that every call only reads.
-    /// In nanoseconds. Only read, and with the limiter.
-    rate_limit_max_wait: AtomicU64,
-    limiter: Swappable<Option<RateLimiter<AnyAlgorithm>>>,
-    waiting_room: WaitingRoom,
-    // What a good call does not need.
+    // The breaker ends with what calls count in, which has a line to itself: the following are for those who wait, or for nobody.
     /// In nanoseconds.
     max_wait: AtomicU64,
     block_timeout: AtomicU64,
     /// The limiter's number. It grows before the limiter is replaced and again after it: while it is odd, a token may be
     /// of either limiter.
     limiters: AtomicU64,
+    /// Where its permits are part of a fleet's.
+    seat: OnceBox<FleetSeat>,
+    /// A limit that others share. With it, the limiter is no longer read by its first value.
+    shared: OnceBox<Arc<dyn SharedTokens>>,
+    /// Wakes the calls that wait for a token: a breaker has opened, or the limit has changed.
+    limit_changed: Listeners,
+    // What every call writes at its beginning.
+    /// In nanoseconds. Only read, and with the limiter.
+    rate_limit_max_wait: AtomicU64,
+    limiter: Swappable<Option<RateLimiter<AnyAlgorithm>>>,
+    waiting_room: WaitingRoom,
+    // What a good call does not need.
     keys: KeyBreakers,
     /// Finds the number of permits, if that is not fixed.
     tuner: Swappable<Option<Box<Tuner>>>,
     lingering: Lingering,
-    /// Where its permits are part of a fleet's.
-    seat: OnceBox<FleetSeat>,
-    /// With a quota the limiter is no longer read by its first value, so that calls without one need not look here.
+    /// With a quota, too, the limiter is no longer read by its first value, so that calls without one need not look here.
     quota: Quota,
-    /// A limit that others share. With it, too, the limiter is no longer read by its first value.
-    shared: OnceBox<Arc<dyn SharedTokens>>,
-    /// Wakes the calls that wait for a token: a breaker has opened, or the limit has changed.
-    limit_changed: Listeners,
 }
 
 impl Gate {
@@ -110,10 +111,10 @@ impl Gate {
 
     /// Where those are that it writes, with what belongs to them: from the breaker's counts to the permits.
     #[cfg(all(test, not(seawall_loom)))]
-    pub(super) fn written_by_each_call() -> [usize; 2] {
+    pub(super) fn written_by_each_call() -> [usize; 3] {
         use std::mem::offset_of;
         let counts = offset_of!(Self, breaker) + CircuitBreaker::written_by_each_call();
-        [counts, offset_of!(Self, waiting_room)]
+        [counts, offset_of!(Self, rate_limit_max_wait), offset_of!(Self, waiting_room)]
     }
 
     fn set_quota(&self, policy: &Policy) {
