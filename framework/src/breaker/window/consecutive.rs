@@ -12,13 +12,13 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::tally::{RunEnd, Suspicion};
 use super::usual_failures::LateUsual;
-use super::{Suspicion, Words};
+use super::words::{GENERATION_SHIFT, RunWord, Words, tag};
 use crate::breaker::config::Trip;
 use crate::clock::Moment;
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{Mutex, Ordering};
 
-const GENERATION_SHIFT: u32 = 40;
 const COUNTS_MASK: u64 = (1 << GENERATION_SHIFT) - 1;
 const UNANSWERED_SHIFT: u32 = 28;
 /// Holds `MAX_UNANSWERED`.
@@ -57,49 +57,6 @@ impl Runs {
             RunEnd::Abandoned => Self { unanswered, ..self },
         }
     }
-}
-
-/// What an attempt's end means to the two runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::breaker) enum RunEnd {
-    /// A good answer.
-    Good,
-    /// An answer that counts against the dependency.
-    Failed,
-    /// No answer, though there was time for one.
-    TimedOut,
-    /// An answer that says nothing of its health.
-    Neutral,
-    /// Its caller went away before there was an answer.
-    Abandoned,
-}
-
-impl RunEnd {
-    pub(super) fn is_failure(self) -> bool {
-        matches!(self, Self::Failed | Self::TimedOut)
-    }
-}
-
-/// Both runs, and the generation that they belong to.
-#[derive(Debug, Default)]
-pub(in crate::breaker) struct RunWord(AtomicU64);
-
-impl RunWord {
-    /// Whether there is no run, in this generation: where nothing is counted in a row, too.
-    #[inline]
-    pub(in crate::breaker) fn is_none(&self, generation: u32) -> bool {
-        self.0.load(Ordering::Acquire) == tag(generation)
-    }
-
-    pub(super) fn start(&self, generation: u32) {
-        // A swap, not a store, though the old value is not needed: it stands after every count that was added before it,
-        // which the model checker does not know of a store.
-        self.0.swap(tag(generation), Ordering::AcqRel);
-    }
-}
-
-fn tag(generation: u32) -> u64 {
-    u64::from(generation) << GENERATION_SHIFT
 }
 
 /// What is counted in a row, and how many are too much. What has been counted lies in the breaker.

@@ -12,6 +12,7 @@ mod rate_threshold;
 mod tally;
 mod timed;
 mod usual_failures;
+mod words;
 
 use std::sync::Arc;
 
@@ -24,7 +25,6 @@ use adaptive::Adaptive;
 pub(super) use calls::Counts;
 use calls::{Calls, Ring};
 use consecutive::{Consecutive, Runs};
-pub(super) use consecutive::{RunEnd, RunWord};
 use timed::Timed;
 
 #[cfg(test)]
@@ -33,33 +33,9 @@ pub(super) use alone::Alone;
 pub(super) use calls::LOOKED_AT;
 pub(super) use rate_threshold::RateThreshold;
 use rate_threshold::Thresholds;
-pub(super) use tally::{Mark, Noted, Tally};
+pub(super) use tally::{Mark, Noted, RunEnd, Suspicion, Tally};
 pub(super) use usual_failures::LateUsual;
-
-/// Why a breaker may have to open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Suspicion {
-    /// So many failures in a row.
-    Run {
-        failures: u32,
-        needed: u32,
-    },
-    /// So many attempts without an answer in a row.
-    Unanswered {
-        attempts: u32,
-        needed: u32,
-    },
-    Rates,
-    Adaptive,
-}
-
-/// What lies in the breaker itself, because every call looks at it: where it is in no cache, a pointer costs a look into memory.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Words<'a> {
-    pub(super) run: &'a RunWord,
-    pub(super) usual: &'a LateUsual,
-    pub(super) counts: &'a Counts,
-}
+pub(super) use words::{RunWord, Words};
 
 /// Where a window begins.
 #[derive(Clone, Copy, Debug)]

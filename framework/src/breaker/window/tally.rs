@@ -1,7 +1,5 @@
 //! What a window counts, and what it tells of a call that it has counted.
 
-use super::consecutive::RunEnd;
-
 /// Failures and slow calls out of calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::breaker) struct Tally {
@@ -45,4 +43,42 @@ pub(in crate::breaker) enum Noted {
     AmongBad(u64),
     /// It is not counted.
     Not,
+}
+
+/// What an attempt's end means to the two runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::breaker) enum RunEnd {
+    /// A good answer.
+    Good,
+    /// An answer that counts against the dependency.
+    Failed,
+    /// No answer, though there was time for one.
+    TimedOut,
+    /// An answer that says nothing of its health.
+    Neutral,
+    /// Its caller went away before there was an answer.
+    Abandoned,
+}
+
+impl RunEnd {
+    pub(super) fn is_failure(self) -> bool {
+        matches!(self, Self::Failed | Self::TimedOut)
+    }
+}
+
+/// Why a breaker may have to open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::breaker) enum Suspicion {
+    /// So many failures in a row.
+    Run {
+        failures: u32,
+        needed: u32,
+    },
+    /// So many attempts without an answer in a row.
+    Unanswered {
+        attempts: u32,
+        needed: u32,
+    },
+    Rates,
+    Adaptive,
 }
