@@ -200,10 +200,9 @@ impl<'a> Call<'a> {
         if position.is_first {
             dependency.signals().raise();
         }
-        let room = dependency.gate().waiting_room();
-        let in_line = InLine::new(room, || dependency.now(), position, self.method.weight());
+        let in_line = InLine::new(dependency, position, self.method.weight());
         self.pend();
-        let ended = in_line.wait(dependency.time()).await;
+        let ended = in_line.wait().await;
         self.now = dependency.now();
         ended
     }
