@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::calls::{Calls, Counts, Ring};
 use super::{LateUsual, Mark, RunWord, Start, Suspicion, Tally, Window, Words};
+use crate::breaker::adaptive::Memory;
 use crate::breaker::config::Trip;
 use crate::clock::Moment;
 use crate::event::Cause;
@@ -12,21 +13,28 @@ use crate::event::Cause;
 #[derive(Debug)]
 pub(in crate::breaker) struct Alone {
     pub(in crate::breaker) window: Window,
+    memory: Option<Arc<Memory>>,
     words: Arc<(RunWord, LateUsual, Counts)>,
 }
 
 impl Alone {
     pub(in crate::breaker) fn new(trip: &Trip, now: Moment) -> Self {
-        Self {
-            window: Window::new(trip, true, now).remembering(trip, None, now),
-            words: Arc::default(),
-        }
+        Self::remembering(trip, None, now)
+    }
+    pub(in crate::breaker) fn remembering(
+        trip: &Trip,
+        memory: Option<Arc<Memory>>,
+        now: Moment,
+    ) -> Self {
+        let window = Window::new(trip, true, now).remembering(trip, memory.as_ref(), now);
+        Self { window, memory, words: Arc::default() }
     }
     /// The one that takes its place in generation 0, by these settings.
     pub(in crate::breaker) fn reloaded(&self, ring: Option<Arc<Ring>>, trip: &Trip) -> Self {
         let start = Start { words: self.words(), generation: 0, now: Moment::ZERO };
-        let window = self.window.for_trip(ring, trip, None, start);
-        Self { window, words: Arc::clone(&self.words) }
+        let memory = self.memory.clone();
+        let window = self.window.for_trip(ring, trip, memory.as_ref(), start);
+        Self { window, memory, words: Arc::clone(&self.words) }
     }
     fn words(&self) -> Words<'_> {
         let (run, usual, counts) = &*self.words;

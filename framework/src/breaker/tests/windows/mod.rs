@@ -2,13 +2,14 @@
 
 mod whole;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::{at, millis};
-use crate::breaker::window::{Alone, LOOKED_AT, Mark, Suspicion, Tally};
-use crate::breaker::{Config, Rates, Trip, Window as Over};
+use crate::breaker::window::{Alone, LOOKED_AT, Mark, OnlyWindow, Suspicion, Tally};
+use crate::breaker::{Config, Rates, Trip, Window as Over, adaptive};
 use crate::clock::Moment;
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -408,6 +409,37 @@ fn a_reload_makes_no_window_of_calls_if_there_is_one_of_the_size() {
     }
 }
 
+/// A good call goes the short way by that.
+#[test]
+fn a_window_that_is_alone_is_known_as_such_over_a_reload_too() {
+    let adaptive = adaptive::Config::default();
+    let memory = Arc::new(adaptive::Memory::new(adaptive));
+    let trip = |calls: Option<u32>, time: Option<u64>, is_adaptive: bool| Trip {
+        failures_grow: false,
+        failures_within: None,
+        unanswered: None,
+        failures: None,
+        rates: calls.or(time.map(|_| 0)).map(|_| {
+            let rule =
+                Rule { failures: Some(Share { of: 1, out_of: 1 }), slow: None, min_calls: 1 };
+            rule.over(calls, time.map(millis))
+        }),
+        adaptive: is_adaptive.then_some(adaptive),
+    };
+    for (trip, only) in [
+        (trip(Some(10), None, false), OnlyWindow::Calls),
+        (trip(None, Some(10), false), OnlyWindow::Timed),
+        (trip(None, None, true), OnlyWindow::Adaptive),
+        (trip(None, None, false), OnlyWindow::Absent),
+        (trip(Some(10), Some(10), false), OnlyWindow::Several),
+        (trip(Some(10), None, true), OnlyWindow::Several),
+    ] {
+        let window = Alone::remembering(&trip, Some(Arc::clone(&memory)), Moment::ZERO);
+        assert_eq!(window.window.only, only);
+        assert_eq!(window.reloaded(None, &trip).window.only, only);
+    }
+}
+
 /// A writer that holds the old one goes on in that, and does not disturb the new one.
 #[test]
 fn a_window_of_another_size_has_counts_of_its_own() {
@@ -433,6 +465,26 @@ fn a_window_of_another_size_has_counts_of_its_own() {
         [&first, &second, &third].map(|it| (it.tally(Moment::ZERO), it.calls().unwrap().running()));
     let of = |calls, failures| (Tally { calls, failures, slow: 0 }, (failures, 0));
     assert_eq!(counted, [of(2, 2), of(2, 1), of(1, 1)]);
+}
+
+#[test]
+fn failures_bounded_by_time_are_kept_where_the_same_bound_stays() {
+    let trip = |failures| Trip {
+        failures_grow: false,
+        failures_within: Some(millis(1_000)),
+        unanswered: None,
+        failures: Some(failures),
+        rates: None,
+        adaptive: None,
+    };
+    let first = Alone::new(&trip(3), Moment::ZERO);
+    (0..2).for_each(|_| assert!(!trips(&first, 0, FAILED, Moment::ZERO)));
+    let second = first.reloaded(None, &trip(3));
+    assert_eq!(second.run(Moment::ZERO), 2);
+    assert!(trips(&second, 0, FAILED, at(millis(999))));
+    // More of them would have to be remembered: it begins anew.
+    let third = second.reloaded(None, &trip(4));
+    assert_eq!((second.run(Moment::ZERO), third.run(Moment::ZERO)), (0, 0));
 }
 
 /// What counted by other rules does not count by these.
