@@ -200,9 +200,10 @@ impl<'a> Call<'a> {
         if position.is_first {
             dependency.signals().raise();
         }
-        let in_line = InLine::new(dependency, position, self.method.weight());
+        let room = dependency.gate().waiting_room();
+        let in_line = InLine::new(room, || dependency.now(), position, self.method.weight());
         self.pend();
-        let ended = in_line.wait().await;
+        let ended = in_line.wait(dependency.time()).await;
         self.now = dependency.now();
         ended
     }
