@@ -158,7 +158,7 @@ impl Calls<'_> {
     /// What the window holds with this outcome in it, if any of that is bad; `None` for another
     /// generation's, too.
     #[inline]
-    pub(super) fn record(&self, generation: u32, mark: Mark) -> Option<Tally> {
+    pub(super) fn record(self, generation: u32, mark: Mark) -> Option<Tally> {
         if !mark.is_bad() {
             return self.record_good(generation);
         }
@@ -169,7 +169,7 @@ impl Calls<'_> {
 
     /// The same for a good one.
     #[inline]
-    pub(super) fn record_good(&self, generation: u32) -> Option<Tally> {
+    pub(super) fn record_good(self, generation: u32) -> Option<Tally> {
         match self.counts.note_good(generation) {
             Noted::AmongBad(sequence) => self.record_good_among_bad(generation, sequence),
             Noted::Quietly | Noted::Not => None,
@@ -187,7 +187,7 @@ impl Calls<'_> {
 
     /// The rest of any.
     #[inline(never)]
-    fn record_among_bad(&self, tag: u64, sequence: u64, mark: Mark) -> Option<Tally> {
+    fn record_among_bad(self, tag: u64, sequence: u64, mark: Mark) -> Option<Tally> {
         let base = self.ring.base.load(Ordering::Acquire);
         let mut delta = 0;
         if mark.is_bad() {
@@ -207,7 +207,7 @@ impl Calls<'_> {
     ///
     /// Counted first, so that the counts are never less than what stands in the slots: a reader that finds
     /// them at zero need not look there.
-    fn put_in(&self, tag: u64, sequence: u64, base: u64, mark: Mark) -> Option<i64> {
+    fn put_in(self, tag: u64, sequence: u64, base: u64, mark: Mark) -> Option<i64> {
         let kinds = if mark.failed { FAILED } else { 0 } | if mark.slow { SLOW } else { 0 };
         self.counts.add(tag, weight(kinds))?;
         let slot = self.ring.slot(sequence);
@@ -233,7 +233,7 @@ impl Calls<'_> {
     /// Never more that is bad than there was: an outcome still on its way counts as good (its
     /// writer will look again), and so does one that is overwritten meanwhile. Oldest first, because
     /// that is where writers overwrite.
-    pub(super) fn recount(&self) -> Tally {
+    pub(super) fn recount(self) -> Tally {
         let next = self.counts.head.load(Ordering::Acquire) & LOW;
         let oldest =
             self.ring.base.load(Ordering::Acquire).max(next.saturating_sub(self.ring.size));
@@ -248,7 +248,7 @@ impl Calls<'_> {
         tally(next.saturating_sub(oldest), bad)
     }
 
-    pub(super) fn start(&self, generation: u32) {
+    pub(super) fn start(self, generation: u32) {
         let tag = tag(generation);
         // Nobody of the new generation is about yet, and the old one's writers are shut out by the
         // head's tag first, so what they still hold in hand meets counts of another tag.
@@ -267,7 +267,7 @@ impl Calls<'_> {
 
     /// The counts that writers keep: failures and slow calls.
     #[cfg(test)]
-    pub(in crate::breaker) fn running(&self) -> (u64, u64) {
+    pub(in crate::breaker) fn running(self) -> (u64, u64) {
         let tally = tally(0, signed(self.counts.bad.load(Ordering::Acquire)));
         (tally.failures, tally.slow)
     }
