@@ -52,11 +52,11 @@ pub struct CircuitBreaker {
     pub(super) entropy: Entropy,
     /// Since when the oldest probe is out, [`u64::MAX`] if none is: for looking without the lock.
     pub(super) oldest_probe: AtomicU64,
+    /// What failures usually follow each other, for all its settings.
+    pub(super) usual: LateUsual,
     pub(super) stale: AtomicU64,
     /// Refusals that an observing breaker kept to itself.
     pub(super) withheld: AtomicU64,
-    /// What failures usually follow each other, for all its settings.
-    pub(super) usual: LateUsual,
     /// Where it counts these two for all that it is one of.
     pub(super) shared_counters: Option<sync::Arc<SharedCounters>>,
     thinner: Thinner,

@@ -9,7 +9,7 @@ use super::shared::Dependency;
 impl Dependency {
     /// Notes that its actor was rebuilt.
     pub fn note_restart(&self) {
-        // Four thousand million of them.
+        // Begins again at zero after 2^32.
         let restarts = u64::from(self.restarts.fetch_add(1, Ordering::Relaxed)) + 1;
         self.unattended.store(false, Ordering::Relaxed);
         let (at, dependency) = (self.now(), self.name().clone());

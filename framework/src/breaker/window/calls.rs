@@ -3,8 +3,7 @@
 //! A writer takes a sequence number. A bad call is added to the counts and leaves its number in its slot,
 //! with what was bad about it; and while anything is counted, each writer looks at the slot of the call
 //! that just left the window, N before its own, and if a bad one stands there takes it out and
-//! subtracts it. So a good call among good ones writes nothing but the sequence number, and reads a line
-//! that nobody writes.
+//! subtracts it. So a good call among good ones writes nothing but the sequence number.
 //!
 //! A writer that slept until its call had left the window takes it out itself. The counts are never
 //! less than what stands in the slots, and a suspicion only: a recount by sequence numbers decides.
