@@ -92,7 +92,7 @@ impl CircuitBreaker {
         let window = &self.settings.at_first().window;
         let generation = admission.generation();
         let suspicion = window.go_on_among_bad(self.words(), generation, sequence, now)?;
-        self.trip(Word::closed(admission.generation()), suspicion, now)
+        self.trip(Word::closed(generation), suspicion, now)
     }
 
     #[inline(never)]

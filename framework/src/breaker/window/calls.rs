@@ -177,7 +177,7 @@ impl Calls<'_> {
 
     /// The rest of it, once something is bad.
     pub(in crate::breaker) fn record_good_among_bad(
-        &self,
+        self,
         generation: u32,
         sequence: u64,
     ) -> Option<Tally> {
