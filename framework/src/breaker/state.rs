@@ -99,7 +99,7 @@ impl CircuitBreaker {
         let observing = config.enforcement() == Enforcement::Observe;
         let trip = config.trip();
         let memory = trip.adaptive.map(|adaptive| Arc::new(Memory::new(adaptive)));
-        let window = Window::new(&trip, is_late, now).remembering(&trip, memory.as_ref(), now);
+        let window = Window::new(&trip, is_late, memory.as_ref(), now);
         Self {
             word: AtomicU64::new(word.0),
             run: RunWord::default(),

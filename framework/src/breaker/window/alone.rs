@@ -26,7 +26,7 @@ impl Alone {
         memory: Option<Arc<Memory>>,
         now: Moment,
     ) -> Self {
-        let window = Window::new(trip, true, now).remembering(trip, memory.as_ref(), now);
+        let window = Window::new(trip, true, memory.as_ref(), now);
         Self { window, memory, words: Arc::default() }
     }
     /// The one that takes its place in generation 0, by these settings.

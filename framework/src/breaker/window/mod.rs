@@ -77,9 +77,15 @@ pub(super) enum OnlyWindow {
 }
 
 impl Window {
-    /// `is_late`: the first failure takes the memory that only failures need.
-    pub(super) fn new(trip: &Trip, is_late: bool, now: Moment) -> Self {
-        Self::around(Self::ring_of(trip, is_late).map(Arc::new), trip, is_late, now)
+    /// With a threshold that follows what `memory` has learned, if the settings want one. `is_late`: the first failure takes the memory
+    /// that only failures need.
+    pub(super) fn new(
+        trip: &Trip,
+        is_late: bool,
+        memory: Option<&Arc<Memory>>,
+        now: Moment,
+    ) -> Self {
+        Self::around(Self::ring_of(trip, is_late).map(Arc::new), trip, is_late, memory, now)
     }
 
     /// The ring that these settings need.
@@ -91,32 +97,27 @@ impl Window {
         Some(ring)
     }
 
-    /// All but the ring, which may be large.
-    fn around(ring: Option<Arc<Ring>>, trip: &Trip, is_late: bool, now: Moment) -> Self {
+    /// Around this ring, which may be large, and so is made before.
+    fn around(
+        ring: Option<Arc<Ring>>,
+        trip: &Trip,
+        is_late: bool,
+        memory: Option<&Arc<Memory>>,
+        now: Moment,
+    ) -> Self {
         let rates = trip.rates.as_ref();
         let timed = rates.and_then(|rates| rates.time);
-        Self {
+        let adaptive = trip.adaptive.as_ref().zip(memory);
+        let window = Self {
             only: OnlyWindow::Absent,
             is_late,
             run: Consecutive::new(trip),
             ring,
             timed: timed.map(|time| Arc::new(Timed::new(time, now))),
             thresholds: rates.map(|rates| Box::new(Thresholds::new(rates))),
-            adaptive: None,
-        }
-    }
-
-    /// The same, with a threshold that follows what `memory` has learned, if the settings want one.
-    pub(super) fn remembering(
-        mut self,
-        trip: &Trip,
-        memory: Option<&Arc<Memory>>,
-        now: Moment,
-    ) -> Self {
-        let adaptive = trip.adaptive.as_ref().zip(memory);
-        self.adaptive =
-            adaptive.map(|(config, memory)| Box::new(Adaptive::new(config, memory, now)));
-        self.with_only()
+            adaptive: adaptive.map(|(config, memory)| Box::new(Adaptive::new(config, memory, now))),
+        };
+        window.with_only()
     }
 
     /// The same, knowing whether it is only one.
@@ -174,8 +175,7 @@ impl Window {
         let stays = self.has_ring_of(size);
         let fits = |ring: &Arc<Ring>| size.map(u64::from) == Some(ring.size());
         let ring = if stays { None } else { ring.filter(fits).or_else(|| self.later_ring(trip)) };
-        let around = Self::around(ring, trip, self.is_late, start.now);
-        let mut next = around.remembering(trip, memory, start.now);
+        let mut next = Self::around(ring, trip, self.is_late, memory, start.now);
         next.start_windows(start);
         let goes_on = match (&self.run, &mut next.run) {
             (Some(old), Some(new)) => new.follow(old),
