@@ -103,7 +103,7 @@ impl CircuitBreaker {
         Self {
             word: AtomicU64::new(word.0),
             run: RunWord::default(),
-            counts: Counts::default(),
+            counts: Counts::new(trip.rates.and_then(|rates| rates.calls).map_or(0, u64::from)),
             settings: Swappable::new(Settings { window, config }),
             observing: AtomicBool::new(observing),
             last_failure: AtomicU8::new(0),

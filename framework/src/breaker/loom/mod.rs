@@ -177,6 +177,65 @@ fn a_writer_that_is_lapped_does_not_corrupt_the_count() {
     }
 }
 
+/// Wherever the good one comes, two of the last three have failed. It fills the window, finds it full and good and leaves it as it is,
+/// or is among bad ones; whichever it finds, no failure is lost, and the calls are enough.
+#[test]
+fn two_failures_beside_a_good_call_that_may_change_nothing_open_it() {
+    for good_before in 0..=3 {
+        model(&format!("two failures, window of 3 calls, {good_before} before"), move || {
+            let config = Config::builder()
+                .without_failures()
+                .without_unanswered()
+                .failure_rate(0.6)
+                .min_calls(3)
+                .window(Over::Calls(3));
+            let breaker = breaker(config.build());
+            let call = breaker.let_in(NOW, &mut None).unwrap();
+            for _ in 0..good_before {
+                assert_eq!(breaker.note(call, Outcome::Success, NOW), None);
+            }
+            let other = Arc::clone(&breaker);
+            race!(end(&breaker, call, Outcome::Success, NOW), move || {
+                other.note(call, Outcome::Failure, NOW);
+                other.note(call, Outcome::Failure, NOW);
+            });
+            assert_eq!(breaker.state(), State::Open);
+        });
+    }
+}
+
+/// A good call that began to count among good ones takes the failure out that it finds in its way, or the failure's writer does.
+#[test]
+fn a_failure_that_comes_as_the_window_fills_leaves_it_in_time() {
+    for good_before in [0, 1] {
+        model(
+            &format!("a failure and 2 good calls, window of 1 call, {good_before} before"),
+            move || {
+                let config =
+                    Config::builder().without_failures().without_unanswered().failure_rate(1.0);
+                let config = config.min_calls(1).window(Over::Calls(1)).build().unwrap();
+                let window = Arc::new(Alone::new(&config.trip(), NOW));
+                let write = |failed| {
+                    let window = Arc::clone(&window);
+                    move || {
+                        window.record(0, Mark { failed, ..Mark::default() }, NOW);
+                    }
+                };
+                (0..good_before).for_each(|_| write(false)());
+                race!(write(true), write(false), write(false));
+                let tally = window.tally(Moment::ZERO);
+                assert_eq!(
+                    (tally.calls, window.calls().unwrap().running()),
+                    (1, (tally.failures, 0))
+                );
+                // Whatever is left of it goes with the next one.
+                write(false)();
+                assert_eq!(window.calls().unwrap().running(), (0, 0));
+            },
+        );
+    }
+}
+
 #[test]
 fn no_list_of_the_calls_is_all_failures_so_it_stays_closed() {
     model("spurious trip: window of 2 calls", || {

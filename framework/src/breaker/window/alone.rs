@@ -27,7 +27,9 @@ impl Alone {
         now: Moment,
     ) -> Self {
         let window = Window::new(trip, true, memory.as_ref(), now);
-        Self { window, memory, words: Arc::default() }
+        let size = trip.rates.and_then(|rates| rates.calls).map_or(0, u64::from);
+        let words = (RunWord::default(), LateUsual::default(), Counts::new(size));
+        Self { window, memory, words: Arc::new(words) }
     }
     /// The one that takes its place in generation 0, by these settings.
     pub(in crate::breaker) fn reloaded(&self, ring: Option<Arc<Ring>>, trip: &Trip) -> Self {

@@ -1,12 +1,17 @@
 //! The last N calls: a ring of words that any number of threads write without a lock.
 //!
-//! A writer takes a sequence number. A bad call is added to the counts and leaves its number in its slot,
+//! A window of N good calls is the same window after one more. So while it is full and nothing in it is bad, a good call writes
+//! nothing: one load of `bad` says so. It takes its place in the order of all calls at that load, before the next bad one, which
+//! changes the same word.
+//!
+//! Otherwise a writer takes a sequence number. A bad call is added to the counts and leaves its number in its slot,
 //! with what was bad about it; and while anything is counted, each writer looks at the slot of the call
 //! that just left the window, N before its own, and if a bad one stands there takes it out and
-//! subtracts it. So a good call among good ones writes nothing but the sequence number.
+//! subtracts it.
 //!
 //! A writer that slept until its call had left the window takes it out itself. The counts are never
-//! less than what stands in the slots, and a suspicion only: a recount by sequence numbers decides.
+//! less than what stands in the slots, and a suspicion only: a recount by sequence numbers decides. So where they are zero
+//! there is nothing in the slots, and nobody has to take it out by going on.
 
 use std::sync::OnceLock;
 
@@ -21,7 +26,11 @@ const TAG_SHIFT: u32 = 48;
 const FAILED: u64 = 1;
 const SLOW: u64 = 2;
 const KIND_BITS: u32 = 2;
-/// One slow call, in the word of both counts: each has 24 bits, enough for eight times the largest window.
+/// In the word of both counts: the generation has not had as many calls yet as the window holds.
+const FILLING: u64 = 1 << 47;
+/// Both counts.
+const SUM: u64 = FILLING - 1;
+/// One slow call. Failures have 24 bits and slow calls 23, enough for four times the largest window.
 const ONE_SLOW: i64 = 1 << 24;
 
 /// The window: its ring, and what is counted in that.
@@ -37,23 +46,21 @@ pub(in crate::breaker) struct Ring {
     /// Sequence number plus one of the bad call in this place, and what was bad about it (2 bits);
     /// zero for none. A power of two of them, at least `size`.
     slots: OnceLock<Box<[AtomicU64]>>,
-    /// The first sequence number of this generation.
-    base: AtomicU64,
     /// What is counted in one that has taken another's place. The breaker's first ring goes by the counts that lie in the breaker
     /// itself, and a writer that still holds that ring changes them.
     later: Option<Box<Counts>>,
 }
 
-/// What a good call changes.
-#[derive(Debug, Default)]
-// A good call looks at the second whenever it has written the first.
-#[repr(C)]
+/// What calls change.
+#[derive(Debug)]
 pub(in crate::breaker) struct Counts {
-    /// Generation (16 bits) and the next sequence number (48). Written by every call.
+    /// Generation (16 bits) and the next sequence number (48). Written by every call but a good one in a full window of good ones.
     head: AtomicU64,
-    /// Generation (16 bits) and the sum of what is bad in the window (48): failures + slow calls × 2^24.
+    /// Generation (16 bits), [`FILLING`], and the sum of what is bad in the window (47 bits): failures + slow calls × 2^24.
     /// Written when it changes.
     bad: AtomicU64,
+    /// The sequence number with which the window is full: that of the generation's first call, and the window's size.
+    full_at: AtomicU64,
 }
 
 #[cfg(all(test, not(seawall_loom)))]
@@ -69,13 +76,12 @@ fn tag(generation: u32) -> u64 {
 impl Ring {
     /// The first ring of a breaker. It takes its memory at the first bad call, unless somebody looks at a slot before.
     pub(super) fn new(size: u32) -> Self {
-        let (slots, base) = (OnceLock::new(), AtomicU64::new(0));
-        Self { size: u64::from(size), slots, base, later: None }
+        Self { size: u64::from(size), slots: OnceLock::new(), later: None }
     }
 
     /// The same, to take another's place: it has counts of its own.
     pub(super) fn later(self) -> Self {
-        Self { later: Some(Box::default()), ..self }
+        Self { later: Some(Box::new(Counts::new(self.size))), ..self }
     }
 
     /// The window of this ring. `first`: the breaker's own counts.
@@ -106,16 +112,38 @@ impl Ring {
 }
 
 impl Counts {
+    /// Those of an empty window of this size.
+    pub(in crate::breaker) fn new(size: u64) -> Self {
+        Self {
+            head: AtomicU64::new(0),
+            bad: AtomicU64::new(FILLING),
+            full_at: AtomicU64::new(size),
+        }
+    }
+
     /// Counts a good one; among bad ones it has to go on to [`Calls::record_good_among_bad`], else there is
     /// nothing to take out of the window, and nothing to trip over.
     #[inline]
     pub(in crate::breaker) fn note_good(&self, generation: u32) -> Noted {
         let tag = tag(generation);
-        match self.take_sequence(tag) {
-            Some(sequence) if self.bad.load(Ordering::Acquire) != tag => Noted::AmongBad(sequence),
-            // Of another generation it is none of ours.
-            Some(_) | None => Noted::Quietly,
+        if self.bad.load(Ordering::Acquire) == tag { Noted::Quietly } else { self.number(tag) }
+    }
+
+    /// Counts a good one where that changes the window.
+    #[inline(never)]
+    fn number(&self, tag: u64) -> Noted {
+        // Of another generation it is none of ours.
+        let Some(sequence) = self.take_sequence(tag) else { return Noted::Quietly };
+        // Looked at again: whoever counts a bad call looks at the sequence numbers after that.
+        let bad = self.bad.load(Ordering::Acquire);
+        if bad & !FILLING != tag {
+            return Noted::AmongBad(sequence);
         }
+        if bad != tag && sequence + 1 >= self.full_at.load(Ordering::Acquire) {
+            // If that fails, a bad call has come, or a new generation. After the bad one somebody else will do this.
+            let _ = self.bad.compare_exchange(bad, tag, Ordering::AcqRel, Ordering::Acquire);
+        }
+        Noted::Quietly
     }
 
     #[inline]
@@ -141,7 +169,7 @@ impl Counts {
             if word & !LOW != tag {
                 return None;
             }
-            let next = tag | word.wrapping_add_signed(delta) & LOW;
+            let next = word & !SUM | word.wrapping_add_signed(delta) & SUM;
             if delta == 0 {
                 return Some(signed(word));
             }
@@ -187,7 +215,7 @@ impl Calls<'_> {
     /// The rest of any.
     #[inline(never)]
     fn record_among_bad(self, tag: u64, sequence: u64, mark: Mark) -> Option<Tally> {
-        let base = self.ring.base.load(Ordering::Acquire);
+        let base = self.base();
         let mut delta = 0;
         if mark.is_bad() {
             delta += self.put_in(tag, sequence, base, mark)?;
@@ -234,8 +262,7 @@ impl Calls<'_> {
     /// that is where writers overwrite.
     pub(super) fn recount(self) -> Tally {
         let next = self.counts.head.load(Ordering::Acquire) & LOW;
-        let oldest =
-            self.ring.base.load(Ordering::Acquire).max(next.saturating_sub(self.ring.size));
+        let oldest = self.base().max(next.saturating_sub(self.ring.size));
         // Where there are no slots, nothing bad has been seen.
         let bad = self.ring.slots.get().map_or(0, |_| {
             let each = (oldest..next).map(|sequence| {
@@ -260,8 +287,13 @@ impl Calls<'_> {
         ) {
             head = seen;
         }
-        self.ring.base.store(head & LOW, Ordering::Release);
-        self.counts.bad.swap(tag, Ordering::AcqRel);
+        self.counts.full_at.store((head & LOW) + self.ring.size, Ordering::Release);
+        self.counts.bad.swap(tag | FILLING, Ordering::AcqRel);
+    }
+
+    /// The first sequence number of this generation.
+    fn base(self) -> u64 {
+        self.counts.full_at.load(Ordering::Acquire) - self.ring.size
     }
 
     /// The counts that writers keep: failures and slow calls.
@@ -298,9 +330,9 @@ fn weight_since(slot: u64, base: u64) -> i64 {
     if slot >> KIND_BITS > base { weight(slot) } else { 0 }
 }
 
-/// The 48-bit signed sum.
+/// The sum, which is signed.
 fn signed(word: u64) -> i64 {
-    (word << 16) as i64 >> 16
+    (word << 17) as i64 >> 17
 }
 
 /// The sum taken apart: a count that is below zero for a moment has borrowed from the other.
@@ -318,7 +350,7 @@ mod tests {
 
     #[test]
     fn counting_again_makes_no_ring() {
-        let (ring, counts) = (Ring::new(10), Counts::default());
+        let (ring, counts) = (Ring::new(10), Counts::new(10));
         let window = ring.calls(&counts);
         (0..3).for_each(|_| assert_eq!(window.record(0, Mark::default()), None));
         assert_eq!((window.recount().calls, ring.slots.get().is_some()), (3, false));
@@ -328,13 +360,49 @@ mod tests {
     }
 
     #[test]
+    fn good_calls_leave_a_full_window_of_good_ones_as_it_is() {
+        let (ring, counts) = (Ring::new(3), Counts::new(3));
+        let window = ring.calls(&counts);
+        let (bad, good) = (Mark { failed: true, ..Mark::default() }, Mark::default());
+        let head = || counts.head.load(Ordering::Acquire) & LOW;
+        let numbers = |generation| {
+            let each = (0..5).map(|_| {
+                assert_eq!(window.record(generation, good), None);
+                head()
+            });
+            each.collect::<Vec<_>>()
+        };
+        assert_eq!(numbers(0), [1, 2, 3, 3, 3], "a number each until it is full");
+        assert_eq!(window.record(0, bad), Some(Tally { calls: 3, failures: 1, slow: 0 }));
+        let among_bad = [good, good, good].map(|mark| window.record(0, mark).map(|it| it.failures));
+        assert_eq!(among_bad, [Some(1), Some(1), Some(0)], "until the bad one has left it");
+        assert_eq!(numbers(0), [7; 5]);
+        window.start(1);
+        assert_eq!(numbers(0), [7; 5], "none of theirs");
+        assert_eq!(numbers(1), [8, 9, 10, 10, 10], "each generation fills it anew");
+        // One that fills it with a bad call in it leaves that to those who come when it is gone.
+        window.start(2);
+        assert_eq!(window.record(2, bad), Some(Tally { calls: 1, failures: 1, slow: 0 }));
+        assert_eq!(
+            [good, good].map(|mark| window.record(2, mark).map(|it| it.calls)),
+            [Some(2), Some(3)]
+        );
+        assert_eq!((window.record(2, good).map(|it| it.failures), head()), (Some(0), 14));
+        assert_eq!(numbers(2), [15, 15, 15, 15, 15]);
+    }
+
+    #[test]
     fn a_bad_call_that_has_left_the_window_before_it_is_counted_is_not_counted() {
-        let (ring, counts) = (Ring::new(2), Counts::default());
+        let (ring, counts) = (Ring::new(2), Counts::new(2));
         let window = ring.calls(&counts);
         let (bad, good) = (Mark { failed: true, ..Mark::default() }, Mark::default());
         let slow_writer = counts.take_sequence(tag(0)).unwrap();
-        // Two more calls pass by while its writer is held up.
-        assert_eq!((window.record(0, good), window.record(0, good)), (None, None));
+        // Three more calls pass by while its writer is held up: a bad one, and two that take both out of the window.
+        assert!(window.record(0, bad).is_some());
+        assert_eq!(
+            [window.record(0, good), window.record(0, good)].map(|it| it.map(|it| it.failures)),
+            [Some(1), Some(0)]
+        );
         let tally = window.record_among_bad(tag(0), slow_writer, bad).unwrap();
         assert_eq!((tally.calls, tally.failures), (2, 0));
         assert_eq!((window.running(), window.recount()), ((0, 0), tally));
