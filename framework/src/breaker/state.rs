@@ -286,6 +286,23 @@ impl CircuitBreaker {
         Some(left.map_or(1.0, |left| ramp::share(ramp, left)))
     }
 
+    /// Whether a success in good time would change nothing, and so need not be counted: the window of the last calls is
+    /// full of good ones, or there is none.
+    #[inline(always)]
+    pub(crate) fn is_as_after_good(&self, admission: Leave) -> bool {
+        let generation = admission.generation();
+        if !admission.is_counted() || self.load() != Word::closed(generation) {
+            return false;
+        }
+        let Some(settings) = self.settings.first() else { return false };
+        self.run.is_none(generation)
+            && match settings.window.only {
+                OnlyWindow::Calls => self.counts.are_full_and_good(generation),
+                OnlyWindow::Absent => true,
+                OnlyWindow::Timed | OnlyWindow::Adaptive | OnlyWindow::Several => false,
+            }
+    }
+
     /// Counts a success in good time: what [`CircuitBreaker::record`] does, in less code, for one that has a lot of their
     /// own around it.
     #[inline]

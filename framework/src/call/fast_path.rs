@@ -36,7 +36,7 @@ use super::rules::Rules;
 impl<'a> Call<'a> {
     /// Begins a call of the method of this index.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn begin(table: &'a MethodTable, method: usize) -> Self {
         let dependency = table.dependency();
         let method = table.method(method);
@@ -182,7 +182,9 @@ impl<'a> Call<'a> {
     fn enter(&mut self, lease: &mut Lease<'a>) -> Readiness {
         let (room, weight) = (self.dependency.gate().waiting_room(), self.method.weight());
         let Some(seen) = room.look(weight) else { return self.enter_full(lease) };
-        if let Some(entry) = self.take_token(lease) {
+        if self.dependency.gate().take_token_at_once(self.now) {
+            lease.hold_token(self.now, 0);
+        } else if let Some(entry) = self.take_token(lease) {
             return entry;
         }
         if !room.enter_seen(seen, weight) {
@@ -193,7 +195,7 @@ impl<'a> Call<'a> {
     }
 
     /// Takes a token. `None`: it has one that is valid now.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn take_token(&mut self, lease: &mut Lease<'a>) -> Option<Readiness> {
         let gate = self.dependency.gate();
         match gate.take_token(self.now, || self.start_by().token_by) {

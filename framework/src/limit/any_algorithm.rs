@@ -150,6 +150,15 @@ impl Algorithm for AnyAlgorithm {
 }
 
 impl AnyAlgorithm {
+    /// See [`TokenBucket::take_one_at_once`]; the others never do.
+    #[inline]
+    pub(super) fn take_one_at_once(&self, state: &AnyState, now: Moment) -> bool {
+        match (self, state) {
+            (Self::TokenBucket(it), AnyState::TokenBucket(its)) => it.take_one_at_once(its, now),
+            _ => false,
+        }
+    }
+
     #[cold]
     fn stranger(&self) -> Decision {
         Decision {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::clock::Moment;
 
 use super::algorithm::{Algorithm, Decision, Refusal};
+use super::any_algorithm::AnyAlgorithm;
 
 /// A rate limiter. Shared by reference between threads; never waits; is told the time.
 #[derive(Debug)]
@@ -84,5 +85,13 @@ impl<A: Algorithm> RateLimiter<A> {
     #[must_use]
     pub fn remaining(&self, now: Moment) -> u64 {
         self.peek(now, 0).remaining
+    }
+}
+
+impl RateLimiter<AnyAlgorithm> {
+    /// Takes one, if that can be done at a look: it is there, whatever its algorithm, and nobody interferes. False says nothing.
+    #[inline]
+    pub(crate) fn take_one_at_once(&self, now: Moment) -> bool {
+        self.algorithm.take_one_at_once(&self.state, now)
     }
 }

@@ -89,6 +89,20 @@ impl TokenBucket {
         }
     }
 
+    /// Takes one, if it is there and nobody interferes. False says nothing. A leaf, for where a frame costs more than the taking.
+    #[inline]
+    pub(super) fn take_one_at_once(&self, bucket: &Bucket, now: Moment) -> bool {
+        let (present, one) = (self.flow.units(now), 1 << self.flow.unit_bits);
+        let full_at = bucket.full_at.load(Ordering::Relaxed);
+        let missing = full_at.saturating_sub(present);
+        if self.flow.span.checked_sub(one).is_none_or(|most| missing > most) {
+            return false;
+        }
+        let next = full_at.max(present).saturating_add(one);
+        let (before, after) = (Ordering::Relaxed, Ordering::Relaxed);
+        bucket.full_at.compare_exchange(full_at, next, before, after).is_ok()
+    }
+
     /// How things are with a bucket that will be full at `full_at`.
     fn decision(&self, now: Moment, full_at: u64, retry_after: Option<Duration>) -> Decision {
         let missing = full_at.saturating_sub(self.flow.units(now));

@@ -125,8 +125,16 @@ impl Counts {
     /// nothing to take out of the window, and nothing to trip over.
     #[inline]
     pub(in crate::breaker) fn note_good(&self, generation: u32) -> Noted {
-        let tag = tag(generation);
-        if self.bad.load(Ordering::Acquire) == tag { Noted::Quietly } else { self.number(tag) }
+        if self.are_full_and_good(generation) {
+            return Noted::Quietly;
+        }
+        self.number(tag(generation))
+    }
+
+    /// Whether a good call changes nothing.
+    #[inline]
+    pub(in crate::breaker) fn are_full_and_good(&self, generation: u32) -> bool {
+        self.bad.load(Ordering::Acquire) == tag(generation)
     }
 
     /// Counts a good one where that changes the window.

@@ -32,6 +32,16 @@ impl Gate {
         is_first
     }
 
+    /// Takes a token of limiter 0, if that can be done at a look. False says nothing: [`Gate::take_token`] is to be asked then.
+    #[inline(always)]
+    pub(crate) fn take_token_at_once(&self, now: Moment) -> bool {
+        match self.limiter.first() {
+            Some(Some(limiter)) => limiter.take_one_at_once(now),
+            Some(None) => true,
+            None => false,
+        }
+    }
+
     /// Takes a token. A limiter that shapes gives one that is valid at `latest`, or before; only such a limiter asks for
     /// that.
     #[inline]
