@@ -295,12 +295,11 @@ impl CircuitBreaker {
             return false;
         }
         let Some(settings) = self.settings.first() else { return false };
-        self.run.is_none(generation)
-            && match settings.window.only {
-                OnlyWindow::Calls => self.counts.are_full_and_good(generation),
-                OnlyWindow::Absent => true,
-                OnlyWindow::Timed | OnlyWindow::Adaptive | OnlyWindow::Several => false,
-            }
+        let is_full_and_good = match settings.window.only {
+            OnlyWindow::Calls => self.counts.are_full_and_good(generation),
+            only => only == OnlyWindow::Absent,
+        };
+        is_full_and_good && self.run.is_none(generation)
     }
 
     /// Counts a success in good time: what [`CircuitBreaker::record`] does, in less code, for one that has a lot of their

@@ -279,7 +279,7 @@ impl<'a> Call<'a> {
 
     /// Counts the call and returns its answer; of a fault, `fault_with` makes one. The last thing to do with a call; it is
     /// lent because moving it costs more than counting.
-    #[inline]
+    #[inline(always)]
     pub fn finish<R: Fallible>(
         &mut self,
         answer: Option<R>,

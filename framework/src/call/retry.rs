@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::deadline;
-use crate::error::Fallible;
+use crate::error::{EarlierError, Fallible};
 use crate::outcome::{AttemptKind, Class, Outcome};
 use crate::retry::Progress;
 
@@ -16,9 +16,144 @@ use super::lease::Lease;
 use super::rules::Rules;
 
 impl Call<'_> {
-    /// How long to wait before the next attempt; `None` if there is none to be made.
+    /// Makes attempts until one succeeds, is not worth repeating, or there is no time or budget left. The answer of the
+    /// last one. `None`: it has none, and [`Call::finish`] says why.
+    ///
+    /// Clients of a trait do the same in their own future: one within it would cost a good call what its drop does.
+    pub async fn repeat<R: Fallible, Fut: Future<Output = R>>(
+        &mut self,
+        mut make: impl FnMut() -> Fut,
+        rules: &Rules<R>,
+    ) -> Option<R> {
+        let goes_ahead = self.goes_ahead();
+        if goes_ahead && self.is_not_hedged() {
+            let answer = self.attempt(&mut make, rules).await;
+            if self.is_last(&answer) {
+                return answer;
+            }
+            return match self.after_attempt(answer, rules) {
+                Err(last) => last,
+                Ok(delay) => self.repeat_after(delay, make, rules).await,
+            };
+        }
+        if goes_ahead || !self.is_over_at_once() {
+            return self.repeat_from(goes_ahead, make, rules).await;
+        }
+        None
+    }
+
+    /// Whether its attempts are made one after the other.
+    #[inline]
+    pub fn is_not_hedged(&self) -> bool {
+        !self.method.plan.hedges()
+    }
+
+    /// Whether this answer is the last, at a look. If not, [`Call::after_attempt`] says.
+    #[inline]
+    pub fn is_last<R>(&self, answer: &Option<R>) -> bool {
+        self.class == Class::Success || self.is_refused_for_good(answer)
+    }
+
+    /// Whether a guard refused, and the policy does not retry that.
+    #[inline]
+    fn is_refused_for_good<R>(&self, answer: &Option<R>) -> bool {
+        let is_refused = answer.is_none() && self.no_answer == NoAnswer::Rejected;
+        is_refused && self.is_over_at_once()
+    }
+
+    /// How long to wait before the attempt after this answer.
+    ///
+    /// # Errors
+    /// There is none to be made: the answer is the last.
     #[cold]
-    pub(super) fn next_delay<R: Fallible>(
+    pub fn after_attempt<R: Fallible>(
+        &mut self,
+        answer: Option<R>,
+        rules: &Rules<R>,
+    ) -> Result<Duration, Option<R>> {
+        let Some(delay) = self.next_delay(answer.as_ref(), rules) else { return Err(answer) };
+        // What a good part of an answer holds (a connection, say) does not wait too.
+        self.keep(answer, rules);
+        Ok(delay)
+    }
+
+    /// Waits so long and goes on with further attempts. In a box: a call that is not retried is not made larger by it.
+    pub fn repeat_after<'c, R: Fallible, Fut: Future<Output = R>>(
+        &'c mut self,
+        delay: Duration,
+        make: impl FnMut() -> Fut + 'c,
+        rules: &'c Rules<R>,
+    ) -> Pin<Box<impl Future<Output = Option<R>> + 'c>> {
+        Box::pin(async move {
+            if !self.pause(delay).await {
+                return None;
+            }
+            let goes_ahead = self.goes_ahead();
+            self.attempts(goes_ahead, make, rules).await
+        })
+    }
+
+    /// Makes all attempts, in a box: of a call that is hedged, or whose first attempt is refused and may be retried. `goes_ahead`:
+    /// what [`Call::goes_ahead`] said of the first.
+    pub fn repeat_from<'c, R: Fallible, Fut: Future<Output = R>>(
+        &'c mut self,
+        goes_ahead: bool,
+        make: impl FnMut() -> Fut + 'c,
+        rules: &'c Rules<R>,
+    ) -> Pin<Box<impl Future<Output = Option<R>> + 'c>> {
+        Box::pin(async move { self.attempts(goes_ahead, make, rules).await })
+    }
+
+    async fn attempts<R: Fallible, Fut: Future<Output = R>>(
+        &mut self,
+        mut goes_ahead: bool,
+        mut make: impl FnMut() -> Fut,
+        rules: &Rules<R>,
+    ) -> Option<R> {
+        loop {
+            // A block, so that the future has no room for the answer while it pauses.
+            let delay = {
+                let answer = if !goes_ahead {
+                    None
+                } else if self.is_not_hedged() {
+                    // A closure of its own: with the type that the first attempt has, both would be calls of one function.
+                    #[expect(clippy::redundant_closure, reason = "it is another type")]
+                    self.attempt(|| make(), rules).await
+                } else {
+                    // In a box of its own, which most have no use for.
+                    Box::pin(self.hedged(&mut make, rules)).await
+                };
+                if self.is_last(&answer) {
+                    return answer;
+                }
+                match self.after_attempt(answer, rules) {
+                    Err(last) => return last,
+                    Ok(delay) => delay,
+                }
+            };
+            if !self.pause(delay).await {
+                return None;
+            }
+            goes_ahead = self.goes_ahead();
+        }
+    }
+
+    /// Keeps how an attempt ended, for a retry that is refused.
+    #[cold]
+    fn keep<R: Fallible>(&mut self, answer: Option<R>, rules: &Rules<R>) {
+        let earlier = match answer {
+            Some(answer) => answer.into_result().err().and_then(rules.keep),
+            None if self.no_answer == NoAnswer::TimedOut => Some(EarlierError::new(self.fault())),
+            // Refused before, it keeps what was before that.
+            None => return,
+        };
+        if earlier.is_some() || self.rare.is_some() {
+            self.rare.get_or_insert_default().earlier = earlier;
+        }
+    }
+
+    /// How long to wait before the next attempt; `None` if there is none to be made.
+    fn next_delay<R: Fallible>(
         &mut self,
         answer: Option<&R>,
         rules: &Rules<R>,
