@@ -60,7 +60,7 @@ impl CircuitBreaker {
             if settings.window.only != OnlyWindow::Calls || !self.run.is_none(generation) {
                 return self.record_elsewhere(settings, admission, now);
             }
-            return match self.counts.note_good(generation) {
+            return match self.counts().note_good(generation) {
                 Noted::Quietly => None,
                 noted => self.go_on(noted, admission, now),
             };

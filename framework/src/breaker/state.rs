@@ -20,7 +20,7 @@ use super::config::{Config, Enforcement};
 use super::history::LateHistory;
 use super::ramp::{self, Thinner};
 use super::shared_counters::SharedCounters;
-use super::window::{Counts, LateUsual, Noted, OnlyWindow, RunWord, Window, Words};
+use super::window::{Bad, Counts, LateUsual, Noted, Numbers, OnlyWindow, RunWord, Window, Words};
 use super::word::{Tag, Word};
 
 /// What it goes by, and what it counts by that.
@@ -34,12 +34,14 @@ pub(super) struct Settings {
 
 /// A circuit breaker. Shared by reference between threads; never waits; is told the time.
 #[derive(Debug)]
-// Every call reads the first three, and may write the last.
+// Every call reads the first four, and may write the last.
 #[repr(C)]
 pub struct CircuitBreaker {
     pub(super) word: AtomicU64,
     /// Runs of failures, which are only looked at: while there is none, a good call does not change them.
     pub(super) run: RunWord,
+    /// What is bad in the window of the last calls. While nothing is, and that is full, a good call does not change it.
+    bad: Bad,
     pub(super) settings: Swappable<Settings>,
     pub(super) transitions: Mutex<LateHistory>,
     /// Whether it refuses nothing, by its settings or by hand.
@@ -60,8 +62,8 @@ pub struct CircuitBreaker {
     /// Where it counts these two for all that it is one of.
     pub(super) shared_counters: Option<sync::Arc<SharedCounters>>,
     thinner: Thinner,
-    /// What a good call changes, where the window is that of the last calls.
-    pub(super) counts: Counts,
+    /// What calls count in while something is bad, where the window is that of the last calls.
+    numbers: Numbers,
 }
 
 impl CircuitBreaker {
@@ -81,17 +83,17 @@ impl CircuitBreaker {
 
     /// Where those of its fields are that a good call reads.
     #[cfg(all(test, not(seawall_loom)))]
-    pub(crate) fn read_by_each_call() -> [usize; 4] {
+    pub(crate) fn read_by_each_call() -> [usize; 5] {
         use std::mem::offset_of;
         let settings = offset_of!(Self, settings);
         let first = settings + Swappable::<Settings>::FIRST;
-        [offset_of!(Self, word), offset_of!(Self, run), settings, first]
+        [offset_of!(Self, word), offset_of!(Self, run), offset_of!(Self, bad), settings, first]
     }
 
-    /// And where that is which it may write.
+    /// And where those are that it writes while something is bad.
     #[cfg(all(test, not(seawall_loom)))]
-    pub(crate) fn written_by_each_call() -> usize {
-        std::mem::offset_of!(Self, counts)
+    pub(crate) fn written_among_failures() -> usize {
+        std::mem::offset_of!(Self, numbers)
     }
 
     fn made(config: Arc<Config>, is_late: bool, now: Moment) -> Self {
@@ -103,7 +105,8 @@ impl CircuitBreaker {
         Self {
             word: AtomicU64::new(word.0),
             run: RunWord::default(),
-            counts: Counts::new(trip.rates.and_then(|rates| rates.calls).map_or(0, u64::from)),
+            bad: Bad::new(),
+            numbers: Numbers::new(trip.rates.and_then(|rates| rates.calls).map_or(0, u64::from)),
             settings: Swappable::new(Settings { window, config }),
             observing: AtomicBool::new(observing),
             last_failure: AtomicU8::new(0),
@@ -296,7 +299,7 @@ impl CircuitBreaker {
         }
         let Some(settings) = self.settings.first() else { return false };
         let is_full_and_good = match settings.window.only {
-            OnlyWindow::Calls => self.counts.are_full_and_good(generation),
+            OnlyWindow::Calls => self.bad.is_full_and_good(generation),
             only => only == OnlyWindow::Absent,
         };
         is_full_and_good && self.run.is_none(generation)
@@ -330,7 +333,7 @@ impl CircuitBreaker {
             return Noted::Not;
         }
         match first.window.only {
-            OnlyWindow::Calls => self.counts.note_good(generation),
+            OnlyWindow::Calls => self.counts().note_good(generation),
             OnlyWindow::Timed | OnlyWindow::Adaptive => {
                 first.window.note_good_by_time(generation, now)
             }
@@ -342,7 +345,12 @@ impl CircuitBreaker {
     /// What its windows count in, of that which lies here.
     #[inline]
     pub(super) fn words(&self) -> Words<'_> {
-        Words { run: &self.run, usual: &self.usual, counts: &self.counts }
+        Words { run: &self.run, usual: &self.usual, counts: self.counts() }
+    }
+
+    #[inline]
+    pub(super) fn counts(&self) -> Counts<'_> {
+        Counts { bad: &self.bad, numbers: &self.numbers }
     }
 
     /// An answer came too late to count.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::calls::{Calls, Counts, Ring};
+use super::calls::{Bad, Calls, Counts, Numbers, Ring};
 use super::{LateUsual, Mark, RunWord, Start, Suspicion, Tally, Window, Words};
 use crate::breaker::adaptive::Memory;
 use crate::breaker::config::Trip;
@@ -14,7 +14,7 @@ use crate::event::Cause;
 pub(in crate::breaker) struct Alone {
     pub(in crate::breaker) window: Window,
     memory: Option<Arc<Memory>>,
-    words: Arc<(RunWord, LateUsual, Counts)>,
+    words: Arc<(RunWord, LateUsual, Bad, Numbers)>,
 }
 
 impl Alone {
@@ -28,7 +28,8 @@ impl Alone {
     ) -> Self {
         let window = Window::new(trip, true, memory.as_ref(), now);
         let size = trip.rates.and_then(|rates| rates.calls).map_or(0, u64::from);
-        let words = (RunWord::default(), LateUsual::default(), Counts::new(size));
+        let (run, usual) = (RunWord::default(), LateUsual::default());
+        let words = (run, usual, Bad::new(), Numbers::new(size));
         Self { window, memory, words: Arc::new(words) }
     }
     /// The one that takes its place in generation 0, by these settings.
@@ -39,8 +40,8 @@ impl Alone {
         Self { window, memory, words: Arc::clone(&self.words) }
     }
     fn words(&self) -> Words<'_> {
-        let (run, usual, counts) = &*self.words;
-        Words { run, usual, counts }
+        let (run, usual, bad, numbers) = &*self.words;
+        Words { run, usual, counts: Counts { bad, numbers } }
     }
     pub(in crate::breaker) fn calls(&self) -> Option<Calls<'_>> {
         self.window.calls(self.words())

@@ -37,7 +37,7 @@ const ONE_SLOW: i64 = 1 << 24;
 #[derive(Clone, Copy, Debug)]
 pub(in crate::breaker) struct Calls<'a> {
     ring: &'a Ring,
-    counts: &'a Counts,
+    counts: Counts<'a>,
 }
 
 #[derive(Debug)]
@@ -48,17 +48,26 @@ pub(in crate::breaker) struct Ring {
     slots: OnceLock<Box<[AtomicU64]>>,
     /// What is counted in one that has taken another's place. The breaker's first ring goes by the counts that lie in the breaker
     /// itself, and a writer that still holds that ring changes them.
-    later: Option<Box<Counts>>,
+    later: Option<Box<(Bad, Numbers)>>,
 }
 
-/// What calls change.
+/// What is counted in it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::breaker) struct Counts<'a> {
+    pub(in crate::breaker) bad: &'a Bad,
+    pub(in crate::breaker) numbers: &'a Numbers,
+}
+
+/// Generation (16 bits), [`FILLING`], and the sum of what is bad in the window (47 bits): failures + slow calls × 2^24.
+/// Written when it changes, and read by every call.
 #[derive(Debug)]
-pub(in crate::breaker) struct Counts {
-    /// Generation (16 bits) and the next sequence number (48). Written by every call but a good one in a full window of good ones.
+pub(in crate::breaker) struct Bad(AtomicU64);
+
+/// Written by every call but a good one in a full window of good ones.
+#[derive(Debug)]
+pub(in crate::breaker) struct Numbers {
+    /// Generation (16 bits) and the next sequence number (48).
     head: AtomicU64,
-    /// Generation (16 bits), [`FILLING`], and the sum of what is bad in the window (47 bits): failures + slow calls × 2^24.
-    /// Written when it changes.
-    bad: AtomicU64,
     /// The sequence number with which the window is full: that of the generation's first call, and the window's size.
     full_at: AtomicU64,
 }
@@ -81,13 +90,15 @@ impl Ring {
 
     /// The same, to take another's place: it has counts of its own.
     pub(super) fn later(self) -> Self {
-        Self { later: Some(Box::new(Counts::new(self.size))), ..self }
+        Self { later: Some(Box::new((Bad::new(), Numbers::new(self.size)))), ..self }
     }
 
     /// The window of this ring. `first`: the breaker's own counts.
     #[inline]
-    pub(super) fn calls<'a>(&'a self, first: &'a Counts) -> Calls<'a> {
-        Calls { ring: self, counts: self.later.as_deref().unwrap_or(first) }
+    pub(super) fn calls<'a>(&'a self, first: Counts<'a>) -> Calls<'a> {
+        let later = self.later.as_deref();
+        let counts = later.map_or(first, |(bad, numbers)| Counts { bad, numbers });
+        Calls { ring: self, counts }
     }
 
     #[inline]
@@ -111,58 +122,68 @@ impl Ring {
     }
 }
 
-impl Counts {
-    /// Those of an empty window of this size.
-    pub(in crate::breaker) fn new(size: u64) -> Self {
-        Self {
-            head: AtomicU64::new(0),
-            bad: AtomicU64::new(FILLING),
-            full_at: AtomicU64::new(size),
-        }
+impl Bad {
+    /// That of an empty window.
+    pub(in crate::breaker) fn new() -> Self {
+        Self(AtomicU64::new(FILLING))
     }
 
+    /// Whether a good call changes nothing: the window is full of good ones.
+    #[inline]
+    pub(in crate::breaker) fn is_full_and_good(&self, generation: u32) -> bool {
+        self.0.load(Ordering::Acquire) == tag(generation)
+    }
+}
+
+impl Numbers {
+    /// Those of an empty window of this size.
+    pub(in crate::breaker) fn new(size: u64) -> Self {
+        Self { head: AtomicU64::new(0), full_at: AtomicU64::new(size) }
+    }
+}
+
+impl Counts<'_> {
     /// Counts a good one; among bad ones it has to go on to [`Calls::record_good_among_bad`], else there is
     /// nothing to take out of the window, and nothing to trip over.
     #[inline]
-    pub(in crate::breaker) fn note_good(&self, generation: u32) -> Noted {
-        if self.are_full_and_good(generation) {
+    pub(in crate::breaker) fn note_good(self, generation: u32) -> Noted {
+        if self.bad.is_full_and_good(generation) {
             return Noted::Quietly;
         }
         self.number(tag(generation))
     }
 
-    /// Whether a good call changes nothing.
-    #[inline]
-    pub(in crate::breaker) fn are_full_and_good(&self, generation: u32) -> bool {
-        self.bad.load(Ordering::Acquire) == tag(generation)
-    }
-
     /// Counts a good one where that changes the window.
     #[inline(never)]
-    fn number(&self, tag: u64) -> Noted {
+    fn number(self, tag: u64) -> Noted {
         // Of another generation it is none of ours.
         let Some(sequence) = self.take_sequence(tag) else { return Noted::Quietly };
         // Looked at again: whoever counts a bad call looks at the sequence numbers after that.
-        let bad = self.bad.load(Ordering::Acquire);
+        let bad = self.bad.0.load(Ordering::Acquire);
         if bad & !FILLING != tag {
             return Noted::AmongBad(sequence);
         }
-        if bad != tag && sequence + 1 >= self.full_at.load(Ordering::Acquire) {
+        if bad != tag && sequence + 1 >= self.numbers.full_at.load(Ordering::Acquire) {
             // If that fails, a bad call has come, or a new generation. After the bad one somebody else will do this.
-            let _ = self.bad.compare_exchange(bad, tag, Ordering::AcqRel, Ordering::Acquire);
+            let _ = self.bad.0.compare_exchange(bad, tag, Ordering::AcqRel, Ordering::Acquire);
         }
         Noted::Quietly
     }
 
     #[inline]
-    fn take_sequence(&self, tag: u64) -> Option<u64> {
-        let mut head = self.head.load(Ordering::Acquire);
+    fn take_sequence(self, tag: u64) -> Option<u64> {
+        let mut head = self.numbers.head.load(Ordering::Acquire);
         loop {
             if head & !LOW != tag {
                 return None;
             }
             let next = tag | (head + 1) & LOW;
-            match self.head.compare_exchange_weak(head, next, Ordering::AcqRel, Ordering::Acquire) {
+            match self.numbers.head.compare_exchange_weak(
+                head,
+                next,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
                 Ok(_) => return Some(head & LOW),
                 Err(seen) => head = seen,
             }
@@ -171,8 +192,8 @@ impl Counts {
 
     /// Adds to the counts and returns their sum; `None` if the generation is over.
     #[inline]
-    fn add(&self, tag: u64, delta: i64) -> Option<i64> {
-        let mut word = self.bad.load(Ordering::Acquire);
+    fn add(self, tag: u64, delta: i64) -> Option<i64> {
+        let mut word = self.bad.0.load(Ordering::Acquire);
         loop {
             if word & !LOW != tag {
                 return None;
@@ -181,7 +202,8 @@ impl Counts {
             if delta == 0 {
                 return Some(signed(word));
             }
-            match self.bad.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire) {
+            match self.bad.0.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire)
+            {
                 Ok(_) => return Some(signed(next)),
                 Err(seen) => word = seen,
             }
@@ -234,7 +256,7 @@ impl Calls<'_> {
         // Looked at only now: of several writers the last sees all of them, even if its
         // own sequence number was the first.
         let bad = self.counts.add(tag, delta)?;
-        let next = self.counts.head.load(Ordering::Acquire) & LOW;
+        let next = self.counts.numbers.head.load(Ordering::Acquire) & LOW;
         Some(tally(next.saturating_sub(base).min(self.ring.size), bad))
     }
 
@@ -256,7 +278,7 @@ impl Calls<'_> {
         // The writer that follows N calls later took its number either before this look at the head, and is
         // seen here, or after it, and sees what was just counted: both are read-modify-writes of
         // one word. (Loads would do, all of them SeqCst, but the model checker knows no SeqCst.)
-        let next = self.counts.head.fetch_add(0, Ordering::AcqRel) & LOW;
+        let next = self.counts.numbers.head.fetch_add(0, Ordering::AcqRel) & LOW;
         if next.saturating_sub(self.ring.size) > sequence {
             delta -= take_out(slot, sequence, base);
         }
@@ -269,7 +291,7 @@ impl Calls<'_> {
     /// writer will look again), and so does one that is overwritten meanwhile. Oldest first, because
     /// that is where writers overwrite.
     pub(super) fn recount(self) -> Tally {
-        let next = self.counts.head.load(Ordering::Acquire) & LOW;
+        let next = self.counts.numbers.head.load(Ordering::Acquire) & LOW;
         let oldest = self.base().max(next.saturating_sub(self.ring.size));
         // Where there are no slots, nothing bad has been seen.
         let bad = self.ring.slots.get().map_or(0, |_| {
@@ -286,8 +308,8 @@ impl Calls<'_> {
         let tag = tag(generation);
         // Nobody of the new generation is about yet, and the old one's writers are shut out by the
         // head's tag first, so what they still hold in hand meets counts of another tag.
-        let mut head = self.counts.head.load(Ordering::Acquire);
-        while let Err(seen) = self.counts.head.compare_exchange_weak(
+        let mut head = self.counts.numbers.head.load(Ordering::Acquire);
+        while let Err(seen) = self.counts.numbers.head.compare_exchange_weak(
             head,
             tag | head & LOW,
             Ordering::AcqRel,
@@ -295,19 +317,19 @@ impl Calls<'_> {
         ) {
             head = seen;
         }
-        self.counts.full_at.store((head & LOW) + self.ring.size, Ordering::Release);
-        self.counts.bad.swap(tag | FILLING, Ordering::AcqRel);
+        self.counts.numbers.full_at.store((head & LOW) + self.ring.size, Ordering::Release);
+        self.counts.bad.0.swap(tag | FILLING, Ordering::AcqRel);
     }
 
     /// The first sequence number of this generation.
     fn base(self) -> u64 {
-        self.counts.full_at.load(Ordering::Acquire) - self.ring.size
+        self.counts.numbers.full_at.load(Ordering::Acquire) - self.ring.size
     }
 
     /// The counts that writers keep: failures and slow calls.
     #[cfg(test)]
     pub(in crate::breaker) fn running(self) -> (u64, u64) {
-        let tally = tally(0, signed(self.counts.bad.load(Ordering::Acquire)));
+        let tally = tally(0, signed(self.counts.bad.0.load(Ordering::Acquire)));
         (tally.failures, tally.slow)
     }
 }
@@ -358,8 +380,9 @@ mod tests {
 
     #[test]
     fn counting_again_makes_no_ring() {
-        let (ring, counts) = (Ring::new(10), Counts::new(10));
-        let window = ring.calls(&counts);
+        let (ring, bad_sum, numbers) = (Ring::new(10), Bad::new(), Numbers::new(10));
+        let counts = Counts { bad: &bad_sum, numbers: &numbers };
+        let window = ring.calls(counts);
         (0..3).for_each(|_| assert_eq!(window.record(0, Mark::default()), None));
         assert_eq!((window.recount().calls, ring.slots.get().is_some()), (3, false));
         let bad = Mark { failed: true, ..Mark::default() };
@@ -369,10 +392,11 @@ mod tests {
 
     #[test]
     fn good_calls_leave_a_full_window_of_good_ones_as_it_is() {
-        let (ring, counts) = (Ring::new(3), Counts::new(3));
-        let window = ring.calls(&counts);
+        let (ring, bad_sum, numbers) = (Ring::new(3), Bad::new(), Numbers::new(3));
+        let counts = Counts { bad: &bad_sum, numbers: &numbers };
+        let window = ring.calls(counts);
         let (bad, good) = (Mark { failed: true, ..Mark::default() }, Mark::default());
-        let head = || counts.head.load(Ordering::Acquire) & LOW;
+        let head = || numbers.head.load(Ordering::Acquire) & LOW;
         let numbers = |generation| {
             let each = (0..5).map(|_| {
                 assert_eq!(window.record(generation, good), None);
@@ -401,8 +425,9 @@ mod tests {
 
     #[test]
     fn a_bad_call_that_has_left_the_window_before_it_is_counted_is_not_counted() {
-        let (ring, counts) = (Ring::new(2), Counts::new(2));
-        let window = ring.calls(&counts);
+        let (ring, bad_sum, numbers) = (Ring::new(2), Bad::new(), Numbers::new(2));
+        let counts = Counts { bad: &bad_sum, numbers: &numbers };
+        let window = ring.calls(counts);
         let (bad, good) = (Mark { failed: true, ..Mark::default() }, Mark::default());
         let slow_writer = counts.take_sequence(tag(0)).unwrap();
         // Three more calls pass by while its writer is held up: a bad one, and two that take both out of the window.

@@ -8,7 +8,7 @@
 //! the latest failures are kept under a lock that only failures take.
 
 use std::collections::VecDeque;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,7 +63,8 @@ impl Runs {
 #[derive(Debug)]
 pub(super) struct Consecutive {
     failures: Option<NonZeroU32>,
-    unanswered: Option<NonZeroU32>,
+    /// Few enough for their bits in the word.
+    unanswered: Option<NonZeroU16>,
     /// The length of run that opens the breaker grows with what is usual.
     grows: bool,
     /// Shared with the settings that take the place of these, if they leave it as it is.
@@ -108,9 +109,13 @@ impl Recent {
 impl Consecutive {
     /// `None`: nothing that comes in a row opens the breaker.
     pub(super) fn new(trip: &Trip) -> Option<Self> {
-        let many = |most: Option<u32>| most.and_then(|most| NonZeroU32::new(most.max(1)));
-        let (failures, unanswered) = (many(trip.failures), many(trip.unanswered));
-        failures.or(unanswered)?;
+        let failures = trip.failures.and_then(|most| NonZeroU32::new(most.max(1)));
+        let unanswered = trip
+            .unanswered
+            .and_then(|most| NonZeroU16::new(u16::try_from(most).unwrap_or(u16::MAX).max(1)));
+        if failures.is_none() && unanswered.is_none() {
+            return None;
+        }
         let recent = failures.zip(trip.failures_within).map(|(failures, within)| {
             let longest = failures.get() as usize;
             let failures = Mutex::new(VecDeque::with_capacity(longest));
@@ -150,7 +155,7 @@ impl Consecutive {
         {
             return Some(Suspicion::Run { failures: runs.failures, needed });
         }
-        let needed = self.unanswered?.get().max(in_flight / 4);
+        let needed = u32::from(self.unanswered?.get()).max(in_flight / 4);
         let attempts = runs.unanswered;
         (attempts >= needed).then_some(Suspicion::Unanswered { attempts, needed })
     }

@@ -22,7 +22,7 @@ use crate::event::Cause;
 use super::adaptive::Memory;
 use super::config::Trip;
 use adaptive::Adaptive;
-pub(super) use calls::Counts;
+pub(super) use calls::{Bad, Counts, Numbers};
 use calls::{Calls, Ring};
 use consecutive::{Consecutive, Runs};
 use timed::Timed;

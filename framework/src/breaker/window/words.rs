@@ -11,7 +11,7 @@ pub(super) const GENERATION_SHIFT: u32 = 40;
 pub(in crate::breaker) struct Words<'a> {
     pub(in crate::breaker) run: &'a RunWord,
     pub(in crate::breaker) usual: &'a LateUsual,
-    pub(in crate::breaker) counts: &'a Counts,
+    pub(in crate::breaker) counts: Counts<'a>,
 }
 
 /// Both runs, and the generation that they belong to.

@@ -50,7 +50,8 @@ use reload::{block_timeout, limiter, tuner};
 #[repr(C)]
 pub struct Gate {
     breaker: CircuitBreaker,
-    // The breaker ends with what calls count in, which has a line to itself: the following are for those who wait, or for nobody.
+    // The breaker ends with what calls among failures write, apart from what others do: the following are for those who wait,
+    // or for nobody.
     /// In nanoseconds.
     max_wait: AtomicU64,
     block_timeout: AtomicU64,
@@ -105,16 +106,16 @@ impl Gate {
 
     /// Where those of its fields are that a good call only reads.
     #[cfg(all(test, not(seawall_loom)))]
-    pub(super) fn read_by_each_call() -> [usize; 4] {
+    pub(super) fn read_by_each_call() -> [usize; 5] {
         CircuitBreaker::read_by_each_call().map(|at| std::mem::offset_of!(Self, breaker) + at)
     }
 
-    /// Where those are that it writes, with what belongs to them: from the breaker's counts to the permits.
+    /// Where those are that it writes, with what belongs to them: first what it writes only among failures.
     #[cfg(all(test, not(seawall_loom)))]
     pub(super) fn written_by_each_call() -> [usize; 3] {
         use std::mem::offset_of;
-        let counts = offset_of!(Self, breaker) + CircuitBreaker::written_by_each_call();
-        [counts, offset_of!(Self, rate_limit_max_wait), offset_of!(Self, waiting_room)]
+        let numbers = offset_of!(Self, breaker) + CircuitBreaker::written_among_failures();
+        [numbers, offset_of!(Self, rate_limit_max_wait), offset_of!(Self, waiting_room)]
     }
 
     fn set_quota(&self, policy: &Policy) {
