@@ -205,6 +205,13 @@ impl CircuitBreaker {
         (self.let_in(now, &mut moved).map(Admission::new), moved)
     }
 
+    /// Leave by a closed breaker. `None`: it is another, and [`CircuitBreaker::let_in`] is to be asked.
+    #[inline(always)]
+    pub(crate) fn let_in_closed(&self) -> Option<Leave> {
+        let word = self.load();
+        (word.tag() == Tag::Closed).then(|| Leave::counted(word))
+    }
+
     /// The same, with the transition left in `moved`.
     #[inline]
     pub(crate) fn let_in(

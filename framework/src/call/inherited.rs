@@ -22,8 +22,7 @@ pub(super) struct Inherited {
 
 impl Inherited {
     /// As long as the policy allows.
-    #[inline]
-    pub(super) fn none(method: &Method) -> Self {
+    fn none(method: &Method) -> Self {
         Self {
             attempts_nanos: method.plan.attempts_nanos(),
             whole_nanos: 0,

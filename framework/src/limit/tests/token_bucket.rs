@@ -221,6 +221,32 @@ proptest! {
     }
 
     #[test]
+    fn one_at_a_look_is_taken_where_and_as_one_would_be(
+        capacity in prop_oneof![4 => 1_u64..6, 1 => any::<u64>().prop_map(|n| n.max(1))],
+        rate in rate(),
+        // In tokens' time, and now and then a clock that jumps.
+        steps in prop::collection::vec(prop_oneof![9 => (0.0_f64..3.0).prop_map(Ok), 1 => any::<u64>().prop_map(Err)], 1..100),
+    ) {
+        let config = Config::token_bucket(capacity, rate).unwrap();
+        let fresh = || RateLimiter::new(AnyAlgorithm::new(&config), Moment::ZERO);
+        let (at_a_look, other) = (fresh(), fresh());
+        let mut now = Moment::ZERO;
+        for step in steps {
+            now = match step {
+                Ok(tokens) => now + Duration::from_nanos((tokens / rate * 1e9) as u64),
+                Err(jump) => Moment::from_nanos(jump),
+            };
+            let taken = at_a_look.take_one_at_once(now);
+            prop_assert_eq!(taken, other.try_take(now, 1).is_ok());
+            if !taken {
+                // As those go on who find none at a look.
+                prop_assert!(at_a_look.try_take(now, 1).is_err());
+            }
+            prop_assert_eq!(at_a_look.spent(now), other.spent(now));
+        }
+    }
+
+    #[test]
     fn any_clock_and_any_cost_are_survived(
         capacity in 1_u64..=u64::MAX,
         rate in rate(),
@@ -245,4 +271,12 @@ fn a_list_of_everything_taken_says_the_same_of_twenty_thousand_traces() {
         let rate = Rate::new(bucket.capacity, bucket.per_second as f64).unwrap();
         compare(TokenBucket::new(&rate), &bucket, trace);
     });
+}
+
+#[test]
+fn only_a_bucket_of_tokens_is_asked_at_a_look() {
+    let rate = Config::leaky_bucket(10, 1.0).unwrap();
+    let limiter = RateLimiter::new(AnyAlgorithm::new(&rate), Moment::ZERO);
+    assert!(!limiter.take_one_at_once(Moment::ZERO));
+    assert_eq!(limiter.spent(Moment::ZERO), 0);
 }
