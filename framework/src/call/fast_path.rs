@@ -175,12 +175,6 @@ impl<'a> Call<'a> {
         (is_closed & self.key.is_none() & !self.is_watched) || self.passes_breakers()
     }
 
-    /// Whether a call that may not begin is over: refusals by our own guards are not retried, unless the policy says so.
-    #[inline]
-    pub fn is_over_at_once(&self) -> bool {
-        !self.method.plan.retries_rejections()
-    }
-
     /// Takes a token and a permit, in the caller's own task. Looks for the permit first: a call that finds none, and may not wait for
     /// one, needs no token.
     #[inline(always)]

@@ -100,8 +100,17 @@ impl<R: Fallible, Racing: Future<Output = (End, Option<R>)>> Race<R, Racing> {
 }
 
 impl<'a> Call<'a> {
-    /// Makes one attempt, and others beside it as the policy says. In place of [`Call::attempt`].
-    pub(super) async fn hedged<R, Fut>(
+    /// Makes one attempt, and others beside it as the policy says. In place of [`Call::attempt`]; in a box: a call that is not hedged is not
+    /// made larger by it.
+    pub fn attempt_hedged<'c, R: Fallible, Fut: Future<Output = R>>(
+        &'c mut self,
+        make: &'c mut impl FnMut() -> Fut,
+        rules: &'c Rules<R>,
+    ) -> Pin<Box<impl Future<Output = Option<R>> + 'c>> {
+        Box::pin(async move { self.hedged(make, rules).await })
+    }
+
+    async fn hedged<R, Fut>(
         &mut self,
         make: &mut impl FnMut() -> Fut,
         rules: &Rules<R>,

@@ -25,21 +25,20 @@ impl Call<'_> {
         mut make: impl FnMut() -> Fut,
         rules: &Rules<R>,
     ) -> Option<R> {
-        let goes_ahead = self.goes_ahead();
-        if goes_ahead && self.is_not_hedged() {
-            let answer = self.attempt(&mut make, rules).await;
-            if self.is_last(&answer) {
-                return answer;
-            }
-            return match self.after_attempt(answer, rules) {
-                Err(last) => last,
-                Ok(delay) => self.repeat_after(delay, make, rules).await,
-            };
+        let answer = if !self.goes_ahead() {
+            None
+        } else if self.is_not_hedged() {
+            self.attempt(&mut make, rules).await
+        } else {
+            self.attempt_hedged(&mut make, rules).await
+        };
+        if self.is_last(&answer) {
+            return answer;
         }
-        if goes_ahead || !self.is_over_at_once() {
-            return self.repeat_from(goes_ahead, make, rules).await;
+        match self.after_attempt(answer, rules) {
+            Err(last) => last,
+            Ok(delay) => self.repeat_after(delay, make, rules).await,
         }
-        None
     }
 
     /// Whether its attempts are made one after the other.
@@ -58,7 +57,7 @@ impl Call<'_> {
     #[inline]
     fn is_refused_for_good<R>(&self, answer: &Option<R>) -> bool {
         let is_refused = answer.is_none() && self.no_answer == NoAnswer::Rejected;
-        is_refused && self.is_over_at_once()
+        is_refused && !self.method.plan.retries_rejections()
     }
 
     /// How long to wait before the attempt after this answer.
@@ -80,62 +79,36 @@ impl Call<'_> {
     /// Waits so long and goes on with further attempts. In a box: a call that is not retried is not made larger by it.
     pub fn repeat_after<'c, R: Fallible, Fut: Future<Output = R>>(
         &'c mut self,
-        delay: Duration,
-        make: impl FnMut() -> Fut + 'c,
+        mut delay: Duration,
+        mut make: impl FnMut() -> Fut + 'c,
         rules: &'c Rules<R>,
     ) -> Pin<Box<impl Future<Output = Option<R>> + 'c>> {
         Box::pin(async move {
-            if !self.pause(delay).await {
-                return None;
-            }
-            let goes_ahead = self.goes_ahead();
-            self.attempts(goes_ahead, make, rules).await
-        })
-    }
-
-    /// Makes all attempts, in a box: of a call that is hedged, or whose first attempt is refused and may be retried. `goes_ahead`:
-    /// what [`Call::goes_ahead`] said of the first.
-    pub fn repeat_from<'c, R: Fallible, Fut: Future<Output = R>>(
-        &'c mut self,
-        goes_ahead: bool,
-        make: impl FnMut() -> Fut + 'c,
-        rules: &'c Rules<R>,
-    ) -> Pin<Box<impl Future<Output = Option<R>> + 'c>> {
-        Box::pin(async move { self.attempts(goes_ahead, make, rules).await })
-    }
-
-    async fn attempts<R: Fallible, Fut: Future<Output = R>>(
-        &mut self,
-        mut goes_ahead: bool,
-        mut make: impl FnMut() -> Fut,
-        rules: &Rules<R>,
-    ) -> Option<R> {
-        loop {
-            // A block, so that the future has no room for the answer while it pauses.
-            let delay = {
-                let answer = if !goes_ahead {
-                    None
-                } else if self.is_not_hedged() {
-                    // A closure of its own: with the type that the first attempt has, both would be calls of one function.
-                    #[expect(clippy::redundant_closure, reason = "it is another type")]
-                    self.attempt(|| make(), rules).await
-                } else {
-                    // In a box of its own, which most have no use for.
-                    Box::pin(self.hedged(&mut make, rules)).await
+            loop {
+                if !self.pause(delay).await {
+                    return None;
+                }
+                // A block, so that the future has no room for the answer while it pauses.
+                delay = {
+                    let answer = if !self.goes_ahead() {
+                        None
+                    } else if self.is_not_hedged() {
+                        // A closure of its own: with the type that the first attempt has, both would be calls of one function.
+                        #[expect(clippy::redundant_closure, reason = "it is another type")]
+                        self.attempt(|| make(), rules).await
+                    } else {
+                        self.attempt_hedged(&mut make, rules).await
+                    };
+                    if self.is_last(&answer) {
+                        return answer;
+                    }
+                    match self.after_attempt(answer, rules) {
+                        Err(last) => return last,
+                        Ok(delay) => delay,
+                    }
                 };
-                if self.is_last(&answer) {
-                    return answer;
-                }
-                match self.after_attempt(answer, rules) {
-                    Err(last) => return last,
-                    Ok(delay) => delay,
-                }
-            };
-            if !self.pause(delay).await {
-                return None;
             }
-            goes_ahead = self.goes_ahead();
-        }
+        })
     }
 
     /// Keeps how an attempt ended, for a retry that is refused.

@@ -240,25 +240,27 @@ fn attempts(context: &Context<'_>, method: &Method, output: &Type, locals: &Loca
     let asked = quote!(let #goes = #support::Call::goes_ahead(&mut #call););
     // A call that is refused makes no future for that.
     if method.may_repeat() {
-        let (make, answer) = (local("__make"), local("__attempted"));
+        let (make, answer, delay) = (local("__make"), local("__attempted"), local("__delay"));
         let (ok, err) = (quote!(::core::result::Result::Ok), quote!(::core::result::Result::Err));
         quote_spanned!(span=> {
             #asked
             let mut #make = #owns || #attempt;
-            if #goes && #support::Call::is_not_hedged(&#call) {
-                let #answer = #support::Call::attempt(&mut #call, &mut #make, #rules).await;
-                if #support::Call::is_last(&#call, &#answer) {
-                    #answer
-                } else {
-                    match #support::Call::after_attempt(&mut #call, #answer, #rules) {
-                        #err(#answer) => #answer,
-                        #ok(delay) => #support::Call::repeat_after(&mut #call, delay, #make, #rules).await,
+            let #answer = if !#goes {
+                #none
+            } else if #support::Call::is_not_hedged(&#call) {
+                #support::Call::attempt(&mut #call, &mut #make, #rules).await
+            } else {
+                #support::Call::attempt_hedged(&mut #call, &mut #make, #rules).await
+            };
+            if #support::Call::is_last(&#call, &#answer) {
+                #answer
+            } else {
+                match #support::Call::after_attempt(&mut #call, #answer, #rules) {
+                    #err(#answer) => #answer,
+                    #ok(#delay) => {
+                        #support::Call::repeat_after(&mut #call, #delay, #make, #rules).await
                     }
                 }
-            } else if #goes || !#support::Call::is_over_at_once(&#call) {
-                #support::Call::repeat_from(&mut #call, #goes, #make, #rules).await
-            } else {
-                #none
             }
         })
     } else {
