@@ -89,7 +89,7 @@ impl<A: Algorithm> RateLimiter<A> {
 }
 
 impl RateLimiter<AnyAlgorithm> {
-    /// Takes one, if that can be done at a look: it is there, whatever its algorithm, and nobody interferes. False says nothing.
+    /// Takes one, if that can be done at a look: it is a token bucket, which has one, and nobody interferes. False says nothing.
     #[inline]
     pub(crate) fn take_one_at_once(&self, now: Moment) -> bool {
         self.algorithm.take_one_at_once(&self.state, now)
