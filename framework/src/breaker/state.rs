@@ -106,7 +106,7 @@ impl CircuitBreaker {
             word: AtomicU64::new(word.0),
             run: RunWord::default(),
             bad: Bad::new(),
-            numbers: Numbers::new(trip.rates.and_then(|rates| rates.calls).map_or(0, u64::from)),
+            numbers: Numbers::new(trip.calls().map_or(0, u64::from)),
             settings: Swappable::new(Settings { window, config }),
             observing: AtomicBool::new(observing),
             last_failure: AtomicU8::new(0),
@@ -205,13 +205,6 @@ impl CircuitBreaker {
         (self.let_in(now, &mut moved).map(Admission::new), moved)
     }
 
-    /// Leave by a closed breaker. `None`: it is another, and [`CircuitBreaker::let_in`] is to be asked.
-    #[inline(always)]
-    pub(crate) fn let_in_closed(&self) -> Option<Leave> {
-        let word = self.load();
-        (word.tag() == Tag::Closed).then(|| Leave::counted(word))
-    }
-
     /// The same, with the transition left in `moved`.
     #[inline]
     pub(crate) fn let_in(
@@ -224,6 +217,13 @@ impl CircuitBreaker {
             Tag::Closed => Ok(Leave::counted(word)),
             _ => self.let_in_slow(word, now, moved),
         }
+    }
+
+    /// Leave by a closed breaker. `None`: it is another, and [`CircuitBreaker::let_in`] is to be asked.
+    #[inline(always)]
+    pub(crate) fn let_in_closed(&self) -> Option<Leave> {
+        let word = self.load();
+        (word.tag() == Tag::Closed).then(|| Leave::counted(word))
     }
 
     #[cold]

@@ -64,6 +64,13 @@ pub struct Trip {
     pub adaptive: Option<adaptive::Config>,
 }
 
+impl Trip {
+    /// How many calls the window of the last calls holds, if there is one.
+    pub(in crate::breaker) fn calls(&self) -> Option<u32> {
+        self.rates.and_then(|rates| rates.calls)
+    }
+}
+
 /// Which shares of the latest calls are too much, once there have been enough calls to speak of a share.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -287,7 +294,7 @@ impl Config {
 
     /// The memory that the window of calls takes, in bytes.
     pub(crate) fn window_bytes(&self) -> u64 {
-        self.trip.rates.and_then(|rates| rates.calls).map_or(0, window_bytes)
+        self.trip.calls().map_or(0, window_bytes)
     }
 
     /// The same for the breaker of one key among many, which lives too short to learn a week: in the place

@@ -376,7 +376,7 @@ impl Model {
         let old = std::mem::replace(&mut self.config, config);
         let parts = |config: &Config| {
             let trip = config.trip();
-            let calls = trip.rates.and_then(|rates| rates.calls);
+            let calls = trip.calls();
             let time = trip.rates.and_then(|rates| rates.time);
             // What is counted in a row: failures, anything.
             let run = (trip.failures.is_some(), trip.failures.or(trip.unanswered).is_some());

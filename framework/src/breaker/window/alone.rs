@@ -27,7 +27,7 @@ impl Alone {
         now: Moment,
     ) -> Self {
         let window = Window::new(trip, true, memory.as_ref(), now);
-        let size = trip.rates.and_then(|rates| rates.calls).map_or(0, u64::from);
+        let size = trip.calls().map_or(0, u64::from);
         let (run, usual) = (RunWord::default(), LateUsual::default());
         let words = (run, usual, Bad::new(), Numbers::new(size));
         Self { window, memory, words: Arc::new(words) }

@@ -158,7 +158,8 @@ impl Counts<'_> {
     fn number(self, tag: u64) -> Noted {
         // Of another generation it is none of ours.
         let Some(sequence) = self.take_sequence(tag) else { return Noted::Quietly };
-        // Looked at again: whoever counts a bad call looks at the sequence numbers after that.
+        // A second load, after the number was taken. A bad call's writer adds to this word first and looks at the numbers
+        // then, so one of the two sees the other.
         let bad = self.bad.0.load(Ordering::Acquire);
         if bad & !FILLING != tag {
             return Noted::AmongBad(sequence);

@@ -90,7 +90,7 @@ impl Window {
 
     /// The ring that these settings need.
     fn ring_of(trip: &Trip, is_late: bool) -> Option<Ring> {
-        let ring = Ring::new(trip.rates.and_then(|rates| rates.calls)?);
+        let ring = Ring::new(trip.calls()?);
         if !is_late {
             ring.slots();
         }
@@ -150,7 +150,7 @@ impl Window {
 
     /// The ring that other settings need, if it is not this one's.
     pub(super) fn ring_for(&self, trip: &Trip) -> Option<Arc<Ring>> {
-        let size = trip.rates.and_then(|rates| rates.calls);
+        let size = trip.calls();
         if self.has_ring_of(size) { None } else { self.later_ring(trip) }
     }
 
@@ -171,7 +171,7 @@ impl Window {
         memory: Option<&Arc<Memory>>,
         start: Start<'_>,
     ) -> Self {
-        let size = trip.rates.and_then(|rates| rates.calls);
+        let size = trip.calls();
         let stays = self.has_ring_of(size);
         let fits = |ring: &Arc<Ring>| size.map(u64::from) == Some(ring.size());
         let ring = if stays { None } else { ring.filter(fits).or_else(|| self.later_ring(trip)) };
