@@ -6,7 +6,9 @@
 mod glue;
 
 use std::future::Future;
+use std::panic::resume_unwind;
 use std::sync::Barrier;
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 pub use glue::{Glue, GlueError};
@@ -188,7 +190,10 @@ pub fn time(contender: &Contender<'_>, threads: usize, operations: u32) -> f64 {
                 })
             })
             .collect();
-        workers.into_iter().filter_map(|worker| worker.join().ok()).max().unwrap_or(Duration::ZERO)
+        // A contender that fails must not go by as one that took no time.
+        let took =
+            |worker: ScopedJoinHandle<'_, _>| worker.join().unwrap_or_else(|p| resume_unwind(p));
+        workers.into_iter().map(took).max().unwrap_or(Duration::ZERO)
     });
     longest.as_nanos() as f64 / f64::from(operations)
 }

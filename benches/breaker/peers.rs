@@ -77,6 +77,8 @@ pub(crate) fn ours(told: Told, window: Window) -> Box<dyn Peer> {
         .failure_rate(RATE)
         .min_calls(MIN_CALLS)
         .window(window)
+        // Else the first opening lasts a second, and the bench longer.
+        .first_open_for(OPEN_FOR)
         .open_for(OPEN_FOR)
         .build()
         .expect("valid");
