@@ -57,7 +57,8 @@ pub(super) struct Trait {
 impl Trait {
     /// Lays another policy over its methods.
     pub(super) fn replan(&self, policy: &Policy) {
-        self.methods.iter().flat_map(|it| it.iter()).for_each(|method| method.replan(policy));
+        let methods = self.methods.iter().flat_map(|it| it.iter());
+        methods.zip(self.specs.iter()).for_each(|(method, spec)| method.replan(policy, spec));
     }
 }
 
