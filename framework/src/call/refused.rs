@@ -1,13 +1,45 @@
 //! The parts of a refusal: what a process does most when a dependency is in trouble.
 
-use crate::dependency::Refused;
-use crate::error::RejectedBy;
+use crate::deadline;
+use crate::dependency::{MethodTable, Refused};
+use crate::error::{Fallible, Fault, RejectedBy};
 
 use super::attempt::Readiness;
 use super::call::{Call, NoAnswer};
 use super::lease::Lease;
 
+/// The fault of a call that the dependency's breaker refuses, if nobody else has a say in it. It is counted, and the call is not to be
+/// begun. `None`: it is; whatever refuses it will be found again.
+#[cold]
+fn refuse_at_once(table: &MethodTable, method: usize) -> Option<Fault> {
+    let (dependency, method) = (table.dependency(), table.method(method));
+    // With deadlines from outside, spans, or retries of refusals there is more to do than this. And whether it serves comes first.
+    if deadline::is_used() | method.plan.retries_rejections() | !dependency.is_serving() {
+        return None;
+    }
+    let now = dependency.now();
+    let refused = dependency.gate().breaker().check(now).err()?.into();
+    dependency.call_begins(now);
+    dependency.count_refusal(method, refused, now);
+    Some(dependency.rejected(method, refused, None, true))
+}
+
 impl<'a> Call<'a> {
+    /// The fault of a call of the method of this index that an open breaker refuses, before it is begun: a process does nothing more often
+    /// when a dependency is in trouble. For methods without a key or a fallback. `None`: it is to be begun.
+    #[must_use]
+    #[inline(always)]
+    pub fn refused_at_once(table: &MethodTable, method: usize) -> Option<Fault> {
+        let is_closed = table.dependency().gate().breaker().is_closed();
+        if is_closed { None } else { refuse_at_once(table, method) }
+    }
+
+    /// The answer with that fault, of which `fault_with` makes an error.
+    #[inline]
+    pub fn refused<R: Fallible>(fault: Fault, fault_with: impl FnOnce(Fault) -> R::Err) -> R {
+        R::from_result(Err(fault_with(fault)))
+    }
+
     /// Whether the dependency's breaker, the key's and the retry budget would let it through. If not, it is refused.
     #[cold]
     pub(super) fn passes_breakers(&mut self) -> bool {

@@ -6,6 +6,7 @@ use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
 use syn::{ExprPath, Ident, Type};
 
+use super::answer::{answer, refused};
 use super::keys::{key, last_good};
 use super::method::{function, local, service, this};
 use super::rules::rules;
@@ -56,9 +57,24 @@ pub(super) fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> 
     let (key, by_key) = key(context, method, &locals).unzip();
     let accepted =
         method.call.oneway.is_some().then(|| quote!(#support::Call::accepted(&mut #call);));
-    quote! {
-        let #link = &#held;
-        #lend
+    // Whatever has a say in a call that the breaker refuses; nobody has in most methods.
+    let refused =
+        (fallback.is_none() && key.is_none() && last_good.is_none() && accepted.is_none())
+            .then(|| refused(context, method, output))
+            .flatten();
+    // A statement of its own, so that the future does not keep the fault.
+    let fault = local("__fault");
+    let refused = refused.map(|refused| {
+        quote! {
+            if let ::core::option::Option::Some(#fault) =
+                #support::Call::refused_at_once(#link.methods(), #index)
+            {
+                break '__seawall_body #refused;
+            }
+        }
+    });
+    let body = quote! {
+        #refused
         #key
         #kept_for
         let mut #call = #support::Call::begin(#link.methods(), #index);
@@ -68,6 +84,12 @@ pub(super) fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> 
         #fallback
         #last_good
         #answer
+    };
+    let body = if refused.is_some() { quote!('__seawall_body: { #body }) } else { body };
+    quote! {
+        let #link = &#held;
+        #lend
+        #body
     }
 }
 
@@ -301,36 +323,6 @@ fn fallback(
             }
             ::core::result::Result::Ok(#result) => #result,
         };
-    }
-}
-
-/// From Seawall's result to what the caller was promised.
-fn answer(
-    context: &Context<'_>,
-    method: &Method,
-    output: &Type,
-    Locals { call, result, .. }: &Locals,
-) -> TokenStream {
-    let options = &context.model.options;
-    if options.wrapped.is_some() {
-        let support = context.support_at(output.span());
-        return quote_spanned!(output.span()=> #support::Call::finish_wrapped(&mut #call, #result));
-    }
-    if let Some(path) = context.on_fault(method) {
-        let support = context.support_at(path.span());
-        return quote_spanned!(path.span()=> #support::answer_or::<#output>(&mut #call, #result, #path));
-    }
-    // Where the type is not a `Result`, or its error cannot be made of a `Fault`, the complaint
-    // belongs at the type.
-    let span = output.span();
-    let support = context.support_at(span);
-    match context.fault_with(method) {
-        Some(path) => {
-            quote_spanned!(span=> #support::Call::finish::<#output>(&mut #call, #result, #path))
-        }
-        None => {
-            quote_spanned!(span=> #support::Call::finish::<#output>(&mut #call, #result, #support::TakesFault::take_fault))
-        }
     }
 }
 

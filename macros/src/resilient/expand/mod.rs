@@ -1,6 +1,7 @@
 //! A [`Model`] into Rust. Nothing here can fail: what could go wrong has been found by now, and where
 //! something has, the client comes out hollow, so that the mistakes reported are the only ones seen.
 
+mod answer;
 mod body;
 mod bounds;
 mod client;
