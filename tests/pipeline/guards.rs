@@ -51,6 +51,21 @@ fn an_open_breaker_burns_no_token_and_says_when_to_come_back() {
 }
 
 #[test]
+fn a_call_refused_before_it_begins_looks_like_one_that_is_refused_later() {
+    // Where refusals may be retried, a call begins first.
+    let seen = |begins: bool| {
+        let world =
+            World::new(base().retry(retries(2).retry_rejections(begins)).build().unwrap(), []);
+        trip(&world);
+        let refusals: Vec<_> = (0..40).map(|_| refused(ready(world.client.write("")))).collect();
+        let events: Vec<_> = world.events.try_iter().map(|event| format!("{event:?}")).collect();
+        let now = world.snapshot();
+        (refusals, events, format!("{:?} {:?}", now.methods, now.breaker))
+    };
+    assert_eq!(seen(false), seen(true));
+}
+
+#[test]
 fn the_limiter_says_exactly_when_the_next_token_comes() {
     let limit = seawall::limit::Config::token_bucket(2, 4.0);
     let world = World::new(base().rate_limit(limit).build().unwrap(), []);

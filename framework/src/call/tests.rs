@@ -13,12 +13,12 @@ use super::lease::Lease;
 use super::{Call, OpenAttempt, Rules};
 use crate::dependency::{Dependency, MethodSpec, MethodTable};
 use crate::entropy::Entropy;
-use crate::error::{Fault, UnavailableCause};
+use crate::error::{Fault, RejectedBy, UnavailableCause};
 use crate::event::{Silent, State};
-use crate::outcome::Class;
+use crate::outcome::{CallOutcome, Class};
 use crate::policy::{Builder, Policy};
 use crate::time::{ManualTime, Time};
-use crate::{breaker, bulkhead};
+use crate::{breaker, bulkhead, retry};
 
 type Answer = Result<u8, std::io::Error>;
 
@@ -201,4 +201,37 @@ fn the_wait_before_an_attempt_whose_answer_goes_on_is_no_part_of_what_attempts_t
     time.advance(Duration::from_secs(60));
     let typical = table.method(0).stats.typical_latency(table.dependency().now()).unwrap();
     assert!(typical <= Duration::from_millis(10), "{typical:?}");
+}
+
+#[test]
+fn a_call_that_its_breaker_refuses_is_refused_before_it_begins_but_where_more_is_to_be_done() {
+    let refused = |table: &MethodTable| match Call::refused_at_once(table, 0) {
+        Some(Fault::Rejected { by, retry_after, .. }) => Some((by, retry_after)),
+        _ => None,
+    };
+    let opened = |retry: retry::Builder| {
+        let open_for = Duration::from_secs(5);
+        let breaker =
+            breaker::Config::builder().failures(1).first_open_for(open_for).open_for(open_for);
+        let (time, table) = table(Policy::builder().breaker(breaker).retry(retry));
+        assert_eq!(refused(&table), None, "closed");
+        let bad: Answer = Err(std::io::ErrorKind::ConnectionReset.into());
+        assert!(poll(pin!(attempt(&table, ready(bad))).as_mut()).is_ready());
+        time.advance(Duration::from_secs(1));
+        (time, table)
+    };
+    let ends = |table: &MethodTable| {
+        let method = table.dependency().snapshot().methods.remove(0);
+        (method.calls(CallOutcome::Rejected), method.rejected(RejectedBy::Breaker))
+    };
+    let (time, open) = opened(retry::Config::builder());
+    assert_eq!(refused(&open), Some((RejectedBy::Breaker, Some(Duration::from_secs(4)))));
+    assert_eq!(ends(&open), (1, 1));
+    time.advance(Duration::from_secs(4));
+    assert_eq!(refused(&open), None, "a probe may begin");
+    let (_, retried) = opened(retry::Config::builder().retry_rejections(true));
+    let (_, draining) = opened(retry::Config::builder());
+    draining.dependency().drain();
+    assert_eq!([refused(&retried), refused(&draining)], [None, None]);
+    assert_eq!([ends(&retried), ends(&draining)], [(0, 0), (0, 0)]);
 }
