@@ -18,7 +18,8 @@
 //!   its own future: the drop of each future in between is a call, too.
 //! - **Counters are striped**: a stripe has one thread that writes it, by loads and stores (`striped.rs`), and a
 //!   success writes two counters: a latency bucket and the sum.
-//! - **A refusal has three frames**: the breakers' look, the end, and the drop of the error. No future is made for a first attempt that may
+//! - **An open breaker refuses before the call is begun** ([`Call::refused_at_once`]), for a look at a word that the call needs anyway. Any other
+//!   refusal has three frames: the look, the end, and the drop of the error. No future is made for a first attempt that may
 //!   not begin, and no token is taken for one that finds no permit and may not wait.
 
 use std::future::{Future, poll_fn};

@@ -134,6 +134,10 @@ where
         let Self { guards, inner, resend, request } = self;
         let head = request.head();
         let (method, is_grpc) = (guards.method_of(&head), head.is_grpc());
+        // Before the request is copied for attempts that will not be made.
+        if let Some(fault) = Call::refused_at_once(&guards.methods, method) {
+            return Err(told(fault, is_grpc));
+        }
         let mut call = Call::begin(&guards.methods, method);
         let to = Attempt { guards: &guards, method, is_grpc, deadline: call.attempts_end() };
         let spare =
