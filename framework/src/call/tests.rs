@@ -14,9 +14,10 @@ use super::{Call, OpenAttempt, Rules};
 use crate::dependency::{Dependency, MethodSpec, MethodTable};
 use crate::entropy::Entropy;
 use crate::error::{Fault, RejectedBy, UnavailableCause};
-use crate::event::{Silent, State};
+use crate::event::{Event, Observer, Silent, State};
 use crate::outcome::{CallOutcome, Class};
 use crate::policy::{Builder, Policy};
+use crate::sync::Mutex;
 use crate::time::{ManualTime, Time};
 use crate::{breaker, bulkhead, retry};
 
@@ -26,10 +27,15 @@ const GRACE: Duration = Duration::from_millis(300);
 
 /// A dependency with one method, and its time.
 pub(super) fn table(policy: Builder) -> (ManualTime, Arc<MethodTable>) {
+    heard_by(Arc::new(Silent), policy)
+}
+
+/// The same, with somebody who hears what happens to it.
+fn heard_by(observer: Arc<dyn Observer>, policy: Builder) -> (ManualTime, Arc<MethodTable>) {
     let time = Time::manual();
     let (name, policy) = ("bank".into(), policy.build().unwrap());
     let seed = Entropy::seeded(0);
-    let dependency = Dependency::new(name, policy, Time::from(&time), seed, Arc::new(Silent));
+    let dependency = Dependency::new(name, policy, Time::from(&time), seed, observer);
     let spec = MethodSpec { name: "balance", ..MethodSpec::NONE };
     let table = MethodTable::new(Arc::new(dependency), vec![spec], Arc::new(()));
     (time, Arc::new(table))
@@ -234,4 +240,36 @@ fn a_call_that_its_breaker_refuses_is_refused_before_it_begins_but_where_more_is
     draining.dependency().drain();
     assert_eq!([refused(&retried), refused(&draining)], [None, None]);
     assert_eq!([ends(&retried), ends(&draining)], [(0, 0), (0, 0)]);
+}
+
+/// How the breakers of keys have moved.
+#[derive(Debug, Default)]
+struct KeyMoves(Mutex<Vec<State>>);
+
+impl Observer for KeyMoves {
+    fn on_event(&self, event: &Event) {
+        if let Event::KeyMoved { transition, .. } = event {
+            self.0.lock().push(transition.to);
+        }
+    }
+}
+
+#[test]
+fn a_call_that_is_its_keys_probe_tells_that_the_key_is_half_open() {
+    let moves = Arc::new(KeyMoves::default());
+    let open_for = Duration::from_secs(5);
+    let breaker = breaker::Config::builder().failures(1).first_open_for(open_for);
+    let (time, table) = heard_by(Arc::clone(&moves) as _, Policy::builder().breaker(breaker));
+    let key = table.key("a");
+    let call = |answer: Answer| {
+        let mut call = Call::begin(&table, 0);
+        call.by_key(&key);
+        let mut attempt = pin!(call.once(|| ready(answer), &Rules::USUAL));
+        assert!(poll(attempt.as_mut()).is_ready());
+    };
+    call(Err(std::io::ErrorKind::ConnectionReset.into()));
+    time.advance(open_for);
+    assert_eq!(*moves.0.lock(), [State::Open]);
+    call(Ok(7));
+    assert_eq!(moves.0.lock()[..2], [State::Open, State::HalfOpen]);
 }
