@@ -57,7 +57,11 @@ fn a_call_refused_before_it_begins_looks_like_one_that_is_refused_later() {
         let world =
             World::new(base().retry(retries(2).retry_rejections(begins)).build().unwrap(), []);
         trip(&world);
-        let refusals: Vec<_> = (0..40).map(|_| refused(ready(world.client.write("")))).collect();
+        let refusal = || {
+            world.time.advance(ms(100));
+            refused(ready(world.client.write("")))
+        };
+        let refusals: Vec<_> = (0..40).map(|_| refusal()).collect();
         let events: Vec<_> = world.events.try_iter().map(|event| format!("{event:?}")).collect();
         let now = world.snapshot();
         (refusals, events, format!("{:?} {:?}", now.methods, now.breaker))
