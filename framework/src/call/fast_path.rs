@@ -303,7 +303,7 @@ impl<'a> Call<'a> {
                 self.count(&answer);
                 answer
             }
-            None => R::from_result(Err(fault_with(self.finish_unanswered()))),
+            None => Self::refused(self.finish_unanswered(), fault_with),
         }
     }
 

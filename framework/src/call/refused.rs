@@ -34,8 +34,8 @@ impl<'a> Call<'a> {
         if is_closed { None } else { refuse_at_once(table, method) }
     }
 
-    /// The answer with that fault, of which `fault_with` makes an error.
-    #[inline]
+    /// The answer with a fault, of which `fault_with` makes an error.
+    #[inline(always)]
     pub fn refused<R: Fallible>(fault: Fault, fault_with: impl FnOnce(Fault) -> R::Err) -> R {
         R::from_result(Err(fault_with(fault)))
     }

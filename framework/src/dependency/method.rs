@@ -202,7 +202,7 @@ impl Method {
         self.is_idempotent
     }
 
-    /// Lays another policy over it, which is the method of this description.
+    /// Lays another policy over it. `spec`: what its author said about it.
     pub(super) fn replan(&self, policy: &Policy, spec: &MethodSpec) {
         self.plan.lay(policy, spec);
         self.stats.observe(policy.retry().hedge().and_then(|hedge| hedge.percentile()));

@@ -1,13 +1,12 @@
 //! What a method answers: its result, or an error made of a fault.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Type;
 use syn::spanned::Spanned;
 
 use super::Context;
 use super::body::Locals;
-use super::method::local;
 use crate::resilient::model::Method;
 
 /// From Seawall's result to what the caller was promised.
@@ -30,13 +29,16 @@ pub(super) fn answer(
     // belongs at the type.
     let span = output.span();
     let support = context.support_at(span);
+    let make = error_maker(context, method, span);
+    quote_spanned!(span=> #support::Call::finish::<#output>(&mut #call, #result, #make))
+}
+
+/// What makes an error of a fault. Where that is `From` and the error has none, the complaint belongs at `span`.
+pub(super) fn error_maker(context: &Context<'_>, method: &Method, span: Span) -> TokenStream {
+    let support = context.support_at(span);
     match context.fault_with(method) {
-        Some(path) => {
-            quote_spanned!(span=> #support::Call::finish::<#output>(&mut #call, #result, #path))
-        }
-        None => {
-            quote_spanned!(span=> #support::Call::finish::<#output>(&mut #call, #result, #support::TakesFault::take_fault))
-        }
+        Some(path) => quote!(#path),
+        None => quote_spanned!(span=> #support::TakesFault::take_fault),
     }
 }
 
@@ -45,8 +47,9 @@ pub(super) fn refused(
     context: &Context<'_>,
     method: &Method,
     output: &Type,
+    Locals { fault, .. }: &Locals,
 ) -> Option<TokenStream> {
-    let (span, fault) = (output.span(), local("__fault"));
+    let span = output.span();
     let support = context.support_at(span);
     if context.model.options.wrapped.is_some() {
         let error = quote!(#support::CallError::Fault(#fault));
@@ -55,9 +58,6 @@ pub(super) fn refused(
     if context.on_fault(method).is_some() {
         return None;
     }
-    let make = match context.fault_with(method) {
-        Some(path) => quote!(#path),
-        None => quote_spanned!(span=> #support::TakesFault::take_fault),
-    };
+    let make = error_maker(context, method, span);
     Some(quote_spanned!(span=> #support::Call::refused::<#output>(#fault, #make)))
 }

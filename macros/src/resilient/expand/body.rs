@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
 use syn::{ExprPath, Ident, Type};
 
-use super::answer::{answer, refused};
+use super::answer::{answer, error_maker, refused};
 use super::keys::{key, last_good};
 use super::method::{function, local, service, this};
 use super::rules::rules;
@@ -23,6 +23,7 @@ pub(super) struct Locals {
     pub(super) key: Ident,
     pub(super) result: Ident,
     pub(super) error: Ident,
+    pub(super) fault: Ident,
     pub(super) answer: Ident,
 }
 
@@ -36,6 +37,7 @@ impl Locals {
             // At the type that it has, so that whatever is wrong with that type is seen there.
             result: Ident::new("__seawall_result", output.span()),
             error: local("__error"),
+            fault: local("__fault"),
             answer: local("__answer"),
         }
     }
@@ -45,7 +47,7 @@ impl Locals {
 pub(super) fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> TokenStream {
     let support = &context.support;
     let locals = Locals::new(output);
-    let Locals { link, call, result, .. } = &locals;
+    let Locals { link, call, result, fault, .. } = &locals;
     let held = held(method);
     let lend = lend(context, method, &locals);
     let index = context.index(method);
@@ -60,10 +62,9 @@ pub(super) fn guarded(context: &Context<'_>, method: &Method, output: &Type) -> 
     // Whatever has a say in a call that the breaker refuses; nobody has in most methods.
     let refused =
         (fallback.is_none() && key.is_none() && last_good.is_none() && accepted.is_none())
-            .then(|| refused(context, method, output))
+            .then(|| refused(context, method, output, &locals))
             .flatten();
     // A statement of its own, so that the future does not keep the fault.
-    let fault = local("__fault");
     let refused = refused.map(|refused| {
         quote! {
             if let ::core::option::Option::Some(#fault) =
@@ -113,10 +114,7 @@ pub(super) fn stream(context: &Context<'_>, method: &Method, item: &Type) -> Tok
         None => {
             let answer: Type = syn::parse_quote!(#support::FirstOf<#item>);
             let rules = rules(context, method, &answer);
-            let fault = match context.fault_with(method) {
-                Some(path) => quote!(#path),
-                None => quote_spanned!(span=> #here::TakesFault::take_fault),
-            };
+            let fault = error_maker(context, method, span);
             quote_spanned!(span=> #here::open(#link.methods(), #index, move || #stream, #rules, #fault).await)
         }
     };
